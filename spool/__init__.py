@@ -1,0 +1,1 @@
+"""The on-disk contract: everything about the spool, and nothing about git."""

@@ -1,0 +1,52 @@
+"""What every test gets: a sealed HOME, and repositories on request."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.repo import Repo
+
+SETTINGS = """\
+[user]
+	name = Test User
+	email = test@example.com
+[init]
+	defaultBranch = main
+[protocol "file"]
+	allow = always
+[gc]
+	auto = 0
+"""
+
+
+@pytest.fixture(autouse=True)
+def sealed_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A HOME of the test's own, so that no test reads or changes the user's settings."""
+    home = tmp_path_factory.mktemp("home")
+    (home / ".gitconfig").write_text(SETTINGS)
+    for name in list(os.environ):
+        if name.startswith(("GIT_", "XDG_", "SSH_")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    return home
+
+
+@pytest.fixture
+def repo(tmp_path: Path) -> Repo:
+    """One empty annexed repository."""
+    return Repo.create(tmp_path / "repo")
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> tuple[Repo, Repo]:
+    """Two clones with a commit in common, each a remote of the other: ``a`` and ``b``."""
+    a = Repo.create(tmp_path / "a")
+    a.git("commit", "-q", "--allow-empty", "-m", "start")
+    b = a.clone(tmp_path / "b")
+    b.git("remote", "rename", "origin", "a")
+    a.git("remote", "add", "b", b.path)
+    a.annex("sync", "-q", "--no-content")
+    b.annex("sync", "-q", "--no-content")
+    return a, b

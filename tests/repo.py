@@ -1,0 +1,90 @@
+"""Repositories, as the tests speak of them: real git, real git-annex."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.processes import run
+
+
+@dataclass(frozen=True, slots=True)
+class Repo:
+    """An initialised git-annex repository with a work tree at ``path``."""
+
+    path: Path
+
+    @classmethod
+    def create(cls, path: Path, description: str | None = None) -> "Repo":
+        """``git init`` and ``git annex init``; on branch main, with no commit."""
+        run(["git", "init", "-q", "-b", "main", path])
+        repo = cls(path)
+        repo.annex("init", "-q", description or path.name)
+        return repo
+
+    def clone(self, path: Path, description: str | None = None) -> "Repo":
+        """Clone over the local path; the origin remote is named ``origin``."""
+        run(["git", "clone", "-q", self.path, path])
+        repo = type(self)(path)
+        repo.annex("init", "-q", description or path.name)
+        return repo
+
+    def git(self, *args: str | bytes | Path, stdin: bytes = b"") -> bytes:
+        """Run git here; returns its stdout."""
+        return run(["git", *args], cwd=self.path, stdin=stdin)
+
+    def annex(self, *args: str | bytes | Path, stdin: bytes = b"") -> bytes:
+        """Run git-annex here; returns its stdout."""
+        return run(["git-annex", *args], cwd=self.path, stdin=stdin)
+
+    def config(self, name: str, value: str) -> None:
+        """Set one git setting of this repository."""
+        self.git("config", name, value)
+
+    def write(self, name: str | bytes, content: bytes) -> Path:
+        """Write a work-tree file (parents are made) and close it."""
+        path = self.path / os.fsdecode(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        return path
+
+    def read(self, name: str | bytes) -> bytes:
+        """The bytes of a work-tree file, links followed."""
+        return (self.path / os.fsdecode(name)).read_bytes()
+
+    def exists(self, name: str | bytes) -> bool:
+        """Whether there is such a name in the work tree, dangling links included."""
+        return os.path.lexists(self.path / os.fsdecode(name))
+
+    def add(self, name: str | bytes, content: bytes) -> bytes:
+        """``git annex add`` and commit one file; returns its key."""
+        self.write(name, content)
+        self.annex("add", "-q", "--", os.fsdecode(name))
+        self.git("commit", "-q", "-m", f"add {os.fsdecode(name)!r}")
+        return self.key(name)
+
+    def key(self, name: str | bytes) -> bytes:
+        """The key of an annexed file; fails if it is not annexed."""
+        return self.annex("lookupkey", "--", os.fsdecode(name)).strip()
+
+    def uuid(self) -> str:
+        """This repository's uuid."""
+        return self.git("config", "annex.uuid").decode().strip()
+
+    def head(self) -> str:
+        """The commit that HEAD names."""
+        return self.git("rev-parse", "HEAD").decode().strip()
+
+    def tree(self) -> dict[bytes, tuple[bytes, bytes]]:
+        """HEAD's tree: path -> (mode, blob)."""
+        out = self.git("ls-tree", "-r", "-z", "--full-tree", "HEAD")
+        entries = (line.split(b"\t", 1) for line in out.split(b"\0") if line)
+        return {path: (meta.split()[0], meta.split()[2]) for meta, path in entries}
+
+    def status(self) -> bytes:
+        """``git status --porcelain``: empty when the work tree, index and HEAD agree."""
+        return self.git("status", "--porcelain")
+
+    def check(self) -> None:
+        """``git fsck`` and ``git annex fsck`` find nothing wrong."""
+        self.git("fsck", "--full", "--strict", "--no-dangling")
+        self.annex("fsck", "-q")

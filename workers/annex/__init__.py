@@ -1,0 +1,1 @@
+"""Plumbing: git-annex."""
