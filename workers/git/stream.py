@@ -1,0 +1,136 @@
+"""Long-lived git processes that answer one question after another.
+
+A ``Stream`` belongs to the process that started it and is never shared.  It ends by itself when
+its stdin closes, so also when its owner is killed.  A stream that ended unexpectedly raises
+``StreamEndedError``; the caller starts another (the answer to the interrupted question is
+unknown, so questions must be safe to ask twice).
+"""
+
+import contextlib
+import subprocess
+from collections.abc import Iterable, Iterator
+from typing import IO, NamedTuple, NewType, Self, final
+
+from workers.git.run import Git, environment
+
+ObjectId = NewType("ObjectId", str)
+"""A full hexadecimal object name, as git printed it."""
+
+PIPE_SAFE = 32 * 1024
+"""Bytes of questions that may be outstanding: less than a pipe holds (64 KiB), so that writing
+them never blocks while git blocks on writing us an answer."""
+
+
+class StreamEndedError(Exception):
+    """The process ended, or answered what its protocol does not allow."""
+
+
+class Stream:
+    """One process with pipes on both sides."""
+
+    def __init__(self, git: Git, *args: str) -> None:
+        self._name = args[0]
+        self._process = subprocess.Popen(
+            git.argv(*args),
+            cwd=git.worktree or git.gitdir,
+            env=environment(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+        assert self._process.stdin is not None  # noqa: S101 -- for mypy: we asked for pipes
+        assert self._process.stdout is not None  # noqa: S101
+        self.stdin: IO[bytes] = self._process.stdin
+        self.stdout: IO[bytes] = self._process.stdout
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.close()
+
+    def send(self, data: bytes) -> None:
+        """Write a question and flush it."""
+        try:
+            self.stdin.write(data)
+            self.stdin.flush()
+        except (BrokenPipeError, ValueError) as gone:
+            raise StreamEndedError(f"{self._name} is gone") from gone
+
+    def line(self) -> bytes:
+        """One line of an answer, without its newline."""
+        line = self.stdout.readline()
+        if not line.endswith(b"\n"):
+            raise StreamEndedError(f"{self._name} ended")
+        return line[:-1]
+
+    def exactly(self, size: int) -> bytes:
+        """``size`` bytes of an answer."""
+        data = self.stdout.read(size)
+        if len(data) != size:
+            raise StreamEndedError(f"{self._name} ended")
+        return data
+
+    def close(self) -> None:
+        """Close its stdin and wait for it to end; kill it if it does not."""
+        with contextlib.suppress(BrokenPipeError):  # it may be gone already
+            self.stdin.close()
+        try:
+            self._process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self.stdout.close()
+
+
+class Found(NamedTuple):
+    """An object as cat-file describes it."""
+
+    oid: ObjectId
+    kind: bytes
+    size: int
+    data: bytes
+
+
+@final
+class CatFile(Stream):
+    """``git cat-file --batch``: object names in, contents out.
+
+    A name is anything git resolves (``main:dir/file``, an object id); it must not hold a newline
+    (such a path has to be looked up through its tree).  Source: git-cat-file(1), "Batch output".
+    """
+
+    def __init__(self, git: Git) -> None:
+        super().__init__(git, "cat-file", "--batch")
+
+    def get(self, name: bytes) -> Found | None:
+        """One object; None if there is none of that name."""
+        self.send(name + b"\n")
+        return self._answer()
+
+    def get_all(self, names: Iterable[bytes]) -> Iterator[Found | None]:
+        """Many objects, in order; keeps a pipe-safe number of questions under way."""
+        batch: list[bytes] = []
+        size = 0
+        for name in names:
+            batch.append(name)
+            size += len(name) + 1
+            if size >= PIPE_SAFE:
+                yield from self._exchange(batch)
+                batch, size = [], 0
+        yield from self._exchange(batch)
+
+    def _exchange(self, batch: list[bytes]) -> Iterator[Found | None]:
+        if batch:
+            self.send(b"\n".join(batch) + b"\n")
+        for _name in batch:
+            yield self._answer()
+
+    def _answer(self) -> Found | None:
+        head = self.line()
+        oid, _, rest = head.partition(b" ")
+        kind, _, size = rest.partition(b" ")
+        if not size.isdigit():  # "NAME missing", "NAME ambiguous"
+            return None
+        data = self.exactly(int(size) + 1)[:-1]
+        return Found(ObjectId(oid.decode()), kind, int(size), data)
