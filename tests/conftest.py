@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.repo import Repo
+from tests.spool import Spool
 
 SETTINGS = """\
 [user]
@@ -50,3 +51,11 @@ def pair(tmp_path: Path) -> tuple[Repo, Repo]:
     a.annex("sync", "-q", "--no-content")
     b.annex("sync", "-q", "--no-content")
     return a, b
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Spool:
+    """An empty spool, without a repository."""
+    annex = tmp_path / "annex"
+    annex.mkdir()
+    return Spool(annex)

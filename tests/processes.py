@@ -1,10 +1,14 @@
 """Processes and waiting, as the tests speak of them."""
 
+import contextlib
 import os
 import signal
 import subprocess
+import sys
 import time
-from collections.abc import Callable, Iterable
+import traceback
+import warnings
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 
@@ -62,3 +66,77 @@ def kill(pid: int) -> None:
         os.kill(pid, signal.SIGKILL)
     except ProcessLookupError:
         return
+
+
+@contextlib.contextmanager
+def forked(function: Callable[[], object]) -> Iterator[int]:
+    """Run ``function`` in a child process of the test's own; yields its pid, kills it at the end.
+
+    The child exits with 0 when the function returns, and with 1, after a traceback, when it raises.
+    """
+    with warnings.catch_warnings():
+        # From Python 3.12 on: pytest-xdist has threads.  The child touches nothing of theirs.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)  # pytest-timeout's: not for the child
+            function()
+            status = 0
+        except BaseException:  # noqa: BLE001 -- the child's last frame: it never returns to pytest
+            traceback.print_exc()
+        finally:
+            os._exit(status)
+    try:
+        yield pid
+    finally:
+        kill(pid)
+        with contextlib.suppress(ChildProcessError):  # the test has reaped it
+            os.waitpid(pid, 0)
+
+
+def reap(pid: int, timeout_s: float = 20.0) -> int:
+    """Wait for a child to end: its exit status, or minus the signal that killed it."""
+    ended: list[int] = []
+
+    def has_ended() -> bool:
+        done, status = os.waitpid(pid, os.WNOHANG)
+        if done:
+            ended.append(os.waitstatus_to_exitcode(status))
+        return bool(done)
+
+    wait_until(has_ended, timeout_s)
+    return ended[0]
+
+
+def killed_before(step: int, function: Callable[[], object]) -> bool:
+    """Run ``function`` in a child that gets SIGKILL just before its ``step``-th change of a file.
+
+    False if it ended before that.  Steps are counted from 1: a file that is made, a link, a rename,
+    an unlink, a directory that is made, a time that is set, a lock that is taken.
+    """
+    steps = {"os.link", "os.rename", "os.remove", "os.mkdir", "os.utime", "fcntl.lockf"}
+
+    def run_and_count() -> None:
+        left = step
+
+        def count(event: str, args: tuple[object, ...]) -> None:
+            nonlocal left
+            if event in steps or (event == "open" and _creates(args)):
+                left -= 1
+                if left == 0:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+        sys.addaudithook(count)
+        function()
+
+    with forked(run_and_count) as pid:
+        status = reap(pid)
+    assert status in (0, -signal.SIGKILL), status
+    return status != 0
+
+
+def _creates(args: tuple[object, ...]) -> bool:
+    flags = args[2]
+    return isinstance(flags, int) and bool(flags & os.O_CREAT)

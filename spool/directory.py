@@ -1,0 +1,102 @@
+"""Directories of the spool, opened step by step, with no symlink followed.
+
+A lane that is a symlink to somewhere else would otherwise make us rename, delete and lock files
+there: ``download/U -> ../../objects/..`` is all it takes to have an object replaced by an info
+file.  So the spool is worked on through descriptors of directories (openat(2), O_NOFOLLOW), and a
+step that is not a directory is an error that says which one it is.
+"""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from typing import final
+
+from spool.transfer import UUID, parse_uuid
+
+_OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+@final
+class InTheWayError(NotADirectoryError):
+    """Something that is not a directory stands where one belongs."""
+
+    def __init__(self, names: tuple[bytes, ...]) -> None:
+        super().__init__(f"in the way of a directory: {b'/'.join(names)!r}")
+        self.names = names
+        """From the top to what stands in the way."""
+
+
+def open_below(top: bytes, names: tuple[bytes, ...]) -> int:
+    """A descriptor of the directory ``names`` below ``top``.
+
+    ``FileNotFoundError`` if it is not there, ``InTheWayError`` if something else is.  ``top``
+    itself may be a symlink: git-annex makes ``.git/annex`` one in a linked work tree.
+    """
+    fd = os.open(top, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    for depth, name in enumerate(names, 1):
+        above = fd
+        try:
+            fd = os.open(name, _OPEN, dir_fd=above)
+        except NotADirectoryError:
+            raise InTheWayError(names[:depth]) from None
+        finally:
+            os.close(above)
+    return fd
+
+
+def make_below(top: bytes, names: tuple[bytes, ...]) -> int:
+    """Like ``open_below``, but makes what is missing below ``top``."""
+    try:
+        return open_below(top, names)
+    except FileNotFoundError:
+        for depth in range(1, len(names) + 1):
+            _make(top, names[:depth])
+        return open_below(top, names)
+
+
+def _make(top: bytes, names: tuple[bytes, ...]) -> None:
+    above = open_below(top, names[:-1])
+    try:
+        os.mkdir(names[-1], dir_fd=above)
+    except FileExistsError:
+        return  # open_below says whether it is a directory
+    finally:
+        os.close(above)
+
+
+@contextlib.contextmanager
+def opened(top: bytes, names: tuple[bytes, ...]) -> Iterator[int | None]:
+    """A descriptor of the directory ``names`` below ``top``; None if there is no such directory."""
+    try:
+        fd = open_below(top, names)
+    except (FileNotFoundError, InTheWayError):
+        yield None
+        return
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def listed(fd: int | None) -> Iterator[tuple[bytes, os.DirEntry[str]]]:
+    """The entries of an open directory, with their names as bytes; nothing for None."""
+    if fd is None:
+        return
+    with os.scandir(fd) as entries:
+        for entry in entries:
+            yield os.fsencode(entry.name), entry
+
+
+def uuids(top: bytes, names: tuple[bytes, ...]) -> list[UUID]:
+    """The directories that are named after a uuid, in the directory ``names`` below ``top``.
+
+    What has another name, or is no directory, is left out.
+    """
+    found = []
+    with opened(top, names) as fd:
+        for name, entry in listed(fd):
+            with contextlib.suppress(ValueError):  # not ours, and not git-annex's
+                uuid = parse_uuid(name)
+                if entry.is_dir(follow_symlinks=False):
+                    found.append(uuid)
+    return sorted(found)

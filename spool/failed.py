@@ -1,0 +1,59 @@
+"""git-annex's list of failed transfers: ``transfer/failed/{upload,download}/UUID/KEYFILE``.
+
+A transfer stands here when its last attempt failed and nobody is going to try it again by himself.
+``git annex get --failed`` and the assistant, when it reaches the repository, take it from here; a
+success takes it off the list.  The text is that of an info file.
+"""
+
+import contextlib
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import final
+
+from spool import directory, layout, text
+from spool.info import Info
+from spool.key import Key
+from spool.layout import Layout
+from spool.transfer import Direction, Lane, Transfer, from_name, to_name
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A transfer on the list, and what was known about it."""
+
+    transfer: Transfer
+    info: Info
+
+
+def record(paths: Layout, transfer: Transfer, info: Info) -> None:
+    """Put a transfer on the list."""
+    names = layout.failed_lane(transfer.lane)
+    text.store(paths.annex, names, to_name(transfer.key), info.format())
+
+
+def clear(paths: Layout, lane: Lane, keys: Iterable[Key]) -> None:
+    """Take keys of one lane off the list; most of them never were on it."""
+    with directory.opened(paths.annex, layout.failed_lane(lane)) as lane_fd:
+        for key in keys if lane_fd is not None else ():
+            with contextlib.suppress(FileNotFoundError):  # it never failed
+                os.unlink(to_name(key), dir_fd=lane_fd)
+
+
+def listing(paths: Layout) -> Iterator[Failed]:
+    """Every transfer on the list; what cannot be read is left out."""
+    for direction in Direction:
+        for uuid in directory.uuids(paths.annex, layout.failed_lanes(direction)):
+            with directory.opened(
+                paths.annex, layout.failed_lane(Lane(direction, uuid))
+            ) as lane_fd:
+                if lane_fd is None:
+                    continue
+                for name, _ in directory.listed(lane_fd):
+                    try:
+                        transfer = Transfer(direction, uuid, from_name(name))
+                        info = Info.parse(text.read(name, dir_fd=lane_fd))
+                    except (ValueError, FileNotFoundError):
+                        continue  # not git-annex's; or cleared meanwhile
+                    yield Failed(transfer, info)

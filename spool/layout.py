@@ -1,0 +1,298 @@
+"""Every path below ``.git/annex`` that we or git-annex use, spelled once.
+
+Paths are bytes.  What is a method takes only parsed values, so no path is built from a name that a
+peer chose.  A tuple of names is a directory below ``annex`` to be opened step by step, with no
+symlink followed on the way (``spool.directory``); that is how the spool itself is reached.
+"""
+
+import os
+from dataclasses import dataclass
+from typing import Self, final
+
+from spool import key as keys
+from spool.key import Key
+from spool.transfer import LOCK_PREFIX, UUID, Direction, Lane, Transfer, to_name
+
+QUEUE = (b"transfer", b"queue")
+QUEUE_TMP = (b"transfer", b"queue", b"tmp")
+"""Where every file of the spool is written before it is linked or renamed into place."""
+CORRUPT = (b"transfer", b"corrupt")
+HOLD = (b"transfer", b"hold")
+HOLD_REMOTE = (b"transfer", b"hold", b"remote")
+DOWNLOAD_LOCKS = (b"transfer", b"download", b"lck")
+"""The first lock of a download, whichever remote it comes from (git-annex since 10.20240227)."""
+
+
+def queue_lanes(direction: Direction) -> tuple[bytes, ...]:
+    """The directory that has a directory of waiting jobs per uuid."""
+    return (b"transfer", b"queue", direction.queue_name)
+
+
+def queue_lane(lane: Lane) -> tuple[bytes, ...]:
+    """Waiting jobs of one lane."""
+    return (b"transfer", b"queue", lane.direction.queue_name, lane.uuid)
+
+
+def running_lanes(direction: Direction) -> tuple[bytes, ...]:
+    """git-annex's directory that has a directory of running transfers per uuid."""
+    return (b"transfer", direction.annex_name)
+
+
+def running_lane(lane: Lane) -> tuple[bytes, ...]:
+    """Info and lock files of running transfers of one lane, git-annex's."""
+    return (b"transfer", lane.direction.annex_name, lane.uuid)
+
+
+def failed_lanes(direction: Direction) -> tuple[bytes, ...]:
+    """git-annex's directory that has a directory of failed transfers per uuid."""
+    return (b"transfer", b"failed", direction.annex_name)
+
+
+def failed_lane(lane: Lane) -> tuple[bytes, ...]:
+    """Info files of failed transfers of one lane, git-annex's."""
+    return (b"transfer", b"failed", lane.direction.annex_name, lane.uuid)
+
+
+def lock_dirs(lane: Lane) -> tuple[tuple[bytes, ...], ...]:
+    """Where the locks of a running transfer are, in git-annex's order; each named ``lck.KEYFILE``.
+
+    The second one of a download is for git-annex before 10.20240227 (Debian 12 has 10.20230126),
+    which knows no other.
+    """
+    own = running_lane(lane)
+    return (own,) if lane.direction is Direction.UPLOAD else (DOWNLOAD_LOCKS, own)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The paths of one repository, made from its annex directory (``.git/annex``)."""
+
+    annex: bytes
+
+    @classmethod
+    def of(cls, git_dir: bytes) -> Self:
+        """The layout of the repository with this git directory (``.git``, or a bare one)."""
+        return cls(git_dir + b"/annex")
+
+    def below(self, names: tuple[bytes, ...]) -> bytes:
+        """The path of a directory that one of the functions above names."""
+        return b"/".join((self.annex, *names))
+
+    # The spool, for people, watches and messages; the code that changes it opens step by step.
+
+    @property
+    def transfer(self) -> bytes:
+        """The spool."""
+        return self.annex + b"/transfer"
+
+    def job(self, transfer: Transfer) -> bytes:
+        """The file of a waiting transfer."""
+        return self.below((*queue_lane(transfer.lane), to_name(transfer.key)))
+
+    def info(self, transfer: Transfer) -> bytes:
+        """The info file of a running transfer."""
+        return self.below((*running_lane(transfer.lane), to_name(transfer.key)))
+
+    def locks(self, transfer: Transfer) -> tuple[bytes, ...]:
+        """The lock files of a running transfer, in the order in which they are taken."""
+        name = LOCK_PREFIX + to_name(transfer.key)
+        return tuple(self.below((*names, name)) for names in lock_dirs(transfer.lane))
+
+    def failed(self, transfer: Transfer) -> bytes:
+        """The file of a failed transfer."""
+        return self.below((*failed_lane(transfer.lane), to_name(transfer.key)))
+
+    @property
+    def hold_all(self) -> bytes:
+        """While it is there, nothing is started."""
+        return self.below((*HOLD, b"all"))
+
+    def hold_remote(self, uuid: UUID) -> bytes:
+        """While it is there, nothing is started to or from ``uuid``."""
+        return self.below((*HOLD_REMOTE, uuid))
+
+    # Contents
+
+    @property
+    def objects(self) -> bytes:
+        """Contents, in hashed directories."""
+        return self.annex + b"/objects"
+
+    @property
+    def tmp(self) -> bytes:
+        """Contents that are still arriving."""
+        return self.annex + b"/tmp"
+
+    def tmp_object(self, key: Key) -> bytes:
+        """The part of a content that has arrived; its size is where to resume."""
+        return self.annex + b"/tmp/" + keys.to_file(key)
+
+    @property
+    def bad(self) -> bytes:
+        """Contents that did not match their key."""
+        return self.annex + b"/bad"
+
+    def bad_object(self, key: Key) -> bytes:
+        """Where the content of ``key`` is put when it turns out to be something else."""
+        return self.annex + b"/bad/" + keys.to_file(key)
+
+    # The git-annex branch
+
+    @property
+    def journal(self) -> bytes:
+        """Log files that are newer than the git-annex branch.  No temporary file belongs here."""
+        return self.annex + b"/journal"
+
+    @property
+    def journal_private(self) -> bytes:
+        """Log lines that are never committed (``annex.private``)."""
+        return self.annex + b"/journal-private"
+
+    @property
+    def journal_lock(self) -> bytes:
+        """Exclusive, for any change of the journal or the git-annex branch."""
+        return self.annex + b"/journal.lck"
+
+    @property
+    def branch_index(self) -> bytes:
+        """The git index of the git-annex branch."""
+        return self.annex + b"/index"
+
+    @property
+    def branch_index_tip(self) -> bytes:
+        """``index.lck``: not a lock, but the commit that ``branch_index`` has."""
+        return self.annex + b"/index.lck"
+
+    @property
+    def merged_refs(self) -> bytes:
+        """Refs that are already part of the git-annex branch: ``SHA TAB REF`` lines."""
+        return self.annex + b"/mergedrefs"
+
+    @property
+    def ignored_refs(self) -> bytes:
+        """Commits that must not be merged into the git-annex branch."""
+        return self.annex + b"/ignoredrefs"
+
+    # git-annex's other files
+
+    @property
+    def othertmp(self) -> bytes:
+        """Temporary files of any git-annex process that holds ``othertmp_lock``."""
+        return self.annex + b"/othertmp"
+
+    @property
+    def othertmp_lock(self) -> bytes:
+        """Shared, while ``othertmp`` is used: who gets it exclusively empties that directory."""
+        return self.annex + b"/othertmp.lck"
+
+    @property
+    def git_queue_lock(self) -> bytes:
+        """Exclusive, around an update of git's index."""
+        return self.annex + b"/gitqueue.lck"
+
+    @property
+    def smudge_log(self) -> bytes:
+        """``KEY PATH`` lines: pointer files that ``git annex smudge --update`` is to fill in."""
+        return self.annex + b"/smudge.log"
+
+    @property
+    def smudge_lock(self) -> bytes:
+        """Exclusive, to append to or consume ``smudge_log``."""
+        return self.annex + b"/smudge.lck"
+
+    @property
+    def restage_log(self) -> bytes:
+        """Files whose index entry is to be refreshed."""
+        return self.annex + b"/restage.log"
+
+    @property
+    def restage_lock(self) -> bytes:
+        """Exclusive, to append to or consume ``restage_log``."""
+        return self.annex + b"/restage.lck"
+
+    @property
+    def keysdb(self) -> bytes:
+        """SQLite: associated files and inode caches."""
+        return self.annex + b"/keysdb/db"
+
+    @property
+    def keysdb_lock(self) -> bytes:
+        """Exclusive, while git-annex opens and reconciles ``keysdb``."""
+        return self.annex + b"/keysdb.lck"
+
+    @property
+    def sentinal(self) -> bytes:
+        """A file whose inode tells whether inode numbers can be trusted (git-annex's spelling)."""
+        return self.annex + b"/sentinal"
+
+    @property
+    def sentinal_cache(self) -> bytes:
+        """What ``sentinal`` looked like when the repository was made."""
+        return self.annex + b"/sentinal.cache"
+
+    @property
+    def pid_lock(self) -> bytes:
+        """The one lock of a repository with ``annex.pidlock``."""
+        return self.annex + b"/pidlock"
+
+    @property
+    def daemon_pid(self) -> bytes:
+        """Exclusive, for the life of an assistant or of annexd; its text is the pid."""
+        return self.annex + b"/daemon.pid"
+
+    @property
+    def daemon_log(self) -> bytes:
+        """Where users look for the assistant's log."""
+        return self.annex + b"/daemon.log"
+
+    # annexd's own state: all of it may be deleted at any time
+
+    @property
+    def state(self) -> bytes:
+        """The directory of annexd's own state, mode 0700."""
+        return self.annex + b"/annexd"
+
+    @property
+    def lock(self) -> bytes:
+        """Held while annexd runs here."""
+        return self.state + b"/lock"
+
+    @property
+    def log(self) -> bytes:
+        """The log of the supervisor and its children."""
+        return self.state + b"/log"
+
+    @property
+    def supervisor(self) -> bytes:
+        """What the supervisor says of its children."""
+        return self.state + b"/supervisor"
+
+    @property
+    def roles(self) -> bytes:
+        """A file per role: what it is doing."""
+        return self.state + b"/state"
+
+    @property
+    def poke(self) -> bytes:
+        """An empty file here makes every role look at everything again."""
+        return self.state + b"/poke"
+
+    @property
+    def remotes(self) -> bytes:
+        """A directory per remote."""
+        return self.state + b"/remotes"
+
+    def remote(self, name: str) -> bytes:
+        """What is known about one remote of ours; its name may have slashes in it."""
+        return self.remotes + b"/" + keys.escape(os.fsencode(name))
+
+    @property
+    def cache(self) -> bytes:
+        """Disposable: msgpack."""
+        return self.state + b"/cache"
+
+    @property
+    def state_tmp(self) -> bytes:
+        """Temporary files on the file system of the objects; swept at start."""
+        return self.state + b"/tmp"

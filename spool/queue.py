@@ -1,0 +1,314 @@
+"""Transfers that wait: ``transfer/queue/to/UUID/KEYFILE`` and ``transfer/queue/from/UUID/KEYFILE``.
+
+A job is one file.  Its name says what is to be transferred, its text is git-annex's info text with
+the time when it was queued, its mtime says *not before*, and a record lock on it says that a worker
+has it.  Nothing else says anything: there are no counters and no order but the mtimes, so ``ls -l``
+shows the whole state, ``rm`` cancels, ``touch`` retries, and a killed worker leaves a job that is
+due.  A job is never rewritten.
+
+The queue may be deleted at any time; what is wanted is derived again by the next full scan.
+"""
+
+import contextlib
+import itertools
+import logging
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import final
+
+from spool import claim, corrupt, directory, failed, layout, lock, text
+from spool.claim import Claim, Claims
+from spool.info import Info
+from spool.key import Key
+from spool.layout import Layout
+from spool.transfer import UUID, Direction, Lane, Outcome, Transfer, from_name, parse_uuid, to_name
+
+log = logging.getLogger(__name__)
+
+RETRY_MIN_S = 30.0
+RETRY_MAX_S = 1800.0
+AHEAD_MAX_S = 2 * RETRY_MAX_S
+"""Nothing is put off as far as this; a job that seems to be was, and then the clock went back.  It
+is due, lest a clock that was wrong by ten years put it off by ten years.  Must exceed
+``RETRY_MAX_S``, by what a clock may be set back without making put-off jobs due at once."""
+
+TMP_MAX_AGE_S = 3600.0
+"""What is older in ``queue/tmp`` was left by a process that was killed: a file is there for
+milliseconds, but for those that a living process has locked."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What one look at the queue found."""
+
+    due: dict[Lane, list[bytes]]
+    """Names of jobs that may be tried now, the one that has been due longest first.  Some of them
+    may be claimed: a claim does not show in a listing."""
+    put_off: dict[Lane, int]
+    """How many more there are that must wait."""
+    next_due: float
+    """When the first of those may be tried (Unix time, s); infinite if there is none."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A waiting transfer, for people to look at."""
+
+    transfer: Transfer
+    info: Info
+    not_before: float
+    """Unix time, s."""
+    claimed_by: int | None
+    """A pid."""
+
+
+@final
+class Queue:
+    """The waiting transfers of one repository.  Any number of processes use it at once."""
+
+    def __init__(self, paths: Layout) -> None:
+        self._paths = paths
+        self._annex = paths.annex
+        self._stuck: set[tuple[bytes, ...]] = set()
+
+    # What is there
+
+    def lanes(self) -> list[Lane]:
+        """Every lane that has a directory; what else is there is moved aside."""
+        lanes = []
+        for direction in Direction:
+            names = layout.queue_lanes(direction)
+            with directory.opened(self._annex, names) as fd:
+                for name, entry in directory.listed(fd):
+                    try:
+                        uuid = parse_uuid(name)
+                    except ValueError as error:
+                        self._move_aside((*names, name), str(error))
+                        continue
+                    if entry.is_dir(follow_symlinks=False):
+                        lanes.append(Lane(direction, uuid))
+                    else:
+                        self._move_aside((*names, name), "not a directory")
+        return lanes
+
+    def look(self, now: float) -> Waiting:
+        """Look at every job, without opening any."""
+        waiting = Waiting({}, {}, float("inf"))
+        next_due = waiting.next_due
+        for lane in self.lanes():
+            due, put_off = [], 0
+            for not_before, name in self._times(lane):
+                if is_due(not_before, now):
+                    due.append((not_before, name))
+                else:
+                    put_off += 1
+                    next_due = min(next_due, not_before)
+            if due:
+                waiting.due[lane] = [name for _, name in sorted(due)]
+            if put_off:
+                waiting.put_off[lane] = put_off
+        return Waiting(waiting.due, waiting.put_off, next_due)
+
+    def count(self, lane: Lane, at_most: int) -> int:
+        """How many jobs a lane has; stops counting at ``at_most``."""
+        with directory.opened(self._annex, layout.queue_lane(lane)) as fd:
+            if fd is None:
+                return 0
+            return sum(1 for _ in itertools.islice(directory.listed(fd), at_most))
+
+    def jobs(self, lane: Lane) -> Iterator[Job]:
+        """The jobs of a lane, for people to look at; what cannot be read is left out."""
+        with directory.opened(self._annex, layout.queue_lane(lane)) as fd:
+            if fd is None:
+                return
+            for name, entry in directory.listed(fd):
+                try:
+                    transfer = Transfer(lane.direction, lane.uuid, from_name(name))
+                    info = Info.parse(text.read(name, dir_fd=fd))
+                    not_before = entry.stat(follow_symlinks=False).st_mtime
+                except (ValueError, FileNotFoundError):
+                    continue  # not a job; or gone
+                yield Job(transfer, info, not_before, lock.owner_pid(name, dir_fd=fd))
+
+    # Adding
+
+    def add(self, transfer: Transfer, info: Info) -> bool:
+        """Queue one transfer, due at once; False if it is queued already.
+
+        ``ValueError`` if its key cannot be transferred.  On return other processes see the job.
+        """
+        return self._add(transfer.lane, [(to_name(transfer.key), info.format())]) == 1
+
+    def add_many(self, lane: Lane, jobs: Iterable[tuple[Key, bytes | None]], now: float) -> int:
+        """Queue keys with their associated files; returns how many were not queued already.
+
+        Keys that cannot be transferred, by git-annex neither, are left out.
+        """
+        started = Info.begun(now).format()[:-1]
+        texts = []
+        for key, file in jobs:
+            try:
+                texts.append((to_name(key), b"%s%s\n" % (started, file or b"")))
+            except ValueError as error:
+                log.warning("skip %s: %s", lane, error)
+        return self._add(lane, texts)
+
+    def _add(self, lane: Lane, jobs: Sequence[tuple[bytes, bytes]]) -> int:
+        added = done = 0
+        tmp = text.unique_name()
+        while done < len(jobs):
+            lane_fd = corrupt.make_way(self._annex, layout.queue_lane(lane))
+            tmp_fd = corrupt.make_way(self._annex, layout.QUEUE_TMP)
+            try:
+                # Most of what a full scan finds is queued already, and one listing is cheaper than
+                # making a file for each.  link(2) is the judge all the same.
+                queued = frozenset(os.listdir(lane_fd)) if len(jobs) > 1 else frozenset()
+                for name, job in itertools.islice(jobs, done, None):
+                    if os.fsdecode(name) not in queued:
+                        added += text.link_new(name, job, dir_fd=lane_fd, tmp=tmp, tmp_fd=tmp_fd)
+                    done += 1
+            except FileNotFoundError:
+                continue  # somebody is deleting the spool; it may be deleted at any time
+            finally:
+                os.close(lane_fd)
+                os.close(tmp_fd)
+        return added
+
+    # Running
+
+    def claim(
+        self, lane: Lane, names: Iterable[bytes], now: float, *, at_most: int = claim.MOST
+    ) -> Claims:
+        """Claim jobs of a lane, in the order of ``names``, until there are ``at_most``.
+
+        Left out are those that are gone, claimed or not due any more, and those that turn out to be
+        no jobs: they are moved aside.  To be used in a ``with`` statement.
+        """
+        try:
+            fd = directory.open_below(self._annex, layout.queue_lane(lane))
+        except (FileNotFoundError, directory.InTheWayError):
+            return Claims(lane, -1)
+        claims = Claims(lane, fd)
+        try:
+            for name in names:
+                if len(claims) >= min(at_most, claim.MOST):
+                    break
+                try:
+                    claims.try_add(name, lambda not_before: is_due(not_before, now))
+                except ValueError as error:
+                    self._move_aside((*layout.queue_lane(lane), name), str(error))
+        except BaseException:
+            claims.close()
+            raise
+        return claims
+
+    def settle(self, claims: Iterable[Claim], outcome: Outcome, now: float) -> None:
+        """Record how the attempts ended, and end the claims.
+
+        Before this is called with ``DONE``, the content must be durable and the location logged:
+        dying before costs one redundant attempt, dying in the middle leaves the rest due.
+        """
+        for lane, group in itertools.groupby(claims, lambda one: one.lane):
+            settled = list(group)
+            match outcome:
+                case Outcome.DONE:
+                    failed.clear(self._paths, lane, (one.transfer.key for one in settled))
+                    for one in settled:
+                        one.remove()
+                case Outcome.TEMPFAIL:
+                    for one in settled:
+                        one.put_off(now + wait_s(one.info, now))
+                case Outcome.PERMFAIL:
+                    for one in settled:
+                        # First the list, then the queue: dying between them costs one attempt.
+                        failed.record(self._paths, one.transfer, one.info)
+                        one.remove()
+
+    # What a person may do as well, with touch and rm
+
+    def make_due(self, uuid: UUID, now: float) -> int:
+        """Make every put-off job to or from ``uuid`` due; returns how many there were."""
+        made = 0
+        for direction in Direction:
+            lane = Lane(direction, uuid)
+            with directory.opened(self._annex, layout.queue_lane(lane)) as fd:
+                if fd is not None:
+                    waits = [name for not_before, name in self._times(lane) if not_before > now]
+                    made += sum(_touch(name, fd, now) for name in waits)
+        return made
+
+    def retry(self, transfer: Transfer, now: float) -> bool:
+        """Make one job due; False if there is no such job."""
+        with directory.opened(self._annex, layout.queue_lane(transfer.lane)) as fd:
+            return fd is not None and _touch(to_name(transfer.key), fd, now)
+
+    def cancel(self, transfer: Transfer) -> bool:
+        """Take one job out of the queue; False if there is no such job.
+
+        An attempt that is running goes on.  It is queued again when a full scan finds that it is
+        wanted.
+        """
+        with directory.opened(self._annex, layout.queue_lane(transfer.lane)) as fd:
+            if fd is None:
+                return False
+            try:
+                os.unlink(to_name(transfer.key), dir_fd=fd)
+            except FileNotFoundError:
+                return False
+            return True
+
+    # Housekeeping
+
+    def sweep(self, now: float) -> int:
+        """Remove what killed processes left in ``queue/tmp``; returns how much that was."""
+        swept = 0
+        with directory.opened(self._annex, layout.QUEUE_TMP) as fd:
+            for name, entry in directory.listed(fd):
+                with contextlib.suppress(FileNotFoundError, lock.NotAFileError):  # others sweep too
+                    if entry.stat(follow_symlinks=False).st_mtime > now - TMP_MAX_AGE_S:
+                        continue
+                    abandoned = lock.try_take(name, dir_fd=fd)
+                    if abandoned is not None:
+                        os.unlink(name, dir_fd=fd)
+                        abandoned.close()
+                        swept += 1
+        return swept
+
+    def _times(self, lane: Lane) -> Iterator[tuple[float, bytes]]:
+        names = layout.queue_lane(lane)
+        with directory.opened(self._annex, names) as fd:
+            for name, entry in directory.listed(fd):
+                if not entry.is_file(follow_symlinks=False):
+                    self._move_aside((*names, name), "not a regular file")
+                    continue
+                with contextlib.suppress(FileNotFoundError):  # settled meanwhile
+                    yield entry.stat(follow_symlinks=False).st_mtime, name
+
+    def _move_aside(self, names: tuple[bytes, ...], reason: str) -> None:
+        if names not in self._stuck and not corrupt.move_aside(self._annex, names, reason):
+            self._stuck.add(names)  # said once; skipped from now on
+
+
+def is_due(not_before: float, now: float) -> bool:
+    """Whether a job with that mtime may be tried."""
+    return not now < not_before < now + AHEAD_MAX_S
+
+
+def wait_s(info: Info, now: float) -> float:
+    """How long to put a failed job off: as long as it has waited so far, within bounds.
+
+    Postfix's rule.  The time doubles with each attempt, and nothing needs to be counted.
+    """
+    waited_s = now - float(info.started) if info.started is not None else 0.0
+    return min(max(waited_s, RETRY_MIN_S), RETRY_MAX_S)
+
+
+def _touch(name: bytes, dir_fd: int, now: float) -> bool:
+    try:
+        os.utime(name, (now, now), dir_fd=dir_fd, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True

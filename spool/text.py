@@ -1,0 +1,111 @@
+"""Small files of the spool: read with bounds, and made or replaced in one step.
+
+Whatever lies in the spool may have been put there by anybody: so reading follows no link, blocks on
+no FIFO and stops at a bound.  And whoever reads must never see half of a file: so writing is to
+``queue/tmp``, and then link(2), which fails if the name is taken, or rename(2), which replaces.
+
+Nothing here is synced to the disk: what a power cut takes from the spool is derived again.
+"""
+
+import errno
+import os
+import stat
+
+from spool import corrupt, layout, lock
+from spool.info import TEXT_MAX_BYTES
+
+_ATTEMPTS = 16
+_NO_LINKS = frozenset((errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS))
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+def read(name: bytes, *, dir_fd: int) -> bytes:
+    """The whole of a small regular file; ``ValueError`` if it is anything else."""
+    status = os.stat(name, dir_fd=dir_fd, follow_symlinks=False)
+    if not stat.S_ISREG(status.st_mode):
+        raise ValueError(f"not a regular file: {name!r}")
+    fd = os.open(name, _READ, dir_fd=dir_fd)
+    try:
+        data = os.read(fd, TEXT_MAX_BYTES + 1) if stat.S_ISREG(os.fstat(fd).st_mode) else None
+    finally:
+        lock.close(fd)
+    if data is None or len(data) > TEXT_MAX_BYTES:
+        raise ValueError(f"too long: {name!r}")
+    return data
+
+
+def unique_name() -> bytes:
+    """A name for ``queue/tmp`` that nobody else has."""
+    return os.urandom(8).hex().encode()
+
+
+def write_new(name: bytes, text: bytes, *, dir_fd: int) -> None:
+    """Make a file, visible from the first byte; ``FileExistsError`` if the name is taken.
+
+    If it cannot be written whole (the disk is full), it is not there.
+    """
+    fd = os.open(name, _NEW, 0o666, dir_fd=dir_fd)
+    try:
+        while text:
+            text = text[os.write(fd, text) :]
+    except OSError:
+        os.unlink(name, dir_fd=dir_fd)
+        raise
+    finally:
+        os.close(fd)
+
+
+def link_new(name: bytes, text: bytes, *, dir_fd: int, tmp: bytes, tmp_fd: int) -> bool:
+    """Make a file in one step, through ``tmp``; False if the name is taken.
+
+    Where there are no hard links (FAT) it is two steps: a reader may find it empty, and nothing in
+    the spool means anything else for being empty.
+    """
+    write_new(tmp, text, dir_fd=tmp_fd)
+    try:
+        os.link(tmp, name, src_dir_fd=tmp_fd, dst_dir_fd=dir_fd)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        return _made(name, text, dir_fd)
+    finally:
+        os.unlink(tmp, dir_fd=tmp_fd)
+    return True
+
+
+def _made(name: bytes, text: bytes, dir_fd: int) -> bool:
+    try:
+        write_new(name, text, dir_fd=dir_fd)
+    except FileExistsError:
+        return False
+    return True
+
+
+def replace(name: bytes, text: bytes, *, dir_fd: int, tmp_fd: int) -> None:
+    """Make or replace a file in one step."""
+    tmp = unique_name()
+    write_new(tmp, text, dir_fd=tmp_fd)
+    try:
+        os.rename(tmp, name, src_dir_fd=tmp_fd, dst_dir_fd=dir_fd)
+    except OSError:
+        os.unlink(tmp, dir_fd=tmp_fd)
+        raise
+
+
+def store(annex: bytes, names: tuple[bytes, ...], name: bytes, text: bytes) -> None:
+    """Make or replace ``name`` in the directory ``names`` below ``annex``, which is made."""
+    for attempt in range(_ATTEMPTS):
+        dir_fd = corrupt.make_way(annex, names)
+        tmp_fd = corrupt.make_way(annex, layout.QUEUE_TMP)
+        try:
+            return replace(name, text, dir_fd=dir_fd, tmp_fd=tmp_fd)
+        except FileNotFoundError:  # somebody is deleting the spool; it may be deleted at any time
+            if attempt + 1 == _ATTEMPTS:
+                raise
+        finally:
+            os.close(dir_fd)
+            os.close(tmp_fd)
+    raise AssertionError  # the last attempt returned or raised

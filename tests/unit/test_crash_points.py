@@ -1,0 +1,191 @@
+"""SIGKILL before every change that each transaction makes to the spool.
+
+The numbers are those of docs/SPOOL.md, "Crashes".  For every point: nobody ever sees half of a
+thing, no job is lost, what is left is removed by the housekeeping of the next start (``recover``),
+once or twice, and doing it all again gives what an undisturbed run gives.
+"""
+
+import itertools
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from spool import corrupt, failed, hold, layout, running, stale
+from spool.hold import FOREVER, Hold
+from spool.info import Info
+from spool.queue import TMP_MAX_AGE_S
+from spool.running import Publisher
+from spool.stale import LOCK_AGE_S
+from spool.transfer import Lane, Outcome, Transfer
+from spool.transferlock import TransferLocks
+from tests.processes import killed_before
+from tests.spool import FROM, NOW, TO, U1, Spool, some_key, upload
+
+JOBS = 3
+
+
+def crashes(spool: Spool, transaction: Callable[[], object]) -> Iterator[int]:
+    """Kill the transaction before its first, second .. change; yields after each kill.
+
+    Ends when the transaction is not killed any more.  The spool is the test's to check and repair
+    after each.
+    """
+    for step in itertools.count(1):
+        assert step < 500, "this transaction has no end"
+        if not killed_before(step, transaction):
+            assert step > 1, "this transaction changes nothing"
+            return
+        yield step
+        recover(spool)
+        after = spool.files()
+        recover(spool)
+        assert spool.files() == after
+
+
+def recover(spool: Spool) -> None:
+    """What the first process of a new start does, when the leftovers are old enough."""
+    now = time.time()
+    stale.purge(spool.paths, now + 2 * LOCK_AGE_S)
+    spool.queue.sweep(now + 2 * TMP_MAX_AGE_S)
+    assert not {name for name in spool.files() if "lck." in name or name.startswith("queue/tmp/")}
+    assert list(running.listing(spool.paths)) == []
+
+
+def whole_jobs(spool: Spool, lane: Lane, text: bytes) -> int:
+    """How many jobs others see; each must be whole."""
+    directory = spool.lane(lane)
+    texts = [path.read_bytes() for path in directory.iterdir()] if directory.exists() else []
+    assert set(texts) <= {text}
+    assert len(list(spool.queue.jobs(lane))) == len(texts)
+    return len(texts)
+
+
+def test_adding(spool: Spool) -> None:
+    """A1: written in queue/tmp and not linked.  A2: linked, and its other name left in tmp."""
+    text = b"1800000000s\na file\n"
+
+    def add() -> None:
+        spool.queue.add_many(TO, [(some_key(n), b"a file") for n in range(JOBS)], NOW)
+
+    seen = set()
+    for _ in crashes(spool, add):
+        seen.add(whole_jobs(spool, TO, text))
+        for n in range(JOBS):
+            spool.queue.cancel(upload(n))
+
+    assert seen == set(range(JOBS + 1))
+    assert whole_jobs(spool, TO, text) == JOBS
+
+
+@pytest.mark.parametrize("lane", [TO, FROM], ids=["upload", "download"])
+@pytest.mark.parametrize("outcome", Outcome)
+def test_running(spool: Spool, lane: Lane, outcome: Outcome) -> None:
+    """C1, L1 to L3, P1 to P4, D1 to D3, T1, F1, F2: a worker is killed anywhere in its work."""
+    diary = spool.annex / "diary"
+    diary.touch()
+
+    def work() -> None:
+        """One turn of a transferrer; the diary stands for the durable content and its log."""
+        queue = spool.queue
+        names = sorted(queue.look(NOW).due[lane])
+        with queue.claim(lane, names, NOW) as claims, TransferLocks(spool.paths, lane) as locks:
+            for claim in claims:
+                lock = locks.try_take(claim.transfer.key)
+                assert lock is not None
+                with lock, Publisher(lock, NOW, size=2, associated_file=b"f") as publisher:
+                    publisher.progress(1, NOW + 1)
+                    with diary.open("ab", buffering=0) as done:
+                        done.write(claim.transfer.key + b"\n")
+            queue.settle(claims, outcome, NOW)
+
+    def queue_all() -> None:
+        spool.queue.add_many(lane, [(some_key(n), None) for n in range(JOBS)], NOW)
+        spool.queue.make_due(U1, NOW)
+
+    queue_all()
+    points = 0
+    for point in crashes(spool, work):
+        points += 1
+        waiting = spool.queue.look(NOW)
+        queued = {job.transfer.key for job in spool.queue.jobs(lane)}
+        listed = {one.transfer.key for one in failed.listing(spool.paths)}
+        done = set(diary.read_bytes().splitlines())
+        assert [job.claimed_by for job in spool.queue.jobs(lane)] == [None] * len(queued)
+        assert list(running.listing(spool.paths)) == [], point
+        for n in range(JOBS):
+            assert some_key(n) in queued or some_key(n) in done, (point, n)
+            if outcome is Outcome.PERMFAIL:
+                assert some_key(n) in queued or some_key(n) in listed, (point, n)
+        if outcome is Outcome.TEMPFAIL:
+            assert len(queued) == JOBS
+            assert len(waiting.due.get(lane, ())) + waiting.put_off.get(lane, 0) == JOBS
+        diary.write_bytes(b"")
+        failed.clear(spool.paths, lane, listed)
+        queue_all()
+
+    assert points > 20
+    left = {name for name in spool.files() if not name.startswith("queue/tmp/")}
+    assert len(left) == {Outcome.DONE: 0, Outcome.TEMPFAIL: JOBS, Outcome.PERMFAIL: JOBS}[outcome]
+    assert spool.queue.look(NOW).due == {}
+    assert set(diary.read_bytes().splitlines()) == {some_key(n) for n in range(JOBS)}
+
+
+def test_recording_a_failure(spool: Spool) -> None:
+    """R1: written in queue/tmp and not renamed: the earlier record, if any, still stands."""
+    old, new = Info(None, 1, b"old"), Info(None, 2, b"new")
+    failed.record(spool.paths, upload(), old)
+    for _ in crashes(spool, lambda: failed.record(spool.paths, upload(), new)):
+        assert [entry.info for entry in failed.listing(spool.paths)] == [old]
+    assert [entry.info for entry in failed.listing(spool.paths)] == [new]
+
+
+def test_replacing_a_hold(spool: Spool) -> None:
+    """H1: there is no instant at which nothing is held."""
+    hold.create(spool.paths, Hold(None, NOW + 10))
+    seen = []
+    for _ in crashes(spool, lambda: hold.create(spool.paths, Hold(None, FOREVER))):
+        seen += hold.listing(spool.paths, NOW)
+    assert set(seen) == {Hold(None, NOW + 10)}
+    assert hold.listing(spool.paths, NOW) == [Hold(None, FOREVER)]
+
+
+def test_removing_a_hold_that_has_expired(spool: Spool) -> None:
+    """H2: it is in force for nobody, wherever it lies."""
+    expired = Hold(U1, NOW - 10)
+    hold.create(spool.paths, expired)
+    for _ in crashes(spool, lambda: hold.is_held(spool.paths, U1, NOW)):
+        assert not hold.is_held(spool.paths, U1, NOW)
+        hold.create(spool.paths, expired)
+    assert spool.files() == set()
+
+
+def test_moving_aside(spool: Spool) -> None:
+    """M1: the reason is there and the thing is not yet: it is moved by the next one who looks."""
+    thing = spool.lane(TO) / "README"
+    spool.plant(thing, b"text")
+    names = (*layout.queue_lane(TO), b"README")
+    for _ in crashes(spool, lambda: corrupt.move_aside(spool.paths.annex, names, "why")):
+        assert thing.read_bytes() == b"text"
+    moved = [path for path in spool.corrupt().values() if path.exists()]
+    assert [path.read_bytes() for path in moved] == [b"text"]
+    assert not thing.exists()
+
+
+@pytest.mark.parametrize("lane", [TO, FROM], ids=["upload", "download"])
+def test_purging(spool: Spool, lane: Lane) -> None:
+    """S1: the info file is gone and a lock is left: the next purge finds that alone."""
+
+    def leave_behind() -> None:
+        for n in range(JOBS):
+            info = spool.path(*layout.running_lane(lane), some_key(n))
+            spool.plant(info, b"1s\n\n")
+            for path in spool.paths.locks(Transfer(lane.direction, lane.uuid, some_key(n))):
+                spool.plant(Path(os.fsdecode(path)))
+
+    leave_behind()
+    for _ in crashes(spool, lambda: stale.purge(spool.paths, NOW * 2)):
+        leave_behind()
+    assert {name for name in spool.files() if not name.startswith("queue/tmp/")} == set()

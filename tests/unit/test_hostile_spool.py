@@ -1,0 +1,237 @@
+"""What somebody may put into the spool: each thing is refused with a reason, and does no harm.
+
+Row Q of reliability.md.  In every case the good job beside it is still found, claimed and settled.
+"""
+
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from spool import corrupt, layout
+from spool.info import TEXT_MAX_BYTES, Info
+from spool.key import Key, parse
+from spool.transfer import Outcome
+from tests.spool import NOW, TO, Spool, some_key, upload
+
+
+def run_all(spool: Spool) -> list[Key]:
+    """What a worker does in one turn; returns the keys it could claim."""
+    queue = spool.queue
+    keys: list[Key] = []
+    for lane, names in queue.look(NOW).due.items():
+        with queue.claim(lane, names, NOW) as claims:
+            keys += [claim.transfer.key for claim in claims]
+            queue.settle(claims, Outcome.DONE, NOW)
+    return keys
+
+
+def outside(tmp_path: Path) -> Path:
+    """A directory that nothing may happen to."""
+    top = tmp_path / "outside"
+    top.mkdir(exist_ok=True)
+    (top / "precious").write_bytes(b"precious")
+    (top / some_key(5).decode()).write_bytes(b"an object")
+    return top
+
+
+def untouched(top: Path) -> bool:
+    """Whether nothing has happened to it."""
+    return {path.name: path.read_bytes() for path in top.iterdir()} == {
+        "precious": b"precious",
+        some_key(5).decode(): b"an object",
+    }
+
+
+def device(path: Path) -> None:
+    """Something whose opening may do something."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can make a device")
+    os.mknod(path, 0o600 | 0o020000, os.makedev(1, 5))
+
+
+def sparse(path: Path) -> None:
+    """A gigabyte that takes no room, but would take memory."""
+    path.touch()
+    os.truncate(path, 1 << 30)
+
+
+JOBS: dict[str, tuple[bytes, Callable[[Path], object]]] = {
+    "a name that is no key": (b"README", lambda path: path.write_bytes(b"")),
+    "a name of a lock": (b"lck." + some_key(5), lambda path: path.write_bytes(b"")),
+    "a key spelled in two ways": (b"SHA256-s007--abc", lambda path: path.write_bytes(b"")),
+    "a name with a newline": (b"SHA256-s7--a\nb", lambda path: path.write_bytes(b"")),
+    "a name with escape codes": (b"\x1b[2J\xff", lambda path: path.write_bytes(b"")),
+    "a name that is too long": (b"WORM--" + b"k" * 249, lambda path: path.write_bytes(b"")),
+    "a text that is no info": (some_key(5), lambda path: path.write_bytes(b"#!/bin/sh\n")),
+    "a text that is too long": (
+        some_key(5),
+        lambda path: path.write_bytes(b"1s\n" + b"x" * TEXT_MAX_BYTES),
+    ),
+    "a gigabyte": (some_key(5), sparse),
+    "a symlink to a file": (some_key(5), lambda path: path.symlink_to("/etc/passwd")),
+    "a symlink to nowhere": (some_key(5), lambda path: path.symlink_to("../../nowhere")),
+    "a symlink to a job": (some_key(5), lambda path: path.symlink_to(some_key(1).decode())),
+    "a FIFO": (some_key(5), os.mkfifo),
+    "a directory": (some_key(5), lambda path: path.mkdir()),
+    "a directory with something in it": (
+        some_key(5),
+        lambda path: os.makedirs(path / "x"),
+    ),
+    "a device": (some_key(5), device),
+}
+
+
+@pytest.mark.parametrize("what", JOBS)
+def test_what_is_no_job_is_moved_aside_with_a_reason_and_the_rest_is_done(
+    spool: Spool, what: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    name, make = JOBS[what]
+    spool.queue.add(upload(1), Info())
+    path = spool.lane(TO) / os.fsdecode(name)
+    make(path)
+    found = path.lstat()
+
+    with caplog.at_level(logging.WARNING):
+        assert run_all(spool) == [some_key(1)]
+
+    assert not os.path.lexists(path)
+    ((reason, moved),) = spool.corrupt().items()
+    assert (moved.lstat().st_ino, moved.lstat().st_mode) == (found.st_ino, found.st_mode)
+    why, where = reason.splitlines()
+    assert why
+    assert where.isprintable()
+    assert where.startswith("'transfer/queue/to/")
+    assert [record.getMessage().isprintable() for record in caplog.records] == [True]
+    assert run_all(spool) == []
+    assert len(spool.corrupt()) == 1
+
+
+@pytest.mark.parametrize("depth", [2, 3, 4], ids=["queue", "to", "UUID"])
+@pytest.mark.parametrize("kind", ["symlink", "file", "fifo"])
+def test_what_is_no_directory_is_moved_aside_and_never_entered(
+    spool: Spool, tmp_path: Path, depth: int, kind: str
+) -> None:
+    place = spool.path(*layout.queue_lane(TO)[:depth])
+    place.parent.mkdir(parents=True)
+    elsewhere = outside(tmp_path)
+    match kind:
+        case "symlink":
+            place.symlink_to(elsewhere)
+        case "file":
+            place.write_bytes(b"")
+        case _:
+            os.mkfifo(place)
+
+    assert run_all(spool) == []
+    assert spool.queue.cancel(upload(5)) is False
+    assert spool.queue.retry(upload(5), NOW) is False
+    assert spool.queue.add(upload(1), Info())
+
+    assert run_all(spool) == [some_key(1)]
+    assert untouched(elsewhere)
+    assert len(spool.corrupt()) == 1
+
+
+@pytest.mark.parametrize("name", [b"...", b"-rf", b"a b", b"\xff\xfe", b"lck", b"x" * 200])
+def test_a_lane_that_is_no_uuid_is_moved_aside_with_all_that_is_in_it(
+    spool: Spool, name: bytes
+) -> None:
+    spool.queue.add(upload(1), Info())
+    job = spool.plant(spool.lane(TO).parent / os.fsdecode(name) / some_key(2).decode(), b"1s\n\n")
+
+    assert run_all(spool) == [some_key(1)]
+
+    assert not job.parent.exists()
+    ((_, moved),) = spool.corrupt().items()
+    assert [path.read_bytes() for path in moved.iterdir()] == [b"1s\n\n"]
+
+
+def test_a_job_linked_to_a_file_elsewhere_leaves_that_file_as_it_is(
+    spool: Spool, tmp_path: Path
+) -> None:
+    """Backups by hard links are legitimate, so such a job is done; the other name is not ours."""
+    other = tmp_path / "other"
+    other.write_bytes(b"1s\nf\n")
+    spool.lane(TO).mkdir(parents=True)
+    os.link(other, spool.lane(TO) / some_key(1).decode())
+
+    assert run_all(spool) == [some_key(1)]
+
+    assert other.read_bytes() == b"1s\nf\n"
+
+
+def test_two_names_of_one_file_are_two_jobs_one_after_the_other(spool: Spool) -> None:
+    """At once they cannot be claimed: one file has one lock."""
+    spool.queue.add(upload(1), Info())
+    os.link(spool.lane(TO) / some_key(1).decode(), spool.lane(TO) / some_key(2).decode())
+
+    assert sorted(run_all(spool) + run_all(spool)) == [some_key(1), some_key(2)]
+
+
+def test_a_spool_that_is_not_a_directory_is_an_error_that_says_so(
+    spool: Spool, tmp_path: Path
+) -> None:
+    (spool.annex / "transfer").symlink_to(outside(tmp_path))
+
+    assert spool.queue.look(NOW).due == {}
+    with pytest.raises(NotADirectoryError, match="in the way of a directory: b'transfer'"):
+        spool.queue.add(upload(1), Info())
+
+    assert untouched(tmp_path / "outside")
+
+
+def test_what_cannot_be_moved_aside_is_said_once_and_skipped(
+    spool: Spool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As a mount point, or where there is no permission; here there is no room for it."""
+    spool.queue.add(upload(1), Info())
+    spool.plant(spool.lane(TO) / "README")
+    spool.plant(spool.annex / "transfer/corrupt")
+    queue = spool.queue
+
+    for _ in range(3):
+        for lane, names in queue.look(NOW).due.items():
+            with queue.claim(lane, names, NOW) as claims:
+                queue.settle(claims, Outcome.DONE, NOW)
+
+    assert len(caplog.records) == 1
+    assert "cannot be moved aside" in caplog.text
+    assert (spool.lane(TO) / "README").exists()
+    assert queue.look(NOW).due == {TO: [b"README"]}
+    assert queue.look(NOW).next_due == float("inf")
+
+
+def test_what_was_moved_aside_by_somebody_else_is_no_trouble(spool: Spool) -> None:
+    assert corrupt.move_aside(spool.paths.annex, (*layout.queue_lane(TO), b"gone"), "reason")
+
+    assert spool.corrupt() == {}
+
+
+@settings(
+    deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    st.binary(min_size=1, max_size=255).filter(
+        lambda name: name not in (b".", b"..") and not set(name) & {0, ord("/")}
+    ),
+    st.binary(max_size=100),
+)
+def test_any_file_in_a_lane_is_a_job_or_is_moved_aside(
+    spool: Spool, name: bytes, text: bytes
+) -> None:
+    spool.plant(spool.lane(TO) / os.fsdecode(name), text)
+    aside = len(spool.corrupt())
+
+    keys = run_all(spool)
+
+    if keys:
+        assert parse(keys[0])
+        assert len(spool.corrupt()) == aside
+    else:
+        assert len(list((spool.annex / "transfer/corrupt").glob("*.reason"))) > aside
+    assert os.listdir(spool.lane(TO)) == []

@@ -1,0 +1,262 @@
+"""Record locks, with real processes: a lock cannot be tested in one."""
+
+import fcntl
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from spool import lock
+from spool.lock import LockBusyError, Mode, NotAFileError
+from tests.processes import forked, kill, reap, wait_until
+
+MAKE = lock.OPEN | os.O_CREAT
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> bytes:
+    """Where a lock file is to be."""
+    return os.fsencode(tmp_path / "some.lck")
+
+
+def take_and_wait(path: bytes) -> None:
+    """Have the lock until killed."""
+    assert lock.try_take(path, flags=MAKE) is not None
+    signal.pause()
+
+
+def test_a_lock_excludes_another_process_and_names_its_holder(path: bytes) -> None:
+    with forked(lambda: take_and_wait(path)) as holder:
+        wait_until(lambda: lock.owner_pid(path) == holder)
+
+        assert lock.try_take(path) is None
+
+
+def test_a_killed_holder_s_lock_is_free_at_once(path: bytes) -> None:
+    with forked(lambda: take_and_wait(path)) as holder:
+        wait_until(lambda: lock.owner_pid(path) == holder)
+        kill(holder)
+        assert reap(holder) == -signal.SIGKILL
+
+    taken = lock.try_take(path)
+    assert taken is not None
+    taken.close()
+
+
+def test_a_process_cannot_take_its_own_lock_twice_nor_lose_it_by_trying(path: bytes) -> None:
+    """The kernel would grant it, and drop it when either descriptor is closed."""
+    taken = lock.try_take(path, flags=MAKE)
+    assert taken is not None
+
+    assert lock.try_take(path) is None
+    assert lock.owner_pid(path) == os.getpid()
+
+    assert_locked_for_others(path)
+    taken.close()
+    assert lock.owner_pid(path) is None
+
+
+def test_reading_a_locked_file_does_not_release_it(path: bytes) -> None:
+    taken = lock.try_take(path, flags=MAKE)
+    assert taken is not None
+
+    lock.close(os.open(path, os.O_RDONLY))
+
+    assert_locked_for_others(path)
+    taken.close()
+
+
+def test_another_name_of_a_locked_file_does_not_release_it(path: bytes) -> None:
+    taken = lock.try_take(path, flags=MAKE)
+    assert taken is not None
+    os.link(path, path + b".again")
+
+    assert lock.try_take(path + b".again") is None
+
+    assert_locked_for_others(path)
+    taken.close()
+
+
+def test_a_forked_child_does_not_have_its_parent_s_lock(path: bytes) -> None:
+    taken = lock.try_take(path, flags=MAKE)
+    assert taken is not None
+
+    def look() -> None:
+        assert lock.owner_pid(path) == os.getppid()
+        assert lock.try_take(path) is None
+
+    with forked(look) as child:
+        assert reap(child) == 0
+    assert_locked_for_others(path)
+    taken.close()
+
+
+def test_a_file_unlinked_and_made_again_under_us_is_locked_as_what_it_is_now(
+    path: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """git-annex's bug of 2013: two have "the lock", one of them on a file without a name."""
+    try_lock = lock.try_lock
+    replaced: list[int] = []
+
+    def lose_the_race(fd: int, mode: Mode) -> bool:
+        if not replaced:
+            os.unlink(path)
+            Path(os.fsdecode(path)).touch()
+            replaced.append(os.stat(path).st_ino)
+        return try_lock(fd, mode)
+
+    monkeypatch.setattr(lock, "try_lock", lose_the_race)
+    taken = lock.try_take(path, flags=MAKE)
+
+    assert taken is not None
+    assert os.fstat(taken.fd).st_ino == replaced[0]
+    taken.close()
+
+
+def test_a_file_that_vanishes_under_us_is_not_there(
+    path: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path(os.fsdecode(path)).touch()
+    try_lock = lock.try_lock
+
+    def lose_the_race(fd: int, mode: Mode) -> bool:
+        os.unlink(path)
+        return try_lock(fd, mode)
+
+    monkeypatch.setattr(lock, "try_lock", lose_the_race)
+    with pytest.raises(FileNotFoundError):
+        lock.try_take(path)
+
+
+@pytest.mark.parametrize("kind", ["symlink", "fifo", "directory", "device"])
+def test_only_a_regular_file_is_opened(path: bytes, kind: str) -> None:
+    match kind:
+        case "symlink":
+            os.symlink("/etc/passwd", path)
+        case "fifo":
+            os.mkfifo(path)
+        case "directory":
+            os.mkdir(path)
+        case _:
+            if os.geteuid() != 0:
+                pytest.skip("only root can make a device")
+            os.mknod(path, 0o600 | 0o020000, os.makedev(1, 3))
+
+    with pytest.raises(NotAFileError):
+        lock.try_take(path, flags=MAKE)
+    assert lock.owner_pid(path) is None
+
+
+def test_shared_locks_exclude_only_exclusive_ones(path: bytes) -> None:
+    shared = lock.try_take(path, flags=MAKE, mode=Mode.SHARED)
+    assert shared is not None
+
+    def share() -> None:
+        assert lock.try_take(path) is None
+        assert lock.try_take(path, mode=Mode.SHARED) is not None
+
+    with forked(share) as child:
+        assert reap(child) == 0
+    shared.close()
+
+
+def test_waiting_for_a_lock_ends_when_it_is_released(path: bytes, tmp_path: Path) -> None:
+    go = tmp_path / "go"
+
+    def hold_for_a_while() -> None:
+        with lock.held(path, within_s=0):
+            wait_until(go.exists)
+
+    with forked(hold_for_a_while) as holder:
+        wait_until(lambda: lock.owner_pid(path) == holder)
+        with forked(go.touch), lock.held(path, within_s=20) as taken:
+            assert_locked_for_others(path)
+        assert reap(holder) == 0
+    assert taken.fd >= 0
+    assert lock.owner_pid(path) is None
+
+
+def test_waiting_for_a_lock_has_an_end(path: bytes) -> None:
+    with forked(lambda: take_and_wait(path)) as holder:
+        wait_until(lambda: lock.owner_pid(path) == holder)
+        before = time.monotonic()
+
+        with pytest.raises(LockBusyError), lock.held(path, within_s=0.2):
+            pass
+
+        assert 0.2 <= time.monotonic() - before < 10
+
+
+def test_waiting_is_not_starved_by_one_who_takes_the_lock_again_and_again(path: bytes) -> None:
+    """``git annex setpresentkey --batch`` does so with journal.lck, F_SETLKW and all."""
+
+    def hog() -> None:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT)
+        while True:
+            fcntl.lockf(fd, fcntl.LOCK_EX)
+            end = time.monotonic() + 0.002
+            while time.monotonic() < end:
+                pass
+            fcntl.lockf(fd, fcntl.LOCK_UN)
+            for _ in range(1000):
+                pass
+
+    with forked(hog) as holder:
+        wait_until(lambda: lock.owner_pid(path) == holder)
+        for _ in range(5):
+            with lock.held(path, within_s=20):
+                pass
+
+
+def test_eight_processes_that_unlink_what_they_lock_never_hold_it_together(
+    path: bytes, tmp_path: Path
+) -> None:
+    """RT-14.
+
+    One holds the lock; two opens the file; one deletes it and ends; two locks it, three makes a new
+    one and locks that: then two and three are inside at once.
+    """
+    inside = tmp_path / "inside"
+
+    def contend() -> None:
+        taken = 0
+        while taken < 100:
+            mine = lock.try_take(path, flags=MAKE)
+            if mine is None:
+                continue
+            inside.mkdir()  # fails if another one is inside
+            inside.rmdir()
+            taken += 1
+            os.unlink(path)
+            mine.close()
+
+    children: list[int] = []
+    with (
+        forked(contend) as a,
+        forked(contend) as b,
+        forked(contend) as c,
+        forked(contend) as d,
+        forked(contend) as e,
+        forked(contend) as f,
+        forked(contend) as g,
+        forked(contend) as h,
+    ):
+        children = [a, b, c, d, e, f, g, h]
+        assert [reap(child, 60) for child in children] == [0] * 8
+
+
+def assert_locked_for_others(path: bytes) -> None:
+    """Another process finds the file locked."""
+
+    def try_it() -> None:
+        fd = os.open(path, os.O_RDWR)
+        try:
+            fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return
+        raise AssertionError("not locked")
+
+    with forked(try_it) as child:
+        assert reap(child) == 0

@@ -1,0 +1,277 @@
+"""git-annex's transfer locks: names, order, exclusion, and what is left behind."""
+
+import contextlib
+import errno
+import functools
+import os
+import shutil
+import signal
+from pathlib import Path
+
+import pytest
+
+from spool import lock
+from spool.layout import Layout
+from spool.transfer import Direction, Lane, Transfer
+from spool.transferlock import TransferLocks
+from tests.processes import forked, kill, reap, wait_until
+from tests.spool import FROM, TO, U1, U2, Spool, some_key
+
+LANES = pytest.mark.parametrize("lane", [TO, FROM], ids=["upload", "download"])
+
+
+def names(spool: Spool, lane: Lane, number: int = 0) -> list[Path]:
+    """The lock files of a transfer, in order."""
+    locks = spool.paths.locks(Transfer(lane.direction, lane.uuid, some_key(number)))
+    return [Path(os.fsdecode(path)) for path in locks]
+
+
+def leftovers(spool: Spool) -> set[str]:
+    """Every file but the spares."""
+    return {name for name in spool.files() if not name.startswith("queue/tmp/")}
+
+
+def take_and_wait(spool: Spool, lane: Lane, *numbers: int) -> None:
+    """Have locks until killed."""
+    locks = TransferLocks(spool.paths, lane)
+    taken = [locks.try_take(some_key(number)) for number in numbers]
+    assert None not in taken
+    signal.pause()
+
+
+def test_the_locks_have_git_annex_s_names_and_order() -> None:
+    key = some_key().decode()
+    upload = Layout.of(b".git").locks(Transfer(Direction.UPLOAD, U1, some_key()))
+    download = Layout.of(b".git").locks(Transfer(Direction.DOWNLOAD, U1, some_key()))
+
+    top, uuid = ".git/annex/transfer", U1.decode()
+    assert [os.fsdecode(path) for path in upload] == [f"{top}/upload/{uuid}/lck.{key}"]
+    assert [os.fsdecode(path) for path in download] == [
+        f"{top}/download/lck/lck.{key}",
+        f"{top}/download/{uuid}/lck.{key}",
+    ]
+
+
+@LANES
+def test_lock_files_are_there_while_they_are_held_and_gone_afterwards(
+    spool: Spool, lane: Lane
+) -> None:
+    with TransferLocks(spool.paths, lane) as locks:
+        for _ in range(3):  # made; and lent again
+            taken = locks.try_take(some_key())
+            assert taken is not None
+            assert all(path.exists() for path in names(spool, lane))
+            taken.release()
+            assert leftovers(spool) == set()
+
+    assert spool.files() == set()
+
+
+@LANES
+def test_a_held_lock_names_its_holder_and_excludes_everybody(spool: Spool, lane: Lane) -> None:
+    with forked(lambda: take_and_wait(spool, lane, 0)) as holder:
+        paths = [os.fsencode(path) for path in names(spool, lane)]
+        wait_until(lambda: [lock.owner_pid(path) for path in paths] == [holder] * len(paths))
+
+        with TransferLocks(spool.paths, lane) as locks:
+            assert locks.try_take(some_key()) is None
+            other = locks.try_take(some_key(1))
+            assert other is not None
+            other.release()
+
+
+def test_a_key_is_downloaded_from_one_remote_at_a_time(spool: Spool) -> None:
+    """RT-15: by another process, and by the same one too."""
+    other = Lane(Direction.DOWNLOAD, U2)
+    with forked(lambda: take_and_wait(spool, other, 0)) as holder:
+        wait_until(lambda: lock.owner_pid(os.fsencode(names(spool, other)[-1])) == holder)
+        with TransferLocks(spool.paths, FROM) as locks:
+            assert locks.try_take(some_key()) is None
+    with TransferLocks(spool.paths, FROM) as locks, TransferLocks(spool.paths, other) as others:
+        taken = locks.try_take(some_key())
+        assert taken is not None
+        assert others.try_take(some_key()) is None
+        taken.release()
+        again = others.try_take(some_key())
+        assert again is not None
+        again.release()
+
+
+@pytest.mark.parametrize("which", [0, 1], ids=["the new lock", "the old lock alone"])
+def test_either_lock_of_a_download_excludes_and_nothing_is_left_of_the_attempt(
+    spool: Spool, which: int
+) -> None:
+    """git-annex before 10.20240227 takes only ``download/U/lck.KEY``."""
+    path = names(spool, FROM)[which]
+    path.parent.mkdir(parents=True)
+    held = lock.try_take(os.fsencode(path), flags=lock.OPEN | os.O_CREAT)
+    assert held is not None
+    before = leftovers(spool)
+
+    def try_it() -> None:
+        with TransferLocks(spool.paths, FROM) as locks:
+            assert locks.try_take(some_key()) is None
+
+    with forked(try_it) as child:
+        assert reap(child) == 0
+    assert leftovers(spool) == before
+    held.close()
+
+
+@LANES
+def test_locks_left_by_a_killed_process_are_taken_and_then_gone(spool: Spool, lane: Lane) -> None:
+    with forked(lambda: take_and_wait(spool, lane, 0, 1, 2)) as holder:
+        paths = [os.fsencode(path) for path in names(spool, lane, 2)]
+        wait_until(lambda: lock.owner_pid(paths[-1]) == holder)
+        kill(holder)
+        reap(holder)
+    assert len(leftovers(spool)) == 3 * len(names(spool, lane))
+
+    with TransferLocks(spool.paths, lane) as locks:
+        taken = [locks.try_take(some_key(number)) for number in range(3)]
+        assert None not in taken
+
+        def try_it() -> None:
+            with TransferLocks(spool.paths, lane) as others:
+                assert [others.try_take(some_key(number)) for number in range(3)] == [None] * 3
+
+        with forked(try_it) as child:
+            assert reap(child) == 0
+        for one in taken:
+            assert one is not None
+            one.release()
+
+    assert leftovers(spool) == set()
+
+
+@LANES
+def test_a_lock_left_by_one_who_held_many_is_not_held_by_who_takes_another_of_them(
+    spool: Spool, lane: Lane
+) -> None:
+    """If two keys' lock files were one file, the second key would seem to be transferred, too."""
+    with forked(lambda: take_and_wait(spool, lane, 0, 1)) as holder:
+        paths = [os.fsencode(path) for path in names(spool, lane, 1)]
+        wait_until(lambda: lock.owner_pid(paths[-1]) == holder)
+        kill(holder)
+        reap(holder)
+
+    with forked(lambda: take_and_wait(spool, lane, 0)) as other:
+        first = [os.fsencode(path) for path in names(spool, lane, 0)]
+        wait_until(lambda: lock.owner_pid(first[-1]) == other)
+        assert [lock.owner_pid(path) for path in paths] == [None] * len(paths)
+
+
+@LANES
+def test_the_spool_may_be_deleted_while_locks_are_held(spool: Spool, lane: Lane) -> None:
+    with TransferLocks(spool.paths, lane) as locks:
+        taken = locks.try_take(some_key())
+        assert taken is not None
+        shutil.rmtree(spool.annex / "transfer")
+        taken.release()
+
+        again = locks.try_take(some_key())
+
+        assert again is not None
+        assert all(path.exists() for path in names(spool, lane))
+        again.release()
+    assert spool.files() == set()
+
+
+@LANES
+def test_a_lock_made_by_another_after_ours_was_deleted_is_not_removed_by_us(
+    spool: Spool, lane: Lane
+) -> None:
+    with TransferLocks(spool.paths, lane) as locks:
+        taken = locks.try_take(some_key())
+        assert taken is not None
+        for path in names(spool, lane):
+            path.unlink()
+        with forked(lambda: take_and_wait(spool, lane, 0)) as other:
+            paths = [os.fsencode(path) for path in names(spool, lane)]
+            wait_until(lambda: lock.owner_pid(paths[-1]) == other)
+
+            taken.release()
+
+            assert [lock.owner_pid(path) for path in paths] == [other] * len(paths)
+
+
+@LANES
+def test_locks_are_taken_where_the_spool_is_now(spool: Spool, lane: Lane) -> None:
+    """Moved away, it is not what git-annex finds; locks there would exclude nobody."""
+    with TransferLocks(spool.paths, lane) as locks:
+        first = locks.try_take(some_key(0))
+        assert first is not None
+        (spool.annex / "transfer").rename(spool.annex / "moved")
+
+        second = locks.try_take(some_key(1))
+
+        assert second is not None
+        assert all(path.exists() for path in names(spool, lane, 1))
+        second.release()
+        first.release()
+    assert not list((spool.annex / "moved").rglob("lck.*"))
+
+
+@LANES
+def test_where_there_are_no_hard_links_locks_are_made_the_long_way(
+    spool: Spool, lane: Lane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_link(*_args: object, **_kwargs: object) -> None:
+        raise OSError(errno.EPERM, "as on FAT")
+
+    monkeypatch.setattr(os, "link", no_link)
+    with TransferLocks(spool.paths, lane) as locks:
+        taken = locks.try_take(some_key())
+        assert taken is not None
+        assert all(lock.owner_pid(os.fsencode(path)) == os.getpid() for path in names(spool, lane))
+        assert locks.try_take(some_key()) is None
+        taken.release()
+        assert leftovers(spool) == set()
+
+
+def test_a_symlinked_lane_is_moved_aside_and_nothing_happens_where_it_leads(
+    spool: Spool, tmp_path: Path
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    precious = elsewhere / some_key().decode()
+    precious.write_bytes(b"an object")
+    lane = spool.path(b"transfer", b"upload", U1)
+    lane.parent.mkdir(parents=True)
+    lane.symlink_to(elsewhere)
+
+    with TransferLocks(spool.paths, TO) as locks:
+        taken = locks.try_take(some_key())
+        assert taken is not None
+        taken.release()
+
+    assert [path.name for path in elsewhere.iterdir()] == [precious.name]
+    assert precious.read_bytes() == b"an object"
+    assert [path.is_symlink() for path in spool.corrupt().values()] == [True]
+
+
+def test_eight_processes_race_for_one_key_from_two_remotes_and_one_transfers(
+    spool: Spool, tmp_path: Path
+) -> None:
+    """N7 and RT-14: never two at once, under constant making, locking, unlinking and releasing."""
+    inside = tmp_path / "inside"
+
+    def contend(uuid: bytes) -> None:
+        lane = Lane(Direction.DOWNLOAD, U1 if uuid == U1 else U2)
+        with TransferLocks(spool.paths, lane) as locks:
+            transfers = 0
+            while transfers < 40:
+                taken = locks.try_take(some_key())
+                if taken is None:
+                    continue
+                inside.mkdir()  # fails if another one is inside
+                inside.rmdir()
+                taken.release()
+                transfers += 1
+
+    with contextlib.ExitStack() as stack:
+        children = [
+            stack.enter_context(forked(functools.partial(contend, uuid))) for uuid in (U1, U2) * 4
+        ]
+        assert [reap(child, 60) for child in children] == [0] * 8
+    assert spool.files() == set()
