@@ -1,0 +1,79 @@
+"""Keeping an object from being dropped while somebody relies on it.
+
+git-annex drops the content of a key only while it holds ``KF.lck``, beside the object, exclusively;
+whoever needs the content to stay holds it shared.  (Merely reading needs no lock: an open file
+outlives its name.)  The file is made on demand and removed by its last holder.  ``KF.rtm`` says
+until when the content has been promised to a remote.
+
+If killed: the lock is gone, and an empty lock file stays until the next holder, or git-annex,
+removes it.  Source: git-annex-formats.md §5; ``git annex drop`` is the oracle.
+"""
+
+import contextlib
+import os
+import re
+from collections.abc import Iterator
+
+from spool.lock import OPEN, FileLock, Mode, try_lock, try_take
+from workers.annex.repository import Repository
+
+RETENTION = re.compile(rb"(\d{1,18})(?:\.\d*)?s?\s*")
+RETENTION_MAX = 64
+"""Bytes of a retention file that can matter."""
+
+
+@contextlib.contextmanager
+def keep(repository: Repository, path: bytes) -> Iterator[bool]:
+    """Hold the object at ``path`` shared; yields False if it is being dropped, or is gone.
+
+    Never waits.  One process keeps one object once at a time (a second ``keep`` yields False).
+    """
+    lock = _take(repository, path)
+    try:
+        yield lock is not None and os.path.lexists(path)
+    finally:
+        if lock is not None:
+            _remove_if_last(repository, path, lock)
+            lock.close()
+
+
+def promised_until(path: bytes) -> float:
+    """When the promise to keep the object at ``path`` ends (Unix time, s); 0 if there is none."""
+    try:
+        with open(path + b".rtm", "rb") as file:
+            found = RETENTION.fullmatch(file.read(RETENTION_MAX))
+    except FileNotFoundError:
+        return 0.0
+    return float(found[1]) if found else 0.0
+
+
+def _take(repository: Repository, path: bytes) -> FileLock | None:
+    try:
+        with _thawed(repository, os.path.dirname(path)):
+            lock = try_take(path + b".lck", flags=OPEN | os.O_CREAT, mode=Mode.SHARED)
+    except FileNotFoundError:  # the object's directory is gone, and the object with it
+        return None
+    if lock is not None:
+        repository.sharing.share(lock.fd)
+    return lock
+
+
+def _remove_if_last(repository: Repository, path: bytes, lock: FileLock) -> None:
+    """Remove the lock file unless somebody else holds it: exclusively, so that nobody can."""
+    if try_lock(lock.fd) and lock.still_linked():
+        with _thawed(repository, os.path.dirname(path)):
+            os.unlink(path + b".lck")
+
+
+@contextlib.contextmanager
+def _thawed(repository: Repository, directory: bytes) -> Iterator[None]:
+    """Make the object's directory writable meanwhile, if it is not."""
+    mode = os.stat(directory).st_mode & 0o7777
+    if repository.crippled or mode & 0o200:
+        yield
+        return
+    os.chmod(directory, mode | 0o200)
+    try:
+        yield
+    finally:
+        os.chmod(directory, mode)
