@@ -143,6 +143,15 @@ def test_git_reaches_a_special_remote_through_its_own_url() -> None:
     assert not found.native
 
 
+def test_contents_can_be_sent_over_http_only_to_git_annexs_own_server() -> None:
+    plain = {"remote.r.url": "https://h/x", "remote.r.annex-uuid": "a-1"}
+    served = plain | {"remote.r.annexurl": "annex+https://h/git-annex/a-1"}
+
+    assert not remotes(plain)["r"].sends
+    assert remotes(plain)["r"].fetches
+    assert remotes(served)["r"].sends
+
+
 def test_another_address_for_contents_is_left_to_git_annex() -> None:
     found = remotes(
         {
