@@ -31,6 +31,9 @@ STEP_S = 1.0
 STEP_UNKNOWN_BYTES = 100_000
 """git-annex's step when the size is not known; else it is 1 %, as here."""
 
+_READ_ATTEMPTS = 3
+"""git-annex rewrites an info file in place: now and then it is found empty, or without its end."""
+
 
 @final
 @dataclass(frozen=True, slots=True)
@@ -82,10 +85,14 @@ def _holder(name: bytes, lock_fds: list[int]) -> int | None:
 
 
 def _read(name: bytes, lane_fd: int) -> Info:
-    try:
-        return Info.parse(text.read(name, dir_fd=lane_fd))
-    except (ValueError, FileNotFoundError):
-        return Info()
+    for _ in range(_READ_ATTEMPTS):
+        try:
+            data = text.read(name, dir_fd=lane_fd)
+            if data.endswith(b"\n"):
+                return Info.parse(data)
+        except (ValueError, FileNotFoundError):
+            break
+    return Info()
 
 
 @final

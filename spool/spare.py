@@ -46,7 +46,7 @@ class Spare:
         ``FileExistsError`` if there is such a lock file, ``FileNotFoundError`` if the spare or the
         directory was deleted, another ``OSError`` if the file system has no hard links.
         """
-        os.link(self._name, name, src_dir_fd=self._tmp_fd, dst_dir_fd=dir_fd)
+        os.link(self._name, name, src_dir_fd=self._tmp_fd, dst_dir_fd=dir_fd, follow_symlinks=False)
         if os.fstat(self._lock.fd).st_nlink == _LENT:
             return True
         os.unlink(name, dir_fd=dir_fd)  # somebody put another file where the spare was

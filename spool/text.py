@@ -64,7 +64,7 @@ def link_new(name: bytes, text: bytes, *, dir_fd: int, tmp: bytes, tmp_fd: int) 
     """
     write_new(tmp, text, dir_fd=tmp_fd)
     try:
-        os.link(tmp, name, src_dir_fd=tmp_fd, dst_dir_fd=dir_fd)
+        os.link(tmp, name, src_dir_fd=tmp_fd, dst_dir_fd=dir_fd, follow_symlinks=False)
     except FileExistsError:
         return False
     except OSError as error:

@@ -206,6 +206,16 @@ def test_what_cannot_be_moved_aside_is_said_once_and_skipped(
     assert queue.look(NOW).next_due == float("inf")
 
 
+def test_what_could_not_be_moved_has_no_reason_left_behind(spool: Spool) -> None:
+    """Else there would be one more with every attempt."""
+    names = layout.CORRUPT  # cannot be moved into itself
+    spool.plant(spool.path(*names, b"old"))
+
+    assert not corrupt.move_aside(spool.paths.annex, names, "reason")
+
+    assert spool.files() == {"corrupt/old"}
+
+
 def test_what_was_moved_aside_by_somebody_else_is_no_trouble(spool: Spool) -> None:
     assert corrupt.move_aside(spool.paths.annex, (*layout.queue_lane(TO), b"gone"), "reason")
 

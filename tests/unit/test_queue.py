@@ -60,11 +60,13 @@ def test_a_key_that_cannot_be_transferred_is_left_out(spool: Spool) -> None:
 
 
 def test_the_job_that_has_been_due_longest_comes_first(spool: Spool) -> None:
-    spool.queue.add_many(TO, [(some_key(n), None) for n in range(3)], NOW)
-    for number, age_s in ((0, 10), (1, 30), (2, 20)):
+    ages_s = [10, 90, 30, 70, 50, 20, 80, 40, 60]
+    spool.queue.add_many(TO, [(some_key(n), None) for n in range(len(ages_s))], NOW)
+    for number, age_s in enumerate(ages_s):
         os.utime(spool.lane(TO) / some_key(number).decode(), (NOW - age_s, NOW - age_s))
 
-    assert spool.queue.look(NOW).due[TO] == [some_key(1), some_key(2), some_key(0)]
+    by_age = sorted(range(len(ages_s)), key=lambda number: -ages_s[number])
+    assert spool.queue.look(NOW).due[TO] == [some_key(number) for number in by_age]
 
 
 def test_lanes_are_told_apart(spool: Spool) -> None:

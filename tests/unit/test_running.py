@@ -76,6 +76,7 @@ def test_a_download_with_only_the_old_lock_is_listed(spool: Spool) -> None:
     """As git-annex before 10.20240227 takes it."""
     path = info_file(spool, FROM)
     spool.plant(path, b"123s 4\nf\n")
+    spool.path(*layout.DOWNLOAD_LOCKS).mkdir()
     old_lock = lock.try_take(
         os.fsencode(path.with_name("lck." + path.name)), flags=lock.OPEN | os.O_CREAT
     )
@@ -124,11 +125,12 @@ def test_progress_is_written_at_each_percent_each_second_and_at_the_end(
     spool: Spool, taken: TransferLock
 ) -> None:
     with Publisher(taken, NOW, size=10_000, associated_file=None) as publisher:
-        steps = [(0, 1.0), (99, 1.1), (100, 1.2), (150, 1.3), (151, 2.2), (199, 2.3), (10_000, 2.4)]
+        steps = [(0, 1.0), (99, 1.1), (100, 1.2), (150, 1.3), (151, 2.2), (199, 2.3)]
+        ending = [(9_990, 2.4), (9_999, 2.5), (10_000, 2.6)]
 
-        seen = progress_written(spool, publisher, [(done, NOW + at) for done, at in steps])
+        seen = progress_written(spool, publisher, [(n, NOW + at) for n, at in steps + ending])
 
-        assert seen == [0, 0, 100, 100, 151, 151, 10_000]
+        assert seen == [0, 0, 100, 100, 151, 151, 9_990, 9_990, 10_000]
 
 
 def test_progress_of_unknown_size_is_written_at_each_100_kb(
