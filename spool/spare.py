@@ -36,7 +36,7 @@ class Spare:
     @classmethod
     def make(cls, tmp_fd: int) -> Self | None:
         """Make one in the directory ``tmp_fd``, which must stay open.  None: nearly impossible."""
-        name = text.unique_name()
+        name = b"spare." + text.unique_name()
         held = lock.try_take(name, flags=lock.OPEN | os.O_CREAT | os.O_EXCL, dir_fd=tmp_fd)
         return None if held is None else cls(held, name, tmp_fd)
 

@@ -7,6 +7,7 @@ once or twice, and doing it all again gives what an undisturbed run gives.
 
 import itertools
 import os
+import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -176,7 +177,7 @@ def test_moving_aside(spool: Spool) -> None:
 
 @pytest.mark.parametrize("lane", [TO, FROM], ids=["upload", "download"])
 def test_purging(spool: Spool, lane: Lane) -> None:
-    """S1: the info file is gone and a lock is left: the next purge finds that alone."""
+    """X1: the info file is gone and a lock is left: the next purge finds that alone."""
 
     def leave_behind() -> None:
         for n in range(JOBS):
@@ -189,3 +190,26 @@ def test_purging(spool: Spool, lane: Lane) -> None:
     for _ in crashes(spool, lambda: stale.purge(spool.paths, NOW * 2)):
         leave_behind()
     assert {name for name in spool.files() if not name.startswith("queue/tmp/")} == set()
+
+
+def test_every_crash_point_of_the_document_has_its_test() -> None:
+    document = (Path(__file__).parents[2] / "docs" / "SPOOL.md").read_text()
+    crashes = document.partition("## Crashes")[2].partition("## ")[0]
+    documented = set(re.findall(r"^\| ([A-Z][0-9]) \|", crashes, re.MULTILINE))
+    tested = {
+        point
+        for test in list(globals().values())
+        if callable(test) and getattr(test, "__name__", "").startswith("test_")
+        for point in points_of(test.__doc__ or "")
+    }
+
+    assert tested == documented
+    assert len(documented) > 20
+
+
+def points_of(docstring: str) -> set[str]:
+    """The crash points that a test names: ``A1: ..``, and ``L1 to L3`` for three of them."""
+    points = set(re.findall(r"\b[A-Z][0-9]\b", docstring))
+    for letter, first, last in re.findall(r"\b([A-Z])([0-9]) to \1([0-9])\b", docstring):
+        points |= {f"{letter}{number}" for number in range(int(first), int(last) + 1)}
+    return points
