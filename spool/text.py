@@ -97,15 +97,17 @@ def replace(name: bytes, text: bytes, *, dir_fd: int, tmp_fd: int) -> None:
 
 def store(annex: bytes, names: tuple[bytes, ...], name: bytes, text: bytes) -> None:
     """Make or replace ``name`` in the directory ``names`` below ``annex``, which is made."""
-    for attempt in range(_ATTEMPTS):
+    for _ in range(_ATTEMPTS):
         dir_fd = corrupt.make_way(annex, names)
         tmp_fd = corrupt.make_way(annex, layout.QUEUE_TMP)
         try:
             return replace(name, text, dir_fd=dir_fd, tmp_fd=tmp_fd)
-        except FileNotFoundError:  # somebody is deleting the spool; it may be deleted at any time
-            if attempt + 1 == _ATTEMPTS:
+        except FileNotFoundError:
+            continue  # somebody is deleting the spool; it may be deleted at any time
+        except IsADirectoryError:
+            if not corrupt.move_aside(annex, (*names, name), "not a file, but a directory"):
                 raise
         finally:
             os.close(dir_fd)
             os.close(tmp_fd)
-    raise AssertionError  # the last attempt returned or raised
+    raise FileNotFoundError(errno.ENOENT, "removed again and again", b"/".join((*names, name)))
