@@ -88,6 +88,29 @@ def run_transfer(repo: Repo, transfer: Transfer) -> None:
     signal.pause()
 
 
+def test_the_layout_names_what_git_annex_makes(pair: tuple[Repo, Repo], key: Key) -> None:
+    """Not ``annex/bad`` and the like, which are there when something is wrong."""
+    a, b = pair
+    a.git("config", "--unset", "annex.bwlimit")
+    a.annex("copy", "-q", "--to", "b", FILE)
+    a.annex("setpresentkey", key, "00000000-0000-0000-0000-000000000001", "1")  # journalled
+    a.annex("sync", "-q", "--no-content")
+    b.annex("unlock", FILE)
+    b.annex("smudge", "--update")
+    made = {
+        *("transfer", "objects", "tmp", "journal", "journal_lock", "branch_index"),
+        *("branch_index_tip", "merged_refs", "othertmp_lock", "git_queue_lock", "smudge_log"),
+        *("smudge_lock", "keysdb", "keysdb_lock", "sentinal", "sentinal_cache", "restage_lock"),
+    }
+
+    missing = {
+        name
+        for name in made
+        if not any(os.path.exists(getattr(paths(repo), name)) for repo in pair)
+    }
+    assert missing == set()
+
+
 DIRECTIONS = pytest.mark.parametrize("direction", Direction)
 
 

@@ -186,6 +186,14 @@ def test_a_spool_that_is_not_a_directory_is_an_error_that_says_so(
     assert untouched(tmp_path / "outside")
 
 
+def test_a_repository_that_is_gone_is_an_error_and_not_made_again(spool: Spool) -> None:
+    spool.annex.rmdir()
+
+    with pytest.raises(FileNotFoundError):
+        spool.queue.add(upload(1), Info())
+    assert not spool.annex.exists()
+
+
 def test_what_cannot_be_moved_aside_is_said_once_and_skipped(
     spool: Spool, caplog: pytest.LogCaptureFixture
 ) -> None:
