@@ -12,6 +12,7 @@ import os
 import stat
 
 from spool import corrupt, layout, lock
+from spool.exchange import try_exchange
 from spool.info import TEXT_MAX_BYTES
 
 _ATTEMPTS = 16
@@ -85,14 +86,20 @@ def _made(name: bytes, text: bytes, dir_fd: int) -> bool:
 
 
 def replace(name: bytes, text: bytes, *, dir_fd: int, tmp_fd: int) -> None:
-    """Make or replace a file in one step."""
+    """Make or replace a file in one step; ``IsADirectoryError`` if it is a directory."""
     tmp = unique_name()
     write_new(tmp, text, dir_fd=tmp_fd)
     try:
-        os.rename(tmp, name, src_dir_fd=tmp_fd, dst_dir_fd=dir_fd)
+        if not try_exchange(tmp, tmp_fd, name, dir_fd):
+            os.rename(tmp, name, src_dir_fd=tmp_fd, dst_dir_fd=dir_fd)
+            return
+        if stat.S_ISDIR(os.stat(tmp, dir_fd=tmp_fd, follow_symlinks=False).st_mode):
+            try_exchange(tmp, tmp_fd, name, dir_fd)
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), name)
     except OSError:
         os.unlink(tmp, dir_fd=tmp_fd)
         raise
+    os.unlink(tmp, dir_fd=tmp_fd)  # what was replaced
 
 
 def store(annex: bytes, names: tuple[bytes, ...], name: bytes, text: bytes) -> None:

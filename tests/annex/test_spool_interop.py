@@ -14,7 +14,7 @@ from spool import failed, lock, running, stale
 from spool.info import Info
 from spool.key import Key, parse
 from spool.layout import Layout
-from spool.running import Publisher
+from spool.publisher import Publisher
 from spool.transfer import UUID, Direction, Lane, Transfer, parse_uuid
 from spool.transferlock import TransferLocks
 from tests.processes import attempt, forked, kill, reap, started, wait_until

@@ -53,6 +53,27 @@ def test_without_hard_links_a_file_is_made_all_the_same_and_only_once(
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"file": b"first"}
 
 
+@pytest.mark.parametrize("can_exchange", [True, False])
+def test_a_file_is_replaced_and_a_directory_is_not(
+    tmp_path: Path, fd: int, monkeypatch: pytest.MonkeyPatch, *, can_exchange: bool
+) -> None:
+    if not can_exchange:
+        monkeypatch.setattr(text, "try_exchange", lambda *_args: False)
+    for content in (b"first", b"second"):
+        text.replace(b"file", content, dir_fd=fd, tmp_fd=fd)
+        assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"file": content}
+
+    (tmp_path / "file").unlink()
+    (tmp_path / "file" / "inside").mkdir(parents=True)
+    with pytest.raises(IsADirectoryError):
+        text.replace(b"file", b"third", dir_fd=fd, tmp_fd=fd)
+
+    assert [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")] == [
+        "file",
+        "file/inside",
+    ]
+
+
 def test_a_file_that_cannot_be_written_whole_is_not_there(tmp_path: Path, fd: int) -> None:
     """The disk is full; here the limit of a file's size is reached."""
     (tmp_path / "file").write_bytes(b"old")
