@@ -1,8 +1,10 @@
 """Reading the git-annex branch: what it says now, journal included.
 
-The value of a file of the branch is that of its journal file if there is one, else that of the
-commit; what ``journal-private`` has is added.  A ``Branch`` belongs to one process and keeps one
-``git cat-file`` open.  It remembers nothing that could be out of date.
+The value of a file of the branch is the union of what its journal file and the commit say, if
+there are both.  (git-annex reads the journal alone, which differs only when somebody has pushed
+under it; then the union is what ``fold`` commits.)  What ``journal-private`` has is added.  A
+``Branch`` belongs to one process and keeps one ``git cat-file`` open.  It remembers nothing that
+could be out of date.
 
 DIAGNOSTICS: ``StreamEndedError`` when git died (the next call starts another).  Logs larger than
 ``LOG_MAX`` are a peer's mischief; they read as empty.
@@ -14,6 +16,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from typing import Final, NamedTuple, Self, final
 
+from workers.annex import union
 from workers.annex.journal import Journal
 from workers.annex.lockfile import held
 from workers.annex.repository import Repository
@@ -95,10 +98,9 @@ class Branch:
         public = self._journalled(wanted, self.journal)
         private = self._journalled(wanted, self.private)
         tip = self.tip()
-        rest = [path for path in wanted if path not in public]
-        committed = {} if tip is None else self.committed(tip, rest)
+        committed = {} if tip is None else self.committed(tip, wanted)
         return {
-            path: public.get(path, committed.get(path, b"")) + private.get(path, b"")
+            path: value(path, public.get(path), committed.get(path)) + private.get(path, b"")
             for path in wanted
         }
 
@@ -176,6 +178,13 @@ class Branch:
             paths = [path for path in paths if path in there]
         contents = ((path, journal.read(path)) for path in paths)
         return {path: content for path, content in contents if content is not None}
+
+
+def value(path: bytes, journalled: bytes | None, committed: bytes | None) -> bytes:
+    """What a file says, given what the journal and the commit have of it."""
+    if journalled is None or committed is None:
+        return journalled or committed or b""
+    return union.merge(path, (journalled, committed))
 
 
 def parse_tree(found: Found) -> Directory:

@@ -17,8 +17,8 @@ from typing import Final
 
 from spool.key import Key
 from spool.transfer import UUID
-from workers.annex import branchhooks, presence, union
-from workers.annex.branch import Branch, Tip
+from workers.annex import branchhooks, presence
+from workers.annex.branch import Branch, Tip, value
 from workers.annex.commit import BranchBusyError, Change, Signature, commit, identity
 from workers.annex.journal import Journal
 from workers.annex.location import log_path
@@ -109,7 +109,7 @@ def _write_journal(
     contents = {}
     for path in paths:
         known = journal.read(path)
-        content = update(path, _both(path, known, committed.get(path)))
+        content = update(path, value(path, known, committed.get(path)))
         if content != (committed.get(path, b"") if known is None else known):
             contents[path] = content
     journal.write(contents)
@@ -141,13 +141,6 @@ def _changes(branch: Branch, tip: Tip, paths: list[bytes], update: Update) -> li
     contents = ((path, committed.get(path, b"")) for path in paths)
     updated = ((path, content, update(path, content)) for path, content in contents)
     return [Change(path, new) for path, old, new in updated if new != old]
-
-
-def _both(path: bytes, journalled: bytes | None, committed: bytes | None) -> bytes:
-    """The value of a file from what the journal and the branch have."""
-    if journalled is None or committed is None:
-        return journalled or committed or b""
-    return union.merge(path, (journalled, committed))
 
 
 def _parts(paths: list[bytes]) -> Iterator[list[bytes]]:
