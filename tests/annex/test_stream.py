@@ -1,121 +1,124 @@
-"""A git-annex that stays open."""
+"""git-annex kept open: answers, endings, and no process left behind."""
 
-import json
 import os
-import signal
+from pathlib import Path
 
 import pytest
 
-from spool.transfer import parse_uuid
-from tests.processes import alive, wait_until
+from tests.processes import alive, forked, kill, wait_until
 from tests.repo import Repo
-from workers.annex.branch import Branch
-from workers.annex.description import commit_message, describe
-from workers.annex.repository import find
-from workers.annex.run_annex import run_annex
-from workers.annex.stream import AnnexEndedError, AnnexStream
-from workers.git.run import GitError
-
-TIMEOUT_S = 20.0
+from workers.annex import repository
+from workers.annex.repository import Repository
+from workers.annex.stream import AnnexEndedError, AnnexStream, AnnexTimeoutError, descendants
 
 
-def test_one_process_answers_many_questions(repo: Repo) -> None:
-    keys = [repo.add(f"file{number}", b"%d" % number) for number in range(3)]
-
-    with AnnexStream(find(repo.path), "whereis", "--batch", "--json") as stream:
-        for number, key in enumerate(keys):
-            answer = json.loads(stream.ask(b"file%d" % number, TIMEOUT_S))
-            assert answer["key"].encode() == key
-        pid = stream.pid
-        assert alive(pid)
-
-    assert not alive(pid)
+@pytest.fixture
+def here(repo: Repo) -> Repository:
+    return repository.find(repo.path)
 
 
-def test_closing_lets_git_annex_finish_its_work(repo: Repo) -> None:
-    repo.write("file", b"content")
+def test_each_question_has_one_line_of_answer(here: Repository, repo: Repo) -> None:
+    key = repo.add("f", b"content")
 
-    with AnnexStream(find(repo.path), "add", "--batch", "--json") as stream:
-        assert json.loads(stream.ask(b"file", TIMEOUT_S))["success"]
+    with AnnexStream(here, "lookupkey", "--batch") as stream:
+        assert stream.ask(b"f\n", 20) == key
+        assert stream.ask(b"nosuch\n", 20) == b""
+        assert stream.ask(b"f\n", 20) == key
+        assert stream.lines() == []
+    assert not alive(stream.pid)
 
-    assert repo.key("file")
+
+def test_a_question_that_ends_it_says_why(here: Repository) -> None:
+    with AnnexStream(here, "examinekey", "--batch", "--json") as stream:
+        with pytest.raises(AnnexEndedError, match="bad key"):
+            stream.ask(b"this is none\n", 20)
+        with pytest.raises(AnnexEndedError):
+            stream.ask(b"nor this\n", 20)
 
 
-def test_a_late_answer_ends_it(repo: Repo) -> None:
-    stream = AnnexStream(find(repo.path), "whereis", "--batch", "--json")
+def test_one_that_says_nothing_is_killed_in_time(here: Repository) -> None:
+    stream = AnnexStream(here, "1000", program="sleep")
 
-    with pytest.raises(AnnexEndedError, match="did not answer"):
-        stream.line(timeout_s=0.05)
+    with pytest.raises(AnnexTimeoutError, match="within 0 s"):
+        stream.line(0.2)
 
     assert not alive(stream.pid)
-    with pytest.raises(AnnexEndedError):
-        stream.ask(b"file", TIMEOUT_S)
     stream.close()
 
 
-def test_what_it_complains_about_is_quoted(repo: Repo) -> None:
+def test_waiting_for_nothing_in_particular_ends_in_time_and_kills_nothing(here: Repository) -> None:
+    with AnnexStream(here, "1000", program="sleep") as stream:
+        assert stream.wait(0.1) == []
+        assert alive(stream.pid)
+        stream.kill()
+
+
+def test_the_programs_that_it_started_are_killed_with_it(here: Repository) -> None:
+    script = "sleep 1000 & (sleep 1000 & echo $!; wait) & wait"
+    with AnnexStream(here, "-c", script, program="sh") as stream:
+        grandchild = int(stream.line(20))
+        family = descendants(stream.pid)
+        assert grandchild in family
+        assert len(family) == 3
+
+        stream.kill()
+
+    wait_until(lambda: not any(alive(pid) for pid in (stream.pid, *family)))
+
+
+def test_it_ends_when_its_owner_is_killed(here: Repository, tmp_path: Path) -> None:
+    def own() -> None:
+        stream = AnnexStream(here, "lookupkey", "--batch")
+        (tmp_path / "new").write_text(str(stream.pid))
+        (tmp_path / "new").rename(tmp_path / "pid")
+        stream.line(60)
+
+    with forked(own) as owner:
+        wait_until((tmp_path / "pid").exists)
+        pid = int((tmp_path / "pid").read_text())
+        assert alive(pid)
+
+        kill(owner)
+        wait_until(lambda: not alive(pid))
+
+
+def test_it_is_in_its_owners_process_group(here: Repository) -> None:
+    """So that ending a worker's group ends it too."""
+    with AnnexStream(here, "lookupkey", "--batch") as stream:
+        assert os.getpgid(stream.pid) == os.getpgid(0)
+
+
+def test_its_stderr_never_blocks_it_and_its_end_is_kept(here: Repository) -> None:
+    script = "head -c 300000 /dev/zero | tr '\\0' x >&2; echo the reason >&2; echo done; exit 3"
+    with AnnexStream(here, "-c", script, program="sh") as stream:
+        assert stream.line(20) == b"done"
+        with pytest.raises(AnnexEndedError, match="the reason"):
+            stream.line(20)
+
+
+def test_a_line_without_an_end_does_not_fill_our_memory(here: Repository) -> None:
     with (
-        AnnexStream(find(repo.path), "contentlocation", "--batch") as stream,
-        pytest.raises(AnnexEndedError, match=r"contentlocation ended.*bad key"),
+        AnnexStream(here, "/dev/zero", program="cat") as stream,
+        pytest.raises(AnnexEndedError, match="without an end"),
     ):
-        stream.ask(b"no key", TIMEOUT_S)
+        stream.line(20)
+    assert not alive(stream.pid)
 
 
-def test_many_complaints_do_not_stop_it(repo: Repo) -> None:
-    script = 'i=0; while read q; do i=$((i+1)); head -c 200000 /dev/zero >&2; echo "$q $i"; done'
+def test_what_answers_no_question_is_not_taken_for_an_answer(here: Repository) -> None:
+    with AnnexStream(here, "-c", "echo hello; cat", program="sh") as stream:
+        wait_until(lambda: stream.wait(1) == [b"hello"])
+        assert stream.ask(b"question\n", 20) == b"question"
+        stream.send(b"more\n")
+        assert stream.line(20) == b"more"
+        stream.send(b"unasked\n")
+        wait_until(lambda: stream._poll.poll(1000))
 
-    with AnnexStream(find(repo.path), "-c", script, program="sh") as stream:
-        answers = [stream.ask(b"q", TIMEOUT_S) for _ in range(3)]
-
-    assert answers == [b"q 1", b"q 2", b"q 3"]
-
-
-def test_an_endless_line_ends_it(repo: Repo) -> None:
-    with (
-        AnnexStream(find(repo.path), "-c", "yes | tr -d '\\n'", program="sh") as stream,
-        pytest.raises(AnnexEndedError, match="line of more than"),
-    ):
-        stream.line(TIMEOUT_S)
+        with pytest.raises(AnnexEndedError, match="no question"):
+            stream.ask(b"question\n", 20)
 
 
-def test_it_ends_when_its_owner_is_killed(repo: Repo) -> None:
-    repository = find(repo.path)
-    told_r, told_w = os.pipe()
-    owner = os.fork()
-    if owner == 0:
-        stream = AnnexStream(repository, "whereis", "--batch")
-        os.write(told_w, b"%d" % stream.pid)
-        os.kill(os.getpid(), signal.SIGKILL)
-    assert os.waitpid(owner, 0)[1] == signal.SIGKILL
-
-    child = int(os.read(told_r, 20))
-
-    wait_until(lambda: not alive(child))
-    os.close(told_r)
-    os.close(told_w)
-
-
-def test_git_annex_is_run_in_its_repository_and_failures_are_quoted(repo: Repo) -> None:
-    key = repo.add("file", b"content")
-
-    assert run_annex(find(repo.path), "lookupkey", "file").strip() == key
-    with pytest.raises(GitError, match="nothere"):
-        run_annex(find(repo.path), "get", "--", "nothere")
-
-
-def test_repositories_are_called_what_git_annex_calls_them(repo: Repo) -> None:
-    for name in ("first", "a name with spaces, timestamp=5s and é"):
-        repo.annex("describe", "-q", "here", name)
-
-    with Branch(find(repo.path)) as branch:
-        uuid = branch.repository.uuid
-        log = branch.read(b"uuid.log")
-        assert describe(log, uuid).decode() == name
-        repo.write("file", b"x")
-        repo.annex("add", "-q", "file")
-        repo.annex("sync", "-q", "--no-content")
-        assert repo.git("log", "-1", "--format=%B").strip() == commit_message(log, uuid)
-    lines = b"u old timestamp=2s\nu new timestamp=2s\nu a line without clock\nv other\n"
-    assert describe(lines, parse_uuid(b"u")) == b"new"
-    assert describe(lines, parse_uuid(b"v")) == b"other"
-    assert describe(lines, uuid) == b""
+def test_the_end_of_its_input_is_the_end_of_it(here: Repository) -> None:
+    with AnnexStream(here, "-c", "cat >&2; exit 7", program="sh") as stream:
+        stream.finish()
+        assert stream.wait_for_end(20) == 7

@@ -15,12 +15,11 @@ from collections.abc import Iterable
 from enum import Enum
 from typing import Final, NamedTuple
 
-SECOND: Final = 10**12
-DIGITS: Final = 12
-"""Of a fraction that count."""
+from workers.annex import clock
+from workers.annex.clock import SECOND
 
 LINE: Final = re.compile(
-    rb"^([+-]?[0-9]{1,30})(?:\.([0-9]{1,60}))?s? ([01X]) ([^\r\n]+)$", re.MULTILINE
+    rb"^([+-]?[0-9]{1,30}(?:\.[0-9]{1,60})?s?) ([01X]) ([^\r\n]+)$", re.MULTILINE
 )
 
 
@@ -46,11 +45,11 @@ def parse(log: bytes) -> dict[bytes, Entry]:
         log = log.replace(b"\r", b"\n")
     entries: dict[bytes, Entry] = {}
     for match in LINE.finditer(log):
-        seconds, fraction, status, item = match.groups()
-        written = clock(seconds, fraction)
+        word, status, item = match.groups()
+        at = clock.parse(word) or 0  # never None, the expression being the same
         known = entries.get(item)
-        if known is None or written > known.clock:
-            entries[item] = Entry(written, status, match[0])
+        if known is None or at > known.clock:
+            entries[item] = Entry(at, status, match[0])
     return entries
 
 
@@ -94,12 +93,3 @@ def _format(entries: dict[bytes, Entry]) -> bytes:
 def lines(logs: Iterable[bytes]) -> set[bytes]:
     """The distinct lines of any kind of log; CR ends a line as LF does."""
     return {line for log in logs for line in log.splitlines() if line}
-
-
-def clock(seconds: bytes, fraction: bytes | None) -> int:
-    """Picoseconds, from the two parts of a number of seconds."""
-    whole = int(seconds) * SECOND
-    if fraction is None:
-        return whole
-    part = int(fraction[:DIGITS].ljust(DIGITS, b"0"))
-    return whole - part if whole < 0 else whole + part

@@ -1,48 +1,53 @@
-"""A git-annex that stays open: one line in, one line out (``--batch``), or a protocol of its own.
+"""A git-annex process that stays open: lines in, lines out, and never a wait without an end.
 
-It belongs to the process that started it, and ends when its stdin closes, so also when its owner
-is killed.  Unlike git, git-annex talks to remotes, and may wait for one for ever: so every answer
-has a deadline, after which it is killed.
+The process is started without a shell or a terminal, with a cleaned environment, in the process
+group of its owner (so it dies with the group), and is never shared.  It ends by itself when its
+stdin closes, so also when its owner is killed.  ``git-annex`` is run, not ``git annex``: the owner
+of a lock is then the process that ``annexd status`` shows.
 
-DIAGNOSTICS: ``AnnexEndedError`` when it has ended, or was killed for being late; the message quotes
-its stderr.  The answer to the question under way is unknown then, and the next question needs
-another process.
+git-annex reads preferred content, groups, trust and git's configuration when it first needs them
+and never again: whoever keeps a stream starts another when those change.
+
+DIAGNOSTICS: ``AnnexEndedError`` (with the last of its stderr) when it ended or broke its protocol;
+``AnnexTimeoutError``, one of those, when it was killed for being silent too long.
 """
 
 import contextlib
 import os
 import select
+import signal
 import subprocess
 import time
-from typing import Final, Self, final
+from typing import IO, Final, Self, final
 
 from workers.annex.repository import Repository
 from workers.git.run import environment
 
-LINE_MAX: Final = 1 << 20
-"""Bytes of one answer; longer ones are not git-annex's."""
-
-SAID_MAX: Final = 4096
-"""Bytes of stderr that are kept for a message."""
-
-READ: Final = 1 << 16
-
 CLOSE_S: Final = 60.0
-"""To commit its journal, when it is closed."""
+"""How long a process whose stdin was closed may take to end: it may have a journal to commit."""
+
+_STDERR_KEPT: Final = 4096
+_READ: Final = 1 << 16
+_LINE_MAX: Final = 1 << 20
+"""Bytes.  No answer is that long: without a bound, a broken process could fill our memory."""
 
 
 class AnnexEndedError(Exception):
-    """git-annex ended, or did not answer in time."""
+    """The process is gone, or said what its protocol does not allow."""
+
+
+class AnnexTimeoutError(AnnexEndedError):
+    """The process was silent for too long, and was killed."""
 
 
 @final
 class AnnexStream:
-    """One git-annex process with pipes on both sides."""
+    """One ``git-annex`` with pipes on both sides."""
 
     def __init__(
         self, repository: Repository, *args: str | bytes, program: str = "git-annex"
     ) -> None:
-        self._name = os.fsdecode(args[0])
+        self._name = f"{program} {os.fsdecode(args[0])}"
         self._process = subprocess.Popen(
             (program, *args),
             cwd=repository.top,
@@ -55,15 +60,19 @@ class AnnexStream:
         assert self._process.stdin is not None  # noqa: S101 -- for mypy: we asked for pipes
         assert self._process.stdout is not None  # noqa: S101
         assert self._process.stderr is not None  # noqa: S101
-        self._stdin = self._process.stdin
-        self._stdout = self._process.stdout
-        self._stderr = self._process.stderr
-        os.set_blocking(self._stderr.fileno(), False)
+        self._stdin: IO[bytes] = self._process.stdin
+        self._output: IO[bytes] = self._process.stdout
+        self._errors: IO[bytes] = self._process.stderr
+        self._stdout = self._output.fileno()
+        self._stderr = self._errors.fileno()
+        os.set_blocking(self._stdout, False)
+        os.set_blocking(self._stderr, False)
         self._poll = select.poll()
         self._poll.register(self._stdout, select.POLLIN)
         self._poll.register(self._stderr, select.POLLIN)
-        self._unread = b""
-        self._said = b""
+        self._buffer = b""
+        self._complaint = b""
+        self._ended = False
 
     def __enter__(self) -> Self:
         return self
@@ -73,79 +82,162 @@ class AnnexStream:
 
     @property
     def pid(self) -> int:
-        """Of the process: the owner of the locks that it takes."""
+        """The process's."""
         return self._process.pid
 
+    def fileno(self) -> int:
+        """Readable when there may be lines: for a role that waits for other things too."""
+        return self._stdout
+
     def ask(self, question: bytes, timeout_s: float) -> bytes:
-        """Send one line and return the line that answers it, both without newline."""
-        self.send(question + b"\n")
+        """Send a question, its end included (newline or NUL), and return the line that answers."""
+        if self.lines():
+            # What answers no question would be taken for the answer to this one.
+            self.kill()
+            raise AnnexEndedError(f"{self._name}: an answer to no question")
+        self.send(question)
         return self.line(timeout_s)
 
     def send(self, data: bytes) -> None:
-        """Write to it; blocks if it does not read."""
+        """Write a question (or a batch of less than a pipe holds)."""
+        view = memoryview(data)
         try:
-            view = memoryview(data)
             while view:
-                view = view[self._stdin.write(view) or 0 :]
+                view = view[self._stdin.write(view) :]
         except (BrokenPipeError, ValueError) as gone:
-            raise self._ended("is gone") from gone
+            raise self.ended() from gone
+
+    def finish(self) -> None:
+        """Close its stdin: no more questions."""
+        with contextlib.suppress(BrokenPipeError):  # it may be gone already
+            self._stdin.close()
+
+    def lines(self) -> list[bytes]:
+        """What it has said since, in whole lines without their ends; does not wait.
+
+        Raises ``AnnexEndedError`` when it has ended and said nothing more.
+        """
+        self._drain()
+        *lines, self._buffer = self._buffer.split(b"\n")
+        if len(self._buffer) > _LINE_MAX:
+            self.kill()
+            raise AnnexEndedError(f"{self._name}: a line without an end")
+        if not lines and self._ended:
+            raise self.ended()
+        return lines
+
+    def wait(self, timeout_s: float) -> list[bytes]:
+        """As ``lines``, but waits for something to be said; empty after ``timeout_s``."""
+        deadline = time.monotonic() + timeout_s
+        while True:
+            lines = self.lines()
+            if lines or not self._hear(deadline):
+                return lines
 
     def line(self, timeout_s: float) -> bytes:
-        """The next line that it prints; it is killed if none comes in time."""
-        deadline = time.monotonic() + timeout_s
-        while b"\n" not in self._unread:
-            if len(self._unread) > LINE_MAX:
-                self.kill()
-                raise self._ended(f"printed a line of more than {LINE_MAX} bytes")
-            self._wait(deadline, timeout_s)
-        line, _, self._unread = self._unread.partition(b"\n")
-        return line
+        """The next line; if none comes within ``timeout_s``, the process is killed."""
+        lines = self.wait(timeout_s)
+        if not lines:
+            self.kill()
+            raise AnnexTimeoutError(f"{self._name}: no answer within {timeout_s:.0f} s")
+        self._buffer = b"".join(line + b"\n" for line in lines[1:]) + self._buffer
+        return lines[0]
 
-    def kill(self) -> None:
-        """End it at once; nothing that it had to say matters any more."""
-        self._process.kill()
-        self._process.wait()
+    def wait_for_end(self, timeout_s: float) -> int:
+        """Wait until it has ended by itself; returns its exit status.
+
+        Raises ``AnnexTimeoutError``, and ``AnnexEndedError`` if it said anything more.
+        """
+        deadline = time.monotonic() + timeout_s
+        while not self._ended:
+            if not self._hear(deadline):
+                self.kill()
+                raise AnnexTimeoutError(f"{self._name}: no end within {timeout_s:.0f} s")
+            self._drain()
+        if self._buffer:
+            raise AnnexEndedError(f"{self._name}: an answer to no question")
+        return self._process.wait()
+
+    def ended(self) -> AnnexEndedError:
+        """The error that says how it ended."""
+        self._drain()
+        said = self._complaint.decode(errors="backslashreplace").strip().splitlines()
+        return AnnexEndedError(f"{self._name} ended: {' / '.join(said[-3:])}")
 
     def close(self) -> None:
-        """Let it end: it commits what it has journalled, and then exits."""
-        with contextlib.suppress(BrokenPipeError, ValueError):  # it may be gone already
-            self._stdin.close()
+        """Close its stdin and wait for it to end; kill it if it does not."""
+        self.finish()
+        deadline = time.monotonic() + CLOSE_S
+        while not self._ended:
+            # What it still says is of no interest, but it must not wait for us to hear it.
+            if not self._hear(deadline):
+                self.kill()
+                return
+            self._drain()
+        self._process.wait()
+        self._close_pipes()
+
+    def kill(self) -> None:
+        """End it now, and the programs that it started (rsync, ssh, a special remote's)."""
+        for pid in (self.pid, *descendants(self.pid)):
+            with contextlib.suppress(ProcessLookupError):  # it was quicker
+                os.kill(pid, signal.SIGKILL)
+        self._process.wait()
+        self._close_pipes()
+
+    def _hear(self, deadline: float) -> bool:
+        """Wait until there may be something to read; False if the time has come first."""
+        left_s = deadline - time.monotonic()
+        return left_s > 0 and bool(self._poll.poll(left_s * 1000))
+
+    def _drain(self) -> None:
+        if self._output.closed:
+            return
+        self._complaint = (self._complaint + self._read(self._stderr))[-_STDERR_KEPT:]
+        self._buffer += self._read(self._stdout)
+
+    def _read(self, fd: int) -> bytes:
+        """All that can be read now."""
+        data = b""
+        while True:
+            try:
+                more = os.read(fd, _READ)
+            except BlockingIOError:
+                return data
+            if not more:
+                self._deaf_to(fd)
+                return data
+            data += more
+
+    def _deaf_to(self, fd: int) -> None:
+        """Its other end is closed: polling it would return at once for ever."""
+        with contextlib.suppress(KeyError):  # seen before
+            self._poll.unregister(fd)
+        self._ended = self._ended or fd == self._stdout
+
+    def _close_pipes(self) -> None:
+        self._ended = True
+        for pipe in (self._stdin, self._output, self._errors):
+            with contextlib.suppress(BrokenPipeError):  # what was buffered has no reader
+                pipe.close()
+
+
+def descendants(pid: int) -> tuple[int, ...]:
+    """Children of a process, their children, and so on, as of now."""
+    found: list[int] = []
+    pending = [pid]
+    while pending:
+        parent = pending.pop()
         try:
-            self._process.wait(timeout=CLOSE_S)
-        except subprocess.TimeoutExpired:
-            self.kill()
-        self._stdout.close()
-        self._stderr.close()
-
-    def fileno(self) -> int:
-        """Its stdout, for waiting on several at once; then call ``line``."""
-        return self._stdout.fileno()
-
-    def _wait(self, deadline: float, timeout_s: float) -> None:
-        """Wait for output, and take it."""
-        left_ms = max(0.0, deadline - time.monotonic()) * 1000
-        ready = {fd for fd, _event in self._poll.poll(left_ms)}
-        if not ready:
-            self.kill()
-            raise self._ended(f"did not answer within {timeout_s:.0f} s")
-        if self._stderr.fileno() in ready:
-            self._listen()
-        if self._stdout.fileno() in ready:
-            data = os.read(self._stdout.fileno(), READ)
-            if not data:
-                raise self._ended("ended")
-            self._unread += data
-
-    def _listen(self) -> None:
-        """Take what it has written to stderr, lest it wait for us; keep the end of it."""
-        data = os.read(self._stderr.fileno(), READ)
-        if not data:
-            self._poll.unregister(self._stderr)
-        self._said = (self._said + data)[-SAID_MAX:]
-
-    def _ended(self, how: str) -> AnnexEndedError:
-        with contextlib.suppress(BlockingIOError):  # nothing more was said
-            while len(data := os.read(self._stderr.fileno(), READ)) > 0:
-                self._said = (self._said + data)[-SAID_MAX:]
-        said = " / ".join(self._said.decode(errors="backslashreplace").strip().splitlines()[-4:])
-        return AnnexEndedError(f"git-annex {self._name} {how}: {said}")
+            threads = os.listdir(f"/proc/{parent}/task")
+        except FileNotFoundError:
+            continue  # it has ended meanwhile
+        for thread in threads:
+            try:
+                with open(f"/proc/{parent}/task/{thread}/children", "rb") as file:
+                    children = [int(word) for word in file.read().split()]
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            found += children
+            pending += children
+    return tuple(found)

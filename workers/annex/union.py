@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from workers.annex import presence
+from workers.annex import clock, presence
 
 PRESENCE: Final = re.compile(rb"[0-9a-f]{3}/.*\.log(?:\.web)?", re.DOTALL)
 
@@ -28,7 +28,7 @@ BY_UUID: Final = frozenset(
 )
 """Logs that have one value for each uuid, with the clock at the end of the line."""
 
-VALUE: Final = re.compile(rb"(\S+) .*timestamp=([+-]?[0-9]{1,30})(?:\.([0-9]{1,60}))?s?")
+VALUE: Final = re.compile(rb"(\S+) .*timestamp=(\S+)")
 
 
 def merge(path: bytes, contents: Iterable[bytes]) -> bytes:
@@ -61,10 +61,9 @@ def _newest(lines: set[bytes]) -> set[bytes]:
     kept = set()
     for line in lines:
         match = VALUE.fullmatch(line)
-        if match is None:
+        at = None if match is None else clock.parse(match[2])
+        if match is None or at is None:
             kept.add(line)
-            continue
-        uuid, seconds, fraction = match.groups()
-        entry = (presence.clock(seconds, fraction), line)
-        newest[uuid] = max(entry, newest.get(uuid, entry))
+        else:
+            newest[match[1]] = max((at, line), newest.get(match[1], (at, line)))
     return kept.union(line for _clock, line in newest.values())

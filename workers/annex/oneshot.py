@@ -1,0 +1,112 @@
+"""Work that is left to git-annex, in one process per batch: adding odd files, dropping.
+
+Items go in on stdin, one JSON object or an empty line comes out for each; the process ends when it
+has had the last one, and only then are added files staged.
+"""
+
+import json
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final, final
+
+from spool import key as keys
+from spool.key import Key
+from workers.annex.repository import Repository
+from workers.annex.stream import AnnexEndedError, AnnexStream, AnnexTimeoutError
+
+TIMEOUT_S: Final = 3600.0
+"""For one item: hashing a file of a terabyte takes that long."""
+
+_WINDOW: Final = 8
+"""Items under way, at least two: their answers must fit into a pipe, or both sides would wait for
+each other."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of one item."""
+
+    item: bytes
+    done: bool
+    """False also if git-annex saw nothing to do: an ignored file, content that is wanted."""
+
+    key: Key | None = None
+    reason: str = ""
+    """For a person, when it failed."""
+
+
+def add(repository: Repository, paths: Iterable[bytes]) -> Iterator[Result]:
+    """Add files as ``git annex add`` does; they are staged when the iteration ends.
+
+    Results come in order.  Raises ``AnnexEndedError`` if git-annex gives up, as it does for all
+    files when a setting is wrong.
+    """
+    return _each(repository, ("add", "--batch", "-z"), paths, b"\0")
+
+
+def drop_unwanted(
+    repository: Repository, candidates: Iterable[Key], remote: str | None
+) -> Iterator[Result]:
+    """Drop contents that are not wanted here (or by ``remote``), as ``drop --auto`` does.
+
+    git-annex decides, over all files that have the content, and only with enough verified copies
+    elsewhere.  Raises ``AnnexEndedError``.
+    """
+    where = () if remote is None else ("--from", remote)
+    return _each(repository, ("drop", "--auto", "--batch-keys", *where), candidates, b"\n")
+
+
+def _each(
+    repository: Repository, args: tuple[str, ...], items: Iterable[bytes], end: bytes
+) -> Iterator[Result]:
+    with AnnexStream(repository, *args, "--json", "--json-error-messages") as stream:
+        waiting: deque[bytes] = deque()
+        for item in items:
+            stream.send(item + end)
+            waiting.append(item)
+            # With -z, git-annex answers an item only when it has the next one.
+            while len(waiting) >= _WINDOW:
+                yield from _answers(stream, waiting)
+        stream.finish()
+        while waiting:
+            yield from _answers(stream, waiting)
+        stream.wait_for_end(TIMEOUT_S)
+
+
+def _answers(stream: AnnexStream, waiting: deque[bytes]) -> Iterator[Result]:
+    """The next answers: at least one."""
+    lines = stream.wait(TIMEOUT_S)
+    if not lines:
+        stream.kill()
+        raise AnnexTimeoutError(f"git-annex: no end to {waiting[0]!r}")
+    if len(lines) > len(waiting):
+        raise AnnexEndedError("git-annex: an answer to no question")
+    for line in lines:
+        yield parse(waiting.popleft(), line)
+
+
+def parse(item: bytes, line: bytes) -> Result:
+    """The result that a line of JSON, or an empty one, says.  Raises ``AnnexEndedError``."""
+    if not line:
+        return Result(item, done=False)
+    try:
+        answer = json.loads(line.decode(errors="surrogateescape"))
+        success = answer["success"] is True
+        key = answer.get("key")
+        messages = [str(message) for message in answer.get("error-messages", ())]
+    except (ValueError, KeyError, TypeError, AttributeError) as odd:
+        raise AnnexEndedError(f"git-annex said {line[:80]!r}") from odd
+    reason = "" if success else " / ".join(messages).strip() or str(answer.get("note", ""))
+    return Result(item, success, _key(key) if isinstance(key, str) else None, reason)
+
+
+def _key(text: str) -> Key | None:
+    """The key of an answer; None if JSON has spoilt it (it has no way to say other bytes)."""
+    if "\ufffd" in text:
+        return None
+    try:
+        return keys.parse(text.encode(errors="surrogateescape"))
+    except ValueError:
+        return None
