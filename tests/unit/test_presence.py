@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workers.annex import presence, union
-from workers.annex.presence import SECOND, Status, change, merge, parse, present
+from workers.annex.clock import SECOND
+from workers.annex.presence import Status, change, merge, parse, present
 
 ITEMS = st.sampled_from([b"a", b"b", b"c-1"])
 CLOCKS = st.sampled_from([b"1s", b"1", b"5s", b"5.0s", b"5.25s", b"-3s", b"12.000000000001s"])

@@ -72,22 +72,27 @@ def change(log: bytes, item: bytes, status: Status, now: float) -> bytes | None:
             return None
         seconds = max(seconds, known.clock // SECOND + 1)
     line = b"%ds %b %b" % (seconds, status.value, item)
-    if len(entries) != log.count(b"\n") or b"\r" in log:  # there are lines that do not count
-        return merge((line, log))
+    plain = len(entries) == log.count(b"\n") and b"\r" not in log  # nearly always
+    foreign = [] if plain else _foreign(lines((log,)))
     entries[item] = Entry(seconds * SECOND, status.value, line)
-    return _format(entries)
+    return _format(entries, foreign)
 
 
 def merge(logs: Iterable[bytes]) -> bytes:
     """All that the logs say, one line per item: the same bytes whatever their order."""
     distinct = lines(logs)
     entries = parse(b"\n".join(sorted(distinct)))  # sorted, so that ties end the same everywhere
-    foreign = sorted(line for line in distinct if LINE.fullmatch(line) is None)
-    return _format(entries) + b"".join(line + b"\n" for line in foreign)
+    return _format(entries, _foreign(distinct))
 
 
-def _format(entries: dict[bytes, Entry]) -> bytes:
-    return b"".join(entries[item].line + b"\n" for item in sorted(entries))
+def _foreign(distinct: set[bytes]) -> list[bytes]:
+    """The lines that are not of this format, or not yet."""
+    return sorted(line for line in distinct if LINE.fullmatch(line) is None)
+
+
+def _format(entries: dict[bytes, Entry], foreign: list[bytes]) -> bytes:
+    kept = [entries[item].line for item in sorted(entries)]
+    return b"".join(line + b"\n" for line in kept + foreign)
 
 
 def lines(logs: Iterable[bytes]) -> set[bytes]:
