@@ -172,3 +172,4 @@ def test_killed_while_sending_a_commit_to_git_nothing_is_lost(
         status = run(["sh", "-c", '"$@"; echo $?', "sh", *strace, *argv]).split()[-1]
         assert status == b"137", number
         trial.check(number)
+        assert not list((trial.copy / ".git").glob("fast_import_crash_*")), number

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from spool.key import Key
-from spool.transfer import parse_uuid
+from spool.transfer import UUID, parse_uuid
 from tests.annex.logs import FEW, MANY, NOW, OTHER, THIRD, push_line, some_keys
 from tests.repo import Repo
 from workers.annex.branch import Branch
@@ -18,6 +18,7 @@ from workers.annex.feed import (
     all_locations,
     journalled_locations,
     location_changes,
+    locations_of,
     setting_changes,
 )
 from workers.annex.location import log_path
@@ -26,6 +27,9 @@ from workers.annex.record import record_locations
 from workers.annex.repository import find
 from workers.git.run import GitError
 from workers.git.stream import ObjectId
+
+A_KEY = Key(b"A--x")
+"""Of which nothing is known."""
 
 
 @pytest.fixture
@@ -48,10 +52,13 @@ def test_all_locations_are_those_that_git_annex_tells(repo: Repo, branch: Branch
     said = repo.annex("whereis", "--all", "--json", "--json-error-messages")
     places = map(json.loads, said.splitlines())
     theirs = {
-        place["key"].encode(): frozenset(where["uuid"].encode() for where in place["whereis"])
+        Key(place["key"].encode()): frozenset(
+            UUID(where["uuid"].encode()) for where in place["whereis"]
+        )
         for place in places
     }
     assert {located.key: located.uuids for located in found} == theirs
+    assert locations_of(branch, theirs.keys() | {A_KEY}) == theirs | {A_KEY: frozenset()}
     assert len(found) == len(theirs) == MANY + 3
 
 

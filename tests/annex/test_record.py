@@ -253,10 +253,10 @@ def test_hooks_and_settings_of_the_branch_are_honoured(repo: Repo) -> None:
     assert repo.git("log", "-1", "--format=%s", "git-annex").strip() == b"as configured"
     assert told.read_text() == "told\n"
 
-    repo.config("annex.commitmessage-command", "echo from; echo command")
+    repo.config("annex.commitmessage-command", "echo subject; echo; echo body")
     with Branch(find(repo.path)) as branch:
         record_locations(branch, some_keys(MANY), THIRD, Status.PRESENT, NOW)
-    assert repo.git("log", "-1", "--format=%s", "git-annex").strip() == b"from command"
+    assert repo.git("log", "-1", "--format=%B", "git-annex").strip() == b"subject\n\nbody"
     assert told.read_text() == "told\n" * 2
 
 

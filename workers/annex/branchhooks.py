@@ -21,9 +21,9 @@ TIMEOUT_S: Final = 60.0
 
 def message(repository: Repository) -> bytes:
     """The message of an ordinary commit on the branch."""
-    said = _run(repository, "commitmessage-annex", "annex.commitmessage-command")
+    said = _run(repository, "commitmessage-annex", "annex.commitmessage-command").strip()
     if said:
-        return b" ".join(said.split(b"\n")).strip()
+        return said
     configured = repository.settings.get("annex.commitmessage")
     return os.fsencode(configured) if configured else MESSAGE
 

@@ -6,14 +6,15 @@ undone, and the caller starts again from the new tip.
 
 ``journal.lck`` must be held, and is inherited by git: if we are killed while git is finishing, the
 lock lasts until git has ended too.  If we are killed before the whole commit has been sent, git
-makes none, and leaves a ``fast_import_crash_PID`` behind (``sweep``).  Objects and the ref are on
-the disk on return (``core.fsync``).
+makes none, and leaves a ``fast_import_crash_PID`` behind, which the next commit removes.  Objects
+and the ref are on the disk on return (``core.fsync``).
 """
 
 import contextlib
 import os
 import subprocess
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Final, NamedTuple
 
 from workers.annex.branch import REF
@@ -32,6 +33,10 @@ MALLOC: Final = {"MALLOC_TRIM_THRESHOLD_": str(256 << 20)}
 10,000 new logs among 100,000: 1.6 s without these two, 0.55 s with both."""
 
 MODE: Final = b"100644"
+
+REPORT: Final = "fast_import_crash_"
+REPORT_READ: Final = 1 << 16
+"""Bytes; the branch is named before the list of marks, which may be long."""
 
 
 class BranchBusyError(Exception):
@@ -88,15 +93,6 @@ def forward(repository: Repository, lock: int, target: ObjectId) -> bool:
     return _fast_import(repository, lock, [command]) is not None
 
 
-def sweep(repository: Repository) -> None:
-    """Remove what fast-import left when its owner was killed.  ``journal.lck`` must be held."""
-    with os.scandir(repository.git.gitdir) as entries:
-        for entry in entries:
-            if entry.name.startswith("fast_import_crash_"):
-                with contextlib.suppress(FileNotFoundError):  # swept by another
-                    os.unlink(entry.path)
-
-
 MOVED: Final = (b"Not updating refs/heads/git-annex", b"cannot lock ref 'refs/heads/git-annex'")
 """How fast-import says that the branch is not, or was not while it looked, what it started from."""
 
@@ -104,6 +100,7 @@ MOVED: Final = (b"Not updating refs/heads/git-annex", b"cannot lock ref 'refs/he
 def _fast_import(repository: Repository, lock: int, commands: Iterable[bytes]) -> bytes | None:
     """Run the commands; what they print, or None if the branch was moved by somebody else."""
     git = repository.git
+    _sweep(git.gitdir)
     argv = Git(git.gitdir, git.worktree, (*git.settings, *SETTINGS)).argv(
         "fast-import", "--quiet", "--done", "--date-format=raw"
     )
@@ -132,11 +129,22 @@ def _fast_import(repository: Repository, lock: int, commands: Iterable[bytes]) -
         made, said = process.communicate()
     if process.returncode == 0:
         return made
-    with contextlib.suppress(FileNotFoundError):  # it reports only some kinds of failure
-        os.unlink(git.gitdir / f"fast_import_crash_{process.pid}")
+    _sweep(git.gitdir)
     if any(sign in said for sign in MOVED):
         return None
     raise GitError(argv, process.returncode, said)
+
+
+def _sweep(gitdir: Path) -> None:
+    """Remove the crash reports of our own fast-imports: those that were writing this branch."""
+    with os.scandir(gitdir) as entries:
+        reports = [entry.path for entry in entries if entry.name.startswith(REPORT)]
+    for path in reports:
+        with contextlib.suppress(FileNotFoundError):  # another worker has swept it
+            with open(path, "rb") as report:
+                ours = REF in report.read(REPORT_READ)
+            if ours:
+                os.unlink(path)
 
 
 def _commands(

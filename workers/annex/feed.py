@@ -15,7 +15,7 @@ from spool.key import Key
 from spool.transfer import UUID
 from workers.annex.branch import DIRECTORY, Branch, Tip
 from workers.annex.differences import differences, files
-from workers.annex.location import locations, log_key
+from workers.annex.location import locations, log_key, log_path
 from workers.git.stream import ObjectId
 
 BATCH: Final = 1000
@@ -60,6 +60,13 @@ def all_locations(branch: Branch) -> Iterator[Located]:
         found = reader.locations(blob for _key, blob in batch)
         for key, blob in batch:
             yield Located(key, found[blob])
+
+
+def locations_of(branch: Branch, keys: Iterable[Key]) -> dict[Key, frozenset[UUID]]:
+    """Where some keys are, journal included."""
+    paths = {key: log_path(key, branch.repository.tuning) for key in keys}
+    logs = branch.read_all(paths.values())
+    return {key: locations(logs[path]) for key, path in paths.items()}
 
 
 def journalled_locations(branch: Branch) -> list[Located]:
