@@ -351,3 +351,16 @@ def _die_holding_the_lock(repository: Repository, until: int) -> None:
         keep = [(os.POSIX_SPAWN_DUP2, until, 0), (os.POSIX_SPAWN_DUP2, lock, 9)]
         os.posix_spawnp("cat", ["cat"], os.environ, file_actions=keep)
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_linked_work_tree_records_into_the_branch_of_all(repo: Repo, tmp_path: Path) -> None:
+    repo.add("file", b"content")
+    repo.git("worktree", "add", "-q", tmp_path / "linked", "-b", "other")
+    with Branch(find(tmp_path / "linked")) as branch:
+        for count in (FEW, MANY):
+            record_locations(branch, some_keys(count), OTHER, Status.PRESENT, NOW)
+            assert repo.whereis(some_keys(count)[-1]) == {OTHER}
+        commit_journal(branch, NOW)
+
+    assert not journal(repo)
+    assert repo.whereis(some_keys(1)[0]) == {OTHER}

@@ -27,7 +27,7 @@ REF: Final = b"refs/heads/git-annex"
 LOG_MAX: Final = 16 << 20
 """Bytes.  The location log of a key that 200,000 repositories have is smaller."""
 
-DIRECT_MAX: Final = 4
+DIRECT_MAX: Final = 2
 """Up to so many paths git looks them up itself: for more, reading each tree once is cheaper."""
 
 FILE_MODES: Final = (b"100644", b"100755")

@@ -22,8 +22,8 @@ from workers.git.stream import ObjectId
 BATCH: Final = 500
 """Steps looked into at a time."""
 
-COMMITS_MAX: Final = 10_000
-"""Commits looked at, of those that are new."""
+COMMITS_MAX: Final = 2_000
+"""Commits looked at, of those that are new: more come only with a repository not seen before."""
 
 
 def heal(branch: Branch, since: ObjectId, now: float) -> int:
