@@ -1,5 +1,6 @@
 """Repositories, as the tests speak of them: real git, real git-annex."""
 
+import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,6 +70,17 @@ class Repo:
     def uuid(self) -> str:
         """This repository's uuid."""
         return self.git("config", "annex.uuid").decode().strip()
+
+    def whereis(self, key: bytes) -> set[bytes]:
+        """The uuids that git-annex thinks have the key."""
+        # Status 1 says that the key is nowhere.
+        asked = ["sh", "-c", "git-annex whereis --json --batch-keys || test $? = 1"]
+        said = run(asked, cwd=self.path, stdin=key + b"\n")
+        return {place["uuid"].encode() for place in json.loads(said)["whereis"]}
+
+    def annex_tip(self) -> str:
+        """The commit that the git-annex branch is at."""
+        return self.git("rev-parse", "refs/heads/git-annex").decode().strip()
 
     def head(self) -> str:
         """The commit that HEAD names."""

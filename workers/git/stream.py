@@ -90,6 +90,7 @@ class Found(NamedTuple):
     kind: bytes
     size: int
     data: bytes
+    """Empty if the object is larger than the ``CatFile`` was told to keep."""
 
 
 @final
@@ -100,8 +101,9 @@ class CatFile(Stream):
     (such a path has to be looked up through its tree).  Source: git-cat-file(1), "Batch output".
     """
 
-    def __init__(self, git: Git) -> None:
+    def __init__(self, git: Git, largest: int = 1 << 31) -> None:
         super().__init__(git, "cat-file", "--batch")
+        self._largest = largest
 
     def get(self, name: bytes) -> Found | None:
         """One object; None if there is none of that name."""
@@ -132,5 +134,13 @@ class CatFile(Stream):
         kind, _, size = rest.partition(b" ")
         if not size.isdigit():  # "NAME missing", "NAME ambiguous"
             return None
-        data = self.exactly(int(size) + 1)[:-1]
+        if int(size) > self._largest:  # of a peer's making, perhaps: read past it
+            self._skip(int(size) + 1)
+            data = b""
+        else:
+            data = self.exactly(int(size) + 1)[:-1]
         return Found(ObjectId(oid.decode()), kind, int(size), data)
+
+    def _skip(self, size: int) -> None:
+        while size > 0:
+            size -= len(self.exactly(min(size, 1 << 20)))

@@ -1,0 +1,198 @@
+"""Reading the git-annex branch: what it says now, journal included.
+
+The value of a file of the branch is the union of what its journal file and the commit say, if
+there are both.  (git-annex reads the journal alone, which differs only when somebody has pushed
+under it; then the union is what ``fold`` commits.)  What ``journal-private`` has is added.  A
+``Branch`` belongs to one process and keeps one ``git cat-file`` open.  It remembers nothing that
+could be out of date.
+
+DIAGNOSTICS: ``StreamEndedError`` when git died (the next call starts another).  Logs larger than
+``LOG_MAX`` are a peer's mischief; they read as empty.
+Source: git-annex-formats.md §4.4, §4.8.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
+from typing import Final, NamedTuple, Self, final
+
+from workers.annex import union
+from workers.annex.journal import Journal
+from workers.annex.lockfile import held
+from workers.annex.repository import Repository
+from workers.git.stream import CatFile, Found, ObjectId, StreamEndedError
+
+REF: Final = b"refs/heads/git-annex"
+
+LOG_MAX: Final = 16 << 20
+"""Bytes.  The location log of a key that 200,000 repositories have is smaller."""
+
+DIRECT_MAX: Final = 2
+"""Up to so many paths git looks them up itself: for more, reading each tree once is cheaper."""
+
+FILE_MODES: Final = (b"100644", b"100755")
+DIRECTORY: Final = b"40000"
+
+
+Directory = dict[bytes, tuple[bytes, bytes, bytes]]
+"""Name -> (mode, name, object in binary)."""
+
+
+class Tip(NamedTuple):
+    """What the branch is at."""
+
+    commit: ObjectId
+    tree: ObjectId
+
+
+@final
+class Branch:
+    """The git-annex branch of one repository."""
+
+    def __init__(self, repository: Repository) -> None:
+        self.repository = repository
+        self.journal = Journal(repository, repository.layout.journal)
+        self.private = Journal(repository, repository.layout.journal_private)
+        self._cat: CatFile | None = None
+        self._root: tuple[ObjectId, Directory] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the git process, if one is open."""
+        if self._cat is not None:
+            self._cat.close()
+            self._cat = None
+
+    def locked(self) -> AbstractContextManager[int]:
+        """Hold ``journal.lck``, without which nothing may change; yields its descriptor."""
+        return held(self.repository.sharing, self.repository.layout.journal_lock)
+
+    def tip(self, name: bytes = REF) -> Tip | None:
+        """The commit and tree of the branch (or of another name of a commit); None if missing."""
+        found = self.objects([name + b"^{commit}"])[0]
+        if found is None or not found.data.startswith(b"tree "):
+            return None
+        return Tip(found.oid, ObjectId(found.data[5 : found.data.index(b"\n")].decode()))
+
+    def at(self, name: str) -> Tip:
+        """The commit and tree of what must be there; ``LookupError`` if it is not."""
+        tip = self.tip(name.encode())
+        if tip is None:
+            raise LookupError(f"{self.repository.top}: no commit is called {name}")
+        return tip
+
+    def read(self, path: bytes) -> bytes:
+        """The content of one file; empty if there is none."""
+        return self.read_all([path])[path]
+
+    def read_all(self, paths: Iterable[bytes]) -> dict[bytes, bytes]:
+        """The contents of many files, as of one moment of the branch; empty where there is none."""
+        wanted = list(paths)
+        # The journal first: a file that git-annex commits and removes meanwhile is then found in
+        # the branch, read later.  The other way round it would be missed in both.
+        public = self._journalled(wanted, self.journal)
+        private = self._journalled(wanted, self.private)
+        tip = self.tip()
+        committed = {} if tip is None else self.committed(tip, wanted)
+        return {
+            path: value(path, public.get(path), committed.get(path)) + private.get(path, b"")
+            for path in wanted
+        }
+
+    def committed(self, tip: Tip, paths: Iterable[bytes]) -> dict[bytes, bytes]:
+        """What a commit has for those of the paths that are files in it; no journal."""
+        wanted = list(paths)
+        if len(wanted) <= DIRECT_MAX and not any(b"\n" in path for path in wanted):
+            asked = self.objects(b"%b:%b" % (tip.commit.encode(), path) for path in wanted)
+            return {
+                path: found.data
+                for path, found in zip(wanted, asked, strict=True)
+                if found is not None and found.kind == b"blob"
+            }
+        blobs = self.blobs(tip, wanted)
+        distinct = list(set(blobs.values()))
+        contents = {
+            oid: b"" if found is None else found.data
+            for oid, found in zip(distinct, self.objects_in_turn(distinct), strict=True)
+        }
+        return {path: contents[oid] for path, oid in blobs.items()}
+
+    def blobs(self, tip: Tip, paths: list[bytes]) -> dict[bytes, ObjectId]:
+        """Path -> blob, for those of the paths that are files in that commit."""
+        # Level by level, so that each tree is asked for once and all of a level at one time.
+        blobs: dict[bytes, ObjectId] = {}
+        level: Iterable[Directory] = [self.root(tip)]
+        asked = [[(path, path) for path in paths]]
+        while asked:
+            deeper: dict[ObjectId, list[tuple[bytes, bytes]]] = {}
+            for entries, wanted in zip(level, asked, strict=True):
+                for rest, path in wanted:
+                    name, slash, below = rest.partition(b"/")
+                    if name not in entries:
+                        continue
+                    mode, _name, raw = entries[name]
+                    if slash and mode == DIRECTORY:
+                        deeper.setdefault(ObjectId(raw.hex()), []).append((below, path))
+                    elif not slash and mode in FILE_MODES:
+                        blobs[path] = ObjectId(raw.hex())
+            level, asked = self._trees(list(deeper)), list(deeper.values())
+        return blobs
+
+    def root(self, tip: Tip) -> Directory:
+        """The top directory of a commit."""
+        if self._root is None or self._root[0] != tip.tree:
+            found = self.objects([tip.tree.encode()])[0]
+            self._root = (tip.tree, {} if found is None else parse_tree(found))
+        return self._root[1]
+
+    def objects(self, names: Iterable[bytes]) -> list[Found | None]:
+        """What git has under those names."""
+        return list(self._ask(names))
+
+    def objects_in_turn(self, oids: Iterable[ObjectId]) -> Iterator[Found | None]:
+        """Objects one after another; take all of them before asking anything else."""
+        return self._ask(oid.encode() for oid in oids)
+
+    def _ask(self, names: Iterable[bytes]) -> Iterator[Found | None]:
+        if self._cat is None:
+            self._cat = CatFile(self.repository.git, LOG_MAX)
+        try:
+            yield from self._cat.get_all(names)
+        except StreamEndedError:
+            self.close()
+            raise
+
+    def _trees(self, trees: list[ObjectId]) -> Iterator[Directory]:
+        for found in self.objects_in_turn(trees):
+            yield {} if found is None else parse_tree(found)
+
+    def _journalled(self, paths: list[bytes], journal: Journal) -> dict[bytes, bytes]:
+        """What a journal has for those paths: of many, only those that it lists are looked at."""
+        if len(paths) > DIRECT_MAX:
+            there = journal.paths()
+            paths = [path for path in paths if path in there]
+        contents = ((path, journal.read(path)) for path in paths)
+        return {path: content for path, content in contents if content is not None}
+
+
+def value(path: bytes, journalled: bytes | None, committed: bytes | None) -> bytes:
+    """What a file says, given what the journal and the commit have of it."""
+    if journalled is None or committed is None:
+        return journalled or committed or b""
+    return union.merge(path, (journalled, committed))
+
+
+def parse_tree(found: Found) -> Directory:
+    """The entries of a tree object."""
+    return {entry[1]: entry for entry in TREE_ENTRY[len(found.oid)].findall(found.data)}
+
+
+TREE_ENTRY: Final = {
+    2 * size: re.compile(rb"([0-7]+) ([^\0]+)\0(.{%d})" % size, re.DOTALL) for size in (20, 32)
+}
+"""By the length of the repository's object names, in hexadecimal digits."""

@@ -1,0 +1,183 @@
+"""One commit on the git-annex branch, by one ``git fast-import``.
+
+Moves the branch from the first commit to the new one if that is still where it is, and only then:
+git checks it again under its lock of the ref, so a ``git push`` that comes in meanwhile is not
+undone, and the caller starts again from the new tip.
+
+``journal.lck`` must be held, and is inherited by git: if we are killed while git is finishing, the
+lock lasts until git has ended too.  If we are killed before the whole commit has been sent, git
+makes none, and leaves a ``fast_import_crash_PID`` behind, which the next commit removes.  Objects
+and the ref are on the disk on return (``core.fsync``).
+"""
+
+import contextlib
+import os
+import subprocess
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from workers.annex.branch import REF
+from workers.annex.repository import Repository
+from workers.git.run import Git, GitError, environment
+from workers.git.stream import ObjectId
+
+SETTINGS: Final = (
+    "core.fsync=committed",
+    "core.fsyncMethod=batch",
+    "pack.compression=0",  # trees are names of objects, which do not compress; half of the time
+)
+MALLOC: Final = {"MALLOC_TRIM_THRESHOLD_": str(256 << 20)}
+"""Keeps glibc from giving zlib's buffers back to the kernel after each object.
+
+10,000 new logs among 100,000: 1.6 s without these two, 0.55 s with both."""
+
+MODE: Final = b"100644"
+
+REPORT: Final = "fast_import_crash_"
+REPORT_READ: Final = 1 << 16
+"""Bytes; the branch is named before the list of marks, which may be long."""
+
+
+class BranchBusyError(Exception):
+    """The branch was moved by others, again and again, while we were writing to it."""
+
+    exit_status = 111
+
+
+class Signature(NamedTuple):
+    """Who commits, and when (Unix time, s)."""
+
+    identity: bytes
+    """``Name <address>``."""
+
+    when: int
+
+
+class Change(NamedTuple):
+    """One file that the commit changes."""
+
+    path: bytes
+    content: bytes | ObjectId
+    """Its new content, or the blob that has it."""
+
+
+def identity(git: Git) -> bytes:
+    """Whom git would name as committer here; somebody must be named."""
+    with contextlib.suppress(GitError):  # user.name is not set, and git has no guess
+        return git.run("var", "GIT_COMMITTER_IDENT").rsplit(b" ", 2)[0].strip()
+    return b"annexd <annexd@localhost>"
+
+
+def commit(  # noqa: PLR0913 -- they are what a commit is made of
+    repository: Repository,
+    lock: int,
+    parents: Sequence[ObjectId],
+    changes: Iterable[Change],
+    *,
+    signature: Signature,
+    message: bytes,
+) -> ObjectId | None:
+    """Commit changes to the first parent's tree; None if the branch has left it meanwhile.
+
+    With several parents the branch may also be at another of them.  ``lock`` is the descriptor of
+    ``journal.lck``.  Raises ``GitError`` for anything else that goes wrong.
+    """
+    made = _fast_import(repository, lock, _commands(parents, changes, signature, message))
+    return None if made is None else ObjectId(made.strip().decode())
+
+
+def forward(repository: Repository, lock: int, target: ObjectId) -> bool:
+    """Move the branch to a commit that it is an ancestor of; False if it no longer is one."""
+    command = b"reset %b\nfrom %b\n" % (REF, target.encode())
+    return _fast_import(repository, lock, [command]) is not None
+
+
+MOVED: Final = (b"Not updating refs/heads/git-annex", b"cannot lock ref 'refs/heads/git-annex'")
+"""How fast-import says that the branch is not, or was not while it looked, what it started from."""
+
+
+def _fast_import(repository: Repository, lock: int, commands: Iterable[bytes]) -> bytes | None:
+    """Run the commands; what they print, or None if the branch was moved by somebody else."""
+    git = repository.git
+    _sweep(git.gitdir)
+    argv = Git(git.gitdir, git.worktree, (*git.settings, *SETTINGS)).argv(
+        "fast-import", "--quiet", "--done", "--date-format=raw"
+    )
+    process = subprocess.Popen(
+        argv,
+        cwd=git.worktree or git.gitdir,
+        env=environment() | MALLOC,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        pass_fds=(lock,),
+    )
+    with process:
+        assert process.stdin is not None  # noqa: S101 -- for mypy: we asked for pipes
+        try:
+            with contextlib.suppress(BrokenPipeError):  # it has died, and stderr says why
+                for command in commands:
+                    process.stdin.write(command)
+                process.stdin.write(b"done\n")
+                process.stdin.flush()
+        except BaseException:
+            process.kill()  # without "done" it makes no commit; killed, it leaves no report either
+            with contextlib.suppress(BrokenPipeError):  # what is still in our buffer
+                process.stdin.close()
+            raise
+        made, said = process.communicate()
+    if process.returncode == 0:
+        return made
+    _sweep(git.gitdir)
+    if any(sign in said for sign in MOVED):
+        return None
+    raise GitError(argv, process.returncode, said)
+
+
+def _sweep(gitdir: Path) -> None:
+    """Remove the crash reports of our own fast-imports: those that were writing this branch."""
+    with os.scandir(gitdir) as entries:
+        reports = [entry.path for entry in entries if entry.name.startswith(REPORT)]
+    for path in reports:
+        with contextlib.suppress(FileNotFoundError):  # another worker has swept it
+            with open(path, "rb") as report:
+                ours = REF in report.read(REPORT_READ)
+            if ours:
+                os.unlink(path)
+
+
+def _commands(
+    parents: Sequence[ObjectId],
+    changes: Iterable[Change],
+    signature: Signature,
+    message: bytes,
+) -> Iterator[bytes]:
+    who = b"%b %d +0000" % (signature.identity, signature.when)
+    header = [
+        b"commit " + REF,
+        b"mark :1",
+        b"author " + who,
+        b"committer " + who,
+        b"data %d" % len(message),
+        message,
+        b"from " + parents[0].encode(),
+        *(b"merge " + parent.encode() for parent in parents[1:]),
+    ]
+    yield b"\n".join(header) + b"\n"
+    for change in changes:
+        path = _quote(change.path)
+        if isinstance(change.content, bytes):
+            size = len(change.content)
+            yield b"M %b inline %b\ndata %d\n%b\n" % (MODE, path, size, change.content)
+        else:
+            yield b"M %b %b %b\n" % (MODE, change.content.encode(), path)
+    yield b"\nget-mark :1\n"
+
+
+def _quote(path: bytes) -> bytes:
+    """A path as fast-import reads it; only a newline, or a quote at its start, needs quoting."""
+    if b"\n" not in path and not path.startswith(b'"'):
+        return path
+    escaped = path.replace(b"\\", b"\\\\").replace(b'"', b'\\"').replace(b"\n", b"\\n")
+    return b'"%b"' % escaped

@@ -1,0 +1,126 @@
+"""Which repositories have which keys, for all keys or for those that changed since a commit.
+
+Everything is streamed: memory does not depend on how many logs there are.  Logs repeat one another
+(a batch is logged with one line), so each content is read and parsed once.
+
+Keys and uuids that our parsers refuse are left out.  DIAGNOSTICS: ``GitError`` if git fails, for
+one because ``old`` is no longer in the repository; then what was yielded is not all.
+"""
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Final, NamedTuple, final
+
+from spool.key import Key
+from spool.transfer import UUID
+from workers.annex.branch import DIRECTORY, Branch, Tip
+from workers.annex.differences import differences, files
+from workers.annex.location import locations, log_key, log_path
+from workers.git.stream import ObjectId
+
+BATCH: Final = 1000
+"""Logs that are asked for at a time."""
+
+KNOWN_MAX: Final = 20_000
+"""Contents remembered."""
+
+NOWHERE: Final[frozenset[UUID]] = frozenset()
+
+
+class Located(NamedTuple):
+    """Where a key's content is."""
+
+    key: Key
+    uuids: frozenset[UUID]
+
+
+class Moved(NamedTuple):
+    """Where a key's content was, and where it is."""
+
+    key: Key
+    before: frozenset[UUID]
+    after: frozenset[UUID]
+
+
+def all_locations(branch: Branch) -> Iterator[Located]:
+    """Every key that has a location log, journal included; each once, as of one commit."""
+    # The journal first, as in Branch.read_all: what is committed meanwhile must not be missed.
+    pending = {located.key: located for located in journalled_locations(branch)}
+    yield from pending.values()
+    tip = branch.tip()
+    if tip is None:
+        return
+    logs = (
+        (key, file.blob)
+        for file in files(branch.repository.git, tip.commit)
+        if (key := log_key(file.path)) is not None and key not in pending
+    )
+    reader = _Reader(branch)
+    while batch := list(islice(logs, BATCH)):
+        found = reader.locations(blob for _key, blob in batch)
+        for key, blob in batch:
+            yield Located(key, found[blob])
+
+
+def locations_of(branch: Branch, keys: Iterable[Key]) -> dict[Key, frozenset[UUID]]:
+    """Where some keys are, journal included."""
+    paths = {key: log_path(key, branch.repository.tuning) for key in keys}
+    logs = branch.read_all(paths.values())
+    return {key: locations(logs[path]) for key, path in paths.items()}
+
+
+def journalled_locations(branch: Branch) -> list[Located]:
+    """The keys whose location logs the journal has, and where they are, all told."""
+    paths = branch.journal.paths() | branch.private.paths()
+    keys = {path: key for path in paths if (key := log_key(path)) is not None}
+    contents = branch.read_all(keys)
+    return [Located(key, locations(contents[path])) for path, key in keys.items()]
+
+
+def location_changes(branch: Branch, old: Tip, new: Tip) -> Iterator[Moved]:
+    """The keys that the commit ``new`` has elsewhere than ``old`` had them; not the journal."""
+    changes = (
+        (key, change.old, change.new)
+        for change in differences(branch.repository.git, old.commit, new.commit)
+        if (key := log_key(change.path)) is not None
+    )
+    reader = _Reader(branch)
+    while batch := list(islice(changes, BATCH)):
+        found = reader.locations(
+            blob for _key, *blobs in batch for blob in blobs if blob is not None
+        )
+        for key, was, now in batch:
+            before = NOWHERE if was is None else found[was]
+            after = NOWHERE if now is None else found[now]
+            if before != after:
+                yield Moved(key, before, after)
+
+
+def setting_changes(branch: Branch, old: Tip, new: Tip) -> set[bytes]:
+    """The logs about repositories, not keys, that differ: ``uuid.log`` and its like."""
+    before, after = dict(branch.root(old)), branch.root(new)
+    names = {*before, *after}
+    return {name for name in names if _file(before, name) != _file(after, name)}
+
+
+def _file(root: dict[bytes, tuple[bytes, bytes, bytes]], name: bytes) -> bytes | None:
+    mode, _name, raw = root.get(name, (DIRECTORY, b"", b""))
+    return None if mode == DIRECTORY else raw
+
+
+@final
+class _Reader:
+    """Location logs by their blob, each parsed once."""
+
+    def __init__(self, branch: Branch) -> None:
+        self._branch = branch
+        self._known: dict[ObjectId, frozenset[UUID]] = {}
+
+    def locations(self, blobs: Iterable[ObjectId]) -> dict[ObjectId, frozenset[UUID]]:
+        """What each of the blobs says; the result is good until the next call."""
+        if len(self._known) > KNOWN_MAX:
+            self._known.clear()
+        missing = list({blob for blob in blobs if blob not in self._known})
+        for blob, found in zip(missing, self._branch.objects_in_turn(missing), strict=True):
+            self._known[blob] = NOWHERE if found is None else locations(found.data)
+        return self._known
