@@ -173,9 +173,9 @@ def syncs_content(settings: Settings, shared: Mapping[bytes, bytes]) -> bool:
 
     ``shared`` is what ``config.log`` says; git's configuration goes first.
     """
-    own = settings.get("annex.synccontent")
-    value = shared.get(b"annex.synccontent", b"").decode(errors="replace") if own is None else own
-    return not value or value.lower() not in FALSE
+    said = shared.get(b"annex.synccontent", b"").decode(errors="replace").lower()
+    # An empty one on the git-annex branch is one that was unset.
+    return settings.flag("annex.synccontent", default=said not in FALSE or not said)
 
 
 def _contents(

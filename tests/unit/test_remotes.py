@@ -209,3 +209,9 @@ def test_settings_are_the_remotes_own_before_those_for_all() -> None:
 
     assert found.settings["bwlimit"] == "2MiB"
     assert found.settings["retry"] == "3"
+
+
+def test_an_empty_setting_is_false_as_for_git() -> None:
+    assert not one(ignore="").ignored
+    assert not one(sync="").syncs
+    assert not one(push="").pushes
