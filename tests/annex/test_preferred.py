@@ -35,14 +35,14 @@ DIRECTORIES = (
     "work/",
     "a b/",
 )
-NUMCOPIES_OF_C = 3
-ATTRIBUTES = b"*.c annex.numcopies=3\n"
+NUMCOPIES_OF = {b".c": 3, b".txt": 0}
+ATTRIBUTES = b"*.c annex.numcopies=3\n*.txt annex.numcopies=0\n"
 
 
 def content_of(preferences: Preferences, path: bytes, a_key: Key, at: frozenset[UUID]) -> Content:
     alive = preferences.alive(at)
-    numcopies = NUMCOPIES_OF_C if path.endswith(b".c") else preferences.numcopies
-    return Content(a_key, path, alive, alive, numcopies)
+    suffix = path[path.rfind(b".") :]
+    return Content(a_key, path, alive, alive, NUMCOPIES_OF.get(suffix, preferences.numcopies))
 
 
 class Files:
@@ -158,7 +158,8 @@ def test_a_standard_group_wants_what_git_annex_says(world: World, group: str) ->
             {each: name.encode() for each, name in zip(REPOSITORIES, GROUPS, strict=False)}
             | {me: group.encode()}
         ),
-        TRUST: by_uuid({REPOSITORIES[0]: b"0", REPOSITORIES[2]: b"X"}),
+        # Untrusted ones are a backup and an archive: what only they have is lacking.
+        TRUST: by_uuid({REPOSITORIES[2]: b"0", REPOSITORIES[5]: b"0", REPOSITORIES[6]: b"X"}),
         REQUIRED: b"",
         GROUP_PREFERRED: b"",
         NUMCOPIES: b"",
@@ -189,6 +190,10 @@ EDGE_CASES = {
     "odd number of nots": ("not (include=* and not (not present))", "", ""),
     "not balanced": ("include=* or not balanced=x", "", ""),
     "not fully balanced": ("include=* or not fullybalanced=x", "", ""),
+    "in all of a group that it is in": ("inallgroup=x", "x", ""),
+    "only in a group that it is in": ("onlyingroup=x", "x", ""),
+    "copies in a group that it is in": ("copies=x:1", "x", ""),
+    "numcopies of the file": ("lackingcopies=1", "", ""),
     "required only": ("", "", "include=1*"),
     "required and preferred": ("include=2*", "", "include=1*"),
     "required is unstable": ("include=*", "", "not present"),
@@ -215,13 +220,14 @@ def test_the_edges_are_where_git_annex_has_them(
         NUMCOPIES: b"",
         REMOTE: b"",
     }
-    world.pretend(files.keys, files.locations)
+    world.pretend(files.keys, files.locations, ATTRIBUTES)
     world.pretend_logs(logs, known=[me])
     preferences = Preferences.parse(logs, {})
     rule = preferences.rule(me)
 
     assert rule is not None
-    assert rule.trouble is not Trouble.EXOTIC or "metadata" in expression or "fully" in expression
+    left_to_git_annex = {"metadata", "fully", "lackingcopies"}
+    assert (rule.trouble is Trouble.EXOTIC) is any(word in expression for word in left_to_git_annex)
     assert differences(world, preferences, files, me) == []
 
 

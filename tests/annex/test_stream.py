@@ -1,6 +1,7 @@
 """git-annex kept open: answers, endings, and no process left behind."""
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -94,6 +95,15 @@ def test_its_stderr_never_blocks_it_and_its_end_is_kept(here: Repository) -> Non
         assert stream.line(20) == b"done"
         with pytest.raises(AnnexEndedError, match="the reason"):
             stream.line(20)
+
+
+def test_a_closed_stderr_does_not_make_waiting_busy(here: Repository) -> None:
+    with AnnexStream(here, "-c", "exec 2>&-; sleep 1; echo done", program="sh") as stream:
+        before = time.process_time()
+
+        assert stream.line(20) == b"done"
+
+        assert time.process_time() - before < 0.3
 
 
 def test_a_line_without_an_end_does_not_fill_our_memory(here: Repository) -> None:
