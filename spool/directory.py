@@ -66,10 +66,13 @@ def _make(top: bytes, names: tuple[bytes, ...]) -> None:
 
 @contextlib.contextmanager
 def opened(top: bytes, names: tuple[bytes, ...]) -> Iterator[int | None]:
-    """A descriptor of the directory ``names`` below ``top``; None if there is no such directory."""
+    """A descriptor of the directory ``names`` below ``top``; None if there is none for us.
+
+    That is: it is not there, or it is something else, or we may not open it.
+    """
     try:
         fd = open_below(top, names)
-    except (FileNotFoundError, InTheWayError):
+    except (FileNotFoundError, InTheWayError, PermissionError):
         yield None
         return
     try:

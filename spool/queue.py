@@ -223,9 +223,17 @@ class Queue:
                         one.put_off(now + wait_s(one.info, now))
                 case Outcome.PERMFAIL:
                     for one in settled:
-                        # First the list, then the queue: dying between them costs one attempt.
-                        failed.record(self._paths, one.transfer, one.info)
-                        one.remove()
+                        self._give_up(one, now)
+
+    def _give_up(self, claim: Claim, now: float) -> None:
+        """First on the list, then out of the queue: dying between them costs one attempt."""
+        try:
+            failed.record(self._paths, claim.transfer, claim.info)
+        except OSError as error:  # the disk is full; what is in the queue is not forgotten
+            log.warning("tempfail %s: cannot be put on the failed list: %s", claim.transfer, error)
+            claim.put_off(now + RETRY_MAX_S)
+        else:
+            claim.remove()
 
     # What a person may do as well, with touch and rm
 

@@ -36,7 +36,7 @@ class Spare:
     @classmethod
     def make(cls, tmp_fd: int) -> Self | None:
         """Make one in the directory ``tmp_fd``, which must stay open.  None: nearly impossible."""
-        name = text.unique_name()
+        name = b"spare." + text.unique_name()
         held = lock.try_take(name, flags=lock.OPEN | os.O_CREAT | os.O_EXCL, dir_fd=tmp_fd)
         return None if held is None else cls(held, name, tmp_fd)
 
@@ -46,7 +46,7 @@ class Spare:
         ``FileExistsError`` if there is such a lock file, ``FileNotFoundError`` if the spare or the
         directory was deleted, another ``OSError`` if the file system has no hard links.
         """
-        os.link(self._name, name, src_dir_fd=self._tmp_fd, dst_dir_fd=dir_fd)
+        os.link(self._name, name, src_dir_fd=self._tmp_fd, dst_dir_fd=dir_fd, follow_symlinks=False)
         if os.fstat(self._lock.fd).st_nlink == _LENT:
             return True
         os.unlink(name, dir_fd=dir_fd)  # somebody put another file where the spare was

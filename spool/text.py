@@ -12,6 +12,7 @@ import os
 import stat
 
 from spool import corrupt, layout, lock
+from spool.exchange import try_exchange
 from spool.info import TEXT_MAX_BYTES
 
 _ATTEMPTS = 16
@@ -64,7 +65,7 @@ def link_new(name: bytes, text: bytes, *, dir_fd: int, tmp: bytes, tmp_fd: int) 
     """
     write_new(tmp, text, dir_fd=tmp_fd)
     try:
-        os.link(tmp, name, src_dir_fd=tmp_fd, dst_dir_fd=dir_fd)
+        os.link(tmp, name, src_dir_fd=tmp_fd, dst_dir_fd=dir_fd, follow_symlinks=False)
     except FileExistsError:
         return False
     except OSError as error:
@@ -85,27 +86,35 @@ def _made(name: bytes, text: bytes, dir_fd: int) -> bool:
 
 
 def replace(name: bytes, text: bytes, *, dir_fd: int, tmp_fd: int) -> None:
-    """Make or replace a file in one step."""
+    """Make or replace a file in one step; ``IsADirectoryError`` if it is a directory."""
     tmp = unique_name()
     write_new(tmp, text, dir_fd=tmp_fd)
     try:
-        os.rename(tmp, name, src_dir_fd=tmp_fd, dst_dir_fd=dir_fd)
+        if not try_exchange(tmp, tmp_fd, name, dir_fd):
+            os.rename(tmp, name, src_dir_fd=tmp_fd, dst_dir_fd=dir_fd)
+            return
+        if stat.S_ISDIR(os.stat(tmp, dir_fd=tmp_fd, follow_symlinks=False).st_mode):
+            try_exchange(tmp, tmp_fd, name, dir_fd)
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), name)
     except OSError:
         os.unlink(tmp, dir_fd=tmp_fd)
         raise
+    os.unlink(tmp, dir_fd=tmp_fd)  # what was replaced
 
 
 def store(annex: bytes, names: tuple[bytes, ...], name: bytes, text: bytes) -> None:
     """Make or replace ``name`` in the directory ``names`` below ``annex``, which is made."""
-    for attempt in range(_ATTEMPTS):
+    for _ in range(_ATTEMPTS):
         dir_fd = corrupt.make_way(annex, names)
         tmp_fd = corrupt.make_way(annex, layout.QUEUE_TMP)
         try:
             return replace(name, text, dir_fd=dir_fd, tmp_fd=tmp_fd)
-        except FileNotFoundError:  # somebody is deleting the spool; it may be deleted at any time
-            if attempt + 1 == _ATTEMPTS:
+        except FileNotFoundError:
+            continue  # somebody is deleting the spool; it may be deleted at any time
+        except IsADirectoryError:
+            if not corrupt.move_aside(annex, (*names, name), "not a file, but a directory"):
                 raise
         finally:
             os.close(dir_fd)
             os.close(tmp_fd)
-    raise AssertionError  # the last attempt returned or raised
+    raise FileNotFoundError(errno.ENOENT, "removed again and again", b"/".join((*names, name)))

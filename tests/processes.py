@@ -141,3 +141,39 @@ def killed_before(step: int, function: Callable[[], object]) -> bool:
 def _creates(args: tuple[object, ...]) -> bool:
     flags = args[2]
     return isinstance(flags, int) and bool(flags & os.O_CREAT)
+
+
+@contextlib.contextmanager
+def started(
+    argv: Iterable[str | bytes | Path], cwd: Path | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A program that runs beside the test, its stdin and stdout pipes; killed at the end."""
+    argv = [os.fspath(arg) for arg in argv]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        argv, cwd=cwd, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL
+    ) as program:
+        try:
+            yield program
+        finally:
+            program.kill()
+            for stream in (program.stdin, program.stdout):
+                if stream is not None:
+                    with contextlib.suppress(BrokenPipeError):  # it did not read all that was sent
+                        stream.close()
+
+
+def attempt(
+    argv: Iterable[str | bytes | Path], cwd: Path | None = None, timeout_s: float = 60.0
+) -> tuple[int, bytes]:
+    """Run a program that may well fail: its exit status, and its stdout and stderr together."""
+    done = subprocess.run(
+        [os.fspath(arg) for arg in argv],
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=timeout_s,
+        check=False,
+    )
+    return done.returncode, done.stdout

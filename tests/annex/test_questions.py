@@ -114,6 +114,17 @@ def test_many_files_are_added_in_one_process(here: Repository, repo: Repo) -> No
     assert len(repo.git("ls-files").splitlines()) == 50
 
 
+def test_a_name_with_a_newline_is_added_too(here: Repository, repo: Repo) -> None:
+    names = [b"new\nline", b"plain", b"-dash"]
+    for name in names:
+        repo.write(name, name)
+
+    results = list(oneshot.add(here, names))
+
+    assert [(result.item, result.done) for result in results] == [(name, True) for name in names]
+    assert set(repo.git("ls-files", "-z").split(b"\0")) == {*names, b""}
+
+
 def test_a_setting_that_git_annex_rejects_is_an_error_and_not_a_result(
     here: Repository, repo: Repo
 ) -> None:

@@ -70,7 +70,7 @@ def test_a_hold_that_cannot_be_understood_holds(spool: Spool, line: bytes) -> No
 
 
 @pytest.mark.parametrize("kind", ["symlink", "fifo", "directory", "huge"])
-def test_a_hold_that_is_no_small_file_holds_and_can_be_released(spool: Spool, kind: str) -> None:
+def test_a_hold_that_is_no_small_file_holds_and_can_be_replaced(spool: Spool, kind: str) -> None:
     path = spool.path(b"transfer", b"hold", b"all")
     path.parent.mkdir(parents=True)
     match kind:
@@ -85,6 +85,19 @@ def test_a_hold_that_is_no_small_file_holds_and_can_be_released(spool: Spool, ki
             os.truncate(path, 1 << 30)
 
     assert hold.is_held(spool.paths, U1, NOW)
+    hold.create(spool.paths, Hold(None, NOW + 60))
+    assert hold.listing(spool.paths, NOW) == [Hold(None, NOW + 60)]
+
+
+@pytest.mark.parametrize("kind", ["symlink", "directory"])
+def test_a_hold_that_is_no_file_can_be_released(spool: Spool, kind: str) -> None:
+    path = spool.path(b"transfer", b"hold", b"all")
+    path.parent.mkdir(parents=True)
+    if kind == "symlink":
+        path.symlink_to("/dev/zero")
+    else:
+        (path / "with" / "something").mkdir(parents=True)
+
     assert hold.release(spool.paths, None)
     assert not hold.is_held(spool.paths, U1, NOW)
 

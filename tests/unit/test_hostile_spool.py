@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from spool import corrupt, layout
 from spool.info import TEXT_MAX_BYTES, Info
 from spool.key import Key, parse
-from spool.transfer import Outcome
-from tests.spool import NOW, TO, Spool, some_key, upload
+from spool.transfer import Lane, Outcome
+from tests.processes import forked, reap
+from tests.spool import NOW, TO, U2, Spool, some_key, upload
 
 
 def run_all(spool: Spool) -> list[Key]:
@@ -185,6 +186,14 @@ def test_a_spool_that_is_not_a_directory_is_an_error_that_says_so(
     assert untouched(tmp_path / "outside")
 
 
+def test_a_repository_that_is_gone_is_an_error_and_not_made_again(spool: Spool) -> None:
+    spool.annex.rmdir()
+
+    with pytest.raises(FileNotFoundError):
+        spool.queue.add(upload(1), Info())
+    assert not spool.annex.exists()
+
+
 def test_what_cannot_be_moved_aside_is_said_once_and_skipped(
     spool: Spool, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -204,6 +213,50 @@ def test_what_cannot_be_moved_aside_is_said_once_and_skipped(
     assert (spool.lane(TO) / "README").exists()
     assert queue.look(NOW).due == {TO: [b"README"]}
     assert queue.look(NOW).next_due == float("inf")
+
+
+def test_what_we_may_not_open_is_skipped_or_moved_aside(spool: Spool) -> None:
+    """As a user who owns the spool, but not all that somebody has put there."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can make files of other users")
+    spool.queue.add(upload(1), Info())
+    spool.queue.add(upload(2), Info())
+    spool.queue.add(upload(3, U2), Info())
+    nobody = 65534
+    for path in (spool.annex, *spool.annex.rglob("*")):
+        os.chown(path, nobody, nobody)
+    secret = spool.lane(TO) / some_key(2).decode()
+    os.chown(secret, 0, 0)
+    secret.chmod(0)
+    closed = spool.lane(Lane(TO.direction, U2))
+    os.chown(closed, 0, 0)
+    closed.chmod(0)
+
+    def work() -> None:
+        # A descriptor of the directory, as that user cannot come here by its path.
+        fd = os.open(spool.annex, os.O_RDONLY)
+        os.setgroups([])
+        os.setgid(nobody)
+        os.setuid(nobody)
+        mine = Spool(Path(f"/proc/self/fd/{fd}"))
+        assert run_all(mine) == [some_key(1)]
+        assert run_all(mine) == []
+
+    with forked(work) as child:
+        assert reap(child) == 0
+    ((reason, moved),) = spool.corrupt().items()
+    assert reason.startswith("cannot be opened: Permission denied")
+    assert moved.stat().st_uid == 0
+
+
+def test_what_could_not_be_moved_has_no_reason_left_behind(spool: Spool) -> None:
+    """Else there would be one more with every attempt."""
+    names = layout.CORRUPT  # cannot be moved into itself
+    spool.plant(spool.path(*names, b"old"))
+
+    assert not corrupt.move_aside(spool.paths.annex, names, "reason")
+
+    assert spool.files() == {"corrupt/old"}
 
 
 def test_what_was_moved_aside_by_somebody_else_is_no_trouble(spool: Spool) -> None:

@@ -58,6 +58,20 @@ def test_a_process_cannot_take_its_own_lock_twice_nor_lose_it_by_trying(path: by
     assert lock.owner_pid(path) is None
 
 
+def test_trying_one_s_own_lock_again_and_again_uses_up_no_descriptors(path: bytes) -> None:
+    """A descriptor of a file that we have locked cannot be closed before the lock is released."""
+    taken = lock.try_take(path, flags=MAKE)
+    assert taken is not None
+    before = os.listdir("/proc/self/fd")
+
+    for _ in range(100):
+        assert lock.try_take(path) is None
+        assert lock.owner_pid(path) == os.getpid()
+
+    assert os.listdir("/proc/self/fd") == before
+    taken.close()
+
+
 def test_reading_a_locked_file_does_not_release_it(path: bytes) -> None:
     taken = lock.try_take(path, flags=MAKE)
     assert taken is not None

@@ -1,6 +1,8 @@
 """The queue: adding, looking, settling, putting off."""
 
 import os
+import resource
+import signal
 import sys
 from decimal import Decimal
 
@@ -60,11 +62,13 @@ def test_a_key_that_cannot_be_transferred_is_left_out(spool: Spool) -> None:
 
 
 def test_the_job_that_has_been_due_longest_comes_first(spool: Spool) -> None:
-    spool.queue.add_many(TO, [(some_key(n), None) for n in range(3)], NOW)
-    for number, age_s in ((0, 10), (1, 30), (2, 20)):
+    ages_s = [10, 90, 30, 70, 50, 20, 80, 40, 60]
+    spool.queue.add_many(TO, [(some_key(n), None) for n in range(len(ages_s))], NOW)
+    for number, age_s in enumerate(ages_s):
         os.utime(spool.lane(TO) / some_key(number).decode(), (NOW - age_s, NOW - age_s))
 
-    assert spool.queue.look(NOW).due[TO] == [some_key(1), some_key(2), some_key(0)]
+    by_age = sorted(range(len(ages_s)), key=lambda number: -ages_s[number])
+    assert spool.queue.look(NOW).due[TO] == [some_key(number) for number in by_age]
 
 
 def test_lanes_are_told_apart(spool: Spool) -> None:
@@ -105,6 +109,22 @@ def test_a_job_that_failed_for_good_goes_to_git_annex_s_list_with_its_file(spool
     assert spool.files() == {name}
     text = (spool.annex / "transfer" / name).read_bytes()
     assert Info.parse(text) == Info(Decimal(NOW) - 9, None, b"a\nb")
+
+
+def test_a_job_that_cannot_be_put_on_the_failed_list_stays_in_the_queue(spool: Spool) -> None:
+    """The disk is full; here the limit of a file's size is reached."""
+    spool.queue.add(upload(1), Info.begun(NOW - 9, b"file"))
+
+    def give_up() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1, 1))
+        assert settle_all(spool, TO, Outcome.PERMFAIL, NOW) == 1
+
+    with forked(give_up) as child:
+        assert reap(child) == 0
+
+    assert spool.queue.look(NOW).put_off == {TO: 1}
+    assert spool.files() == {f"queue/to/{U1.decode()}/{some_key(1).decode()}"}
 
 
 def test_a_job_that_failed_for_now_is_put_off_and_not_lost(spool: Spool) -> None:

@@ -143,6 +143,15 @@ def test_git_reaches_a_special_remote_through_its_own_url() -> None:
     assert not found.native
 
 
+def test_contents_can_be_sent_over_http_only_to_git_annexs_own_server() -> None:
+    plain = {"remote.r.url": "https://h/x", "remote.r.annex-uuid": "a-1"}
+    served = plain | {"remote.r.annexurl": "annex+https://h/git-annex/a-1"}
+
+    assert not remotes(plain)["r"].sends
+    assert remotes(plain)["r"].fetches
+    assert remotes(served)["r"].sends
+
+
 def test_another_address_for_contents_is_left_to_git_annex() -> None:
     found = remotes(
         {
@@ -200,3 +209,9 @@ def test_settings_are_the_remotes_own_before_those_for_all() -> None:
 
     assert found.settings["bwlimit"] == "2MiB"
     assert found.settings["retry"] == "3"
+
+
+def test_an_empty_setting_is_false_as_for_git() -> None:
+    assert not one(ignore="").ignored
+    assert not one(sync="").syncs
+    assert not one(push="").pushes

@@ -42,7 +42,7 @@ def local(path: str) -> LocalPath:
         ("u@[h:2222]:x", Ssh("h", b"x", "u", 2222)),
         ("http://h/x", Web()),
         ("https://h/x", Web()),
-        ("annex+http://h/x", Web()),
+        ("annex+http://h/x", Helper("annex+http")),
         ("git://h/x", Helper("git")),
         ("tor-annex::abc.onion:123", Helper("tor-annex")),
         ("gcrypt::ssh://h/x", Helper("gcrypt")),

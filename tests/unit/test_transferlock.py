@@ -177,7 +177,19 @@ def test_the_spool_may_be_deleted_while_locks_are_held(spool: Spool, lane: Lane)
     assert spool.files() == set()
 
 
+@pytest.fixture(params=["hard links", "no hard links"])
+def links(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With and without hard links, as on FAT."""
+
+    def no_link(*_args: object, **_kwargs: object) -> None:
+        raise OSError(errno.EPERM, "as on FAT")
+
+    if request.param == "no hard links":
+        monkeypatch.setattr(os, "link", no_link)
+
+
 @LANES
+@pytest.mark.usefixtures("links")
 def test_a_lock_made_by_another_after_ours_was_deleted_is_not_removed_by_us(
     spool: Spool, lane: Lane
 ) -> None:
@@ -196,6 +208,57 @@ def test_a_lock_made_by_another_after_ours_was_deleted_is_not_removed_by_us(
 
 
 @LANES
+@pytest.mark.usefixtures("links")
+def test_locks_are_held_and_released_with_and_without_hard_links(spool: Spool, lane: Lane) -> None:
+    with TransferLocks(spool.paths, lane) as locks:
+        for _ in range(2):
+            taken = locks.try_take(some_key())
+            assert taken is not None
+            owners = [lock.owner_pid(os.fsencode(path)) for path in names(spool, lane)]
+            assert owners == [os.getpid()] * len(owners)
+            assert locks.try_take(some_key()) is None
+            taken.release()
+            assert leftovers(spool) == set()
+    assert spool.files() == set()
+
+
+@LANES
+def test_a_lock_whose_spare_was_deleted_is_gone_when_it_is_released(
+    spool: Spool, lane: Lane
+) -> None:
+    """Else it would stay, locked as long as we live, and the key could not be transferred."""
+    with TransferLocks(spool.paths, lane) as locks:
+        taken = locks.try_take(some_key())
+        assert taken is not None
+        for spare in spool.path(b"transfer", b"queue", b"tmp").iterdir():
+            spare.unlink()
+
+        taken.release()
+
+        assert spool.files() == set()
+
+
+@LANES
+def test_a_file_put_in_the_place_of_a_spare_is_not_taken_for_it(spool: Spool, lane: Lane) -> None:
+    """It would be a lock file that nobody has locked."""
+    with TransferLocks(spool.paths, lane) as locks:
+        first = locks.try_take(some_key(0))
+        assert first is not None
+        first.release()
+        for spare in spool.path(b"transfer", b"queue", b"tmp").iterdir():
+            spare.unlink()
+            spare.write_bytes(b"planted")
+
+        taken = locks.try_take(some_key(1))
+
+        assert taken is not None
+        owners = [lock.owner_pid(os.fsencode(path)) for path in names(spool, lane, 1)]
+        assert owners == [os.getpid()] * len(owners)
+        taken.release()
+        assert leftovers(spool) == set()
+
+
+@LANES
 def test_locks_are_taken_where_the_spool_is_now(spool: Spool, lane: Lane) -> None:
     """Moved away, it is not what git-annex finds; locks there would exclude nobody."""
     with TransferLocks(spool.paths, lane) as locks:
@@ -210,23 +273,6 @@ def test_locks_are_taken_where_the_spool_is_now(spool: Spool, lane: Lane) -> Non
         second.release()
         first.release()
     assert not list((spool.annex / "moved").rglob("lck.*"))
-
-
-@LANES
-def test_where_there_are_no_hard_links_locks_are_made_the_long_way(
-    spool: Spool, lane: Lane, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def no_link(*_args: object, **_kwargs: object) -> None:
-        raise OSError(errno.EPERM, "as on FAT")
-
-    monkeypatch.setattr(os, "link", no_link)
-    with TransferLocks(spool.paths, lane) as locks:
-        taken = locks.try_take(some_key())
-        assert taken is not None
-        assert all(lock.owner_pid(os.fsencode(path)) == os.getpid() for path in names(spool, lane))
-        assert locks.try_take(some_key()) is None
-        taken.release()
-        assert leftovers(spool) == set()
 
 
 def test_a_symlinked_lane_is_moved_aside_and_nothing_happens_where_it_leads(

@@ -147,12 +147,12 @@ def _shared(name: str, shared: Mapping[bytes, bytes]) -> str | None:
 
 
 def _flag(value: str | None) -> bool:
-    return bool(value) and str(value).lower() in TRUE
+    return value is not None and value.lower() in TRUE
 
 
 def _flag_or_expression(value: str | None) -> Compiled[NewFile]:
     """``annex.addunlocked``: git's true and false, or an expression; an empty one is false."""
-    if not value or value.lower() in FALSE:
+    if value is None or value.lower() in FALSE:
         return always(answer=False)
     return always(answer=True) if value.lower() in TRUE else _compile(value)
 

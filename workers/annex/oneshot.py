@@ -6,7 +6,7 @@ has had the last one, and only then are added files staged.
 
 import json
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, final
 
@@ -37,13 +37,16 @@ class Result:
     """For a person, when it failed."""
 
 
-def add(repository: Repository, paths: Iterable[bytes]) -> Iterator[Result]:
+def add(repository: Repository, paths: Sequence[bytes]) -> Iterator[Result]:
     """Add files as ``git annex add`` does; they are staged when the iteration ends.
 
     Results come in order.  Raises ``AnnexEndedError`` if git-annex gives up, as it does for all
     files when a setting is wrong.
     """
-    return _each(repository, ("add", "--batch", "-z"), paths, b"\0")
+    if not any(b"\n" in path for path in paths):
+        return _each(repository, ("add", "--batch"), _lines(paths))
+    # Only if it must be: with -z, git-annex answers an item only when it has the next one.
+    return _each(repository, ("add", "--batch", "-z"), _separated(paths))
 
 
 def drop_unwanted(
@@ -55,24 +58,44 @@ def drop_unwanted(
     elsewhere.  Raises ``AnnexEndedError``.
     """
     where = () if remote is None else ("--from", remote)
-    return _each(repository, ("drop", "--auto", "--batch-keys", *where), candidates, b"\n")
+    return _each(repository, ("drop", "--auto", "--batch-keys", *where), _lines(candidates))
+
+
+def _lines(items: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
+    """Each item, and what to send for it."""
+    for item in items:
+        yield item, item + b"\n"
+
+
+def _separated(items: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
+    """The same for -z.  No NUL at the end: old git-annex would take it for one more item."""
+    separator = b""
+    for item in items:
+        yield item, separator + item
+        separator = b"\0"
 
 
 def _each(
-    repository: Repository, args: tuple[str, ...], items: Iterable[bytes], end: bytes
+    repository: Repository, args: tuple[str, ...], items: Iterable[tuple[bytes, bytes]]
 ) -> Iterator[Result]:
+    failed = False
     with AnnexStream(repository, *args, "--json", "--json-error-messages") as stream:
         waiting: deque[bytes] = deque()
-        for item in items:
-            stream.send(item + end)
+        for item, sent in items:
+            stream.send(sent)
             waiting.append(item)
-            # With -z, git-annex answers an item only when it has the next one.
             while len(waiting) >= _WINDOW:
-                yield from _answers(stream, waiting)
+                for result in _answers(stream, waiting):
+                    failed = failed or bool(result.reason)
+                    yield result
         stream.finish()
         while waiting:
-            yield from _answers(stream, waiting)
-        stream.wait_for_end(TIMEOUT_S)
+            for result in _answers(stream, waiting):
+                failed = failed or bool(result.reason)
+                yield result
+        status = stream.wait_for_end(TIMEOUT_S)
+        if status != 0 and not failed:  # the results are void: nothing may have been staged
+            raise stream.ended()
 
 
 def _answers(stream: AnnexStream, waiting: deque[bytes]) -> Iterator[Result]:
@@ -98,8 +121,10 @@ def parse(item: bytes, line: bytes) -> Result:
         messages = [str(message) for message in answer.get("error-messages", ())]
     except (ValueError, KeyError, TypeError, AttributeError) as odd:
         raise AnnexEndedError(f"git-annex said {line[:80]!r}") from odd
-    reason = "" if success else " / ".join(messages).strip() or str(answer.get("note", ""))
-    return Result(item, success, _key(key) if isinstance(key, str) else None, reason)
+    said = " / ".join(messages).strip() or str(answer.get("note", "")) or "no reason given"
+    return Result(
+        item, success, _key(key) if isinstance(key, str) else None, "" if success else said
+    )
 
 
 def _key(text: str) -> Key | None:

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple, final
 
 from spool.transfer import UUID, parse_uuid
 from workers.annex import remoteurl
-from workers.annex.remoteurl import Address, LocalPath, Ssh, Web
+from workers.annex.remoteurl import Address, Helper, LocalPath, Ssh, Web
 from workers.annex.settings import Settings
 from workers.annex.uuidlogs import Trust
 
@@ -228,8 +228,10 @@ def _remote(
         route = _Route(way, url, uuid, _default_cost(way, described))
     except ValueError as refused:
         route = _Route(Unusable(str(refused)), url, None, COST_NETWORK)
-    native = settings.get(f"remote.{name}.annexurl") is None
-    return _made(name, route, own, native=native)
+    annex_url = settings.get(f"remote.{name}.annexurl")
+    if annex_url is not None and isinstance(route.way, Web):
+        route = route._replace(way=Helper(annex_url.partition(":")[0]))
+    return _made(name, route, own, native=annex_url is None)
 
 
 def _own(name: str, settings: Settings) -> Settings:

@@ -50,13 +50,13 @@ class Ssh:
 @final
 @dataclass(frozen=True, slots=True)
 class Web:
-    """A url that git and git-annex fetch over http."""
+    """A url that git and git-annex fetch from over http; nothing can be sent there."""
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class Helper:
-    """Any other way: ``git://``, or a ``git-remote-NAME`` program."""
+    """Any other way: ``git://``, ``annex+http://``, or a ``git-remote-NAME`` program."""
 
     name: str
 
@@ -64,7 +64,7 @@ class Helper:
 Address = LocalPath | Ssh | Web | Helper
 
 SSH_SCHEMES: Final = frozenset(("ssh", "git+ssh", "ssh+git"))
-WEB_SCHEMES: Final = frozenset(("http", "https", "annex+http", "annex+https"))
+WEB_SCHEMES: Final = frozenset(("http", "https"))
 COMMAND_HELPERS: Final = frozenset(("ext", "fd"))
 
 _SCHEME: Final = re.compile(r"([A-Za-z0-9][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)

@@ -14,9 +14,9 @@ from typing import Self, final, overload
 
 from workers.git.run import Git
 
-TRUE = frozenset(("true", "yes", "on", "1", ""))
-FALSE = frozenset(("false", "no", "off", "0"))
-"""git-config(1), "Values", boolean.  A variable without ``=`` is true too."""
+TRUE = frozenset(("true", "yes", "on", "1"))
+FALSE = frozenset(("false", "no", "off", "0", ""))
+"""git-config(1), "Values", boolean.  A variable without ``=`` is true, an empty one is false."""
 
 NUMBER = re.compile("[0-9]{1,18}")
 

@@ -1,0 +1,24 @@
+"""Two names change places, in one step: renameat2(2) with RENAME_EXCHANGE.
+
+Python's ``os`` has only the rename that replaces.  On ext4 that begins to write the new file to the
+disk each time (``auto_da_alloc``): two milliseconds were measured, a tenth of it for this.
+"""
+
+import ctypes
+import errno
+import os
+
+_EXCHANGE = 2
+_IMPOSSIBLE = frozenset((errno.ENOENT, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP))
+
+_renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
+
+
+def try_exchange(one: bytes, one_dir_fd: int, other: bytes, other_dir_fd: int) -> bool:
+    """Exchange two names; False if one of them is not there, or the file system cannot do it."""
+    if _renameat2(one_dir_fd, one, other_dir_fd, other, _EXCHANGE) == 0:
+        return True
+    number = ctypes.get_errno()
+    if number in _IMPOSSIBLE:
+        return False
+    raise OSError(number, os.strerror(number), one, None, other)

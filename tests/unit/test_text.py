@@ -1,0 +1,93 @@
+"""Small files: read with bounds, made and replaced in one step."""
+
+import errno
+import os
+import resource
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from spool import text
+from spool.info import TEXT_MAX_BYTES
+from tests.processes import forked, reap
+
+
+@pytest.fixture
+def fd(tmp_path: Path) -> Iterator[int]:
+    """An open directory."""
+    opened = os.open(tmp_path, os.O_RDONLY | os.O_DIRECTORY)
+    yield opened
+    os.close(opened)
+
+
+def test_a_file_is_read_up_to_the_bound_and_refused_beyond(tmp_path: Path, fd: int) -> None:
+    (tmp_path / "file").write_bytes(b"x" * TEXT_MAX_BYTES)
+    assert text.read(b"file", dir_fd=fd) == b"x" * TEXT_MAX_BYTES
+
+    (tmp_path / "file").write_bytes(b"x" * (TEXT_MAX_BYTES + 1))
+    with pytest.raises(ValueError, match="too long"):
+        text.read(b"file", dir_fd=fd)
+
+
+def test_a_name_that_is_taken_stays_as_it_is(tmp_path: Path, fd: int) -> None:
+    assert text.link_new(b"file", b"first", dir_fd=fd, tmp=b"tmp", tmp_fd=fd)
+    assert not text.link_new(b"file", b"second", dir_fd=fd, tmp=b"tmp", tmp_fd=fd)
+
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"file": b"first"}
+
+
+def test_without_hard_links_a_file_is_made_all_the_same_and_only_once(
+    tmp_path: Path, fd: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on FAT, which is what removable drives have."""
+
+    def no_link(*_args: object, **_kwargs: object) -> None:
+        raise OSError(errno.EPERM, "as on FAT")
+
+    monkeypatch.setattr(os, "link", no_link)
+    assert text.link_new(b"file", b"first", dir_fd=fd, tmp=b"tmp", tmp_fd=fd)
+    assert not text.link_new(b"file", b"second", dir_fd=fd, tmp=b"tmp", tmp_fd=fd)
+
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"file": b"first"}
+
+
+@pytest.mark.parametrize("can_exchange", [True, False])
+def test_a_file_is_replaced_and_a_directory_is_not(
+    tmp_path: Path, fd: int, monkeypatch: pytest.MonkeyPatch, *, can_exchange: bool
+) -> None:
+    if not can_exchange:
+        monkeypatch.setattr(text, "try_exchange", lambda *_args: False)
+    for content in (b"first", b"second"):
+        text.replace(b"file", content, dir_fd=fd, tmp_fd=fd)
+        assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"file": content}
+
+    (tmp_path / "file").unlink()
+    (tmp_path / "file" / "inside").mkdir(parents=True)
+    with pytest.raises(IsADirectoryError):
+        text.replace(b"file", b"third", dir_fd=fd, tmp_fd=fd)
+
+    assert [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")] == [
+        "file",
+        "file/inside",
+    ]
+
+
+def test_a_file_that_cannot_be_written_whole_is_not_there(tmp_path: Path, fd: int) -> None:
+    """The disk is full; here the limit of a file's size is reached."""
+    (tmp_path / "file").write_bytes(b"old")
+
+    def write() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10))
+        for attempt in (
+            lambda: text.replace(b"file", b"x" * 20, dir_fd=fd, tmp_fd=fd),
+            lambda: text.link_new(b"other", b"x" * 20, dir_fd=fd, tmp=b"tmp", tmp_fd=fd),
+        ):
+            with pytest.raises(OSError, match="File too large"):
+                attempt()
+
+    with forked(write) as child:
+        assert reap(child) == 0
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"file": b"old"}

@@ -1,0 +1,109 @@
+"""How fast and how patiently contents move to and from a remote: its settings, made numbers.
+
+For annexd's own movers; git-annex reads the settings itself.  One difference on purpose:
+``bwlimit-download`` limits downloads.  (git-annex 10.20261026 has them obey ``bwlimit-upload``.)
+
+Pure.  Source: git-annex(1); git-annex-formats.md §0.9, §8.4.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, final
+
+from spool.transfer import Direction
+from workers.annex import datasize
+from workers.annex.settings import FALSE
+
+_DURATION: Final = re.compile(r"(?:[0-9]{1,9}[smhdy])+|[0-9]{1,9}")
+_PART: Final = re.compile(r"([0-9]+)([smhdy]?)")
+_SECONDS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "y": 365 * 86400}
+_COUNT: Final = re.compile("[0-9]{1,6}")
+
+RETRY: Final = 0
+FORWARD_RETRY: Final = 5
+RETRY_DELAY_S: Final = 1.0
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """A transfer slower than this has stalled."""
+
+    size: int
+    """Bytes, at least, in each ``period_s``."""
+
+    period_s: float
+
+
+ANY_PROGRESS: Final = Pace(1, 60.0)
+"""``stalldetection=true``: git-annex finds a pace by itself; a minute without a byte is ours."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What holds for one direction of one remote."""
+
+    bytes_per_s: int | None
+    """None: as fast as it goes."""
+
+    stall: Pace | None
+    """None: wait for ever."""
+
+    retry: int
+    """How often to try again after a failure."""
+
+    forward_retry: int
+    """How often to try again after a failure that got further than the last attempt."""
+
+    retry_delay_s: float
+    """Before the first retry; doubled for each."""
+
+
+def limits(settings: Mapping[str, str], direction: Direction) -> Limits:
+    """From ``Remote.settings``; what cannot be read counts as not set."""
+    suffix = f"-{direction.value}"
+    return Limits(
+        bytes_per_s=_rate(settings.get("bwlimit" + suffix, settings.get("bwlimit"))),
+        stall=_stall(settings.get("stalldetection" + suffix, settings.get("stalldetection"))),
+        retry=_count(settings.get("retry"), RETRY),
+        forward_retry=_count(settings.get("forward-retry"), FORWARD_RETRY),
+        retry_delay_s=parse_duration(settings.get("retrydelay", "")) or RETRY_DELAY_S,
+    )
+
+
+def parse_duration(text: str) -> float | None:
+    """Seconds in ``30s``, ``1h5m``, ``90``; None if that is not a duration."""
+    if _DURATION.fullmatch(text) is None:
+        return None
+    return float(sum(int(count) * _SECONDS[unit] for count, unit in _PART.findall(text)))
+
+
+def _rate(text: str | None) -> int | None:
+    """Bytes per second; ``1MiB``, or ``1MiB/1s``."""
+    if text is None or text.lower() in FALSE:
+        return None
+    pace = _pace(text if "/" in text else f"{text}/1s")
+    return None if pace is None else max(1, round(pace.size / pace.period_s)) if pace.size else None
+
+
+def _stall(text: str | None) -> Pace | None:
+    if text is None or text.lower() in FALSE:
+        return None
+    return _pace(text) or ANY_PROGRESS
+
+
+def _pace(text: str) -> Pace | None:
+    size, slash, duration = text.partition("/")
+    period_s = parse_duration(duration.strip()) if slash else None
+    if not period_s:
+        return None
+    try:
+        return Pace(datasize.parse(size.strip()), period_s)
+    except ValueError:
+        return None
+
+
+def _count(text: str | None, default: int) -> int:
+    return int(text) if text is not None and _COUNT.fullmatch(text) else default
