@@ -77,7 +77,10 @@ class GitError(Exception):
     """A program failed; ``str`` is one line that quotes its stderr."""
 
     def __init__(self, argv: tuple[str | bytes, ...], status: int, stderr: bytes) -> None:
-        said = " / ".join(stderr.decode(errors="backslashreplace").strip().splitlines()[-4:])
+        lines = stderr.decode(errors="backslashreplace").strip().splitlines()
+        # git follows the reason by advice to people, sometimes of many lines.
+        reasons = [line for line in lines if line.startswith(("fatal:", "error:"))]
+        said = " / ".join((reasons or lines)[-4:])
         shown = " ".join(os.fsdecode(arg) for arg in argv[:6])
         super().__init__(f"{shown}: status {status}: {said}")
         self.argv = argv

@@ -26,9 +26,12 @@ class StreamEndedError(Exception):
 
 
 class Stream:
-    """One process with pipes on both sides."""
+    """One process with pipes on both sides.
 
-    def __init__(self, git: Git, *args: str) -> None:
+    ``stderr``: a descriptor that gets what it says, for who wants to quote it.
+    """
+
+    def __init__(self, git: Git, *args: str, stderr: int = subprocess.DEVNULL) -> None:
         self._name = args[0]
         self._process = subprocess.Popen(
             git.argv(*args),
@@ -36,7 +39,7 @@ class Stream:
             env=environment(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=stderr,
         )
         assert self._process.stdin is not None  # noqa: S101 -- for mypy: we asked for pipes
         assert self._process.stdout is not None  # noqa: S101
@@ -70,6 +73,10 @@ class Stream:
         if len(data) != size:
             raise StreamEndedError(f"{self._name} ended")
         return data
+
+    def kill(self) -> None:
+        """End it at once; its pipes are closed by ``close``."""
+        self._process.kill()
 
     def close(self) -> None:
         """Close its stdin and wait for it to end; kill it if it does not."""
