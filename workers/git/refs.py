@@ -105,6 +105,16 @@ class Refs:
         listing = "--format=%(objectname) %(symref)%00%(refname)"
         return tuple(_parse_listed(self._git.run("for-each-ref", listing, *prefixes)))
 
+    def remove_torn(self, name: RefName) -> None:
+        """Remove the file of a ref that raises ``BrokenRefError``, which git refuses to touch.
+
+        Only for a ref that nobody else uses: what it should have held is unknown.
+        """
+        try:
+            self.get(name)
+        except BrokenRefError:
+            os.unlink(os.path.join(self._common, name))
+
     def _loose(self, name: RefName) -> bytes | None:
         mine = not name.startswith(b"refs/") or name.startswith(_PER_WORKTREE)
         path = os.path.join(self._gitdir if mine else self._common, name)

@@ -1,0 +1,191 @@
+"""Commits, made without an index, a work tree, a hook or a setting of the user's.
+
+``Commits`` reads trees through one long-lived ``git cat-file`` and writes objects natively.  A
+commit is held by a private ref (``refs/annexd/NAME``) from the moment it exists, so that ``git gc``
+cannot take its objects while the caller syncs the file system, writes logs, and only then moves a
+branch.
+
+What a commit is depends on the arguments alone: the same ones give the same id anywhere.
+
+Killed before the private ref has moved: objects that nothing refers to.  After it: the private ref
+leads to a commit that is on no branch, or after a power cut even to nothing, which git's own gc
+would stumble over.  So the owner of the ref calls ``release`` when it starts.
+"""
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple, Self, final
+
+from workers.git.objectid import ObjectFormat
+from workers.git.objects import ObjectWriter
+from workers.git.permissions import Sharing
+from workers.git.refname import RefName
+from workers.git.refs import Refs
+from workers.git.run import Git
+from workers.git.stream import CatFile, ObjectId
+from workers.git.tree_edit import Edits, edit_tree
+from workers.git.update_refs import Expected, Move, UpdateRefs
+
+_CRUD: Final = bytes(range(33)) + b".,:;<>\"\\'"
+"""What git cuts from both ends of a name or address."""
+_FORBIDDEN: Final = b"<>\n\0"
+_LATIN_1: Final = {0xDC00 + byte: byte for byte in range(0x80, 0x100)}
+
+
+class Signature(NamedTuple):
+    """Who, and when."""
+
+    name: bytes
+    email: bytes
+    when_s: int
+    """Unix time; not negative."""
+    zone: bytes = b"+0000"
+
+    def format(self) -> bytes:
+        """As it stands in a commit: cleaned as git cleans it."""
+        return b"%s <%s> %d %s" % (_clean(self.name), _clean(self.email), self.when_s, self.zone)
+
+
+class MissingObjectError(Exception):
+    """An object that must be there is not, or is of another kind."""
+
+
+@final
+class Commits:
+    """Makes commits in one repository, for one process."""
+
+    def __init__(
+        self, git: Git, object_format: ObjectFormat, private: RefName, sharing: Sharing
+    ) -> None:
+        self._git = git
+        self._private = private
+        self._objects = ObjectWriter(git, object_format, sharing)
+        self._refs = UpdateRefs(git, "annexd")
+        self._cat_file: CatFile | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the git processes; the next use would start them again."""
+        self._refs.close()
+        if self._cat_file is not None:
+            self._cat_file.close()
+            self._cat_file = None
+
+    def blob(self, data: bytes) -> ObjectId:
+        """Add a blob.  It is in the repository after the next ``commit`` or ``flush``."""
+        return self._objects.add(b"blob", data)
+
+    def tree_of(self, commit: str) -> ObjectId:
+        """The tree of a commit (or of a tree).  Raises ``MissingObjectError``."""
+        found = self._reader().get(commit.encode() + b"^{tree}")
+        if found is None:
+            raise MissingObjectError(f"no tree: {commit}")
+        return found.oid
+
+    def tree(self, base: ObjectId | None, edits: Edits) -> ObjectId:
+        """The tree that has ``edits`` made to the tree ``base`` (None: to nothing).
+
+        Equal to ``base`` if they change nothing: then there is nothing to commit.
+        Raises ``ValueError`` for edits that no tree can hold.
+        """
+        object_format = self._objects.object_format
+        return edit_tree(base, edits, self._read_tree, self._write_tree, object_format)
+
+    def commit(
+        self,
+        tree: ObjectId,
+        parents: Sequence[ObjectId],
+        *,
+        author: Signature,
+        committer: Signature,
+        message: bytes,
+    ) -> ObjectId:
+        """Write a commit and all that was added, and hold it by the private ref; returns its id.
+
+        Nothing is durable until the caller has synced the file system.
+        """
+        data = format_commit(tree, parents, author, committer, message)
+        oid = self._objects.add(b"commit", data)
+        self._objects.flush()
+        self._refs.move(Move(self._private, oid, Expected.ANYTHING))
+        return oid
+
+    def flush(self) -> None:
+        """Write what was added.  No ref leads to it yet."""
+        self._objects.flush()
+
+    def release(self) -> None:
+        """Remove the private ref: a branch leads to the commit now, or nobody wants it.
+
+        Also what the owner of the ref does first: whatever it finds there is not needed.
+        """
+        Refs(self._git).remove_torn(self._private)
+        self._refs.move(Move(self._private, None, Expected.ANYTHING))
+
+    def _reader(self) -> CatFile:
+        if self._cat_file is None:
+            self._cat_file = CatFile(self._git)
+        return self._cat_file
+
+    def _read_tree(self, oid: ObjectId) -> bytes:
+        added = self._objects.get(oid)
+        if added is not None:
+            return added
+        found = self._reader().get(oid.encode())
+        if found is None or found.kind != b"tree":
+            raise MissingObjectError(f"no tree: {oid}")
+        return found.data
+
+    def _write_tree(self, data: bytes) -> ObjectId:
+        return self._objects.add(b"tree", data)
+
+
+def format_commit(
+    tree: ObjectId,
+    parents: Sequence[ObjectId],
+    author: Signature,
+    committer: Signature,
+    message: bytes,
+) -> bytes:
+    """The content of a commit object: UTF-8, with other bytes taken for Latin-1, as git does.
+
+    Source: git-commit-tree(1), "Discussion".
+    """
+    data = b"\n".join(
+        (
+            b"tree " + tree.encode(),
+            *(b"parent " + parent.encode() for parent in parents),
+            b"author " + author.format(),
+            b"committer " + committer.format(),
+            b"",
+            message.replace(b"\0", b""),  # which would end it, and git fsck complains
+        )
+    )
+    return _utf8(data)
+
+
+def committer_time(commit: bytes) -> int:
+    """When a commit (its content) was made, Unix time; 0 if it does not say."""
+    head = commit.partition(b"\n\n")[0]
+    for line in head.split(b"\n"):
+        if line.startswith(b"committer "):
+            when = line.rpartition(b"> ")[2].partition(b" ")[0]
+            return min(int(when), TIME_MAX) if when.isdigit() else 0
+    return 0
+
+
+TIME_MAX: Final = 253_402_300_799
+"""The end of the year 9999: programs stumble over later times, and a peer may send any."""
+
+
+def _utf8(data: bytes) -> bytes:
+    text = data.decode(errors="surrogateescape")
+    return text.translate(_LATIN_1).encode()
+
+
+def _clean(text: bytes) -> bytes:
+    return text.strip(_CRUD).translate(None, _FORBIDDEN)
