@@ -23,6 +23,7 @@ from workers.git.refs import Refs
 from workers.git.run import Git
 from workers.git.stream import CatFile, ObjectId
 from workers.git.tree_edit import Edits, edit_tree
+from workers.git.tree_object import TreeObject
 from workers.git.update_refs import Expected, Move, UpdateRefs
 
 _CRUD: Final = bytes(range(33)) + b".,:;<>\"\\'"
@@ -56,7 +57,8 @@ class Commits:
     def __init__(
         self, git: Git, object_format: ObjectFormat, private: RefName, sharing: Sharing
     ) -> None:
-        self._git = git
+        self.git = git
+        self.object_format = object_format
         self._private = private
         self._objects = ObjectWriter(git, object_format, sharing)
         self._refs = UpdateRefs(git, "annexd")
@@ -86,14 +88,29 @@ class Commits:
             raise MissingObjectError(f"no tree: {commit}")
         return found.oid
 
+    def find(self, name: str, size_max: int) -> bytes | None:
+        """What an object (``COMMIT:path``…) holds; None if there is none, b"" if it is larger."""
+        found = self._reader().get_small(name.encode(), size_max)
+        return None if found is None else found.data
+
+    def content(self, oid: ObjectId, size_max: int) -> bytes:
+        """As ``find``, for an object that must be there: raises ``MissingObjectError``."""
+        data = self.find(oid, size_max)
+        if data is None:
+            raise MissingObjectError(f"no object: {oid}")
+        return data
+
+    def tree_object(self, oid: ObjectId) -> TreeObject:
+        """A directory.  Raises ``MissingObjectError``."""
+        return TreeObject(self._read_tree(oid), self.object_format)
+
     def tree(self, base: ObjectId | None, edits: Edits) -> ObjectId:
         """The tree that has ``edits`` made to the tree ``base`` (None: to nothing).
 
         Equal to ``base`` if they change nothing: then there is nothing to commit.
         Raises ``ValueError`` for edits that no tree can hold.
         """
-        object_format = self._objects.object_format
-        return edit_tree(base, edits, self._read_tree, self._write_tree, object_format)
+        return edit_tree(base, edits, self._read_tree, self._write_tree, self.object_format)
 
     def commit(
         self,
@@ -123,12 +140,12 @@ class Commits:
 
         Also what the owner of the ref does first: whatever it finds there is not needed.
         """
-        Refs(self._git).remove_torn(self._private)
+        Refs(self.git).remove_torn(self._private)
         self._refs.move(Move(self._private, None, Expected.ANYTHING))
 
     def _reader(self) -> CatFile:
         if self._cat_file is None:
-            self._cat_file = CatFile(self._git)
+            self._cat_file = CatFile(self.git)
         return self._cat_file
 
     def _read_tree(self, oid: ObjectId) -> bytes:

@@ -21,6 +21,9 @@ PIPE_SAFE = 32 * 1024
 them never blocks while git blocks on writing us an answer."""
 
 
+COMMAND = len(b"contents \n")
+
+
 class StreamEndedError(Exception):
     """The process ended, or answered what its protocol does not allow."""
 
@@ -101,19 +104,26 @@ class Found(NamedTuple):
 
 @final
 class CatFile(Stream):
-    """``git cat-file --batch``: object names in, contents out.
+    """``git cat-file --batch-command``: object names in, contents out.
 
     A name is anything git resolves (``main:dir/file``, an object id); it must not hold a newline
-    (such a path has to be looked up through its tree).  Source: git-cat-file(1), "Batch output".
+    (such a path has to be looked up through its tree).  Needs git 2.36.
+    Source: git-cat-file(1), "Batch output".
     """
 
     def __init__(self, git: Git) -> None:
-        super().__init__(git, "cat-file", "--batch")
+        super().__init__(git, "cat-file", "--batch-command")
 
     def get(self, name: bytes) -> Found | None:
         """One object; None if there is none of that name."""
-        self.send(name + b"\n")
+        self.send(b"contents %s\n" % name)
         return self._answer()
+
+    def get_small(self, name: bytes, size_max: int) -> Found | None:
+        """One object, unless it is larger than ``size_max``: then its ``data`` is empty."""
+        self.send(b"info %s\n" % name)
+        info = self._head()
+        return info if info is None or info.size > size_max else self.get(name)
 
     def get_all(self, names: Iterable[bytes]) -> Iterator[Found | None]:
         """Many objects, in order; keeps a pipe-safe number of questions under way."""
@@ -121,7 +131,7 @@ class CatFile(Stream):
         size = 0
         for name in names:
             batch.append(name)
-            size += len(name) + 1
+            size += len(name) + COMMAND
             if size >= PIPE_SAFE:
                 yield from self._exchange(batch)
                 batch, size = [], 0
@@ -129,15 +139,17 @@ class CatFile(Stream):
 
     def _exchange(self, batch: list[bytes]) -> Iterator[Found | None]:
         if batch:
-            self.send(b"\n".join(batch) + b"\n")
+            self.send(b"".join(b"contents %s\n" % name for name in batch))
         for _name in batch:
             yield self._answer()
 
     def _answer(self) -> Found | None:
-        head = self.line()
-        oid, _, rest = head.partition(b" ")
+        head = self._head()
+        return None if head is None else head._replace(data=self.exactly(head.size + 1)[:-1])
+
+    def _head(self) -> Found | None:
+        oid, _, rest = self.line().partition(b" ")
         kind, _, size = rest.partition(b" ")
         if not size.isdigit():  # "NAME missing", "NAME ambiguous"
             return None
-        data = self.exactly(int(size) + 1)[:-1]
-        return Found(ObjectId(oid.decode()), kind, int(size), data)
+        return Found(ObjectId(oid.decode()), kind, int(size), b"")

@@ -81,6 +81,18 @@ def edit_tree(
     return write(old[_ROOT].changed(changed[_ROOT]))
 
 
+def entry_at(
+    root: ObjectId, path: bytes, tree_object: Callable[[ObjectId], TreeObject]
+) -> Version | None:
+    """What is at a path below the tree ``root``; a directory has mode ``TREE``."""
+    found: Version | None = Version(TREE, root)
+    for name in path.split(b"/"):
+        if found is None or found.mode != TREE:
+            return None
+        found = tree_object(found.oid).find(frozenset((name,))).get(name)
+    return found
+
+
 def _directories(edits: Edits) -> dict[bytes, _Directory]:
     """Every directory that holds a path of ``edits``, at any depth."""
     found = {_ROOT: _Directory()}
