@@ -142,7 +142,7 @@ def without_parents(paths: set[bytes]) -> list[bytes]:
 
 
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(before=st.sets(PATHS, max_size=10), changed=st.sets(PATHS, max_size=6), data=st.data())
 def test_any_edit_gives_the_tree_that_git_would_make(
@@ -231,6 +231,22 @@ def test_a_private_ref_torn_by_a_power_cut_is_removed(writing: Writing, kind: st
     writing.commits.release()
     assert not path.exists()
     writing.repo.git("gc", "-q")
+
+
+def test_a_large_file_is_stored_without_being_held(writing: Writing, tmp_path: Path) -> None:
+    path = tmp_path / "large"
+    path.write_bytes(b"0123456789abcdef" * 200_000)
+    size = path.stat().st_size
+    for _again in (1, 2):
+        with path.open("rb") as source:
+            oid = writing.commits.blob_of_file(source, size)
+        assert oid == writing.repo.git("hash-object", path).decode().strip()
+        assert writing.repo.git("cat-file", "blob", oid) == path.read_bytes()
+    for wrong in (size - 1, size + 1, 0):
+        with path.open("rb") as source, pytest.raises(ValueError, match="size"):
+            writing.commits.blob_of_file(source, wrong)
+    assert not list((writing.repo.path / ".git/objects").rglob("tmp_*"))
+    writing.repo.git("fsck", "--no-dangling")
 
 
 def test_objects_of_a_shared_repository_are_shared(tmp_path: Path) -> None:

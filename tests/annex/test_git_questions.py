@@ -11,6 +11,10 @@ from hypothesis import strategies as st
 from tests.processes import run
 from tests.repo import Repo
 from workers.git.attributes import CheckAttributes, CheckIgnore, Rule
+from workers.git.conventions import Conventions, UnsupportedRepositoryError
+from workers.git.index_entry import StatSettings
+from workers.git.objectid import ObjectFormat
+from workers.git.permissions import Sharing
 from workers.git.records import records
 from workers.git.run import GitError
 from workers.git.settings import SettingError, Settings, setting_name
@@ -139,7 +143,7 @@ VALUES = st.sampled_from(["", *WORDS.split()]) | st.text("0123456789kmgxXaf+- ",
 
 
 @settings(
-    max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(value=VALUES)
 def test_values_mean_what_they_mean_to_git(sealed_home: Path, value: str) -> None:
@@ -170,6 +174,25 @@ def test_a_path_is_expanded_as_git_does(sealed_home: Path) -> None:
     assert found.path("a.plain") == Path("rel/y")
     assert found.path("a.none") is None
     assert found.path("a.absent") is None
+
+
+def test_a_repository_tells_how_it_is_written_into(plain: Repo) -> None:
+    before = Conventions.of(Settings.read(plain.plumbing))
+    found = plain.git("rev-parse", "--show-object-format").decode().strip()
+    assert before == Conventions(ObjectFormat(found), StatSettings(), Sharing())
+    for name in ("core.trustctime", "core.fileMode", "core.symlinks"):
+        plain.config(name, "false")
+    plain.config("core.checkStat", "minimal")
+    plain.config("core.sharedRepository", "group")
+    after = Conventions.of(Settings.read(plain.plumbing))
+    assert after.stat == StatSettings(
+        trust_ctime=False, check_minimal=True, file_mode=False, symlinks=False
+    )
+    assert after.sharing == Sharing(0o660)
+    for name, value in (("objectFormat", "sha3"), ("compatObjectFormat", "sha1")):
+        listed = f"command line:\0extensions.{name.lower()}\n{value}\0".encode()
+        with pytest.raises(UnsupportedRepositoryError, match=name):
+            Conventions.of(Settings.parse(listed, plain.path))
 
 
 def test_ignore_rules_decide_for_any_name(plain: Repo) -> None:

@@ -227,7 +227,7 @@ def without_parents(paths: set[bytes]) -> list[bytes]:
 
 
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(
     version=st.sampled_from(("2", "4")),
@@ -331,6 +331,35 @@ def test_a_shared_repository_stays_shared(sha1: Staging, value: str, expected: i
         assert isinstance(prepared, Prepared)
         prepared.install()
         assert os.stat(sha1.path).st_mode & 0o777 == expected
+
+
+def test_what_git_remembers_beside_the_entries_stays_true(sha1: Staging) -> None:
+    """The untracked cache, the end-of-entries mark, and the record of resolved conflicts."""
+    repo = sha1.repo
+    for name in ("core.untrackedCache", "index.recordEndOfIndexEntries"):
+        repo.config(name, "true")
+    repo.write("d/tracked", b"1")
+    repo.write("d/new", b"2")
+    oids = [sha1.blob(b"%d" % number).encode() for number in range(3)]
+    torn = b"".join(b"100644 %s %d\ttorn\n" % (oid, n + 1) for n, oid in enumerate(oids))
+    repo.git("add", "d/tracked")
+    repo.git("update-index", "--index-info", stdin=torn)
+    repo.write("torn", b"resolved")
+    repo.git("add", "torn")
+    repo.git("commit", "-q", "-m", "start")
+    repo.git("status")
+    written = Path(os.fsdecode(sha1.path)).read_bytes()
+    for extension in (b"UNTR", b"EOIE", b"REUC", b"TREE"):
+        assert extension in written
+
+    sha1.splice({b"d/new": sha1.staged(b"d/new", b"2"), b"d/tracked": None})
+
+    assert repo.status() == b"A  d/new\nD  d/tracked\n?? d/tracked\n"
+    sha1.splice({b"d/new": None})
+    assert repo.status() == b"D  d/tracked\n?? d/\n"
+    assert repo.git("fsck", "--no-dangling") == b""
+    repo.git("checkout", "--merge", "--", "torn")
+    assert [entry.stage for entry in sha1.read().stages(b"torn")] == [1, 2, 3]
 
 
 def test_new_stat_data_keeps_the_cache_of_trees(sha1: Staging) -> None:

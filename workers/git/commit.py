@@ -13,7 +13,7 @@ would stumble over.  So the owner of the ref calls ``release`` when it starts.
 """
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple, Self, final
+from typing import IO, Final, NamedTuple, Self, final
 
 from workers.git.objectid import ObjectFormat
 from workers.git.objects import ObjectWriter
@@ -80,6 +80,13 @@ class Commits:
     def blob(self, data: bytes) -> ObjectId:
         """Add a blob.  It is in the repository after the next ``commit`` or ``flush``."""
         return self._objects.add(b"blob", data)
+
+    def blob_of_file(self, source: IO[bytes], size: int) -> ObjectId:
+        """Write a blob that may be too large for memory.  No filter is run.
+
+        Raises ``ValueError`` if the file does not have just that size (any more).
+        """
+        return self._objects.add_stream(source, size)
 
     def tree_of(self, commit: str) -> ObjectId:
         """The tree of a commit (or of a tree).  Raises ``MissingObjectError``."""

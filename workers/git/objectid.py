@@ -23,10 +23,13 @@ class ObjectFormat(Enum):
         """Bytes of a name in binary: in trees, packs and the index."""
         return 20 if self is ObjectFormat.SHA1 else 32
 
+    def hasher(self) -> "hashlib._Hash":
+        """A new hash, of nothing yet."""
+        return hashlib.new(self.value, usedforsecurity=False)
+
     def digest(self, *chunks: bytes | memoryview) -> bytes:
         """The hash of all chunks, in binary."""
-        hasher = hashlib.sha1(usedforsecurity=False) if self is ObjectFormat.SHA1 else None
-        hasher = hasher or hashlib.sha256()
+        hasher = self.hasher()
         for chunk in chunks:
             hasher.update(chunk)
         return hasher.digest()

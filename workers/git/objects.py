@@ -9,9 +9,9 @@ refers to.
 """
 
 import os
-from typing import Final, final
+from typing import IO, Final, final
 
-from workers.git.loose import place, write_loose
+from workers.git.loose import place, write_loose, write_loose_stream
 from workers.git.objectid import ObjectFormat, object_id
 from workers.git.pack import Item, make_pack
 from workers.git.permissions import Sharing
@@ -45,6 +45,13 @@ class ObjectWriter:
             if self._size > PACK_BYTES:
                 self.flush()
         return oid
+
+    def add_stream(self, source: IO[bytes], size: int) -> ObjectId:
+        """Write a blob of any size at once, from a file; its name.
+
+        Raises ``ValueError`` if the file does not have just that size (any more).
+        """
+        return write_loose_stream(self._objects, source, size, self.object_format, self._sharing)
 
     def get(self, oid: ObjectId) -> bytes | None:
         """The content of an object that was added and is not written yet."""
