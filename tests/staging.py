@@ -4,13 +4,25 @@ import os
 import time
 
 from tests.repo import Repo
+from workers.git.commit import Commits
+from workers.git.conventions import Conventions
 from workers.git.index import Index, read_index
 from workers.git.index_entry import StatData, StatSettings
 from workers.git.index_install import Prepared, Refusal, prepare
 from workers.git.index_racy import Changes, Staged
 from workers.git.objectid import ObjectFormat, blob_id
 from workers.git.permissions import Sharing
+from workers.git.refname import RefName
+from workers.git.settings import Settings
 from workers.git.stream import ObjectId
+from workers.git.syscalls import sync_file_system
+
+
+def commits_of(repo: Repo, private: RefName) -> Commits:
+    """A maker of commits, which syncs for real."""
+    where = os.fsencode(repo.path / ".git")
+    conventions = Conventions.of(Settings.read(repo.plumbing))
+    return Commits(repo.plumbing, conventions, private, lambda: sync_file_system(where))
 
 
 class Staging:

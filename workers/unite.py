@@ -20,6 +20,7 @@ from workers.git.refs import merge_bases
 from workers.git.stream import ObjectId
 from workers.git.tree import Version
 from workers.git.tree_edit import entry_at
+from workers.git.tree_object import TreeObject
 from workers.resolve import Annexed, Note, Resolution, resolve
 
 NAME: Final = b"annexd"
@@ -89,7 +90,7 @@ class Uniter:
 
     def _commit(self, merged: Merged) -> United:
         resolution = self._resolve(merged)
-        tree = self._commits.tree(merged.tree, resolution.edits)
+        tree = self._commits.tree_made_of(merged.objects, merged.tree, resolution.edits)
         dates = (committer_time(self._commits.content(side, COMMIT_MAX)) for side in merged.sides)
         who = Signature(NAME, EMAIL, max(dates))
         commit = self._commits.commit(
@@ -108,7 +109,12 @@ class Uniter:
             content = self._commits.content(version.oid, self._pointers.size_max)
             return self._pointers.parse(version.mode, content)
 
-        tree_object = cache(self._commits.tree_object)
+        @cache
+        def tree_object(oid: ObjectId) -> TreeObject:
+            made = merged.objects.get(oid)
+            if made is not None:
+                return TreeObject(made.data, self._commits.object_format)
+            return self._commits.tree_object(oid)
 
         def in_tree(path: bytes) -> Version | None:
             return entry_at(merged.tree, path, tree_object)

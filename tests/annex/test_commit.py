@@ -11,12 +11,14 @@ from hypothesis import strategies as st
 
 from tests.processes import run
 from tests.repo import Repo
+from tests.staging import commits_of
 from workers.git.commit import Commits, MissingObjectError, Signature, committer_time
+from workers.git.conventions import Conventions
 from workers.git.objectid import ObjectFormat
-from workers.git.objects import LOOSE_MAX, ObjectWriter
-from workers.git.permissions import Sharing
+from workers.git.objects import LOOSE_MAX
 from workers.git.refname import parse_ref_name
 from workers.git.refs import Refs
+from workers.git.settings import Settings
 from workers.git.stream import ObjectId
 from workers.git.tree import Version
 
@@ -31,7 +33,7 @@ class Writing:
     def __init__(self, repo: Repo, object_format: ObjectFormat) -> None:
         self.repo = repo
         self.object_format = object_format
-        self.commits = Commits(repo.plumbing, object_format, PRIVATE, Sharing())
+        self.commits = commits_of(repo, PRIVATE)
 
     def commit(self, tree: ObjectId, *parents: ObjectId) -> ObjectId:
         return self.commits.commit(tree, parents, author=WHO, committer=WHO, message=b"message\n")
@@ -66,7 +68,7 @@ def test_what_was_written_git_reads_and_finds_sound(writing: Writing, count: int
         assert path.stat().st_mode & 0o777 == 0o444
         if path.suffix == ".idx":
             repo.git("verify-pack", path)
-    assert not list((repo.path / ".git/objects").rglob("tmp_*"))
+    assert list((repo.path / ".git/objects/annexd-test").iterdir()) == []
     repo.git("gc", "-q", "--prune=now")
     assert repo.head() == head
 
@@ -228,7 +230,7 @@ def test_a_private_ref_torn_by_a_power_cut_is_removed(writing: Writing, kind: st
     path = writing.repo.path / ".git/refs/annexd/test"
     path.parent.mkdir()
     path.write_bytes(texts[kind])
-    writing.commits.release()
+    writing.commits.start()
     assert not path.exists()
     writing.repo.git("gc", "-q")
 
@@ -240,23 +242,64 @@ def test_a_large_file_is_stored_without_being_held(writing: Writing, tmp_path: P
     for _again in (1, 2):
         with path.open("rb") as source:
             oid = writing.commits.blob_of_file(source, size)
+        writing.commit(writing.commits.tree(None, {b"large": Version(FILE, oid)}))
         assert oid == writing.repo.git("hash-object", path).decode().strip()
         assert writing.repo.git("cat-file", "blob", oid) == path.read_bytes()
     for wrong in (size - 1, size + 1, 0):
         with path.open("rb") as source, pytest.raises(ValueError, match="size"):
             writing.commits.blob_of_file(source, wrong)
-    assert not list((writing.repo.path / ".git/objects").rglob("tmp_*"))
     writing.repo.git("fsck", "--no-dangling")
+
+
+def test_no_object_has_its_name_before_it_is_durable(tmp_path: Path) -> None:
+    """A power cut leaves names without contents, and an object that has a name is believed."""
+    repo = Repo.plain(tmp_path / "repo")
+    seen: list[int] = []
+
+    def loose() -> int:
+        return len(list((repo.path / ".git/objects").glob("[0-9a-f][0-9a-f]/*")))
+
+    conventions = Conventions.of(Settings.read(repo.plumbing))
+    with Commits(repo.plumbing, conventions, PRIVATE, lambda: seen.append(loose())) as commits:
+        tree = commits.tree(None, {b"d/a": Version(FILE, commits.blob(b"a"))})
+        commits.commit(tree, (), author=WHO, committer=WHO, message=b"")
+    assert seen == [0]
+    assert loose() == 4
+
+
+def test_what_a_power_cut_took_is_written_again(writing: Writing) -> None:
+    """An empty file with the name of an object, as git without fsync leaves it."""
+    commits, objects = writing.commits, writing.repo.path / ".git/objects"
+    edits = {b"a": Version(FILE, commits.blob(b"a"))}
+    head = writing.commit(commits.tree(None, edits))
+    for path in objects.glob("[0-9a-f][0-9a-f]/*"):
+        path.chmod(0o644)
+        path.write_bytes(b"")
+    commits.close()
+    edits = {b"a": Version(FILE, commits.blob(b"a"))}
+    assert writing.commit(commits.tree(None, edits)) == head
+    writing.repo.git("fsck", "--strict", "--no-dangling")
+
+
+def test_a_killed_process_leaves_nothing_that_stays(writing: Writing) -> None:
+    workshop = writing.repo.path / ".git/objects/annexd-test"
+    workshop.mkdir()
+    (workshop / "1").write_bytes(b"half an object")
+    writing.repo.git("fsck", "--strict")
+    writing.repo.git("gc", "-q", "--prune=now")
+    writing.commits.start()
+    assert not workshop.exists()
+    writing.commit(writing.commits.tree(None, {}))
 
 
 def test_objects_of_a_shared_repository_are_shared(tmp_path: Path) -> None:
     repo = Repo.plain(tmp_path / "repo")
     repo.config("core.sharedRepository", "0660")
     theirs = repo.git("hash-object", "-w", "--stdin", stdin=b"theirs").decode().strip()
-    sharing = Sharing.parse(b"0660")
-    writer = ObjectWriter(repo.plumbing, ObjectFormat.SHA1, sharing)
-    ours = writer.add(b"blob", b"ours")
-    writer.flush()
+    with commits_of(repo, PRIVATE) as commits:
+        ours = commits.blob(b"ours")
+        tree = commits.tree(None, {b"ours": Version(FILE, ours)})
+        commits.commit(tree, (), author=WHO, committer=WHO, message=b"")
     modes = []
     for oid in (theirs, ours):
         path = repo.path / ".git/objects" / oid[:2]

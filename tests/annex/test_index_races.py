@@ -11,12 +11,12 @@ import pytest
 from tests.processes import kill, run, wait_until
 from tests.repo import Repo
 from tests.staging import Staging
-from workers.git.exchange import ExchangeUnsupportedError, exchange
 from workers.git.index import Index, reread
 from workers.git.index_install import LOCK, Prepared, Refusal, private_path, sweep, take_name
 from workers.git.index_racy import Changes, Staged
 from workers.git.objectid import ObjectFormat
 from workers.git.stream import ObjectId
+from workers.git.syscalls import ExchangeUnsupportedError, exchange
 
 FORK = multiprocessing.get_context("fork")
 

@@ -12,11 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.repo import Repo
-from workers.git.commit import Commits, Signature
+from tests.staging import commits_of
+from workers.git.commit import Signature
 from workers.git.index_entry import EXECUTABLE, FILE, LINK
 from workers.git.merge import Merger, Unrelated
 from workers.git.objectid import ObjectFormat
-from workers.git.permissions import Sharing
 from workers.git.refname import parse_ref_name
 from workers.git.run import GitError
 from workers.git.stream import ObjectId
@@ -47,7 +47,7 @@ class History:
 
     def __init__(self, path: Path, object_format: ObjectFormat = ObjectFormat.SHA1) -> None:
         self.repo = Repo.plain(path, object_format.value)
-        self.commits = Commits(self.repo.plumbing, object_format, PRIVATE, Sharing())
+        self.commits = commits_of(self.repo, PRIVATE)
         self.uniter = Uniter(self.commits, POINTERS, self.repo.path / ".git")
 
     def version(self, path: bytes, file: File) -> Version:
@@ -321,7 +321,7 @@ def test_a_shallow_clone_merges_what_it_has(history: History, tmp_path: Path) ->
     history.repo.git(
         "clone", "-q", "--depth=2", "--no-single-branch", "-b", "one", url, shallow.path
     )
-    commits = Commits(shallow.plumbing, ObjectFormat.SHA1, PRIVATE, Sharing())
+    commits = commits_of(shallow, PRIVATE)
     with commits:
         united = Uniter(commits, POINTERS, tmp_path).unite(one, other)
     assert not isinstance(united, Unrelated)

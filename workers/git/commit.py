@@ -1,23 +1,21 @@
 """Commits, made without an index, a work tree, a hook or a setting of the user's.
 
 ``Commits`` reads trees through one long-lived ``git cat-file`` and writes objects natively.  A
-commit is held by a private ref (``refs/annexd/NAME``) from the moment it exists, so that ``git gc``
-cannot take its objects while the caller syncs the file system, writes logs, and only then moves a
-branch.
+commit becomes durable, then gets its name, and from then on is held by a private ref
+(``refs/annexd/NAME``), so that ``git gc`` cannot take its objects while the caller writes logs, and
+only then moves a branch.
 
 What a commit is depends on the arguments alone: the same ones give the same id anywhere.
 
 Killed before the private ref has moved: objects that nothing refers to.  After it: the private ref
-leads to a commit that is on no branch, or after a power cut even to nothing, which git's own gc
-would stumble over.  So the owner of the ref calls ``release`` when it starts.
+leads to a commit that is on no branch.  Neither matters to the next process.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import IO, Final, NamedTuple, Self, final
 
-from workers.git.objectid import ObjectFormat
-from workers.git.objects import ObjectWriter
-from workers.git.permissions import Sharing
+from workers.git.conventions import Conventions
+from workers.git.objects import Loose, ObjectWriter
 from workers.git.refname import RefName
 from workers.git.refs import Refs
 from workers.git.run import Git
@@ -52,15 +50,22 @@ class MissingObjectError(Exception):
 
 @final
 class Commits:
-    """Makes commits in one repository, for one process."""
+    """Makes commits in one repository, for one process; nobody else uses the private ref.
+
+    ``sync``: makes durable whatever was written to the file system that the repository is on; it
+    is called once per commit.
+    """
 
     def __init__(
-        self, git: Git, object_format: ObjectFormat, private: RefName, sharing: Sharing
+        self, git: Git, conventions: Conventions, private: RefName, sync: Callable[[], None]
     ) -> None:
         self.git = git
-        self.object_format = object_format
+        self.object_format = conventions.object_format
         self._private = private
-        self._objects = ObjectWriter(git, object_format, sharing)
+        self._sync = sync
+        self._objects = ObjectWriter(
+            git, self.object_format, conventions.sharing, private.rpartition(b"/")[2]
+        )
         self._refs = UpdateRefs(git, "annexd")
         self._cat_file: CatFile | None = None
 
@@ -78,11 +83,11 @@ class Commits:
             self._cat_file = None
 
     def blob(self, data: bytes) -> ObjectId:
-        """Add a blob.  It is in the repository after the next ``commit`` or ``flush``."""
+        """Add a blob.  It is in the repository after the next ``commit``."""
         return self._objects.add(b"blob", data)
 
     def blob_of_file(self, source: IO[bytes], size: int) -> ObjectId:
-        """Write a blob that may be too large for memory.  No filter is run.
+        """Add a blob that may be too large for memory.  No filter is run.
 
         Raises ``ValueError`` if the file does not have just that size (any more).
         """
@@ -119,6 +124,30 @@ class Commits:
         """
         return edit_tree(base, edits, self._read_tree, self._write_tree, self.object_format)
 
+    def tree_made_of(
+        self, objects: Mapping[ObjectId, Loose], base: ObjectId, edits: Edits
+    ) -> ObjectId:
+        """As ``tree``, where objects of ``base`` are not in the repository yet.
+
+        Of them, what the new tree leads to is added.
+        """
+
+        def read(oid: ObjectId) -> bytes:
+            return objects[oid].data if oid in objects else self._read_tree(oid)
+
+        root = edit_tree(base, edits, read, self._write_tree, self.object_format)
+        pending, seen = [root], set[ObjectId]()
+        while pending:
+            oid = pending.pop()
+            made = objects.get(oid) or self._objects.get(oid)
+            if made is None or oid in seen:
+                continue  # in the repository, with all that it leads to
+            seen.add(oid)
+            self._objects.add(made.kind, made.data)
+            if made.kind == b"tree":
+                pending += TreeObject(made.data, self.object_format).oids()
+        return root
+
     def commit(
         self,
         tree: ObjectId,
@@ -130,23 +159,23 @@ class Commits:
     ) -> ObjectId:
         """Write a commit and all that was added, and hold it by the private ref; returns its id.
 
-        Nothing is durable until the caller has synced the file system.
+        Blocks while the file system is synced; what it leads to is durable on return.
         """
         data = format_commit(tree, parents, author, committer, message)
         oid = self._objects.add(b"commit", data)
-        self._objects.flush()
+        self._objects.stage()
+        self._sync()
+        self._objects.publish()
         self._refs.move(Move(self._private, oid, Expected.ANYTHING))
         return oid
 
-    def flush(self) -> None:
-        """Write what was added.  No ref leads to it yet."""
-        self._objects.flush()
+    def start(self) -> None:
+        """Remove what a killed process with this private ref has left.  First of all, once."""
+        self._objects.sweep()
+        self.release()
 
     def release(self) -> None:
-        """Remove the private ref: a branch leads to the commit now, or nobody wants it.
-
-        Also what the owner of the ref does first: whatever it finds there is not needed.
-        """
+        """Remove the private ref: a branch leads to the commit now, or nobody wants it."""
         Refs(self.git).remove_torn(self._private)
         self._refs.move(Move(self._private, None, Expected.ANYTHING))
 
@@ -158,7 +187,7 @@ class Commits:
     def _read_tree(self, oid: ObjectId) -> bytes:
         added = self._objects.get(oid)
         if added is not None:
-            return added
+            return added.data
         found = self._reader().get(oid.encode())
         if found is None or found.kind != b"tree":
             raise MissingObjectError(f"no tree: {oid}")

@@ -1,4 +1,4 @@
-"""Merge two commits in the object database: no index, no work tree, no MERGE_HEAD.
+"""Merge two commits without an index, a work tree, or MERGE_HEAD.
 
 The result is a function of the two commits alone: the sides are ordered by their names, whoever
 asks, and git runs in a neutral repository, so that no setting, attribute or merge driver of one
@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Final, final
 
 from workers.git.index_entry import TREE
-from workers.git.neutral import neutral_repository
+from workers.git.neutral import neutral_repository, written_objects
 from workers.git.objectid import ObjectFormat
+from workers.git.objects import Loose
 from workers.git.run import Git, GitError
 from workers.git.stream import ObjectId
 from workers.git.tree import Version, look_up
@@ -83,6 +84,8 @@ class Merged:
     """In the order that everybody uses."""
     tree: ObjectId
     """With conflicts, what is at their paths is of no use."""
+    objects: Mapping[ObjectId, Loose]
+    """What was made for that tree, and is not in the repository."""
     conflicts: tuple[Conflict, ...]
     invented: Mapping[bytes, bytes]
     """Paths in the tree that git made up for versions in conflict -> the paths they are for."""
@@ -145,7 +148,8 @@ class Merger:
                 if answer.status != 1:
                     raise
                 out = answer.stdout
-            return self._without_renames(parse_merge(sides, out))
+            merged = replace(parse_merge(sides, out), objects=written_objects(neutral))
+        return self._without_renames(merged)
 
     def _without_renames(self, merged: Merged) -> Merged:
         """With the sides' own versions at paths where a rename is in conflict."""
@@ -183,7 +187,7 @@ def parse_merge(sides: tuple[ObjectId, ObjectId], out: bytes) -> Merged:
         versions = found.setdefault(invented.get(path, path), [None] * _STAGES)
         versions[int(stage) - 1] = Version(int(mode, 8), ObjectId(oid.decode()))
     conflicts = tuple(Conflict(path, *versions) for path, versions in sorted(found.items()))
-    return Merged(sides, tree, conflicts, invented, messages)
+    return Merged(sides, tree, {}, conflicts, invented, messages)
 
 
 def _messages(fields: list[bytes]) -> Iterable[Message]:

@@ -49,6 +49,10 @@ class TreeObject:
                     found[name] = self._version(self._entries[at])
         return found
 
+    def oids(self) -> list[ObjectId]:
+        """What the entries lead to."""
+        return [ObjectId(entry[-self._format.raw_size :].hex()) for entry in self._entries]
+
     def changed(self, changes: Mapping[bytes, Version | None]) -> bytes:
         """The tree with some names set, and some (None) removed; ``b""``: nothing is left."""
         ordered, key_of = self._ordered(len(changes))
