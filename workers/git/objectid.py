@@ -25,7 +25,8 @@ class ObjectFormat(Enum):
 
     def hasher(self) -> "hashlib._Hash":
         """A new hash, of nothing yet."""
-        return hashlib.new(self.value, usedforsecurity=False)
+        new = hashlib.sha1 if self is ObjectFormat.SHA1 else hashlib.sha256
+        return new(usedforsecurity=False)
 
     def digest(self, *chunks: bytes | memoryview) -> bytes:
         """The hash of all chunks, in binary."""
