@@ -6,7 +6,6 @@ import os
 from typing import Final
 
 _AT_FDCWD: Final = -100
-_NOREPLACE: Final = 1
 _EXCHANGE: Final = 2
 _UNSUPPORTED: Final = frozenset((errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP))
 
@@ -18,13 +17,14 @@ class ExchangeUnsupportedError(OSError):
 
 
 def exchange(one: bytes, other: bytes) -> None:
-    """Swap two names, in one step; raises ``OSError`` if either does not exist."""
-    _rename(one, other, _EXCHANGE)
+    """Swap two names, in one step; raises ``OSError`` if either does not exist.
 
-
-def rename_new(old: bytes, new: bytes) -> None:
-    """Rename; raises ``FileExistsError`` instead of replacing ``new``."""
-    _rename(old, new, _NOREPLACE)
+    (``spool.exchange`` does not tell that apart from a file system that cannot do it.)
+    """
+    if _libc.renameat2(_AT_FDCWD, one, _AT_FDCWD, other, _EXCHANGE) != 0:
+        number = ctypes.get_errno()
+        kind = ExchangeUnsupportedError if number in _UNSUPPORTED else OSError
+        raise kind(number, os.strerror(number), one, None, other)
 
 
 def sync_file_system(path: bytes) -> None:
@@ -39,10 +39,3 @@ def sync_file_system(path: bytes) -> None:
             raise OSError(number, os.strerror(number), path)
     finally:
         os.close(fd)
-
-
-def _rename(old: bytes, new: bytes, flag: int) -> None:
-    if _libc.renameat2(_AT_FDCWD, old, _AT_FDCWD, new, flag) != 0:
-        number = ctypes.get_errno()
-        kind = ExchangeUnsupportedError if number in _UNSUPPORTED else OSError
-        raise kind(number, os.strerror(number), old, None, new)
