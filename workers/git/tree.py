@@ -62,6 +62,15 @@ def diff_index(git: Git, tree: str) -> Iterator[Change]:
     return _changes(records(git, "diff-index", "--cached", *_RAW, "--end-of-options", tree))
 
 
+def diff_commits(git: Git, old: str, new: str, limit: int) -> Iterator[Change]:
+    """What each commit that ``new`` has and ``old`` has not changed, against each of its parents.
+
+    Of the newest ``limit`` commits; one path may come many times.  Raises ``GitError``.
+    """
+    each = ("-m", "--no-show-signature", "--format=", f"-{limit}")
+    return _changes(records(git, "log", *_RAW, *each, "--end-of-options", f"{old}..{new}"))
+
+
 def list_tree(git: Git, tree: str) -> Iterator[TreeEntry]:
     """All files, links and submodules of a commit or tree, in order.  Raises ``GitError``."""
     return _entries(records(git, "ls-tree", "-r", "-z", "--full-tree", tree))
