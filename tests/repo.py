@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.processes import run
+from workers.git.run import Git
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,12 @@ class Repo:
         repo.annex("init", "-q", description or path.name)
         return repo
 
+    @classmethod
+    def plain(cls, path: Path, object_format: str = "sha1") -> "Repo":
+        """``git init`` only: a repository that git-annex has never seen."""
+        run(["git", "init", "-q", "-b", "main", f"--object-format={object_format}", path])
+        return cls(path)
+
     def clone(self, path: Path, description: str | None = None) -> "Repo":
         """Clone over the local path; the origin remote is named ``origin``."""
         run(["git", "clone", "-q", self.path, path])
@@ -36,6 +43,11 @@ class Repo:
     def annex(self, *args: str | bytes | Path, stdin: bytes = b"") -> bytes:
         """Run git-annex here; returns its stdout."""
         return run(["git-annex", *args], cwd=self.path, stdin=stdin)
+
+    @property
+    def plumbing(self) -> Git:
+        """The repository as ``workers.git`` addresses it."""
+        return Git(self.path / ".git", self.path)
 
     def config(self, name: str, value: str) -> None:
         """Set one git setting of this repository."""

@@ -11,7 +11,6 @@ from spool.transfer import UUID, parse_uuid
 from tests.annex.logs import FEW, MANY, NOW, OTHER, THIRD, push_line, some_keys
 from tests.repo import Repo
 from workers.annex.branch import Branch
-from workers.annex.differences import differences
 from workers.annex.feed import (
     Located,
     Moved,
@@ -131,10 +130,10 @@ def test_keys_and_uuids_that_cannot_be_trusted_are_left_out(repo: Repo, branch: 
 
 
 def test_a_commit_that_is_gone_is_an_error_and_not_an_end(branch: Branch) -> None:
-    tip = branch.at("git-annex").commit
+    tip = branch.at("git-annex")
 
     with pytest.raises(GitError):
-        list(differences(branch.repository.git, ObjectId("1" * 40), tip))
+        list(location_changes(branch, tip._replace(commit=ObjectId("1" * 40)), tip))
 
 
 def test_many_logs_are_read_in_little_memory(repo: Repo, branch: Branch) -> None:

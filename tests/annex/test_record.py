@@ -2,7 +2,6 @@
 
 import fcntl
 import os
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from tests.annex.logs import (
     push_line,
     some_keys,
 )
-from tests.processes import run, wait_until
+from tests.processes import forked, kill, reap, run, wait_until
 from tests.repo import Repo
 from workers.annex import commit as commits
 from workers.annex import record
@@ -30,7 +29,7 @@ from workers.annex.fold import commit_journal
 from workers.annex.location import log_key, log_path
 from workers.annex.presence import Status
 from workers.annex.record import record_locations
-from workers.annex.repository import Repository, find
+from workers.annex.repository import find
 
 
 @pytest.fixture
@@ -322,35 +321,31 @@ def test_a_long_lived_reader_sees_what_others_write(repo: Repo, branch: Branch) 
 
 
 def test_the_lock_outlives_a_killed_owner_as_long_as_its_git(repo: Repo) -> None:
+    """Else git-annex could read the old branch, and journal that, while git moves it."""
+    key = some_keys(1)[0]
+    os.mkfifo(repo.path / "go on")
+    hook = b'#!/bin/sh\ntest "$1" = prepared && touch started && cat "go on"\nexit 0\n'
+    repo.write(".git/hooks/reference-transaction", hook).chmod(0o755)
     repository = find(repo.path)
-    until_r, until_w = os.pipe()
-    victim = os.fork()
-    if victim == 0:
-        os.close(until_w)
-        _die_holding_the_lock(repository, until_r)
-    os.close(until_r)
-    assert os.waitpid(victim, 0)[1] == signal.SIGKILL
-    waiting = os.fork()
-    if waiting == 0:
-        os.close(until_w)
-        with Branch(repository).locked():
-            os._exit(0)
 
-    # The child that inherited the lock still runs.
-    with open(repository.layout.journal_lock, "r+b") as file, pytest.raises(BlockingIOError):
-        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    assert os.waitpid(waiting, os.WNOHANG) == (0, 0)
-    os.close(until_w)
+    def record_many() -> None:
+        with Branch(repository) as branch:
+            record_locations(branch, some_keys(MANY), OTHER, Status.PRESENT, NOW)
 
-    wait_until(lambda: os.waitpid(waiting, os.WNOHANG) == (waiting, 0))
+    with forked(record_many) as victim:
+        wait_until((repo.path / "started").exists)  # git is about to move the branch
+        kill(victim)
+        reap(victim)
+        with open(repository.layout.journal_lock, "r+b") as lock, pytest.raises(BlockingIOError):
+            fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
-
-def _die_holding_the_lock(repository: Repository, until: int) -> None:
-    """Be killed while a child, which stands for fast-import, has inherited the journal's lock."""
-    with Branch(repository).locked() as lock:
-        keep = [(os.POSIX_SPAWN_DUP2, until, 0), (os.POSIX_SPAWN_DUP2, lock, 9)]
-        os.posix_spawnp("cat", ["cat"], os.environ, file_actions=keep)
-        os.kill(os.getpid(), signal.SIGKILL)
+    with forked(lambda: repo.annex("setpresentkey", key, THIRD, "1")) as git_annex:
+        hook_path = repo.path / ".git" / "hooks" / "reference-transaction"
+        (repo.path / "go on").write_bytes(b"")
+        hook_path.unlink()
+        assert reap(git_annex) == 0
+    repo.annex("merge", "-q")
+    assert repo.whereis(key) == {OTHER, THIRD}
 
 
 def test_a_linked_work_tree_records_into_the_branch_of_all(repo: Repo, tmp_path: Path) -> None:

@@ -14,9 +14,9 @@ from typing import Final, NamedTuple, final
 from spool.key import Key
 from spool.transfer import UUID
 from workers.annex.branch import DIRECTORY, Branch, Tip
-from workers.annex.differences import differences, files
 from workers.annex.location import locations, log_key, log_path
 from workers.git.stream import ObjectId
+from workers.git.tree import Change, Version, diff_trees, list_tree
 
 BATCH: Final = 1000
 """Logs that are asked for at a time."""
@@ -51,9 +51,9 @@ def all_locations(branch: Branch) -> Iterator[Located]:
     if tip is None:
         return
     logs = (
-        (key, file.blob)
-        for file in files(branch.repository.git, tip.commit)
-        if (key := log_key(file.path)) is not None and key not in pending
+        (key, entry.oid)
+        for entry in list_tree(branch.repository.git, tip.commit)
+        if (key := log_key(entry.path)) is not None and key not in pending
     )
     reader = _Reader(branch)
     while batch := list(islice(logs, BATCH)):
@@ -80,20 +80,22 @@ def journalled_locations(branch: Branch) -> list[Located]:
 def location_changes(branch: Branch, old: Tip, new: Tip) -> Iterator[Moved]:
     """The keys that the commit ``new`` has elsewhere than ``old`` had them; not the journal."""
     changes = (
-        (key, change.old, change.new)
-        for change in differences(branch.repository.git, old.commit, new.commit)
+        (key, change)
+        for change in diff_trees(branch.repository.git, old.commit, new.commit)
         if (key := log_key(change.path)) is not None
     )
     reader = _Reader(branch)
     while batch := list(islice(changes, BATCH)):
-        found = reader.locations(
-            blob for _key, *blobs in batch for blob in blobs if blob is not None
-        )
-        for key, was, now in batch:
-            before = NOWHERE if was is None else found[was]
-            after = NOWHERE if now is None else found[now]
+        found = reader.locations(version.oid for _key, change in batch for version in _both(change))
+        for key, change in batch:
+            before = NOWHERE if change.old is None else found[change.old.oid]
+            after = NOWHERE if change.new is None else found[change.new.oid]
             if before != after:
                 yield Moved(key, before, after)
+
+
+def _both(change: Change) -> Iterator[Version]:
+    return (version for version in (change.old, change.new) if version is not None)
 
 
 def setting_changes(branch: Branch, old: Tip, new: Tip) -> set[bytes]:

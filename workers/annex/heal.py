@@ -15,9 +15,9 @@ from typing import Final
 
 from workers.annex import union
 from workers.annex.branch import Branch
-from workers.annex.differences import Difference, steps
 from workers.annex.record import edit
 from workers.git.stream import ObjectId
+from workers.git.tree import Change, diff_commits
 
 BATCH: Final = 500
 """Steps looked into at a time."""
@@ -41,7 +41,7 @@ def heal(branch: Branch, since: ObjectId, now: float) -> int:
     lost: dict[bytes, set[bytes]] = {}
     taken = (
         step
-        for step in steps(git, since, tip.commit, COMMITS_MAX)
+        for step in diff_commits(git, since, tip.commit, COMMITS_MAX)
         if step.old is not None and union.is_known(step.path)
     )
     while batch := list(islice(taken, BATCH)):
@@ -54,15 +54,16 @@ def heal(branch: Branch, since: ObjectId, now: float) -> int:
     )
 
 
-def _find_lost(branch: Branch, batch: list[Difference], lost: dict[bytes, set[bytes]]) -> None:
+def _find_lost(branch: Branch, batch: list[Change], lost: dict[bytes, set[bytes]]) -> None:
     """Collect the contents that said something which what replaced them does not."""
-    oids = list({oid for step in batch for oid in (step.old, step.new) if oid is not None})
+    versions = (version for step in batch for version in (step.old, step.new))
+    oids = list({version.oid for version in versions if version is not None})
     contents = {
         oid: b"" if found is None else found.data
         for oid, found in zip(oids, branch.objects_in_turn(oids), strict=True)
     }
     for step in batch:
-        old = contents[step.old] if step.old is not None else b""
-        new = contents[step.new] if step.new is not None else b""
+        old = contents[step.old.oid] if step.old is not None else b""
+        new = contents[step.new.oid] if step.new is not None else b""
         if union.restore(step.path, new, (old,)) != new:
             lost.setdefault(step.path, set()).add(old)

@@ -21,6 +21,7 @@ from spool.transfer import UUID, parse_uuid
 from workers.annex.hashdirs import Tuning
 from workers.annex.settings import Settings
 from workers.annex.sharing import Sharing
+from workers.git.objectid import ObjectFormat
 from workers.git.run import Git, GitError, run
 
 VERSION = 10
@@ -69,8 +70,7 @@ class Repository:
     sharing: Sharing
     tuning: Tuning
 
-    hex_length: int
-    """Digits of an object name: 40 (SHA-1) or 64 (SHA-256)."""
+    object_format: ObjectFormat
 
     crippled: bool
     """On a file system without modes and links (``annex.crippledfilesystem``)."""
@@ -130,7 +130,7 @@ def find(path: Path) -> Repository:
             lower_objects=settings.flag("annex.tune.objecthashlower", default=False),
             one_level_logs=settings.flag("annex.tune.branchhash1", default=False),
         ),
-        hex_length=64 if settings.get("extensions.objectformat") == "sha256" else 40,
+        object_format=ObjectFormat(settings.get("extensions.objectformat", "sha1").lower()),
         crippled=settings.flag("annex.crippledfilesystem", default=False),
         symlinks=settings.flag("core.symlinks", default=True),
     )

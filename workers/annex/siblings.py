@@ -26,9 +26,10 @@ from typing import Final, final
 from workers.annex import branchhooks, union
 from workers.annex.branch import REF, Branch, Tip
 from workers.annex.commit import BranchBusyError, Change, Signature, commit, forward
-from workers.annex.differences import Difference, differences
 from workers.annex.record import ATTEMPTS
 from workers.git.stream import ObjectId
+from workers.git.tree import Change as Difference
+from workers.git.tree import diff_trees
 
 PATTERNS: Final = (
     "refs/heads/**/git-annex",
@@ -49,8 +50,8 @@ DATE_MAX: Final = 1 << 40
 
 COMMITTED: Final = re.compile(rb"^committer .*> ([0-9]{1,18}) [+-][0-9]{4}$", re.MULTILINE)
 
-MODES: Final = frozenset((b"000000", b"100644"))
-"""Of a file that is not there, or is as git-annex makes it."""
+MODE: Final = 0o100644
+"""Of every file, as git-annex makes them."""
 
 PAIRS: Final = 500
 """Files of which both versions are in memory at a time."""
@@ -206,20 +207,20 @@ def _changes(branch: Branch, first: ObjectId, second: ObjectId) -> Iterator[Chan
     """What the union has that ``first`` has not; at the end the journal has it too."""
     journalled = branch.journal.paths()
     rewritten = {}
-    pairs = differences(branch.repository.git, first, second)
+    pairs = diff_trees(branch.repository.git, first, second)
     while batch := list(islice(pairs, PAIRS)):
         contents = _contents(branch, batch, journalled)
         for pair in batch:
-            both = [contents[oid] for oid in (pair.old, pair.new) if oid in contents]
-            merged = union.merge(pair.path, both) if both else b""
+            oids = _oids(pair)
+            merged = union.merge(pair.path, [contents[oid] for oid in oids if oid in contents])
             if pair.path in journalled:
                 known = branch.journal.read(pair.path) or b""
                 rewritten[pair.path] = union.merge(pair.path, (known, merged))
-            if pair.old is None and pair.new is not None:
-                yield Change(pair.path, pair.new)
-            elif pair.old is not None and pair.new is not None and merged != contents[pair.old]:
-                same = merged == contents[pair.new]
-                yield Change(pair.path, pair.new if same else merged)
+            if pair.old is None:
+                yield Change(pair.path, oids[0])
+            elif pair.new is not None and merged != contents[pair.old.oid]:
+                same = merged == contents[pair.new.oid]
+                yield Change(pair.path, pair.new.oid if same else merged)
     # Before the commit can be seen: a git-annex that then commits the journal loses nothing.
     branch.journal.write(rewritten)
 
@@ -230,10 +231,10 @@ def _contents(
     """The blobs that have to be looked into: of files that both have, or that the journal has."""
     wanted: set[ObjectId] = set()
     for pair in batch:
-        modes = {pair.old_mode, pair.new_mode}
-        if LOG.fullmatch(pair.path) is None or not modes <= MODES:
+        modes = {version.mode for version in (pair.old, pair.new) if version is not None}
+        if LOG.fullmatch(pair.path) is None or modes != {MODE}:
             raise _LeftError(f"{pair.path!r} is not a log that annexd knows")
-        oids = [oid for oid in (pair.old, pair.new) if oid is not None]
+        oids = _oids(pair)
         if len(oids) > 1 or pair.path in journalled:
             wanted.update(oids)
     distinct = list(wanted)
@@ -243,3 +244,7 @@ def _contents(
             raise _LeftError(f"{oid} is missing, or larger than any log")
         contents[oid] = found.data
     return contents
+
+
+def _oids(pair: Difference) -> list[ObjectId]:
+    return [version.oid for version in (pair.old, pair.new) if version is not None]

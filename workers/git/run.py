@@ -76,13 +76,20 @@ def environment() -> dict[str, str]:
 class GitError(Exception):
     """A program failed; ``str`` is one line that quotes its stderr."""
 
-    def __init__(self, argv: tuple[str | bytes, ...], status: int, stderr: bytes) -> None:
-        said = " / ".join(stderr.decode(errors="backslashreplace").strip().splitlines()[-4:])
+    def __init__(
+        self, argv: tuple[str | bytes, ...], status: int, stderr: bytes, stdout: bytes = b""
+    ) -> None:
+        lines = stderr.decode(errors="backslashreplace").strip().splitlines()
+        # git follows the reason by advice to people, sometimes of many lines.
+        reasons = [line for line in lines if line.startswith(("fatal:", "error:"))]
+        said = " / ".join((reasons or lines)[-4:])
         shown = " ".join(os.fsdecode(arg) for arg in argv[:6])
         super().__init__(f"{shown}: status {status}: {said}")
         self.argv = argv
         self.status = status
         self.stderr = stderr
+        self.stdout = stdout
+        """For the few commands whose status 1 is an answer."""
 
 
 class GitTimeoutError(GitError):
@@ -163,5 +170,5 @@ def run(
             argv, -9, (late.stderr or b"") + f"no end after {timeout_s:.0f} s".encode()
         ) from late
     if done.returncode != 0:
-        raise GitError(argv, done.returncode, done.stderr)
+        raise GitError(argv, done.returncode, done.stderr, done.stdout)
     return done.stdout

@@ -21,14 +21,21 @@ PIPE_SAFE = 32 * 1024
 them never blocks while git blocks on writing us an answer."""
 
 
+COMMAND = len(b"contents \n")
+CHUNK = 1 << 20
+
+
 class StreamEndedError(Exception):
     """The process ended, or answered what its protocol does not allow."""
 
 
 class Stream:
-    """One process with pipes on both sides."""
+    """One process with pipes on both sides.
 
-    def __init__(self, git: Git, *args: str) -> None:
+    ``stderr``: a descriptor that gets what it says, for who wants to quote it.
+    """
+
+    def __init__(self, git: Git, *args: str, stderr: int = subprocess.DEVNULL) -> None:
         self._name = args[0]
         self._process = subprocess.Popen(
             git.argv(*args),
@@ -36,7 +43,7 @@ class Stream:
             env=environment(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=stderr,
         )
         assert self._process.stdin is not None  # noqa: S101 -- for mypy: we asked for pipes
         assert self._process.stdout is not None  # noqa: S101
@@ -71,6 +78,10 @@ class Stream:
             raise StreamEndedError(f"{self._name} ended")
         return data
 
+    def kill(self) -> None:
+        """End it at once; its pipes are closed by ``close``."""
+        self._process.kill()
+
     def close(self) -> None:
         """Close its stdin and wait for it to end; kill it if it does not."""
         with contextlib.suppress(BrokenPipeError):  # it may be gone already
@@ -95,20 +106,27 @@ class Found(NamedTuple):
 
 @final
 class CatFile(Stream):
-    """``git cat-file --batch``: object names in, contents out.
+    """``git cat-file --batch-command``: object names in, contents out.
 
     A name is anything git resolves (``main:dir/file``, an object id); it must not hold a newline
-    (such a path has to be looked up through its tree).  Source: git-cat-file(1), "Batch output".
+    (such a path has to be looked up through its tree).  Needs git 2.36.
+    Source: git-cat-file(1), "Batch output".
     """
 
-    def __init__(self, git: Git, largest: int = 1 << 31) -> None:
-        super().__init__(git, "cat-file", "--batch")
+    def __init__(self, git: Git, largest: int = 1 << 40) -> None:
+        super().__init__(git, "cat-file", "--batch-command")
         self._largest = largest
 
     def get(self, name: bytes) -> Found | None:
         """One object; None if there is none of that name."""
-        self.send(name + b"\n")
+        self.send(b"contents %s\n" % name)
         return self._answer()
+
+    def get_small(self, name: bytes, size_max: int) -> Found | None:
+        """One object, unless it is larger than ``size_max``: then its ``data`` is empty."""
+        self.send(b"info %s\n" % name)
+        info = self._head()
+        return info if info is None or info.size > size_max else self.get(name)
 
     def get_all(self, names: Iterable[bytes]) -> Iterator[Found | None]:
         """Many objects, in order; keeps a pipe-safe number of questions under way."""
@@ -116,7 +134,7 @@ class CatFile(Stream):
         size = 0
         for name in names:
             batch.append(name)
-            size += len(name) + 1
+            size += len(name) + COMMAND
             if size >= PIPE_SAFE:
                 yield from self._exchange(batch)
                 batch, size = [], 0
@@ -124,23 +142,26 @@ class CatFile(Stream):
 
     def _exchange(self, batch: list[bytes]) -> Iterator[Found | None]:
         if batch:
-            self.send(b"\n".join(batch) + b"\n")
+            self.send(b"".join(b"contents %s\n" % name for name in batch))
         for _name in batch:
             yield self._answer()
 
     def _answer(self) -> Found | None:
-        head = self.line()
-        oid, _, rest = head.partition(b" ")
-        kind, _, size = rest.partition(b" ")
-        if not size.isdigit():  # "NAME missing", "NAME ambiguous"
+        head = self._head()
+        if head is None:
             return None
-        if int(size) > self._largest:  # of a peer's making, perhaps: read past it
-            self._skip(int(size) + 1)
-            data = b""
-        else:
-            data = self.exactly(int(size) + 1)[:-1]
-        return Found(ObjectId(oid.decode()), kind, int(size), data)
+        if head.size > self._largest:  # of a peer's making, perhaps: read past it
+            self._skip(head.size + 1)
+            return head
+        return head._replace(data=self.exactly(head.size + 1)[:-1])
 
     def _skip(self, size: int) -> None:
         while size > 0:
-            size -= len(self.exactly(min(size, 1 << 20)))
+            size -= len(self.exactly(min(size, CHUNK)))
+
+    def _head(self) -> Found | None:
+        oid, _, rest = self.line().partition(b" ")
+        kind, _, size = rest.partition(b" ")
+        if not size.isdigit():  # "NAME missing", "NAME ambiguous"
+            return None
+        return Found(ObjectId(oid.decode()), kind, int(size), b"")

@@ -1,0 +1,418 @@
+"""Merging: the same commit whoever merges, nothing lost, nobody's settings in it."""
+
+import contextlib
+import hashlib
+import os
+import random
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.repo import Repo
+from tests.staging import commits_of
+from workers.git.commit import Signature
+from workers.git.index_entry import EXECUTABLE, FILE, LINK
+from workers.git.merge import Merger, Unrelated
+from workers.git.objectid import ObjectFormat
+from workers.git.refname import parse_ref_name
+from workers.git.run import GitError
+from workers.git.stream import ObjectId
+from workers.git.tree import Version
+from workers.resolve import Annexed, Fate
+from workers.unite import Pointers, Uniter
+
+PRIVATE = parse_ref_name(b"refs/annexd/test")
+WHO = Signature(b"A", b"a@example.com", 1_700_000_000)
+
+File = tuple[int, bytes]
+"""Mode and content: b"key:NAME" for an annexed file."""
+
+
+def parse(mode: int, content: bytes) -> Annexed | None:
+    if b"/annex/objects/" not in content:
+        return None
+    name = content.rstrip(b"\n").rpartition(b"/")[2] if mode != LINK else content
+    name = name.rpartition(b"/")[2]
+    return Annexed(name, name)
+
+
+POINTERS = Pointers(parse, 32768)
+
+
+class History:
+    """A repository in which commits are made without a work tree."""
+
+    def __init__(self, path: Path, object_format: ObjectFormat = ObjectFormat.SHA1) -> None:
+        self.repo = Repo.plain(path, object_format.value)
+        self.commits = commits_of(self.repo, PRIVATE)
+        self.uniter = Uniter(self.commits, POINTERS, self.repo.path / ".git")
+
+    def version(self, path: bytes, file: File) -> Version:
+        mode, content = file
+        if content.startswith(b"key:"):
+            key = b"SHA256E-s9--" + hashlib.sha256(content).hexdigest().encode()
+            content = b"/annex/objects/%s\n" % key
+            if mode == LINK:
+                up = b"../" * path.count(b"/")
+                content = b"%s.git/annex/objects/aa/bb/%s/%s" % (up, key, key)
+        return Version(mode, self.commits.blob(content))
+
+    def commit(self, files: Mapping[bytes, File], *parents: ObjectId) -> ObjectId:
+        edits = {path: self.version(path, file) for path, file in files.items()}
+        tree = self.commits.tree(None, edits)
+        return self.commits.commit(tree, parents, author=WHO, committer=WHO, message=b"m\n")
+
+    def unite(self, one: ObjectId, other: ObjectId) -> ObjectId:
+        united = self.uniter.unite(one, other)
+        assert not isinstance(united, Unrelated)
+        return united.commit
+
+    def files(self, commit: ObjectId) -> dict[bytes, tuple[str, bytes]]:
+        """Path -> mode, and content or key."""
+        out = self.repo.git("ls-tree", "-r", "-z", commit)
+        found = {}
+        for line in out.split(b"\0")[:-1]:
+            meta, _, path = line.partition(b"\t")
+            mode, _kind, oid = meta.decode().split()
+            content = self.commits.content(ObjectId(oid), 1 << 20)
+            annexed = parse(int(mode, 8), content)
+            found[path] = mode, content if annexed is None else annexed.key
+        return found
+
+
+@pytest.fixture
+def histories(tmp_path: Path) -> Iterator[Callable[..., History]]:
+    """Makes histories, and ends their processes."""
+    with contextlib.ExitStack() as cleanup:
+
+        def make(name: str = "repo", object_format: ObjectFormat = ObjectFormat.SHA1) -> History:
+            made = History(tmp_path / name, object_format)
+            cleanup.enter_context(made.commits)
+            return made
+
+        yield make
+
+
+@pytest.fixture
+def history(histories: Callable[..., History]) -> History:
+    return histories()
+
+
+def key(content: bytes) -> bytes:
+    return b"SHA256E-s9--" + hashlib.sha256(content).hexdigest().encode()
+
+
+def variant(stem: str, identity: bytes, extension: str = "") -> bytes:
+    digest = hashlib.md5(identity, usedforsecurity=False).hexdigest()[:4]
+    return f"{stem}.variant-{digest}{extension}".encode()
+
+
+T0, T1, T2 = (FILE, b"base\n"), (FILE, b"one\n"), (FILE, b"two\n")
+K0, K1, K2 = (FILE, b"key:0"), (FILE, b"key:1"), (FILE, b"key:2")
+L1 = (LINK, b"key:1")
+KEY1, KEY2 = key(b"key:1"), key(b"key:2")
+P, X, S = "100644", "100755", "120000"
+
+
+def test_the_matrix_of_conflicts_comes_out_as_promised(history: History) -> None:
+    base = {
+        b"both.dat": K0,
+        b"text.txt": T0,
+        b"deleted.dat": K0,
+        b"deleted.txt": T0,
+        b"mixed": T0,
+        b"became": (FILE, b"a file\n"),
+        b"locked.dat": (LINK, b"key:0"),
+        b"same.dat": K0,
+        b"untouched": T0,
+    }
+    ours = base | {
+        b"both.dat": K1,
+        b"text.txt": T1,
+        b"deleted.dat": K1,
+        b"deleted.txt": T1,
+        b"mixed": K1,
+        b"locked.dat": L1,
+        b"same.dat": L1,
+        b"became": K1,
+        b"new/file": (EXECUTABLE, b"key:1"),
+        b"case": K1,
+    }
+    theirs = base | {
+        b"both.dat": K2,
+        b"text.txt": T2,
+        b"mixed": T2,
+        b"locked.dat": (LINK, b"key:2"),
+        b"same.dat": (EXECUTABLE, b"key:1"),
+        b"new/file": K2,
+        b"became/directory": T2,
+        b"CASE": K2,
+    }
+    del theirs[b"deleted.dat"], theirs[b"deleted.txt"], theirs[b"became"]
+    start = history.commit(base)
+    one, other = history.commit(ours, start), history.commit(theirs, start)
+
+    united = history.uniter.unite(one, other)
+
+    assert not isinstance(united, Unrelated)
+    assert history.unite(other, one) == united.commit
+    first, second = sorted((T1[1], T2[1]), key=history.commits.blob)
+    assert history.files(united.commit) == {
+        variant("both", KEY1, ".dat"): (P, KEY1),
+        variant("both", KEY2, ".dat"): (P, KEY2),
+        b"text.txt": (P, first),
+        variant("text", history.commits.blob(second).encode(), ".txt"): (P, second),
+        variant("deleted", KEY1, ".dat"): (P, KEY1),
+        b"deleted.txt": (P, T1[1]),
+        b"mixed": (P, T2[1]),
+        variant("mixed", KEY1): (P, KEY1),
+        variant("became", KEY1): (P, KEY1),
+        b"became/directory": (P, T2[1]),
+        variant("locked", KEY1, ".dat"): (S, KEY1),
+        variant("locked", KEY2, ".dat"): (S, KEY2),
+        b"same.dat": (X, KEY1),
+        variant("new/file", KEY1): (X, KEY1),
+        variant("new/file", KEY2): (P, KEY2),
+        b"case": (P, KEY1),
+        b"CASE": (P, KEY2),
+        b"untouched": (P, T0[1]),
+    }
+    fates = {note.path: note.fate for note in united.notes}
+    assert fates[b"same.dat"] is Fate.SAME_CONTENT
+    assert fates[b"became"] is Fate.KEPT_CHANGED
+    assert history.repo.git("fsck", "--strict", "--no-dangling") == b""
+    assert os.listdir(history.repo.path) == [".git"]
+
+
+def lines(*changes: str) -> bytes:
+    text = [f"line {number}" for number in range(40)]
+    for change in changes:
+        number, _, new = change.partition(" ")
+        text[int(number)] = new
+    return "\n".join((*text, "")).encode()
+
+
+RENAMES = {
+    "to two names": ({b"a": b"1 x"}, {b"b": b"1 x"}, {b"c": b"1 y"}, 2),
+    "and changed on both sides": ({b"a": b""}, {b"b": b"1 x"}, {b"a": b"1 y"}, 2),
+    "and deleted": ({b"a": b""}, {b"b": b"1 x"}, {}, 1),
+    "onto a new file": ({b"a": b""}, {b"b": b"1 x"}, {b"a": b"1 y", b"b": b"9 z"}, 3),
+    "both onto one name": (
+        {b"a": b"1 q", b"d": b"30 r"},
+        {b"b": b"1 s", b"d": b"30 r"},
+        {b"a": b"1 q", b"b": b"30 t"},
+        2,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", RENAMES)
+def test_renames_in_conflict_keep_each_side_s_own_words(history: History, name: str) -> None:
+    before, ours, theirs, distinct = RENAMES[name]
+
+    def files(spec: Mapping[bytes, bytes]) -> dict[bytes, File]:
+        return {p: (FILE, lines(*([c.decode()] if c else []))) for p, c in spec.items()}
+
+    start = history.commit(files(before) | {b"other": T0})
+    one = history.commit(files(ours) | {b"other": T0}, start)
+    other = history.commit(files(theirs) | {b"other": T0}, start)
+
+    result = history.unite(one, other)
+
+    assert result == history.unite(other, one)
+    contents = {content for _mode, content in history.files(result).values()}
+    news = {content for _mode, content in (files(ours) | {b"-": T0}).values()}
+    for spec in (ours, theirs):
+        news |= {c for _m, c in files(spec).values()} - {c for _m, c in files(before).values()}
+    assert contents >= news - {c for _m, c in files(before).values()}
+    assert not any(b"<<<<<<<" in content for content in contents)
+    assert len(contents - {T0[1]}) >= distinct
+
+
+def test_a_clean_merge_follows_a_rename(history: History) -> None:
+    start = history.commit({b"a": (FILE, lines()), b"k": K0})
+    one = history.commit({b"dir/b": (FILE, lines()), b"moved": K0}, start)
+    other = history.commit({b"a": (FILE, lines("3 new")), b"k": K1}, start)
+    assert history.files(history.unite(one, other)) == {
+        b"dir/b": (P, lines("3 new")),
+        b"moved": (P, KEY1),
+    }
+
+
+def test_one_that_is_behind_is_moved_forward_and_strangers_are_refused(history: History) -> None:
+    start = history.commit({b"a": T0})
+    after = history.commit({b"a": T1}, start)
+    assert history.unite(start, after) == after
+    assert history.unite(after, start) == after
+    assert history.unite(after, after) == after
+    stranger = history.commit({b"b": T2, b"a": T2})
+    sides = tuple(sorted((after, stranger)))
+    assert history.uniter.unite(stranger, after) == Unrelated((sides[0], sides[1]))
+    merger = Merger(history.repo.plumbing, ObjectFormat.SHA1, history.repo.path / ".git")
+    assert merger.merge(after, stranger, b"") == Unrelated((sides[0], sides[1]))
+    allowed = history.uniter.unite_unrelated(after, stranger).commit
+    assert allowed == history.uniter.unite_unrelated(stranger, after).commit
+    assert set(history.files(allowed)) >= {b"a", b"b"}
+    assert merger.merge_unrelated(after, stranger, b"").conflicts
+    with pytest.raises(GitError):
+        history.unite(after, ObjectId("1" * 40))
+
+
+def test_nobody_s_settings_attributes_or_filters_have_a_say(
+    histories: Callable[..., History], tmp_path: Path
+) -> None:
+    """Two repositories, one of which is full of traps, come to the same commit."""
+    results = set()
+    for name in ("plain", "trapped"):
+        history = histories(name)
+        repo = history.repo
+        if name == "trapped":
+            ran = tmp_path / "ran"
+            for setting, value in (
+                ("merge.conflictStyle", "diff3"),
+                ("merge.renames", "false"),
+                ("merge.directoryRenames", "true"),
+                ("merge.renormalize", "true"),
+                ("merge.trap.driver", f"touch {ran}; false"),
+                ("merge.default", "trap"),
+                ("filter.trap.clean", f"touch {ran}; cat"),
+                ("filter.trap.smudge", f"touch {ran}; cat"),
+                ("core.autocrlf", "true"),
+                ("diff.algorithm", "minimal"),
+                ("diff.renames", "false"),
+            ):
+                repo.config(setting, value)
+            repo.write(".git/info/attributes", b"* filter=trap merge=trap\n*.txt merge=union\n")
+            repo.write(".gitattributes", b"* merge=union\n")
+        start = history.commit({b"d/a": (FILE, lines()), b"f.txt": T0, b"x.txt": T0})
+        one = history.commit({b"e/a": (FILE, lines()), b"f.txt": T1, b"x.txt": T0}, start)
+        other = history.commit(
+            {b"d/a": (FILE, lines("3 x")), b"d/new": T2, b"f.txt": T2, b"x.txt": T0}, start
+        )
+        results.add(history.unite(one, other))
+        assert set(history.files(history.unite(one, other))) >= {b"e/a", b"d/new", b"f.txt"}
+    assert len(results) == 1
+    assert not (tmp_path / "ran").exists()
+
+
+def test_attributes_in_the_commits_are_obeyed(history: History) -> None:
+    rules = {b".gitattributes": (FILE, b"*.log merge=union\n")}
+    start = history.commit(rules | {b"a.log": T0})
+    one = history.commit(rules | {b"a.log": (FILE, b"base\none\n")}, start)
+    other = history.commit(rules | {b"a.log": (FILE, b"base\ntwo\n")}, start)
+    _mode, content = history.files(history.unite(one, other))[b"a.log"]
+    assert sorted(content.split()) == [b"base", b"one", b"two"]
+
+
+def test_a_shallow_clone_merges_what_it_has(history: History, tmp_path: Path) -> None:
+    head = history.commit({b"a": T0})
+    for number in range(3):
+        head = history.commit({b"a": T0, b"n": (FILE, b"%d" % number)}, head)
+    one = history.commit({b"a": T1}, head)
+    other = history.commit({b"a": T0, b"b": T2}, head)
+    expected = history.unite(one, other)
+    for name, oid in (("one", one), ("other", other)):
+        history.repo.git("branch", name, oid)
+    shallow = Repo(tmp_path / "shallow")
+    url = f"file://{history.repo.path}"
+    history.repo.git(
+        "clone", "-q", "--depth=2", "--no-single-branch", "-b", "one", url, shallow.path
+    )
+    commits = commits_of(shallow, PRIVATE)
+    with commits:
+        united = Uniter(commits, POINTERS, tmp_path).unite(one, other)
+    assert not isinstance(united, Unrelated)
+    assert united.commit == expected
+
+
+def test_hostile_names_and_sha256_make_no_difference(histories: Callable[..., History]) -> None:
+    history = histories(object_format=ObjectFormat.SHA256)
+    names = [b"new\nline", b"\xff\xfe", b'"q"', b"t\tab", b":x", b"d/\n/f", b"n" * 255]
+    start = history.commit(dict.fromkeys(names, T0))
+    one = history.commit(dict.fromkeys(names, K1), start)
+    other = history.commit(dict.fromkeys(names, T2), start)
+    result = history.files(history.unite(one, other))
+    assert {path for path, found in result.items() if found == (P, T2[1])} == set(names)
+    assert len(result) == 2 * len(names)
+    assert set(result.values()) == {(P, T2[1]), (P, KEY1)}
+
+
+PATHS = st.sampled_from((b"a", b"b", b"d", b"d/x", b"d/y", b"d.z/q.txt"))
+CONTENTS = st.sampled_from([b"%d\n" % n for n in range(6)] + [b"key:%d" % n for n in range(6)])
+MODES = st.sampled_from((FILE, FILE, EXECUTABLE, LINK))
+EDITS = st.dictionaries(PATHS, st.none() | st.tuples(MODES, CONTENTS), max_size=4)
+
+
+def edited(files: Mapping[bytes, File], edits: Mapping[bytes, File | None]) -> dict[bytes, File]:
+    """As a person edits: a file takes the place of a directory, and the reverse."""
+    found = dict(files)
+    for path, file in edits.items():
+        found.pop(path, None)
+        if file is not None:
+            for other in list(found):
+                if other.startswith(path + b"/") or path.startswith(other + b"/"):
+                    del found[other]
+            found[path] = file
+    return found
+
+
+def identities(files: Mapping[bytes, File]) -> set[bytes]:
+    return {key(c) if c.startswith(b"key:") else c for _mode, c in files.values()}
+
+
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    base=EDITS,
+    sides=st.lists(EDITS, min_size=2, max_size=3),
+    seed=st.integers(0, 1000),
+)
+def test_all_come_to_the_same_commit_in_any_order_and_nothing_new_is_lost(
+    history: History,
+    base: Mapping[bytes, File | None],
+    sides: list[Mapping[bytes, File | None]],
+    seed: int,
+) -> None:
+    """Repositories that pull from each other at random, until all are the same."""
+    start_files = edited({}, base)
+    start = history.commit(start_files)
+    side_files = [edited(start_files, edits) for edits in sides]
+    heads = [history.commit(files, start) for files in side_files]
+    chance = random.Random(seed)  # noqa: S311 -- to be repeated, not to be secret
+    for _pull in range(60):
+        if len(set(heads)) == 1:
+            break
+        puller, source = chance.sample(range(len(heads)), 2)
+        heads[puller] = history.unite(heads[puller], heads[source])
+    assert len(set(heads)) == 1
+
+    after = history.files(heads[0])
+    new = set[bytes]().union(*(identities(files) for files in side_files))
+    new -= identities(start_files)
+    assert {content for _mode, content in after.values()} >= new
+    assert not any(b"<<<<" in content for _mode, content in after.values())
+
+
+@settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(base=EDITS, sides=st.lists(EDITS, min_size=3, max_size=3))
+def test_the_results_of_two_orders_are_united_into_one(
+    history: History, base: Mapping[bytes, File | None], sides: list[Mapping[bytes, File | None]]
+) -> None:
+    start_files = edited({}, base)
+    start = history.commit(start_files)
+    a, b, c = (history.commit(edited(start_files, edits), start) for edits in sides)
+    left = history.unite(history.unite(a, b), c)
+    right = history.unite(a, history.unite(b, c))
+    middle = history.unite(b, history.unite(c, a))
+
+    both = history.unite(left, right)
+    assert both == history.unite(right, left)
+    whole = history.unite(both, middle)
+    assert whole == history.unite(middle, both)
+    assert history.unite(whole, left) == whole

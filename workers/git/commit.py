@@ -1,0 +1,244 @@
+"""Commits, made without an index, a work tree, a hook or a setting of the user's.
+
+``Commits`` reads trees through one long-lived ``git cat-file`` and writes objects natively.  A
+commit becomes durable, then gets its name, and from then on is held by a private ref
+(``refs/annexd/NAME``), so that ``git gc`` cannot take its objects while the caller writes logs, and
+only then moves a branch.
+
+What a commit is depends on the arguments alone: the same ones give the same id anywhere.
+
+Killed before the private ref has moved: objects that nothing refers to.  After it: the private ref
+leads to a commit that is on no branch.  Neither matters to the next process.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import IO, Final, NamedTuple, Self, final
+
+from workers.git.conventions import Conventions
+from workers.git.objects import Loose, ObjectWriter
+from workers.git.refname import RefName
+from workers.git.refs import Refs
+from workers.git.run import Git
+from workers.git.stream import CatFile, ObjectId
+from workers.git.tree_edit import Edits, edit_tree
+from workers.git.tree_object import TreeObject
+from workers.git.update_refs import Expected, Move, UpdateRefs
+
+_CRUD: Final = bytes(range(33)) + b".,:;<>\"\\'"
+"""What git cuts from both ends of a name or address."""
+_FORBIDDEN: Final = b"<>\n\0"
+_LATIN_1: Final = {0xDC00 + byte: byte for byte in range(0x80, 0x100)}
+
+
+class Signature(NamedTuple):
+    """Who, and when."""
+
+    name: bytes
+    email: bytes
+    when_s: int
+    """Unix time; not negative."""
+    zone: bytes = b"+0000"
+
+    def format(self) -> bytes:
+        """As it stands in a commit: cleaned as git cleans it."""
+        return b"%s <%s> %d %s" % (_clean(self.name), _clean(self.email), self.when_s, self.zone)
+
+
+class MissingObjectError(Exception):
+    """An object that must be there is not, or is of another kind."""
+
+
+@final
+class Commits:
+    """Makes commits in one repository, for one process; nobody else uses the private ref.
+
+    ``sync``: makes durable whatever was written to the file system that the repository is on; it
+    is called once per commit.
+    """
+
+    def __init__(
+        self, git: Git, conventions: Conventions, private: RefName, sync: Callable[[], None]
+    ) -> None:
+        self.git = git
+        self.object_format = conventions.object_format
+        self._private = private
+        self._sync = sync
+        self._objects = ObjectWriter(
+            git, self.object_format, conventions.sharing, private.rpartition(b"/")[2]
+        )
+        self._refs = UpdateRefs(git, "annexd")
+        self._cat_file: CatFile | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the git processes; the next use would start them again."""
+        self._refs.close()
+        if self._cat_file is not None:
+            self._cat_file.close()
+            self._cat_file = None
+
+    def blob(self, data: bytes) -> ObjectId:
+        """Add a blob.  It is in the repository after the next ``commit``."""
+        return self._objects.add(b"blob", data)
+
+    def blob_of_file(self, source: IO[bytes], size: int) -> ObjectId:
+        """Add a blob that may be too large for memory.  No filter is run.
+
+        Raises ``ValueError`` if the file does not have just that size (any more).
+        """
+        return self._objects.add_stream(source, size)
+
+    def tree_of(self, commit: str) -> ObjectId:
+        """The tree of a commit (or of a tree).  Raises ``MissingObjectError``."""
+        found = self._reader().get(commit.encode() + b"^{tree}")
+        if found is None:
+            raise MissingObjectError(f"no tree: {commit}")
+        return found.oid
+
+    def find(self, name: str, size_max: int) -> bytes | None:
+        """What an object (``COMMIT:path``…) holds; None if there is none, b"" if it is larger."""
+        found = self._reader().get_small(name.encode(), size_max)
+        return None if found is None else found.data
+
+    def content(self, oid: ObjectId, size_max: int) -> bytes:
+        """As ``find``, for an object that must be there: raises ``MissingObjectError``."""
+        data = self.find(oid, size_max)
+        if data is None:
+            raise MissingObjectError(f"no object: {oid}")
+        return data
+
+    def tree_object(self, oid: ObjectId) -> TreeObject:
+        """A directory.  Raises ``MissingObjectError``."""
+        return TreeObject(self._read_tree(oid), self.object_format)
+
+    def tree(self, base: ObjectId | None, edits: Edits) -> ObjectId:
+        """The tree that has ``edits`` made to the tree ``base`` (None: to nothing).
+
+        Equal to ``base`` if they change nothing: then there is nothing to commit.
+        Raises ``ValueError`` for edits that no tree can hold.
+        """
+        return edit_tree(base, edits, self._read_tree, self._write_tree, self.object_format)
+
+    def tree_made_of(
+        self, objects: Mapping[ObjectId, Loose], base: ObjectId, edits: Edits
+    ) -> ObjectId:
+        """As ``tree``, where objects of ``base`` are not in the repository yet.
+
+        Of them, what the new tree leads to is added.
+        """
+
+        def read(oid: ObjectId) -> bytes:
+            return objects[oid].data if oid in objects else self._read_tree(oid)
+
+        root = edit_tree(base, edits, read, self._write_tree, self.object_format)
+        pending, seen = [root], set[ObjectId]()
+        while pending:
+            oid = pending.pop()
+            made = objects.get(oid) or self._objects.get(oid)
+            if made is None or oid in seen:
+                continue  # in the repository, with all that it leads to
+            seen.add(oid)
+            self._objects.add(made.kind, made.data)
+            if made.kind == b"tree":
+                pending += TreeObject(made.data, self.object_format).oids()
+        return root
+
+    def commit(
+        self,
+        tree: ObjectId,
+        parents: Sequence[ObjectId],
+        *,
+        author: Signature,
+        committer: Signature,
+        message: bytes,
+    ) -> ObjectId:
+        """Write a commit and all that was added, and hold it by the private ref; returns its id.
+
+        Blocks while the file system is synced; what it leads to is durable on return.
+        """
+        data = format_commit(tree, parents, author, committer, message)
+        oid = self._objects.add(b"commit", data)
+        self._objects.stage()
+        self._sync()
+        self._objects.publish()
+        self._refs.move(Move(self._private, oid, Expected.ANYTHING))
+        return oid
+
+    def start(self) -> None:
+        """Remove what a killed process with this private ref has left.  First of all, once."""
+        self._objects.sweep()
+        self.release()
+
+    def release(self) -> None:
+        """Remove the private ref: a branch leads to the commit now, or nobody wants it."""
+        Refs(self.git).remove_torn(self._private)
+        self._refs.move(Move(self._private, None, Expected.ANYTHING))
+
+    def _reader(self) -> CatFile:
+        if self._cat_file is None:
+            self._cat_file = CatFile(self.git)
+        return self._cat_file
+
+    def _read_tree(self, oid: ObjectId) -> bytes:
+        added = self._objects.get(oid)
+        if added is not None:
+            return added.data
+        found = self._reader().get(oid.encode())
+        if found is None or found.kind != b"tree":
+            raise MissingObjectError(f"no tree: {oid}")
+        return found.data
+
+    def _write_tree(self, data: bytes) -> ObjectId:
+        return self._objects.add(b"tree", data)
+
+
+def format_commit(
+    tree: ObjectId,
+    parents: Sequence[ObjectId],
+    author: Signature,
+    committer: Signature,
+    message: bytes,
+) -> bytes:
+    """The content of a commit object: UTF-8, with other bytes taken for Latin-1, as git does.
+
+    Source: git-commit-tree(1), "Discussion".
+    """
+    data = b"\n".join(
+        (
+            b"tree " + tree.encode(),
+            *(b"parent " + parent.encode() for parent in parents),
+            b"author " + author.format(),
+            b"committer " + committer.format(),
+            b"",
+            message.replace(b"\0", b""),  # which would end it, and git fsck complains
+        )
+    )
+    return _utf8(data)
+
+
+def committer_time(commit: bytes) -> int:
+    """When a commit (its content) was made, Unix time; 0 if it does not say."""
+    head = commit.partition(b"\n\n")[0]
+    for line in head.split(b"\n"):
+        if line.startswith(b"committer "):
+            when = line.rpartition(b"> ")[2].partition(b" ")[0]
+            return min(int(when), TIME_MAX) if when.isdigit() else 0
+    return 0
+
+
+TIME_MAX: Final = 253_402_300_799
+"""The end of the year 9999: programs stumble over later times, and a peer may send any."""
+
+
+def _utf8(data: bytes) -> bytes:
+    text = data.decode(errors="surrogateescape")
+    return text.translate(_LATIN_1).encode()
+
+
+def _clean(text: bytes) -> bytes:
+    return text.strip(_CRUD).translate(None, _FORBIDDEN)

@@ -1,0 +1,46 @@
+"""How a repository is to be written into, as its settings say."""
+
+from dataclasses import dataclass
+from typing import Final, Self, final
+
+from workers.git.index_entry import StatSettings
+from workers.git.objectid import ObjectFormat
+from workers.git.permissions import Sharing
+from workers.git.settings import Settings
+
+_SHA1: Final = b"sha1"
+_MINIMAL: Final = b"minimal"
+
+
+class UnsupportedRepositoryError(Exception):
+    """A repository in a format that only a newer git, or a newer annexd, understands."""
+
+    exit_status = 100
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Conventions:
+    """Object names, stat data and permissions."""
+
+    object_format: ObjectFormat
+    stat: StatSettings
+    sharing: Sharing
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """From the settings; raises ``UnsupportedRepositoryError``, ``ValueError`` for nonsense."""
+        name = (settings.get("extensions.objectformat") or _SHA1).lower().decode()
+        if name not in {each.value for each in ObjectFormat}:
+            raise UnsupportedRepositoryError(f"extensions.objectFormat {name!r}")
+        if settings.get("extensions.compatobjectformat") is not None:
+            # Each object would have to be entered in a table of both names.
+            raise UnsupportedRepositoryError("extensions.compatObjectFormat")
+        stat = StatSettings(
+            trust_ctime=settings.flag("core.trustctime") is not False,
+            check_minimal=(settings.get("core.checkstat") or b"").lower() == _MINIMAL,
+            file_mode=settings.flag("core.filemode") is not False,
+            symlinks=settings.flag("core.symlinks") is not False,
+        )
+        sharing = Sharing.parse(settings.get("core.sharedrepository"))
+        return cls(ObjectFormat(name), stat, sharing)

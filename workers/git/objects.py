@@ -1,0 +1,177 @@
+"""Write objects into a repository natively: no process, microseconds each.
+
+Objects get their names only when they are durable.  A file that has the name of an object and not
+its content, as a power cut leaves it, would be taken for the object ever after, by git and by us.
+So it goes in two steps, between which the caller syncs the file system, once for all it wrote:
+
+``stage``    everything added is in files in a workshop, ``objects/annexd-NAME``: few objects
+             as files of their own, many as one pack
+``publish``  they are renamed into place: now they are in the repository
+
+They are not safe from ``git gc --prune=now`` until a ref leads to them.
+
+Killed at any point: files in the workshop, which the next process of that name removes (``sweep``),
+or objects that nothing refers to.
+
+Sources: gitrepository-layout(5), "objects"; git-gc(1), "NOTES".
+"""
+
+import contextlib
+import os
+import shutil
+import zlib
+from collections.abc import Iterator
+from typing import IO, Final, NamedTuple, final
+
+from workers.git.deflate import LEVEL, deflate
+from workers.git.objectid import ObjectFormat, object_id
+from workers.git.pack import Item, make_pack
+from workers.git.permissions import Sharing
+from workers.git.refs import common_dir
+from workers.git.run import Git
+from workers.git.stream import ObjectId
+
+LOOSE_MAX: Final = 100
+"""git's own limit for unpacking what it receives (``transfer.unpackLimit``)."""
+PACK_BYTES: Final = 1 << 25
+"""A pack is made whenever so much has been added: that much is in memory."""
+CHUNK: Final = 1 << 20
+
+
+class Loose(NamedTuple):
+    """An object that is not in the repository, or not yet."""
+
+    kind: bytes
+    data: bytes
+
+
+@final
+class ObjectWriter:
+    """Collects objects, and writes them.  One process per ``name``, one at a time."""
+
+    def __init__(
+        self, git: Git, object_format: ObjectFormat, sharing: Sharing, name: bytes
+    ) -> None:
+        self.object_format = object_format
+        self._objects = os.path.join(os.fsencode(common_dir(git.gitdir)), b"objects")
+        self._workshop = os.path.join(self._objects, b"annexd-" + name)
+        self._sharing = sharing
+        self._added: dict[ObjectId, Loose] = {}
+        self._size = 0
+        self._staged: list[tuple[bytes, bytes]] = []
+        self._files = 0
+
+    def add(self, kind: bytes, data: bytes) -> ObjectId:
+        """Add a ``blob``, ``tree`` or ``commit``; its name."""
+        oid = object_id(self.object_format, kind, data)
+        if oid not in self._added:
+            self._added[oid] = Loose(kind, data)
+            self._size += len(data)
+            if self._size > PACK_BYTES:
+                self.stage()
+        return oid
+
+    def add_stream(self, source: IO[bytes], size: int) -> ObjectId:
+        """Add a blob of any size from a file, and stage it at once; its name.
+
+        Raises ``ValueError`` if the file does not have just that size (any more).
+        """
+        hasher, deflater = self.object_format.hasher(), zlib.compressobj(LEVEL)
+        with self._new_file() as (name, file):
+            chunk, left = b"blob %d\0" % size, size
+            while chunk:
+                hasher.update(chunk)
+                file.write(deflater.compress(chunk))
+                chunk = source.read(min(CHUNK, left + 1))
+                left -= len(chunk)
+            if left:
+                raise ValueError(f"size changed from {size} while reading")
+            file.write(deflater.flush())
+        oid = ObjectId(hasher.hexdigest())
+        self._staged.append((name, self._loose_path(oid)))
+        return oid
+
+    def get(self, oid: ObjectId) -> Loose | None:
+        """An object that was added and is not staged yet."""
+        return self._added.get(oid)
+
+    def stage(self) -> None:
+        """Write what was added to the workshop.  Raises ``OSError``; then it may be called again.
+
+        The caller syncs the file system before it calls ``publish``.
+        """
+        if len(self._added) <= LOOSE_MAX:
+            for oid, (kind, data) in self._added.items():
+                path = self._loose_path(oid)
+                if not _renew(path):
+                    self._stage(deflate(b"%s %d\0%s" % (kind, len(data), data)), path)
+        else:
+            self._stage_pack()
+        self._added.clear()
+        self._size = 0
+
+    def publish(self) -> None:
+        """Give everything staged its name.  Raises ``OSError``; then it may be called again."""
+        while self._staged:
+            name, path = self._staged[0]
+            try:
+                os.rename(name, path)
+            except FileNotFoundError:
+                self._make_directory(os.path.dirname(path))
+                os.rename(name, path)  # or the file itself is gone
+            del self._staged[0]
+
+    def sweep(self) -> None:
+        """Remove what a killed process of this name left.  First of all, or not at all."""
+        with contextlib.suppress(FileNotFoundError):  # usually there is none
+            shutil.rmtree(self._workshop)
+
+    def _stage_pack(self) -> None:
+        items = (Item(bytes.fromhex(oid), kind, data) for oid, (kind, data) in self._added.items())
+        made = make_pack(items, self.object_format)
+        path = os.path.join(self._objects, b"pack", b"pack-" + made.name.encode())
+        # The pack first: git looks for packs by their idx.
+        self._stage(made.pack, path + b".pack")
+        self._stage(made.idx, path + b".idx")
+
+    def _stage(self, content: bytes, path: bytes) -> None:
+        with self._new_file() as (name, file):
+            file.write(content)
+        self._staged.append((name, path))
+
+    @contextlib.contextmanager
+    def _new_file(self) -> Iterator[tuple[bytes, IO[bytes]]]:
+        self._files += 1
+        name = os.path.join(self._workshop, b"%d" % self._files)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        try:
+            fd = os.open(name, flags, 0o444)
+        except FileNotFoundError:
+            self._make_directory(self._workshop)
+            fd = os.open(name, flags, 0o444)
+        with open(fd, "wb") as file:
+            if self._sharing.bits:
+                os.fchmod(fd, self._sharing.of_file(os.fstat(fd).st_mode & 0o777))
+            yield name, file
+
+    def _make_directory(self, path: bytes) -> None:
+        with contextlib.suppress(FileExistsError):  # made by another process just now
+            os.mkdir(path)
+            if self._sharing.bits:
+                os.chmod(path, self._sharing.of_directory(os.stat(path).st_mode & 0o7777))
+
+    def _loose_path(self, oid: ObjectId) -> bytes:
+        return os.path.join(self._objects, oid[:2].encode(), oid[2:].encode())
+
+
+def _renew(path: bytes) -> bool:
+    """Whether the object is there; then it counts as new for ``git gc``."""
+    try:
+        if os.stat(path).st_size == 0:
+            return False  # a power cut took what git had written
+        os.utime(path)
+    except FileNotFoundError:
+        return False
+    except PermissionError:  # another user's
+        return True
+    return True

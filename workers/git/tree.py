@@ -1,0 +1,107 @@
+"""What trees hold, and how two of them differ; read record by record.
+
+Renames are not looked for: a renamed file is one removed and one added.  Trees may be large, so
+everything here is an iterator that holds one buffer.
+
+Sources: git-diff-tree(1), "Raw output format"; git-ls-tree(1).
+"""
+
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+from workers.git.records import records
+from workers.git.run import Git
+from workers.git.stream import ObjectId
+
+LITERAL: Final = {"GIT_LITERAL_PATHSPECS": "1"}
+"""Paths are names, whatever characters they hold."""
+
+ARGS: Final = 400
+"""Paths per command: of the longest there are, they fit (ARG_MAX)."""
+
+_RAW: Final = (
+    *("-r", "-z", "--raw", "--no-abbrev", "--no-renames", "--no-ext-diff"),
+    "--ignore-submodules=none",
+)
+
+
+class Version(NamedTuple):
+    """What is at a path."""
+
+    # Tuples, not dataclasses: one per path of a repository.
+    mode: int
+    oid: ObjectId
+
+
+class Change(NamedTuple):
+    """A path that differs; ``old`` or ``new`` is None where there is nothing."""
+
+    path: bytes
+    old: Version | None
+    new: Version | None
+
+
+class TreeEntry(NamedTuple):
+    """A path in a tree."""
+
+    path: bytes
+    mode: int
+    oid: ObjectId
+
+
+def diff_trees(git: Git, old: str, new: str) -> Iterator[Change]:
+    """Paths that differ between two commits or trees, in order.  Raises ``GitError``."""
+    return _changes(records(git, "diff-tree", *_RAW, "--end-of-options", old, new))
+
+
+def diff_index(git: Git, tree: str) -> Iterator[Change]:
+    """Paths at which the index differs from a commit or tree: what is staged.
+
+    A path in conflict counts as absent.  Files are not looked at.  Raises ``GitError``.
+    """
+    return _changes(records(git, "diff-index", "--cached", *_RAW, "--end-of-options", tree))
+
+
+def diff_commits(git: Git, old: str, new: str, limit: int) -> Iterator[Change]:
+    """What each commit that ``new`` has and ``old`` has not changed, against each of its parents.
+
+    Of the newest ``limit`` commits; one path may come many times.  Raises ``GitError``.
+    """
+    each = ("-m", "--no-show-signature", "--format=", f"-{limit}")
+    return _changes(records(git, "log", *_RAW, *each, "--end-of-options", f"{old}..{new}"))
+
+
+def list_tree(git: Git, tree: str) -> Iterator[TreeEntry]:
+    """All files, links and submodules of a commit or tree, in order.  Raises ``GitError``."""
+    return _entries(records(git, "ls-tree", "-r", "-z", "--full-tree", tree))
+
+
+def look_up(git: Git, tree: str, *paths: bytes) -> Iterator[TreeEntry]:
+    """Those of the paths that are in a commit or tree; directories too (mode 040000)."""
+    # Of a directory and something in it, asked for at once, git shows only the latter.
+    for depth in {path.count(b"/") for path in paths}:
+        level = [path for path in paths if path.count(b"/") == depth]
+        for start in range(0, len(level), ARGS):
+            few = level[start : start + ARGS]
+            asked = ("-z", "--full-tree", tree, "--")
+            yield from _entries(records(git, "ls-tree", *asked, *few, env=LITERAL))
+
+
+def _changes(found: Iterator[bytes]) -> Iterator[Change]:
+    for meta in found:
+        old_mode, new_mode, old, new, _status = meta[1:].split(b" ")
+        path = next(found)
+        yield Change(path, _version(old_mode, old), _version(new_mode, new))
+
+
+def _version(mode: bytes, oid: bytes) -> Version | None:
+    if mode == b"000000":
+        return None
+    return Version(int(mode, 8), ObjectId(oid.decode()))
+
+
+def _entries(found: Iterator[bytes]) -> Iterator[TreeEntry]:
+    for record in found:
+        meta, _, path = record.partition(b"\t")
+        mode, _kind, oid = meta.split(b" ")
+        yield TreeEntry(path, int(mode, 8), ObjectId(oid.decode()))

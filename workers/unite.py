@@ -1,0 +1,122 @@
+"""Unite two lines of history into one commit, the same one on every machine.
+
+The commit is a function of its two parents alone: their order, the tree (``workers.git.merge``,
+``workers.resolve``), author, dates and message follow from them.  So two repositories that unite
+the same pair have the same commit, and nothing is left to exchange.
+
+Nothing but the object database and a private ref is written; the caller moves a branch.
+"""
+
+import stat
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Final, final
+
+from workers.git.commit import Commits, Signature, committer_time
+from workers.git.merge import Merged, Merger, Unrelated, canonical
+from workers.git.refs import merge_bases
+from workers.git.stream import ObjectId
+from workers.git.tree import Version
+from workers.git.tree_edit import entry_at
+from workers.git.tree_object import TreeObject
+from workers.resolve import Annexed, Note, Resolution, resolve
+
+NAME: Final = b"annexd"
+EMAIL: Final = b"annexd@localhost"
+MESSAGE: Final = b"merge by annexd\n"
+
+ATTRIBUTES_MAX: Final = 1 << 20
+COMMIT_MAX: Final = 1 << 20
+"""A commit larger than this is not looked into for its date."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Pointers:
+    """How annexed files are known."""
+
+    parse: Callable[[int, bytes], Annexed | None]
+    """What a file or link with this mode and content points to; None if it is not annexed."""
+    size_max: int
+    """A larger one is not annexed."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class United:
+    """One commit that has both others in its history."""
+
+    commit: ObjectId
+    notes: tuple[Note, ...]
+    """The conflicts there were."""
+
+
+@final
+class Uniter:
+    """Unites commits of one repository."""
+
+    def __init__(self, commits: Commits, pointers: Pointers, scratch: Path) -> None:
+        self._commits = commits
+        self._pointers = pointers
+        self._merger = Merger(commits.git, commits.object_format, scratch)
+
+    def unite(self, one: ObjectId, other: ObjectId) -> United | Unrelated:
+        """A commit that has both in its history: one of them, if it has the other already.
+
+        Raises ``GitError``, ``MissingObjectError``.
+        """
+        sides = canonical(one, other)
+        bases = merge_bases(self._commits.git, *sides)
+        if not bases:
+            return Unrelated(sides)
+        if bases in ((one,), (other,)):
+            return United(other if bases == (one,) else one, ())
+        merged = self._merger.merge(*sides, self._attributes(sides))
+        return merged if isinstance(merged, Unrelated) else self._commit(merged)
+
+    def unite_unrelated(self, one: ObjectId, other: ObjectId) -> United:
+        """As ``unite``, for two that have no history in common, because a person said so."""
+        sides = canonical(one, other)
+        return self._commit(self._merger.merge_unrelated(*sides, self._attributes(sides)))
+
+    def _attributes(self, sides: tuple[ObjectId, ObjectId]) -> bytes:
+        """The .gitattributes that both sides have, if it is the same."""
+        ours, theirs = (
+            self._commits.find(f"{side}:.gitattributes", ATTRIBUTES_MAX) for side in sides
+        )
+        return ours if ours is not None and ours == theirs else b""
+
+    def _commit(self, merged: Merged) -> United:
+        resolution = self._resolve(merged)
+        tree = self._commits.tree_made_of(merged.objects, merged.tree, resolution.edits)
+        dates = (committer_time(self._commits.content(side, COMMIT_MAX)) for side in merged.sides)
+        who = Signature(NAME, EMAIL, max(dates))
+        commit = self._commits.commit(
+            tree, merged.sides, author=who, committer=who, message=MESSAGE
+        )
+        return United(commit, resolution.notes)
+
+    def _resolve(self, merged: Merged) -> Resolution:
+        if merged.is_clean:
+            return Resolution({}, ())
+
+        @cache
+        def annexed_of(version: Version) -> Annexed | None:
+            if not (stat.S_ISREG(version.mode) or stat.S_ISLNK(version.mode)):
+                return None
+            content = self._commits.content(version.oid, self._pointers.size_max)
+            return self._pointers.parse(version.mode, content)
+
+        @cache
+        def tree_object(oid: ObjectId) -> TreeObject:
+            made = merged.objects.get(oid)
+            if made is not None:
+                return TreeObject(made.data, self._commits.object_format)
+            return self._commits.tree_object(oid)
+
+        def in_tree(path: bytes) -> Version | None:
+            return entry_at(merged.tree, path, tree_object)
+
+        return resolve(merged.conflicts, merged.invented, annexed_of, in_tree)
