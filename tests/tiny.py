@@ -1,0 +1,109 @@
+"""Tiny roles, and a supervisor that runs them in a directory: what tests of the supervisor need.
+
+``main`` is a program of its own (``processes.start_supervisor``): a supervisor owns its process's
+signals, so it cannot live in the process of the tests.
+"""
+
+import os
+import re
+import signal
+import sys
+from pathlib import Path
+
+from annexd.instance import Instance
+from annexd.notify import Notify
+from annexd.supervisor import NeverReadyError, Supervisor
+from spool.place import Place
+from spool.record import escape
+from spool.state import Activity, State, write_state
+from workers import logfile
+from workers.process import Worker
+from workers.roles import Role
+
+
+def say_idle(worker: Worker) -> None:
+    """Announce that the startup is over."""
+    write_state(worker.place.state, worker.name, State(Activity.IDLE, 0))
+
+
+def obey(worker: Worker) -> None:
+    """A worker as it should be."""
+    say_idle(worker)
+    while not worker.wakeup.stopping:
+        woken = worker.wakeup.wait()
+        if woken.reload:
+            (worker.place.annexd / f"reloaded-{worker.name}").touch()
+
+
+def stubborn(worker: Worker) -> None:
+    """Does not stop when asked to."""
+    say_idle(worker)
+    while True:
+        worker.wakeup.wait()
+
+
+def defective(worker: Worker) -> None:
+    """Crashes before it has said anything."""
+    raise RuntimeError(f"defective on purpose\nin {worker.name}\x1b[31m")
+
+
+def fragile(worker: Worker) -> None:
+    """Starts well, and crashes as soon as there is a file ``crash``."""
+    worker.wakeup.watch(os.fsencode(worker.place.worktree))
+    say_idle(worker)
+    while not worker.wakeup.stopping:
+        if (worker.place.worktree / "crash").exists():
+            raise RuntimeError("there is a file named crash")
+        worker.wakeup.wait()
+
+
+def busy(worker: Worker) -> None:
+    """Spends its life in one call of a C function, which never looks for signals."""
+    say_idle(worker)
+    re.match(r"(a+)+$", "a" * 64 + "b")
+
+
+def sleeper(worker: Worker) -> None:
+    """Has a child in its process group, as git is one."""
+    _leave_pid(worker, "child", os.posix_spawn("/bin/sleep", ["sleep", "1000"], os.environ))
+    obey(worker)
+
+
+def leaver(worker: Worker) -> None:
+    """Has a descendant that went into the background, as an ssh master does."""
+    file = worker.place.annexd / "stray"
+    script = f"echo $$ >{file}.new; mv {file}.new {file}; exec sleep 1000"
+    argv = ["setsid", "-f", "sh", "-c", script]
+    os.waitpid(os.posix_spawn("/usr/bin/setsid", argv, os.environ), 0)
+    obey(worker)
+
+
+def _leave_pid(worker: Worker, name: str, pid: int) -> None:
+    new = worker.place.annexd / f"{name}.new"
+    new.write_text(str(pid))
+    new.rename(worker.place.annexd / name)
+
+
+MAINS = (obey, stubborn, defective, fragile, busy, sleeper, leaver)
+
+
+def main() -> None:
+    """``tiny.py DIRECTORY ROLE[=SLOTS]…``; logs to stderr; exit status as annexd's."""
+    directory, *names = sys.argv[1:]
+    place = Place(Path(directory), Path(directory) / ".git")
+    mains = {main.__name__: main for main in MAINS}
+
+    def roles() -> tuple[Role, ...]:
+        chosen = names or (place.worktree / "roles").read_text().split()
+        pairs = (name.partition("=")[::2] for name in chosen)
+        return tuple(Role(name, mains[name], int(slots or "1")) for name, slots in pairs)
+
+    logfile.set_up("supervisor", None)
+    try:
+        Supervisor(Instance.acquire(place), roles, Notify.from_environment(), None).run()
+    except NeverReadyError as failure:
+        sys.stderr.write(f"{escape(str(failure))}\n")
+        sys.exit(failure.exit_status)
+
+
+signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # whatever the runner of the tests has set
