@@ -9,27 +9,23 @@ exclude each other, and ``git annex assistant --stop`` stops either.
 The old file stays locked too: somebody who has opened it just before the rename must not find it
 free afterwards.
 
-Such locks belong to the process: they are taken by the daemon itself, after its last fork, and
-this process never opens either file again, as closing it would drop the lock.
+Such locks belong to the process (``spool.lock``): they are taken by the daemon itself, after its
+last fork.
 
 ``annex/annexd/lock`` is held beside it, and tells annexd from the assistant.
 """
 
-import contextlib
-import fcntl
 import os
-import struct
 from dataclasses import dataclass
-from pathlib import Path
 from typing import final
 
-from fasteners import InterProcessLock
-
 from annexd.errors import AnnexdError
+from spool import lock
+from spool.lock import FileLock
 from spool.place import Place
 from spool.record import make_directory
 
-_FLOCK = struct.Struct("hhqqi")  # struct flock: type, whence, start, len, pid
+_MAKE = lock.OPEN | os.O_CREAT
 
 
 @final
@@ -61,29 +57,11 @@ class AlreadyRunningError(AnnexdError):
 
 
 def find_holder(place: Place) -> Holder | None:
-    """The daemon that runs in this repository; None if there is none.
-
-    Not to be called by a process that is that daemon.
-    """
-    pid = _lock_owner(place.annex / "daemon.pid")
+    """The daemon that runs in this repository; None if there is none."""
+    pid = lock.owner_pid(place.layout.daemon_pid)
     if pid is None:
         return None
-    return Holder(pid, is_annexd=_lock_owner(place.lock) == pid)
-
-
-def _lock_owner(path: Path) -> int | None:
-    """The pid that holds an exclusive record lock on the file; None if nobody does."""
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return None
-    try:
-        # Would a read lock be granted?  A write lock in its way is reported: fcntl(2).
-        asked = _FLOCK.pack(fcntl.F_RDLCK, os.SEEK_SET, 0, 0, 0)
-        kind, _, _, _, pid = _FLOCK.unpack(fcntl.fcntl(fd, fcntl.F_GETLK, asked))
-    finally:
-        os.close(fd)
-    return None if kind == fcntl.F_UNLCK else int(pid)
+    return Holder(pid, is_annexd=lock.owner_pid(os.fsencode(place.lock)) == pid)
 
 
 @final
@@ -92,54 +70,40 @@ class Instance:
 
     def __init__(self, place: Place) -> None:
         self.place = place
-        self._fds: list[int] = []
-        self._own: InterProcessLock | None = None
+        self._locks: list[FileLock] = []
+        self._own: FileLock | None = None
 
     @classmethod
     def acquire(cls, place: Place) -> "Instance":
         """Take it; raises ``AlreadyRunningError``, and ``OSError`` if the files cannot be made."""
         instance = cls(place)
-        path = place.annex / "daemon.pid"
-        try:
-            instance._fds.append(_open_locked(path))
-            new = path.with_name("daemon.pid.new")
-            instance._fds.append(_open_locked(new))
-        except BlockingIOError as taken:
-            for fd in instance._fds:
-                os.close(fd)
-            raise AlreadyRunningError(place, find_holder(place)) from taken
-        os.ftruncate(instance._fds[-1], 0)
-        os.write(instance._fds[-1], str(os.getpid()).encode())
-        new.rename(path)
-        instance.hold_own_lock()
+        path = place.layout.daemon_pid
+        new = path + b".new"
+        # Our own lock first, so that whoever finds the other taken can tell by whom.
+        if not (instance.hold_own_lock() and instance._take(path) and instance._take(new)):
+            instance._release()
+            raise AlreadyRunningError(place, find_holder(place))
+        fd = instance._locks[-1].fd
+        os.ftruncate(fd, 0)
+        os.write(fd, str(os.getpid()).encode())
+        os.rename(new, path)
         return instance
 
-    def hold_own_lock(self) -> None:
-        """Hold annexd's own lock; to be called again when its file may have been deleted."""
-        path = self.place.lock
-        if self._own is not None and _names(path, self._own.lockfile.fileno()):
-            return
-        make_directory(path.parent)
-        # A neighbour may be asking just now who holds it, which takes no lock: one try will do.
-        self._own = InterProcessLock(path)
-        self._own.acquire(blocking=False)
+    def hold_own_lock(self) -> bool:
+        """Hold annexd's own lock, also when somebody has deleted its file; False if it is taken."""
+        name = os.fsencode(self.place.lock)
+        if self._own is None or not lock.still_named(name, self._own.inode):
+            make_directory(self.place.annexd)
+            self._own = lock.try_take(name, flags=_MAKE)
+        return self._own is not None
 
+    def _take(self, name: bytes) -> bool:
+        taken = lock.try_take(name, flags=_MAKE)
+        if taken is not None:
+            self._locks.append(taken)
+        return taken is not None
 
-def _open_locked(path: Path) -> int:
-    """A descriptor of the file at ``path``, locked; raises ``BlockingIOError`` if it is taken."""
-    while True:
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        try:
-            fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BaseException:
-            os.close(fd)
-            raise
-        if _names(path, fd):
-            return fd
-        os.close(fd)  # replaced between our open and our lock: that one decides
-
-
-def _names(path: Path, fd: int) -> bool:
-    with contextlib.suppress(FileNotFoundError):
-        return os.path.samestat(path.stat(), os.fstat(fd))
-    return False
+    def _release(self) -> None:
+        for taken in (*self._locks, self._own):
+            if taken is not None:
+                taken.close()

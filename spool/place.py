@@ -3,9 +3,12 @@
 docs/ARCHITECTURE.md has the table: who writes what.  All of it may be deleted at any time.
 """
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import final
+
+from spool.layout import Layout
 
 
 @final
@@ -15,12 +18,20 @@ class Place:
 
     worktree: Path
     gitdir: Path
-    """Of this work tree; in a linked work tree its ``annex`` leads to the main repository's."""
+    """Of this work tree: HEAD and the index are there."""
+
+    common: Path
+    """The git dir that all linked work trees share, mostly the same: it has refs and ``annex``."""
 
     @property
     def annex(self) -> Path:
         """git-annex's directory."""
-        return self.gitdir / "annex"
+        return self.common / "annex"
+
+    @property
+    def layout(self) -> Layout:
+        """The paths of the spool, and of git-annex."""
+        return Layout(os.fsencode(self.annex))
 
     @property
     def annexd(self) -> Path:

@@ -10,6 +10,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 
 def wait_until(
@@ -38,8 +39,29 @@ def run(
 ) -> bytes:
     """Run a program to its end and return its stdout; a failure shows its stderr."""
     argv = [os.fspath(arg) for arg in argv]
+    done = run_to_end(argv, cwd, env, stdin, timeout_s)
+    assert done.status == 0, (argv, done.status, done.stdout[-2000:], done.stderr[-4000:])
+    return done.stdout
+
+
+class Ended(NamedTuple):
+    """A program that has run to its end."""
+
+    status: int
+    stdout: bytes
+    stderr: bytes
+
+
+def run_to_end(
+    argv: Iterable[str | bytes | Path],
+    cwd: Path | None = None,
+    env: dict[str, str] | None = None,
+    stdin: bytes = b"",
+    timeout_s: float = 120.0,
+) -> Ended:
+    """Run a program to its end, however it ends."""
     done = subprocess.run(
-        argv,
+        [os.fspath(arg) for arg in argv],
         cwd=cwd,
         env={**os.environ, **(env or {})},
         input=stdin,
@@ -47,8 +69,7 @@ def run(
         timeout=timeout_s,
         check=False,
     )
-    assert done.returncode == 0, (argv, done.returncode, done.stdout[-2000:], done.stderr[-4000:])
-    return done.stdout
+    return Ended(done.returncode, done.stdout, done.stderr)
 
 
 Process = subprocess.Popen[bytes]

@@ -10,7 +10,9 @@ import signal
 import sys
 from pathlib import Path
 
-from annexd.instance import Instance
+import annexd.cli
+import workers.roles
+from annexd.instance import AlreadyRunningError, Instance
 from annexd.notify import Notify
 from annexd.supervisor import NeverReadyError, Supervisor
 from spool.place import Place
@@ -87,16 +89,20 @@ def _leave_pid(worker: Worker, name: str, pid: int) -> None:
 MAINS = (obey, stubborn, defective, fragile, busy, sleeper, leaver)
 
 
+def _roles(names: list[str]) -> tuple[Role, ...]:
+    mains = {main.__name__: main for main in MAINS}
+    pairs = (name.partition("=")[::2] for name in names)
+    return tuple(Role(name, mains[name], int(slots or "1")) for name, slots in pairs)
+
+
 def main() -> None:
     """``tiny.py DIRECTORY ROLE[=SLOTS]…``; logs to stderr; exit status as annexd's."""
     directory, *names = sys.argv[1:]
-    place = Place(Path(directory), Path(directory) / ".git")
-    mains = {main.__name__: main for main in MAINS}
+    gitdir = Path(directory) / ".git"
+    place = Place(Path(directory), gitdir, gitdir)
 
     def roles() -> tuple[Role, ...]:
-        chosen = names or (place.worktree / "roles").read_text().split()
-        pairs = (name.partition("=")[::2] for name in chosen)
-        return tuple(Role(name, mains[name], int(slots or "1")) for name, slots in pairs)
+        return _roles(names or (place.worktree / "roles").read_text().split())
 
     logfile.set_up("supervisor", None)
     try:
@@ -104,6 +110,47 @@ def main() -> None:
     except NeverReadyError as failure:
         sys.stderr.write(f"{escape(str(failure))}\n")
         sys.exit(failure.exit_status)
+
+
+def race() -> None:
+    """``race DIRECTORY COUNT ROUNDS``: so many try to be the one daemon, all at the same instant.
+
+    Prints how many succeeded in each round; the winner of a round ends without cleaning up.
+    """
+    directory, count, rounds = sys.argv[1:]
+    gitdir = Path(directory) / ".git"
+    place = Place(Path(directory), gitdir, gitdir)
+    for _ in range(int(rounds)):
+        gate, open_gate = os.pipe()
+        over, end = os.pipe()
+        results, tell = os.pipe()
+        for _ in range(int(count)):
+            if os.fork() == 0:
+                os.close(open_gate)
+                os.close(end)
+                os.read(gate, 1)
+                try:
+                    Instance.acquire(place)
+                except AlreadyRunningError:
+                    os.write(tell, b"-")
+                    os._exit(0)
+                os.write(tell, b"+")
+                os.read(over, 1)
+                os._exit(0)
+        os.close(open_gate)
+        said = b""
+        while len(said) < int(count):
+            said += os.read(results, 1)
+        os.close(end)
+        for _ in range(int(count)):
+            os.wait()
+        sys.stdout.write(f"{said.count(b'+')}\n")
+
+
+def cli() -> None:
+    """The command line as users have it, but with the tiny roles of ``TINY_ROLES``."""
+    workers.roles.ROLES = tuple(_roles(os.environ.get("TINY_ROLES", "obey").split()))
+    annexd.cli.main()
 
 
 signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # whatever the runner of the tests has set

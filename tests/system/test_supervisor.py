@@ -79,7 +79,8 @@ StartNest = Callable[..., Nest]
 def nest(tmp_path: Path) -> Iterator[StartNest]:
     """Start supervisors; whatever is left of them ends with the test."""
     started: list[Nest] = []
-    place = Place(tmp_path / "repo", tmp_path / "repo/.git")
+    gitdir = tmp_path / "repo/.git"
+    place = Place(gitdir.parent, gitdir, gitdir)
 
     def start_nest(*roles: str, env: dict[str, str] | None = None) -> Nest:
         place.annex.mkdir(parents=True, exist_ok=True)
