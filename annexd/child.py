@@ -8,12 +8,11 @@ import contextlib
 import logging
 import os
 import signal
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
-from spool.record import format_record, parse_record, read, replace
+from annexd.lastword import leave_word
 from workers.trouble import TroubleError
 
 log = logging.getLogger(__name__)
@@ -48,21 +47,9 @@ def live(life: Callable[[], object], died: Path) -> NoReturn:
         status = 0
     except TroubleError as trouble:
         log.error("trouble %s", trouble)  # noqa: TRY400 -- a traceback would not help a person
-        _leave_word(died, str(trouble))
+        leave_word(died, str(trouble))
     except BaseException as crash:
         log.critical("crash", exc_info=crash)
-        _leave_word(died, f"{type(crash).__name__}: {crash}")
+        leave_word(died, f"{type(crash).__name__}: {crash}")
     finally:
         os._exit(status)
-
-
-def _leave_word(died: Path, why: str) -> None:
-    replace(died, format_record((("died", f"{time.time():.3f}"), ("why", why))))
-
-
-def last_word(died: Path) -> str:
-    """Why that worker crashed last; empty if it did not, or could not say."""
-    try:
-        return dict(parse_record(read(died) or b"")).get("why", "")
-    except ValueError:  # not ours
-        return ""

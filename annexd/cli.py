@@ -1,6 +1,4 @@
-"""The command line: every command parses, calls one function, prints, and exits.
-
-What is heavy is imported by the command that needs it, so that ``status`` answers at once.
+"""The console script: what is the same for every command, before and after it.
 
 DIAGNOSTICS: what a person can mend is one line on stderr, and the exit status that annexd(1)
 gives it; only a bug in annexd shows a traceback.
@@ -8,82 +6,25 @@ gives it; only a bug in annexd shows a traceback.
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import NoReturn
 
-import typer
-
-from annexd import __version__, cli_daemon, cli_spool
 from annexd.errors import AnnexdError
 from spool.record import escape
 
-_HELP = """\
-Keep git-annex repositories in sync: what changes in a work tree is added, committed and pushed,
-what others push is merged, and contents go wherever they are wanted.
-
-\b
-    annexd start ~/annex      start syncing a repository
-    annexd status             what it is doing, who is behind, what has failed
-    annexd wait               return when everything is committed, pushed and transferred
-    annexd stop               stop; nothing is lost, whenever you do it
-
-Every command is about one repository: the DIR given, else the one you stand in.  Most only read
-or write small files below .git/annex, which you may do by hand as well; each command's own help
-names them.
-"""
-
-_EPILOG = """\
-\b
-Exit status:
-    0    done
-    1    no: not in sync, not all transferred, something wrong found
-    2    the command line is wrong
-    3    annexd does not run here (status)
-    100  it will not work until you change something; stderr says what
-    111  temporary trouble: try again
-"""
-
 _INTERRUPTED = 130
-
-app = typer.Typer(
-    name="annexd",
-    help=_HELP,
-    epilog=_EPILOG,
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-app.add_typer(cli_daemon.app)
-app.add_typer(cli_spool.app)
-
-
-def _show_version(asked: bool) -> None:  # noqa: FBT001 -- the signature is typer's
-    if asked:
-        typer.echo(f"annexd {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def before(
-    *,
-    directory: Annotated[
-        Path | None, typer.Option("-C", metavar="DIR", help="Go to DIR first, as git does.")
-    ] = None,
-    version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show it.")
-    ] = False,
-) -> None:
-    """What comes before the command."""
-    del version  # its callback has seen to it
-    if directory is not None:
-        os.chdir(directory)
 
 
 def main() -> NoReturn:
-    """The console script."""
+    """Run the command line; exits."""
     try:
-        app(prog_name="annexd")
+        status = _express(sys.argv[1:])
+        if status is None:
+            from annexd.commands import app
+
+            app(prog_name="annexd")
+        sys.exit(status)
     except AnnexdError as error:
         _fail(str(error), error.exit_status)
     except KeyboardInterrupt:
@@ -95,9 +36,24 @@ def main() -> NoReturn:
         if error.filename is None:  # not about a file: a bug
             raise
         _fail(f"{error.filename!r}: {error.strerror}", AnnexdError.exit_status)
-    raise AssertionError("typer exits by itself")
+
+
+def _express(args: Sequence[str]) -> int | None:
+    """``status [--json] [DIR]``, spelled just so, without typer; None for everything else.
+
+    Programs ask for the status again and again, and typer alone takes four times as long as
+    answering: it imports pydantic.  Help and errors are still typer's.
+    """
+    command, *rest = args or [""]
+    directories = [arg for arg in rest if arg != "--json"]
+    if command != "status" or len(directories) > 1 or any(at[:1] == "-" for at in directories):
+        return None
+    from annexd.show import show_status, show_status_json
+
+    show = show_status_json if "--json" in rest else show_status
+    return show(Path(directories[0]) if directories else None)
 
 
 def _fail(text: str, status: int) -> NoReturn:
-    typer.echo(f"annexd: {escape(text)}", err=True)
+    sys.stderr.write(f"annexd: {escape(text)}\n")
     sys.exit(status)

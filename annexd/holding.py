@@ -1,63 +1,22 @@
-"""Holding automatic commits: ``.git/annex/annexd/hold``, read by the watcher before each.
-
-First line: until when (Unix seconds).  Second line: the pid of whoever holds, 0 for a person; once
-that process has ended nothing is held any more, so a killed ``annexd hold`` holds nobody up.
-"""
+"""``annexd hold`` and ``annexd release``: the makers of ``spool.commithold``'s file."""
 
 import contextlib
 import os
-import re
 import signal
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import final
 
 from annexd.errors import AnnexdError, TemporaryError
 from annexd.instance import find_holder
 from annexd.requests import make_poke
+from spool.commithold import Hold, read_hold
 from spool.place import Place
-from spool.record import read, replace
+from spool.record import replace
 from spool.state import read_state
 from workers.wakeup import Wakeup
 
 NOTICED_S = 10.0
 """How long the watcher may take to notice: longer than any one commit of its own."""
-
-_HOLD = re.compile(rb"([0-9]{1,12})(?:\.[0-9]*)?\n([0-9]{1,10})\n")
-_NOT_FOUND = 127
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class Hold:
-    """A hold on automatic commits."""
-
-    until: float
-    pid: int
-
-    def in_force(self, now: float) -> bool:
-        """Whether it still holds anything."""
-        return now < self.until and (not self.pid or _runs(self.pid))
-
-
-def _runs(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # somebody else's
-        return True
-    return True
-
-
-def read_hold(place: Place) -> Hold | None:
-    """The hold that is there, in force or not; None if there is none, or none that makes sense."""
-    try:
-        match = _HOLD.fullmatch(read(place.hold) or b"")
-    except ValueError:
-        return None
-    return Hold(float(match[1]), int(match[2])) if match else None
 
 
 def hold_commits(place: Place, for_s: float) -> None:

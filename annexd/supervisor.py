@@ -32,6 +32,7 @@ from annexd.bulletin import Bulletin
 from annexd.crew import Crew
 from annexd.errors import TemporaryError
 from annexd.instance import Instance
+from annexd.lastword import last_word
 from annexd.leftovers import clear_leftovers
 from spool.record import escape, make_directory, replace
 from workers.process import Worker, enter
@@ -199,7 +200,7 @@ class Supervisor:
             return
         for service in wanted:
             if service.crashes >= CRASHES_MAX:
-                why = child.last_word(self._place.died / service.name) or "see the log"
+                why = last_word(self._place.died / service.name) or "see the log"
                 self._failure = f"{service.name} crashed {service.crashes} times: {why}"
                 self._stop(f"cannot start: {self._failure}")
                 return

@@ -16,7 +16,8 @@ from annexd.instance import AlreadyRunningError, Instance
 from annexd.notify import Notify
 from annexd.supervisor import NeverReadyError, Supervisor
 from spool.place import Place
-from spool.record import escape
+from spool.poke import latest
+from spool.record import escape, parse_record
 from spool.state import Activity, State, write_state
 from workers import logfile
 from workers.process import Worker
@@ -65,6 +66,36 @@ def busy(worker: Worker) -> None:
     re.match(r"(a+)+$", "a" * 64 + "b")
 
 
+def answer(worker: Worker) -> None:
+    """Answers every poke, as a real role does; says whatever stands in the file ``notes``."""
+    worker.wakeup.watch(os.fsencode(worker.place.poke))
+    worker.wakeup.watch(os.fsencode(worker.place.worktree))
+    notes = worker.place.worktree / "notes"
+    while not worker.wakeup.stopping:
+        seq = latest(worker.place.poke)
+        said = parse_record(notes.read_bytes()) if notes.exists() else ()
+        write_state(worker.place.state, worker.name, State(Activity.IDLE, seq, said))
+        worker.wakeup.wait()
+
+
+def clerk(worker: Worker) -> None:
+    """Answers a poke only when it has done one thing: makes a ref of a file in ``todo``."""
+    place = worker.place
+    worker.wakeup.watch(os.fsencode(place.poke))
+    done = -1
+    while not worker.wakeup.stopping:
+        seq = latest(place.poke)
+        todo = sorted((place.worktree / "todo").glob("*"))
+        if seq > done and todo:
+            write_state(place.state, worker.name, State(Activity.BUSY, seq))
+            head = (place.gitdir / "refs/heads/main").read_bytes()
+            (place.gitdir / "refs/heads" / todo[0].name).write_bytes(head)
+            todo[0].unlink()
+        done = seq
+        write_state(place.state, worker.name, State(Activity.IDLE, seq))
+        worker.wakeup.wait()
+
+
 def sleeper(worker: Worker) -> None:
     """Has a child in its process group, as git is one."""
     _leave_pid(worker, "child", os.posix_spawn("/bin/sleep", ["sleep", "1000"], os.environ))
@@ -86,11 +117,11 @@ def _leave_pid(worker: Worker, name: str, pid: int) -> None:
     new.rename(worker.place.annexd / name)
 
 
-MAINS = (obey, stubborn, defective, fragile, busy, sleeper, leaver)
+MAINS = (obey, answer, clerk, stubborn, defective, fragile, busy, sleeper, leaver)
 
 
 def _roles(names: list[str]) -> tuple[Role, ...]:
-    mains = {main.__name__: main for main in MAINS}
+    mains = {main.__name__: main for main in MAINS} | {"watcher": answer}
     pairs = (name.partition("=")[::2] for name in names)
     return tuple(Role(name, mains[name], int(slots or "1")) for name, slots in pairs)
 
