@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from annexd.errors import AnnexdError
+from annexd.errors import AnnexdError, TemporaryError
 from spool.record import escape
+from workers.git.run import GitError
 
 _INTERRUPTED = 130
 
@@ -27,6 +28,8 @@ def main() -> NoReturn:
         sys.exit(status)
     except AnnexdError as error:
         _fail(str(error), error.exit_status)
+    except GitError as error:
+        _fail(str(error), TemporaryError.exit_status)
     except KeyboardInterrupt:
         sys.exit(_INTERRUPTED)
     except BrokenPipeError:  # `annexd log | head`: what was wanted has been read

@@ -150,3 +150,30 @@ def release(directory: Directory = None) -> None:
 
     if not release_commits(find_place(directory)):
         raise AnnexdError("nothing is held here")
+
+
+@app.command()
+def doctor(directory: Directory = None) -> None:
+    """Look for what may keep annexd from working, and name the command that mends it.
+
+    Changes nothing.  Exit status 1 if something is wrong.
+    """
+    from annexd.doctor import examine
+
+    wrong = 0
+    for finding in examine(directory):
+        typer.echo(finding.line())
+        wrong += finding.is_wrong
+    if wrong:
+        raise typer.Exit(1)
+
+
+@app.command()
+def demo() -> None:
+    """Show annexd at work: two repositories in a temporary folder, and a file on its way.
+
+    Everything is stopped and removed at the end.
+    """
+    from annexd.demo import run_demo
+
+    run_demo()

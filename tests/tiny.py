@@ -8,17 +8,23 @@ import os
 import re
 import signal
 import sys
+import time
 from pathlib import Path
 
 import annexd.cli
 import workers.roles
 from annexd.instance import AlreadyRunningError, Instance
 from annexd.notify import Notify
+from annexd.remotelist import list_remotes
 from annexd.supervisor import NeverReadyError, Supervisor
+from spool.info import Info
+from spool.key import parse
 from spool.place import Place
 from spool.poke import latest
+from spool.queue import Queue
 from spool.record import escape, parse_record
 from spool.state import Activity, State, write_state
+from spool.transfer import Direction, Transfer, parse_uuid
 from workers import logfile
 from workers.process import Worker
 from workers.roles import Role
@@ -96,6 +102,25 @@ def clerk(worker: Worker) -> None:
         worker.wakeup.wait()
 
 
+def syncer(worker: Worker) -> None:
+    """Does all of annexd's work slowly, by way of git-annex; queues what it will send."""
+    place = worker.place
+    for directory in (place.worktree, place.common / "refs/heads/synced"):
+        directory.mkdir(exist_ok=True)
+        worker.wakeup.watch(os.fsencode(directory))
+    say_idle(worker)
+    while not worker.wakeup.stopping:
+        for remote in list_remotes(place):
+            for file in place.worktree.glob("*.jpg"):
+                key = parse(b"SHA256E-s%d--x" % file.stat().st_size)
+                job = Transfer(Direction.UPLOAD, parse_uuid(remote.uuid), key)
+                Queue(place.layout).add(job, Info.begun(time.time(), file.name.encode()))
+        argv = ["git-annex", "assist", "-q"]
+        os.chdir(place.worktree)
+        os.waitpid(os.posix_spawnp("git-annex", argv, os.environ), 0)
+        worker.wakeup.wait()
+
+
 def sleeper(worker: Worker) -> None:
     """Has a child in its process group, as git is one."""
     _leave_pid(worker, "child", os.posix_spawn("/bin/sleep", ["sleep", "1000"], os.environ))
@@ -117,7 +142,7 @@ def _leave_pid(worker: Worker, name: str, pid: int) -> None:
     new.rename(worker.place.annexd / name)
 
 
-MAINS = (obey, answer, clerk, stubborn, defective, fragile, busy, sleeper, leaver)
+MAINS = (obey, answer, clerk, syncer, stubborn, defective, fragile, busy, sleeper, leaver)
 
 
 def _roles(names: list[str]) -> tuple[Role, ...]:
