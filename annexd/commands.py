@@ -4,6 +4,7 @@ What a command needs is imported by that command, so that each pays only for its
 """
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -46,8 +47,30 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.add_typer(commands_daemon.app)
-app.add_typer(commands_spool.app)
+
+COMMANDS: tuple[tuple[Callable[..., None], str], ...] = (
+    (commands_daemon.start, "Start syncing; return when it works."),
+    (commands_daemon.stop, "Stop syncing; return when all of it is gone."),
+    (commands_daemon.restart, "Stop, and start again."),
+    (commands_spool.status, "Show what it does, who is behind, what has failed."),
+    (commands_spool.wait, "Wait until all is committed, pushed, transferred."),
+    (commands_spool.transfers, "List what runs, waits, and has failed."),
+    (commands_spool.pause, "Start no more transfers."),
+    (commands_spool.resume, "End a pause."),
+    (commands_spool.retry, "Try again now what is put off or has failed."),
+    (commands_spool.cancel, "Take transfers out of the queue, and end them."),
+    (commands_daemon.hold, "Commit nothing automatically for a while."),
+    (commands_daemon.release, "End a hold."),
+    (commands_daemon.accept, "Commit the many deletions that are held back."),
+    (commands_daemon.poke, "Look at everything again, now."),
+    (commands_daemon.log, "Show the log."),
+    (commands_daemon.doctor, "Say what is wrong, and which command mends it."),
+    (commands_daemon.demo, "Show a file on its way between two repositories."),
+)
+"""Every command, in the order of the help, with its line there."""
+
+for _command, _line in COMMANDS:
+    app.command(short_help=_line)(_command)
 
 
 def _show_version(asked: bool) -> None:  # noqa: FBT001 -- the signature is typer's
@@ -63,7 +86,8 @@ def before(
         Path | None, typer.Option("-C", metavar="DIR", help="Go to DIR first, as git does.")
     ] = None,
     version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show it.")
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
     ] = False,
 ) -> None:
     """What comes before the command."""

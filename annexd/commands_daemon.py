@@ -9,10 +9,8 @@ from annexd.duration import parse_duration
 from annexd.errors import AnnexdError
 from annexd.repository import find_place
 
-app = typer.Typer()
-
 Directory = Annotated[
-    Path | None, typer.Argument(metavar="[DIR]", help="The repository; else where you stand.")
+    Path | None, typer.Argument(metavar="DIR", help="The repository; else where you stand.")
 ]
 Autostart = Annotated[
     bool,
@@ -25,7 +23,6 @@ Startdelay = Annotated[
 ]
 
 
-@app.command()
 def start(
     directory: Directory = None,
     *,
@@ -53,7 +50,6 @@ def start(
         launch.begin(find_place(directory), delay_s).finish()
 
 
-@app.command()
 def stop(directory: Directory = None, *, autostart: Autostart = False) -> None:
     """Stop syncing.  Returns when annexd and everything it started has ended.
 
@@ -69,7 +65,6 @@ def stop(directory: Directory = None, *, autostart: Autostart = False) -> None:
         typer.echo("annexd does not run here", err=True)
 
 
-@app.command()
 def restart(directory: Directory = None) -> None:
     """Stop annexd if it runs, and start it (again)."""
     from annexd import daemon, launch
@@ -79,7 +74,6 @@ def restart(directory: Directory = None) -> None:
     launch.begin(place).finish()
 
 
-@app.command()
 def log(
     directory: Directory = None,
     *,
@@ -97,7 +91,6 @@ def log(
         print_log(place)
 
 
-@app.command()
 def poke(directory: Directory = None) -> None:
     """Ask annexd to look at everything again, now.
 
@@ -108,7 +101,6 @@ def poke(directory: Directory = None) -> None:
     make_poke(find_place(directory))
 
 
-@app.command()
 def accept(directory: Directory = None) -> None:
     """Have the many deletions committed that annexd is holding back ('annexd status' says so).
 
@@ -119,10 +111,10 @@ def accept(directory: Directory = None) -> None:
     accept_deletions(find_place(directory))
 
 
-@app.command()
 def hold(
     command: Annotated[
-        list[str] | None, typer.Argument(metavar="[-- COMMAND...]", help="Hold while it runs.")
+        list[str] | None,
+        typer.Argument(metavar="COMMAND", help="While it runs; put -- before."),
     ] = None,
     *,
     for_: Annotated[
@@ -143,7 +135,6 @@ def hold(
     hold_commits(place, parse_duration(for_))
 
 
-@app.command()
 def release(directory: Directory = None) -> None:
     """End a 'hold': removes .git/annex/annexd/hold."""
     from annexd.holding import release_commits
@@ -152,7 +143,6 @@ def release(directory: Directory = None) -> None:
         raise AnnexdError("nothing is held here")
 
 
-@app.command()
 def doctor(directory: Directory = None) -> None:
     """Look for what may keep annexd from working, and name the command that mends it.
 
@@ -168,7 +158,6 @@ def doctor(directory: Directory = None) -> None:
         raise typer.Exit(1)
 
 
-@app.command()
 def demo() -> None:
     """Show annexd at work: two repositories in a temporary folder, and a file on its way.
 

@@ -9,19 +9,16 @@ from annexd.commands_daemon import Directory
 from annexd.duration import parse_duration
 from annexd.repository import find_place
 
-app = typer.Typer()
-
 AsJson = Annotated[bool, typer.Option("--json", help="For programs: one JSON object.")]
 RemoteName = Annotated[
-    str | None, typer.Argument(metavar="[REMOTE]", help="One remote; else all of them.")
+    str | None, typer.Argument(metavar="REMOTE", help="One remote; else all of them.")
 ]
 What = Annotated[
     list[str],
-    typer.Argument(metavar="WHAT...", help="A file, a key, or a remote: all transfers with it."),
+    typer.Argument(metavar="WHAT", help="A file, a key, or a remote: all transfers with it."),
 ]
 
 
-@app.command()
 def status(directory: Directory = None, *, as_json: AsJson = False) -> None:
     """Show what annexd is doing, which remotes are behind, and what has failed.
 
@@ -33,7 +30,6 @@ def status(directory: Directory = None, *, as_json: AsJson = False) -> None:
     raise typer.Exit(show_status_json(directory) if as_json else show_status(directory))
 
 
-@app.command()
 def wait(
     directory: Directory = None,
     *,
@@ -55,7 +51,6 @@ def wait(
         raise typer.Exit(1)
 
 
-@app.command()
 def transfers(directory: Directory = None, *, as_json: AsJson = False) -> None:
     """List the transfers that run, wait, or have failed.
 
@@ -67,7 +62,6 @@ def transfers(directory: Directory = None, *, as_json: AsJson = False) -> None:
     typer.echo(transferlist.to_json(found) if as_json else transferlist.to_text(found))
 
 
-@app.command()
 def pause(
     remote: RemoteName = None,
     *,
@@ -84,7 +78,6 @@ def pause(
     pause_transfers(find_place(), remote, None if for_ is None else parse_duration(for_))
 
 
-@app.command()
 def resume(remote: RemoteName = None) -> None:
     """End a pause: of REMOTE, else all of them.  Removes the files in .git/annex/transfer/hold."""
     from annexd.control import resume_transfers
@@ -92,7 +85,6 @@ def resume(remote: RemoteName = None) -> None:
     resume_transfers(find_place(), remote)
 
 
-@app.command()
 def cancel(what: What) -> None:
     """Take transfers out of the queue, and end those that run.
 
@@ -105,7 +97,6 @@ def cancel(what: What) -> None:
     typer.echo(f"{cancelled} cancelled")
 
 
-@app.command()
 def retry(remote: RemoteName = None) -> None:
     """Try again now what is put off until later, with REMOTE or at all.
 
