@@ -42,19 +42,37 @@ def main() -> NoReturn:
 
 
 def _express(args: Sequence[str]) -> int | None:
-    """``status [--json] [DIR]``, spelled just so, without typer; None for everything else.
+    """The plainest spellings of ``status`` and ``start``, without typer; None for all others.
 
-    Programs ask for the status again and again, and typer alone takes four times as long as
-    answering: it imports pydantic.  Help and errors are still typer's.
+    typer imports pydantic.  For the status, which programs ask for again and again, that takes four
+    times as long as answering; and a daemon would keep it in the memory of all its processes.
     """
-    command, *rest = args or [""]
-    directories = [arg for arg in rest if arg != "--json"]
-    if command != "status" or len(directories) > 1 or any(at[:1] == "-" for at in directories):
+    words = [arg for arg in args if arg[:1] != "-"]
+    options = [arg for arg in args if arg[:1] == "-"]
+    if len(words) not in {1, 2}:
         return None
-    from annexd.show import show_status, show_status_json
+    directory = Path(words[1]) if len(words) > 1 else None
+    match words[0], options:
+        case "status", []:
+            from annexd.show import show_status
 
-    show = show_status_json if "--json" in rest else show_status
-    return show(Path(directories[0]) if directories else None)
+            return show_status(directory)
+        case "status", ["--json"]:
+            from annexd.show import show_status_json
+
+            return show_status_json(directory)
+        case "start", []:
+            from annexd.launch import start
+
+            start(directory)
+        case "start", ["--foreground"]:
+            from annexd.daemon import run_in_foreground
+            from annexd.repository import find_place
+
+            run_in_foreground(find_place(directory))
+        case _:
+            return None
+    return 0
 
 
 def _fail(text: str, status: int) -> NoReturn:

@@ -47,7 +47,7 @@ def start(
     elif foreground:
         daemon.run_in_foreground(find_place(directory), delay_s)
     else:
-        launch.begin(find_place(directory), delay_s).finish()
+        launch.start(directory, delay_s)
 
 
 def stop(directory: Directory = None, *, autostart: Autostart = False) -> None:

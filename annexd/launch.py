@@ -8,6 +8,7 @@ annexd start                 waits at the pipe, shows what comes out, exits
 import contextlib
 import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import final
 
 from annexd import child
@@ -15,6 +16,7 @@ from annexd.admission import Admission
 from annexd.daemon import ask, serve
 from annexd.errors import AnnexdError, TemporaryError
 from annexd.notify import Notify
+from annexd.repository import find_place
 from spool.place import Place
 
 _READY = b"ready"
@@ -62,6 +64,11 @@ def begin(place: Place, startdelay_s: float = 0.0) -> Starting:
     os.close(write_end)
     os.waitpid(between, 0)
     return Starting(place, read_end)
+
+
+def start(directory: Path | None, startdelay_s: float = 0.0) -> None:
+    """Start annexd in the repository that ``directory`` is in; returns when it is ready."""
+    begin(find_place(directory), startdelay_s).finish()
 
 
 @final

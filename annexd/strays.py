@@ -16,7 +16,6 @@ Processes are only ever addressed by pid, after looking at what the pid is.
 import contextlib
 import ctypes
 import os
-import secrets
 import signal
 import time
 from collections.abc import Iterator
@@ -42,7 +41,7 @@ def adopt() -> None:
 
 def mark_descendants() -> str:
     """Give every process started from now on a new token in its environment; returns it."""
-    token = secrets.token_hex(8)
+    token = os.urandom(8).hex()
     os.environ[VARIABLE] = token
     return token
 

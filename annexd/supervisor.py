@@ -83,6 +83,9 @@ class Supervisor:
         self._starter = starter
         self._log_path = log_path
         self._crew = Crew(place, self._enter)
+        # nohup has SIGHUP ignored: then the terminal may go.
+        ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        self._had_terminal = not ignored and _has_terminal()
         self._wakeup = Wakeup()
         signal.pthread_sigmask(signal.SIG_SETMASK, ())  # whoever started us may have blocked some
         # Its handler does nothing: that it has one makes the signal end our wait.
@@ -98,7 +101,6 @@ class Supervisor:
         self._settle_at = math.inf
         self._heartbeat = time.monotonic() if starter.watchdog_s < math.inf else math.inf
         self._bulletin = b""
-        self._had_terminal = _has_terminal()
         self._home = place.worktree.stat()
 
     def run(self, startdelay_s: float = 0.0) -> None:
