@@ -4,6 +4,7 @@ DIAGNOSTICS: what a person can mend is one line on stderr, and the exit status t
 gives it; only a bug in annexd shows a traceback.
 """
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from spool.record import escape
 from workers.git.run import GitError
 
 _INTERRUPTED = 130
+_DISK = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS))
 
 
 def main() -> NoReturn:
@@ -36,9 +38,11 @@ def main() -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except OSError as error:
-        if error.filename is None:  # not about a file: a bug
+        if error.filename is not None:
+            _fail(f"{error.filename!r}: {error.strerror}", AnnexdError.exit_status)
+        if error.errno not in _DISK:  # neither about a file nor about a disk: a bug
             raise
-        _fail(f"{error.filename!r}: {error.strerror}", AnnexdError.exit_status)
+        _fail(f"{error.strerror}", TemporaryError.exit_status)
 
 
 def _express(args: Sequence[str]) -> int | None:

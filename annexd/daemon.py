@@ -21,10 +21,12 @@ from annexd.errors import AnnexdError, TemporaryError
 from annexd.instance import AlreadyRunningError, Holder, Instance, find_holder
 from annexd.notify import Notify
 from annexd.supervisor import Starter, Supervisor
+from spool.lock import NotAFileError
 from spool.place import Place
 from spool.record import make_directory
 from workers import logfile
 from workers.roles import ROLES, Role
+from workers.trouble import TroubleError
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +36,10 @@ STOP_S = 10.0
 
 def run_in_foreground(place: Place, startdelay_s: float = 0.0) -> None:
     """Be annexd until asked to stop; logs to stderr."""
-    serve(place, ask(place), startdelay_s, Notify.from_environment(), None)
+    admission = ask(place)
+    with open(os.devnull, "rb") as null:
+        os.dup2(null.fileno(), 0)  # no child of ours is to read a person's terminal
+    serve(place, admission, startdelay_s, Notify.from_environment(), None)
 
 
 def ask(place: Place) -> Admission:
@@ -55,17 +60,20 @@ def serve(
     """Be the daemon.  Raises ``AnnexdError`` when it cannot start."""
     try:
         instance = Instance.acquire(place)
-    except OSError as failure:
+    except (OSError, NotAFileError) as failure:
         raise TemporaryError(f"cannot take the daemon lock: {failure}") from failure
     if log_path is not None:
         logfile.open_log(log_path)
         _link_log(place)
-    level = logging.DEBUG if admission.debug else logging.INFO
-    logfile.set_up("supervisor", log_path, level)
+    logging.getLogger().setLevel(logging.DEBUG if admission.debug else logging.INFO)
+    logfile.set_up("supervisor", log_path)
     log.info("start annexd %s in %r", __version__, os.fspath(place.worktree))
     make_directory(place.tmp)
     write_daemon_status(place, time.time(), scan_complete=False)
-    Supervisor(instance, _roles(place), starter, log_path).run(startdelay_s)
+    try:
+        Supervisor(instance, _roles(place), starter, log_path).run(startdelay_s)
+    except TroubleError as trouble:
+        raise AnnexdError(str(trouble)) from trouble
     if place.tmp.is_dir():  # else the repository has gone
         write_daemon_status(place, time.time(), scan_complete=True)
 

@@ -45,6 +45,9 @@ log = logging.getLogger(__name__)
 SETTLE_S = 1.0
 """How long our directory must have been gone before we make it again."""
 
+RETRY_S = 60.0
+"""And how long to wait if that fails."""
+
 CRASHES_MAX = 3
 """When a worker has crashed this often before all were ready, the start has failed."""
 
@@ -100,7 +103,9 @@ class Supervisor:
         self._state_watch: int | None = None
         self._settle_at = math.inf
         self._heartbeat = time.monotonic() if starter.watchdog_s < math.inf else math.inf
-        self._bulletin = b""
+        self._bulletin: bytes | None = b""
+        """As it was written last; None if that failed."""
+
         self._home = place.worktree.stat()
 
     def run(self, startdelay_s: float = 0.0) -> None:
@@ -158,7 +163,11 @@ class Supervisor:
         elif self._settle_at == math.inf:
             self._settle_at = time.monotonic() + SETTLE_S
         elif time.monotonic() >= self._settle_at:
-            self._settle_in()
+            try:
+                self._settle_in()
+            except OSError as failure:  # the disk is full: later, then
+                log.warning("tempfail to make our directory again: %s", failure)
+                self._settle_at = time.monotonic() + RETRY_S
 
     def _settle_in(self) -> None:
         """Make our directory what it has to be, and watch it."""
@@ -226,7 +235,9 @@ class Supervisor:
         try:
             replace(self._place.supervisor, bulletin)
         except OSError as failure:
-            log.warning("skip the bulletin: %s", failure.strerror)
+            if self._bulletin is not None:  # said once, until it can be written again
+                log.warning("skip the bulletin: %s", failure.strerror)
+            self._bulletin = None
             return
         self._bulletin = bulletin
         self._starter.tell(f"STATUS={escape(self._summary())}")

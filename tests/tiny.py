@@ -4,6 +4,7 @@
 signals, so it cannot live in the process of the tests.
 """
 
+import logging
 import os
 import re
 import signal
@@ -28,6 +29,7 @@ from spool.transfer import Direction, Transfer, parse_uuid
 from workers import logfile
 from workers.process import Worker
 from workers.roles import Role
+from workers.voice import Voice
 
 
 def say_idle(worker: Worker) -> None:
@@ -42,6 +44,12 @@ def obey(worker: Worker) -> None:
         woken = worker.wakeup.wait()
         if woken.reload:
             (worker.place.annexd / f"reloaded-{worker.name}").touch()
+
+
+def chatty(worker: Worker) -> None:
+    """Logs what only a developer wants to know."""
+    logging.getLogger(__name__).debug("chat about nothing")
+    obey(worker)
 
 
 def stubborn(worker: Worker) -> None:
@@ -74,13 +82,12 @@ def busy(worker: Worker) -> None:
 
 def answer(worker: Worker) -> None:
     """Answers every poke, as a real role does; says whatever stands in the file ``notes``."""
-    worker.wakeup.watch(os.fsencode(worker.place.poke))
-    worker.wakeup.watch(os.fsencode(worker.place.worktree))
+    voice = Voice(worker)
     notes = worker.place.worktree / "notes"
     while not worker.wakeup.stopping:
-        seq = latest(worker.place.poke)
-        said = parse_record(notes.read_bytes()) if notes.exists() else ()
-        write_state(worker.place.state, worker.name, State(Activity.IDLE, seq, said))
+        voice.listen()
+        worker.wakeup.watch(os.fsencode(worker.place.worktree))
+        voice.idle(parse_record(notes.read_bytes()) if notes.exists() else ())
         worker.wakeup.wait()
 
 
@@ -142,7 +149,7 @@ def _leave_pid(worker: Worker, name: str, pid: int) -> None:
     new.rename(worker.place.annexd / name)
 
 
-MAINS = (obey, answer, clerk, syncer, stubborn, defective, fragile, busy, sleeper, leaver)
+MAINS = (obey, chatty, answer, clerk, syncer, stubborn, defective, fragile, busy, sleeper, leaver)
 
 
 def _roles(names: list[str]) -> tuple[Role, ...]:
@@ -160,6 +167,7 @@ def main() -> None:
     def roles() -> tuple[Role, ...]:
         return _roles(names or (place.worktree / "roles").read_text().split())
 
+    logging.getLogger().setLevel(logging.INFO)
     logfile.set_up("supervisor", None)
     try:
         Supervisor(Instance.acquire(place), roles, Notify.from_environment(), None).run()

@@ -90,8 +90,6 @@ def _rotate(path: Path) -> None:
         fcntl.lockf(STDERR, fcntl.LOCK_UN)
 
 
-def set_up(who: str, path: Path | None, level: int = logging.INFO) -> None:
-    """Log as ``who`` from now on; replaces what was set up before (by the parent)."""
-    root = logging.getLogger()
-    root.handlers[:] = [LineHandler(who, path)]
-    root.setLevel(level)
+def set_up(who: str, path: Path | None) -> None:
+    """Log as ``who`` from now on, replacing what the parent had set up; the level stays."""
+    logging.getLogger().handlers[:] = [LineHandler(who, path)]

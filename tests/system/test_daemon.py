@@ -547,3 +547,41 @@ def test_one_refusal_does_not_keep_the_others_from_starting(
     assert ended.status == 100
     assert b"is not in a git repository" in ended.stderr
     assert annexd.runs()
+
+
+def limited(what: str, limit: int) -> tuple[str, ...]:
+    """The beginning of a command line: in a user namespace with another limit on inotify."""
+    script = f'echo {limit} >/proc/sys/user/max_inotify_{what} && exec "$@"'
+    return ("unshare", "-Ur", "sh", "-c", script, "sh")
+
+
+@pytest.mark.parametrize("limit", [0, 1])
+def test_too_few_inotify_instances_are_told_with_the_command(annexd: Annexd, limit: int) -> None:
+    """None for the supervisor, or one for it and none for its workers."""
+    if run_to_end((*limited("instances", limit), "true")).status:
+        pytest.skip("user namespaces are not allowed on this machine")
+
+    ended = run_to_end((*limited("instances", limit), *CLI, "start"), cwd=annexd.repo.path)
+
+    assert ended.status in {100, 111}
+    assert b"sudo sysctl fs.inotify.max_user_instances=1024" in ended.stderr
+    assert ended.stderr.count(b"\n") == 1
+    assert not annexd.runs()
+
+
+def test_a_daemon_lock_that_is_no_file_is_told(annexd: Annexd) -> None:
+    (annexd.place.annex / "daemon.pid").mkdir()
+
+    ended = annexd("start")
+
+    assert ended.status == 111
+    assert b"cannot take the daemon lock: not a regular file" in ended.stderr
+
+
+def test_debug_lines_are_logged_when_git_annex_s_setting_says_so(annexd: Annexd) -> None:
+    annexd.repo.config("annex.debug", "true")
+    annexd.roles = "chatty"
+
+    annexd("start")
+
+    assert "]: chat about nothing\n" in annexd.place.log.read_text()

@@ -135,13 +135,13 @@ def test_a_full_disk_does_not_stop_the_work() -> None:
     os.waitpid(pid, 0)
 
 
-def test_what_is_logged_as_whom_is_set_up_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_logs_as_itself_and_not_as_its_parent_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     root = logging.getLogger()
     monkeypatch.setattr(root, "handlers", list(root.handlers))
-    monkeypatch.setattr(root, "level", root.level)
 
     logfile.set_up("supervisor", None)
-    logfile.set_up("watcher", None, logging.DEBUG)
+    logfile.set_up("watcher", None)
 
     assert [type(handler) for handler in root.handlers] == [logfile.LineHandler]
-    assert root.level == logging.DEBUG

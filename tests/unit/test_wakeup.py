@@ -4,7 +4,6 @@ import os
 import select
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,20 +11,6 @@ from inotify_simple import flags
 
 from tests.processes import wait_until
 from workers.wakeup import VANISHING, Wakeup, WatchLimitError
-
-SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-
-
-@pytest.fixture
-def wakeup() -> Iterator[Wakeup]:
-    """A wake-up; the runner's own signal handlers come back afterwards."""
-    before = {number: signal.getsignal(number) for number in SIGNALS}
-    wakeup = Wakeup()
-    yield wakeup
-    signal.set_wakeup_fd(-1)
-    for number, handler in before.items():
-        signal.signal(number, handler)
-    wakeup.close()
 
 
 def soon(seconds: float = 10.0) -> float:
