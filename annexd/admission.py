@@ -14,6 +14,7 @@ from typing import final
 from annexd.errors import AnnexdError
 from spool.place import Place
 from workers.git.run import Git, GitError, run
+from workers.git.settings import SettingError, Settings
 
 GIT_MIN = (2, 38)
 """The first with ``git merge-tree --write-tree``."""
@@ -46,13 +47,19 @@ def admit(place: Place) -> Admission:
     _check_permissions(place)
     find_programs()
     settings = _read_settings(place)
-    _check_settings(place, settings)
-    return _admission(settings)
+    try:
+        _check_settings(place, settings)
+        return _admission(settings)
+    except SettingError as wrong:
+        raise RefusedError(f"{wrong}; mend it with: git config --edit") from None
 
 
 def read_admission(place: Place) -> Admission:
-    """The settings alone, as they are now."""
-    return _admission(_read_settings(place))
+    """The settings alone, as they are now; raises ``RefusedError``."""
+    try:
+        return _admission(_read_settings(place))
+    except SettingError as wrong:
+        raise RefusedError(str(wrong)) from None
 
 
 def find_programs() -> None:
@@ -106,32 +113,26 @@ def _shown(version: tuple[int, ...]) -> str:
     return ".".join(map(str, version))
 
 
-def _read_settings(place: Place) -> dict[str, str]:
-    """The repository's git configuration, of each name the last value."""
+def _read_settings(place: Place) -> Settings:
     try:
-        listed = Git(place.gitdir, place.worktree).run("config", "-z", "--list")
+        return Settings.read(Git(place.gitdir, place.worktree))
     except GitError as failure:
         raise RefusedError(f"git cannot read the repository: {failure}") from None
-    settings = {}
-    for entry in listed.split(b"\0"):
-        name, equals, value = entry.partition(b"\n")
-        settings[os.fsdecode(name)] = os.fsdecode(value) if equals else "true"
-    return settings
 
 
-def _check_settings(place: Place, settings: dict[str, str]) -> None:
+def _check_settings(place: Place, settings: Settings) -> None:
     where = repr(os.fspath(place.worktree))
-    if is_true(settings.get("core.bare", "false")):
+    if settings.flag("core.bare"):
         raise RefusedError(f"{where} is a bare repository; annexd needs a work tree: use a clone")
     if not settings.get("annex.uuid") or not place.annex.is_dir():
         raise RefusedError(f"{where} is not used with git-annex yet; run there: git annex init")
-    version = settings.get("annex.version", "")
+    version = os.fsdecode(settings.get("annex.version") or b"none")
     if version not in ANNEX_VERSIONS:
         raise RefusedError(
-            f"{where} has git-annex repository version {version or 'none'!r}, not 10; "
+            f"{where} has git-annex repository version {version!r}, not 10; "
             "run there: git annex upgrade"
         )
-    if is_true(settings.get("annex.pidlock", "false")):
+    if settings.flag("annex.pidlock"):
         raise RefusedError(
             f"{where} has annex.pidlock set, which makes git-annex's locks unusable for annexd; "
             "if its file system has record locks, run there: git config --unset annex.pidlock"
@@ -149,14 +150,8 @@ def _check_permissions(place: Place) -> None:
         raise RefusedError(f"{os.fspath(place.gitdir)!r} is mounted read-only; mount it read-write")
 
 
-def _admission(settings: dict[str, str]) -> Admission:
-    jobs = settings.get("annex.jobs", "")
-    if jobs in {"cpus", "cpu"}:
-        return Admission(len(os.sched_getaffinity(0)), is_true(settings.get("annex.debug", "")))
-    wanted = int(jobs) if jobs.isascii() and jobs.isdigit() else None
-    return Admission(wanted or None, is_true(settings.get("annex.debug", "")))
-
-
-def is_true(value: str) -> bool:
-    """As git reads a boolean: git-config(1), "Values"."""
-    return value.lower() in {"true", "yes", "on", "1"}
+def _admission(settings: Settings) -> Admission:
+    debug = settings.flag("annex.debug") or False
+    if settings.get("annex.jobs") in {b"cpus", b"cpu"}:
+        return Admission(len(os.sched_getaffinity(0)), debug)
+    return Admission(settings.number("annex.jobs") or None, debug)

@@ -1,14 +1,11 @@
 """The remotes of a repository, as git's configuration names them."""
 
-import re
 from dataclasses import dataclass
 from typing import final
 
 from spool.place import Place
 from workers.git.run import Git, GitError
-
-_SETTING = re.compile(rb"remote\.(.+)\.(url|annex-uuid|annex-ignore)\n(.*)", re.DOTALL)
-_ASKED = r"^remote\..*\.(url|annex-uuid|annex-ignore)$"
+from workers.git.settings import Settings
 
 
 @final
@@ -25,16 +22,16 @@ class Remote:
 
 
 def list_remotes(place: Place) -> tuple[Remote, ...]:
-    """Every remote, by name; none if git cannot say."""
+    """Every remote, by name; none if git is missing, or cannot read its configuration."""
     try:
-        listed = Git(place.gitdir, place.worktree).run("config", "-z", "--get-regexp", _ASKED)
-    except (GitError, FileNotFoundError):  # status 1: there is none; or there is no git
+        settings = Settings.read(Git(place.gitdir, place.worktree))
+    except (GitError, FileNotFoundError):
         return ()
-    found: dict[bytes, dict[bytes, bytes]] = {}
-    for entry in listed.split(b"\0"):
-        if match := _SETTING.fullmatch(entry):
-            found.setdefault(match[1], {})[match[2]] = match[3]
     return tuple(
-        Remote(name, settings.get(b"annex-uuid", b""), settings.get(b"url", b""))
-        for name, settings in sorted(found.items())
+        Remote(
+            name,
+            settings.get(b"remote.%s.annex-uuid" % name) or b"",
+            settings.get(b"remote.%s.url" % name) or b"",
+        )
+        for name in sorted(settings.subsections("remote"))
     )

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from annexd.errors import AnnexdError
 from spool.place import Place
+from workers.git.refs import common_dir
 
 
 class NotARepositoryError(AnnexdError):
@@ -33,7 +34,7 @@ def find_place(directory: Path | None = None) -> Place:
             f"{str(found)!r} is a bare repository; annexd needs a work tree: run it in a clone"
         )
     gitdir = _gitdir(found / ".git")
-    return Place(found, gitdir, _common(gitdir))
+    return Place(found, gitdir, common_dir(gitdir))
 
 
 def _is_repository(directory: Path) -> bool:
@@ -54,12 +55,3 @@ def _gitdir(dotgit: Path) -> Path:
         raise NotARepositoryError(f"{str(dotgit)!r} is neither a directory nor names one")
     target = os.fsdecode(text.removeprefix(b"gitdir: ").rstrip(b"\n"))
     return Path(os.path.realpath(dotgit.parent / target))
-
-
-def _common(gitdir: Path) -> Path:
-    """The git dir that a linked work tree's leads to: ``commondir`` (gitrepository-layout(5))."""
-    try:
-        target = (gitdir / "commondir").read_bytes().rstrip(b"\n")
-    except FileNotFoundError:
-        return gitdir
-    return Path(os.path.realpath(gitdir / os.fsdecode(target)))
