@@ -1,11 +1,12 @@
 """Every path below ``.git/annex`` that we or git-annex use, spelled once.
 
+All but annexd's own directory, which is ``spool.place``'s.
+
 Paths are bytes.  What is a method takes only parsed values, so no path is built from a name that a
 peer chose.  A tuple of names is a directory below ``annex`` to be opened step by step, with no
 symlink followed on the way (``spool.directory``); that is how the spool itself is reached.
 """
 
-import os
 from dataclasses import dataclass
 from typing import Self, final
 
@@ -245,54 +246,3 @@ class Layout:
     def daemon_log(self) -> bytes:
         """Where users look for the assistant's log."""
         return self.annex + b"/daemon.log"
-
-    # annexd's own state: all of it may be deleted at any time
-
-    @property
-    def state(self) -> bytes:
-        """The directory of annexd's own state, mode 0700."""
-        return self.annex + b"/annexd"
-
-    @property
-    def lock(self) -> bytes:
-        """Held while annexd runs here."""
-        return self.state + b"/lock"
-
-    @property
-    def log(self) -> bytes:
-        """The log of the supervisor and its children."""
-        return self.state + b"/log"
-
-    @property
-    def supervisor(self) -> bytes:
-        """What the supervisor says of its children."""
-        return self.state + b"/supervisor"
-
-    @property
-    def roles(self) -> bytes:
-        """A file per role: what it is doing."""
-        return self.state + b"/state"
-
-    @property
-    def poke(self) -> bytes:
-        """An empty file here makes every role look at everything again."""
-        return self.state + b"/poke"
-
-    @property
-    def remotes(self) -> bytes:
-        """A directory per remote."""
-        return self.state + b"/remotes"
-
-    def remote(self, name: str) -> bytes:
-        """What is known about one remote of ours; its name may have slashes in it."""
-        return self.remotes + b"/" + keys.escape(os.fsencode(name))
-
-    @property
-    def cache(self) -> bytes:
-        """Disposable: msgpack."""
-        return self.state + b"/cache"
-
-    @property
-    def state_tmp(self) -> bytes:
-        """Temporary files on the file system of the objects; swept at start."""
-        return self.state + b"/tmp"

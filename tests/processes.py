@@ -10,6 +10,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 
 def wait_until(
@@ -38,8 +39,29 @@ def run(
 ) -> bytes:
     """Run a program to its end and return its stdout; a failure shows its stderr."""
     argv = [os.fspath(arg) for arg in argv]
+    done = run_to_end(argv, cwd, env, stdin, timeout_s)
+    assert done.status == 0, (argv, done.status, done.stdout[-2000:], done.stderr[-4000:])
+    return done.stdout
+
+
+class Ended(NamedTuple):
+    """A program that has run to its end."""
+
+    status: int
+    stdout: bytes
+    stderr: bytes
+
+
+def run_to_end(
+    argv: Iterable[str | bytes | Path],
+    cwd: Path | None = None,
+    env: dict[str, str] | None = None,
+    stdin: bytes = b"",
+    timeout_s: float = 120.0,
+) -> Ended:
+    """Run a program to its end, however it ends."""
     done = subprocess.run(
-        argv,
+        [os.fspath(arg) for arg in argv],
         cwd=cwd,
         env={**os.environ, **(env or {})},
         input=stdin,
@@ -47,8 +69,59 @@ def run(
         timeout=timeout_s,
         check=False,
     )
-    assert done.returncode == 0, (argv, done.returncode, done.stdout[-2000:], done.stderr[-4000:])
-    return done.stdout
+    return Ended(done.returncode, done.stdout, done.stderr)
+
+
+Process = subprocess.Popen[bytes]
+
+
+def start(
+    argv: Iterable[str | bytes | Path],
+    stderr: Path,
+    cwd: Path | None = None,
+    env: dict[str, str] | None = None,
+) -> Process:
+    """Start a program; the test ends it.
+
+    Its stderr is a file: a pipe would be held open by whatever outlives the program.
+    """
+    with stderr.open("wb") as file:
+        return subprocess.Popen(
+            [os.fspath(arg) for arg in argv],
+            cwd=cwd,
+            env={**os.environ, **(env or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=file,
+        )
+
+
+def python(code: str, *args: str | Path) -> tuple[str | Path, ...]:
+    """The command line of a Python program that may import the tests."""
+    return (sys.executable, "-P", "-c", code, *args)
+
+
+def descendants(pid: int) -> dict[int, str]:
+    """Every process below ``pid`` and its name, dead ones that nobody waited for left out."""
+    parents: dict[int, tuple[int, str]] = {}
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            try:
+                stat = Path(f"/proc/{entry}/stat").read_text(errors="replace")
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            before, _, after = stat.rpartition(") ")
+            state, parent = after.split()[:2]
+            if state != "Z":
+                parents[int(entry)] = (int(parent), before.partition("(")[2])
+    found: dict[int, str] = {}
+    while more := {
+        child: name
+        for child, (parent, name) in parents.items()
+        if child not in found and (parent == pid or parent in found)
+    }:
+        found |= more
+    return found
 
 
 def alive(pid: int) -> bool:

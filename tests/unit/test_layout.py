@@ -1,8 +1,10 @@
 """Every path, spelled once."""
 
 import inspect
+from pathlib import Path
 
 from spool.layout import Layout
+from spool.place import Place
 from spool.transfer import Direction, Transfer
 from tests.spool import U1, some_key
 
@@ -21,24 +23,24 @@ def properties() -> dict[str, bytes]:
 def test_every_path_is_below_the_annex_and_no_two_are_the_same() -> None:
     paths = properties()
 
-    assert len(paths) > 30
+    assert len(paths) > 20
     assert all(path.startswith(b"/repo/.git/annex/") for path in paths.values())
     assert len(set(paths.values())) == len(paths)
 
 
 def test_annexd_s_own_state_is_all_in_one_directory() -> None:
     """ARCHITECTURE.md: deleting it costs time, never data."""
-    own = ("lock", "log", "supervisor", "roles", "poke", "remotes", "cache", "state_tmp")
+    place = Place(Path("/repo"), Path("/repo/.git/worktrees/x"), Path("/repo/.git"))
+    own = {
+        name: value
+        for name, value in ((name, getattr(place, name)) for name in dir(Place))
+        if isinstance(value, Path) and name not in {"worktree", "gitdir", "common", "annex"}
+    }
 
-    assert PATHS.state == b"/repo/.git/annex/annexd"
-    assert {properties()[name].rpartition(b"/")[0] for name in own} == {PATHS.state}
-
-
-def test_a_remote_s_directory_is_one_component_whatever_its_name() -> None:
-    paths = {PATHS.remote(name) for name in ("origin", "work/drive", "work%drive", "work&sdrive")}
-
-    assert {path.rpartition(b"/")[0] for path in paths} == {PATHS.remotes}
-    assert len(paths) == 4
+    assert own.pop("annexd") == Path("/repo/.git/annex/annexd")
+    assert {path.parent for path in own.values()} == {place.annexd}
+    assert len(set(own.values())) == len(own) > 8
+    assert place.layout == PATHS
 
 
 def test_a_transfer_s_files_are_named_after_its_key() -> None:

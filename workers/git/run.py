@@ -17,6 +17,7 @@ from typing import final
 KEPT = frozenset(
     (
         *("PATH", "HOME", "USER", "LOGNAME", "SHELL", "TMPDIR", "TZ", "PYTHONPATH"),
+        "ANNEXD_SUPERVISOR",  # by which annexd.strays knows our descendants
         *(
             "SSH_AUTH_SOCK",
             "SSH_AGENT_PID",

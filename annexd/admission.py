@@ -1,0 +1,157 @@
+"""Whether annexd can work in a repository, asked once, before anything is touched.
+
+DIAGNOSTICS: ``RefusedError``, one line that says what is wrong and what to do.
+"""
+
+import os
+import re
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import final
+
+from annexd.errors import AnnexdError
+from spool.place import Place
+from workers.git.run import Git, GitError, run
+from workers.git.settings import SettingError, Settings
+
+GIT_MIN = (2, 38)
+"""The first with ``git merge-tree --write-tree``."""
+
+GIT_ANNEX_MIN = (10, 20230126)
+"""Debian 12's, the oldest that this is tried with."""
+
+ANNEX_VERSIONS = {"10"}
+"""Of ``annex.version``: the layout that docs/SPOOL.md and workers/annex know."""
+
+
+class RefusedError(AnnexdError):
+    """annexd cannot work here until somebody changes something."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """What annexd's parent process needs to know of a repository that it can work in."""
+
+    jobs: int | None
+    """``annex.jobs``: how many transfers at once; None if it is not set."""
+
+    debug: bool
+    """``annex.debug``."""
+
+
+def admit(place: Place) -> Admission:
+    """Ask all questions, those first that need no program."""
+    _check_permissions(place)
+    find_programs()
+    settings = _read_settings(place)
+    try:
+        _check_settings(place, settings)
+        return _admission(settings)
+    except SettingError as wrong:
+        raise RefusedError(f"{wrong}; mend it with: git config --edit") from None
+
+
+def read_admission(place: Place) -> Admission:
+    """The settings alone, as they are now; raises ``RefusedError``."""
+    try:
+        return _admission(_read_settings(place))
+    except SettingError as wrong:
+        raise RefusedError(str(wrong)) from None
+
+
+def find_programs() -> None:
+    """Refuse a machine where git or git-annex is missing or too old.
+
+    A git-annex in our own environment (``pip install annexd[git-annex]``) is put on PATH, at its
+    end, so that git finds it too when it runs its filters.
+    """
+    if shutil.which("git-annex") is None:
+        beside = Path(sys.prefix, "bin")
+        if (beside / "git-annex").exists():
+            os.environ["PATH"] = f"{os.environ.get('PATH', os.defpath)}:{beside}"
+    git = ".".join(map(str, GIT_MIN))
+    if git_version() < GIT_MIN:
+        raise RefusedError(f"git {_shown(git_version())} is too old: install git {git} or newer")
+    annex = ".".join(map(str, GIT_ANNEX_MIN))
+    if git_annex_version() < GIT_ANNEX_MIN:
+        raise RefusedError(
+            f"git-annex {_shown(git_annex_version())} is too old: install {annex} or newer, "
+            "for example with: pip install git-annex"
+        )
+
+
+def git_version() -> tuple[int, ...]:
+    """The version of the git on PATH."""
+    return _version("git", ("git", "version"), f"install git {GIT_MIN[0]}.{GIT_MIN[1]} or newer")
+
+
+def git_annex_version() -> tuple[int, ...]:
+    """The version of the git-annex on PATH."""
+    return _version(
+        *("git-annex", ("git-annex", "version", "--raw")),
+        "install it: apt install git-annex, or pip install git-annex",
+    )
+
+
+def _version(program: str, argv: tuple[str, ...], advice: str) -> tuple[int, ...]:
+    try:
+        said = run(argv, cwd=Path("/")).decode(errors="replace")
+    except (FileNotFoundError, PermissionError):
+        raise RefusedError(f"there is no {program} on PATH; {advice}") from None
+    except GitError as failure:
+        raise RefusedError(f"{program} does not run ({failure}); {advice}") from None
+    found = re.search(r"([0-9]+)\.([0-9]+)", said)
+    if found is None:
+        raise RefusedError(f"cannot tell the version of {program} from {said!r}; {advice}")
+    return tuple(map(int, found.groups()))
+
+
+def _shown(version: tuple[int, ...]) -> str:
+    return ".".join(map(str, version))
+
+
+def _read_settings(place: Place) -> Settings:
+    try:
+        return Settings.read(Git(place.gitdir, place.worktree))
+    except GitError as failure:
+        raise RefusedError(f"git cannot read the repository: {failure}") from None
+
+
+def _check_settings(place: Place, settings: Settings) -> None:
+    where = repr(os.fspath(place.worktree))
+    if settings.flag("core.bare"):
+        raise RefusedError(f"{where} is a bare repository; annexd needs a work tree: use a clone")
+    if not settings.get("annex.uuid") or not place.annex.is_dir():
+        raise RefusedError(f"{where} is not used with git-annex yet; run there: git annex init")
+    version = os.fsdecode(settings.get("annex.version") or b"none")
+    if version not in ANNEX_VERSIONS:
+        raise RefusedError(
+            f"{where} has git-annex repository version {version!r}, not 10; "
+            "run there: git annex upgrade"
+        )
+    if settings.flag("annex.pidlock"):
+        raise RefusedError(
+            f"{where} has annex.pidlock set, which makes git-annex's locks unusable for annexd; "
+            "if its file system has record locks, run there: git config --unset annex.pidlock"
+        )
+
+
+def _check_permissions(place: Place) -> None:
+    for path in (place.worktree, place.gitdir, place.annex):
+        if path.exists() and not os.access(path, os.R_OK | os.W_OK | os.X_OK):
+            raise RefusedError(
+                f"no permission to write in {os.fspath(path)!r}; run annexd as its owner, "
+                f"or: sudo chown -R {os.geteuid()} {os.fspath(path)!r}"
+            )
+    if os.statvfs(place.gitdir).f_flag & os.ST_RDONLY:
+        raise RefusedError(f"{os.fspath(place.gitdir)!r} is mounted read-only; mount it read-write")
+
+
+def _admission(settings: Settings) -> Admission:
+    debug = settings.flag("annex.debug") or False
+    if settings.get("annex.jobs") in {b"cpus", b"cpu"}:
+        return Admission(len(os.sched_getaffinity(0)), debug)
+    return Admission(settings.number("annex.jobs") or None, debug)

@@ -1,0 +1,74 @@
+"""git-annex's own list of repositories to start daemons in: ``~/.config/git-annex/autostart``.
+
+One path a line; ``git annex assistant --autostart`` reads the same file.  No file is an empty
+list, and an empty list is in order.  A repository that is not there now (its drive is not
+mounted) is passed over.
+"""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from annexd.daemon import stop
+from annexd.errors import AnnexdError
+from annexd.instance import AlreadyRunningError
+from annexd.launch import Starting, begin
+from annexd.repository import find_place
+
+
+class AutostartError(AnnexdError):
+    """It did not work everywhere; the text says where, and why."""
+
+
+def list_file() -> Path:
+    """Where the list is."""
+    config = os.environ.get("XDG_CONFIG_HOME")
+    return Path(config or Path.home() / ".config", "git-annex", "autostart")
+
+
+def read_list() -> list[Path]:
+    """The repositories that are there, in the order of the list."""
+    try:
+        lines = list_file().read_bytes().split(b"\n")
+    except FileNotFoundError:
+        return []
+    paths = [Path(os.fsdecode(line)) for line in lines if line.strip()]
+    return [path for path in paths if path.exists()]
+
+
+def start_all(startdelay_s: float) -> None:
+    """Start annexd in each, side by side; where it runs already all is well."""
+    begun: list[Starting] = []
+    failures: list[AnnexdError] = []
+    for path in read_list():
+        try:
+            begun.append(begin(find_place(path), startdelay_s))
+        except AlreadyRunningError as running:
+            if running.holder is None or not running.holder.is_annexd:
+                failures.append(running)
+        except AnnexdError as failure:
+            failures.append(failure)
+    for starting in begun:
+        try:
+            starting.finish()
+        except AnnexdError as failure:
+            failures.append(failure)
+    _raise(failures)
+
+
+def stop_all() -> None:
+    """Stop annexd in each where it runs."""
+    failures: list[AnnexdError] = []
+    for path in read_list():
+        try:
+            stop(find_place(path))
+        except AnnexdError as failure:
+            failures.append(failure)
+    _raise(failures)
+
+
+def _raise(failures: Sequence[AnnexdError]) -> None:
+    if failures:
+        error = AutostartError("; ".join(map(str, failures)))
+        error.exit_status = failures[0].exit_status
+        raise error

@@ -1,0 +1,55 @@
+"""The first frame of every forked child.
+
+DIAGNOSTICS: here, and nowhere else in annexd, is everything caught: the traceback goes to the log
+once, its last line to ``died/NAME`` for ``annexd status``, and the child ends with status 111.
+"""
+
+import contextlib
+import logging
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+from annexd.lastword import leave_word
+from workers.trouble import TroubleError
+
+log = logging.getLogger(__name__)
+
+CRASHED = 111
+
+
+def fork(life: Callable[[], object], died: Path) -> int:
+    """Start a child that lives ``life`` and ends; returns its pid.
+
+    The child begins with every signal blocked: it must first replace the handlers that the fork
+    copied, or a signal meant for it would be written into its parent's wake-up pipe.
+    """
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    try:
+        pid = os.fork()
+        if pid == 0:
+            live(life, died)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    # The child does this too; whoever is first, the group exists before anybody kills it.
+    with contextlib.suppress(ProcessLookupError, PermissionError):  # it has ended already
+        os.setpgid(pid, pid)
+    return pid
+
+
+def live(life: Callable[[], object], died: Path) -> NoReturn:
+    """Live it to its end, and end this process."""
+    status = CRASHED
+    try:
+        life()
+        status = 0
+    except TroubleError as trouble:
+        log.error("trouble %s", trouble)  # noqa: TRY400 -- a traceback would not help a person
+        leave_word(died, str(trouble))
+    except BaseException as crash:
+        log.critical("crash", exc_info=crash)
+        leave_word(died, f"{type(crash).__name__}: {crash}")
+    finally:
+        os._exit(status)

@@ -1,0 +1,84 @@
+"""The console script: what is the same for every command, before and after it.
+
+DIAGNOSTICS: what a person can mend is one line on stderr, and the exit status that annexd(1)
+gives it; only a bug in annexd shows a traceback.
+"""
+
+import errno
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from annexd.errors import AnnexdError, TemporaryError
+from spool.record import escape
+from workers.git.run import GitError
+
+_INTERRUPTED = 130
+_DISK = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS))
+
+
+def main() -> NoReturn:
+    """Run the command line; exits."""
+    try:
+        status = _express(sys.argv[1:])
+        if status is None:
+            from annexd.commands import app
+
+            app(prog_name="annexd")
+        sys.exit(status)
+    except AnnexdError as error:
+        _fail(str(error), error.exit_status)
+    except GitError as error:
+        _fail(str(error), TemporaryError.exit_status)
+    except KeyboardInterrupt:
+        sys.exit(_INTERRUPTED)
+    except BrokenPipeError:  # `annexd log | head`: what was wanted has been read
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except OSError as error:
+        if error.filename is not None:
+            _fail(f"{error.filename!r}: {error.strerror}", AnnexdError.exit_status)
+        if error.errno not in _DISK:  # neither about a file nor about a disk: a bug
+            raise
+        _fail(f"{error.strerror}", TemporaryError.exit_status)
+
+
+def _express(args: Sequence[str]) -> int | None:
+    """The plainest spellings of ``status`` and ``start``, without typer; None for all others.
+
+    typer imports pydantic.  For the status, which programs ask for again and again, that takes four
+    times as long as answering; and a daemon would keep it in the memory of all its processes.
+    """
+    words = [arg for arg in args if arg[:1] != "-"]
+    options = [arg for arg in args if arg[:1] == "-"]
+    if len(words) not in {1, 2}:
+        return None
+    directory = Path(words[1]) if len(words) > 1 else None
+    match words[0], options:
+        case "status", []:
+            from annexd.show import show_status
+
+            return show_status(directory)
+        case "status", ["--json"]:
+            from annexd.show import show_status_json
+
+            return show_status_json(directory)
+        case "start", []:
+            from annexd.launch import start
+
+            start(directory)
+        case "start", ["--foreground"]:
+            from annexd.daemon import run_in_foreground
+            from annexd.repository import find_place
+
+            run_in_foreground(find_place(directory))
+        case _:
+            return None
+    return 0
+
+
+def _fail(text: str, status: int) -> NoReturn:
+    sys.stderr.write(f"annexd: {escape(text)}\n")
+    sys.exit(status)

@@ -1,0 +1,168 @@
+"""The commands that are about the daemon: start and stop it, ask it for something."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from annexd.duration import parse_duration
+from annexd.errors import AnnexdError
+from annexd.repository import find_place
+
+Directory = Annotated[
+    Path | None, typer.Argument(metavar="DIR", help="The repository; else where you stand.")
+]
+Autostart = Annotated[
+    bool,
+    typer.Option(
+        "--autostart", help="Every repository in git-annex's ~/.config/git-annex/autostart."
+    ),
+]
+Startdelay = Annotated[
+    str, typer.Option(metavar="TIME", help="Wait so long (5m) before the first look around.")
+]
+
+
+def start(
+    directory: Directory = None,
+    *,
+    foreground: Annotated[
+        bool, typer.Option("--foreground", help="Stay, and log to stderr: for an init system.")
+    ] = False,
+    autostart: Autostart = False,
+    startdelay: Startdelay = "0s",
+) -> None:
+    """Start syncing.  Returns when annexd is ready, or says why it is not.
+
+    It and git-annex's assistant exclude each other by .git/annex/daemon.pid.  Its log is
+    .git/annex/annexd/log.
+    """
+    from annexd import daemon, launch
+
+    delay_s = parse_duration(startdelay)
+    if autostart:
+        from annexd.autostart import start_all
+
+        start_all(delay_s)
+    elif foreground:
+        daemon.run_in_foreground(find_place(directory), delay_s)
+    else:
+        launch.start(directory, delay_s)
+
+
+def stop(directory: Directory = None, *, autostart: Autostart = False) -> None:
+    """Stop syncing.  Returns when annexd and everything it started has ended.
+
+    Sends SIGTERM to the pid in .git/annex/daemon.pid, if that is annexd.
+    """
+    from annexd import daemon
+
+    if autostart:
+        from annexd.autostart import stop_all
+
+        stop_all()
+    elif daemon.stop(find_place(directory)) is None:
+        typer.echo("annexd does not run here", err=True)
+
+
+def restart(directory: Directory = None) -> None:
+    """Stop annexd if it runs, and start it (again)."""
+    from annexd import daemon, launch
+
+    place = find_place(directory)
+    daemon.stop(place)
+    launch.begin(place).finish()
+
+
+def log(
+    directory: Directory = None,
+    *,
+    follow: Annotated[
+        bool, typer.Option("-f", "--follow", help="Show what is added, until interrupted.")
+    ] = False,
+) -> None:
+    """Show the log: .git/annex/annexd/log.1 and log."""
+    from annexd.follow import follow_log, print_log
+
+    place = find_place(directory)
+    if follow:
+        follow_log(place)
+    else:
+        print_log(place)
+
+
+def poke(directory: Directory = None) -> None:
+    """Ask annexd to look at everything again, now.
+
+    Makes the next number in .git/annex/annexd/poke; an empty file there does the same.
+    """
+    from annexd.requests import make_poke
+
+    make_poke(find_place(directory))
+
+
+def accept(directory: Directory = None) -> None:
+    """Have the many deletions committed that annexd is holding back ('annexd status' says so).
+
+    Makes the file .git/annex/annexd/accept, which annexd removes when it has done so.
+    """
+    from annexd.requests import accept_deletions
+
+    accept_deletions(find_place(directory))
+
+
+def hold(
+    command: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="COMMAND", help="While it runs; put -- before."),
+    ] = None,
+    *,
+    for_: Annotated[
+        str, typer.Option("--for", metavar="TIME", help="At most so long: 30m, 2h.")
+    ] = "1h",
+) -> None:
+    """Have nothing committed automatically while COMMAND runs, or until 'annexd release'.
+
+    So that what COMMAND does to many files ends up in one commit.  The file is
+    .git/annex/annexd/hold: first line when it ends by itself (Unix time), second the pid of who
+    holds.  What you commit yourself is pushed all the same.
+    """
+    from annexd.holding import hold_commits, hold_commits_during
+
+    place = find_place()
+    if command:
+        raise typer.Exit(hold_commits_during(place, parse_duration(for_), command))
+    hold_commits(place, parse_duration(for_))
+
+
+def release(directory: Directory = None) -> None:
+    """End a 'hold': removes .git/annex/annexd/hold."""
+    from annexd.holding import release_commits
+
+    if not release_commits(find_place(directory)):
+        raise AnnexdError("nothing is held here")
+
+
+def doctor(directory: Directory = None) -> None:
+    """Look for what may keep annexd from working, and name the command that mends it.
+
+    Changes nothing.  Exit status 1 if something is wrong.
+    """
+    from annexd.doctor import examine
+
+    wrong = 0
+    for finding in examine(directory):
+        typer.echo(finding.line())
+        wrong += finding.is_wrong
+    if wrong:
+        raise typer.Exit(1)
+
+
+def demo() -> None:
+    """Show annexd at work: two repositories in a temporary folder, and a file on its way.
+
+    Everything is stopped and removed at the end.
+    """
+    from annexd.demo import run_demo
+
+    run_demo()

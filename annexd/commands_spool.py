@@ -1,0 +1,108 @@
+"""The commands that are about what is synced: look at it, wait for it, pause it, try it again."""
+
+import math
+from typing import Annotated
+
+import typer
+
+from annexd.commands_daemon import Directory
+from annexd.duration import parse_duration
+from annexd.repository import find_place
+
+AsJson = Annotated[bool, typer.Option("--json", help="For programs: one JSON object.")]
+RemoteName = Annotated[
+    str | None, typer.Argument(metavar="REMOTE", help="One remote; else all of them.")
+]
+What = Annotated[
+    list[str],
+    typer.Argument(metavar="WHAT", help="A file, a key, or a remote: all transfers with it."),
+]
+
+
+def status(directory: Directory = None, *, as_json: AsJson = False) -> None:
+    """Show what annexd is doing, which remotes are behind, and what has failed.
+
+    Reads only files, so it works with annexd stopped too; exit status 3 then.  JSON: ready,
+    in_sync, pid, workers, remotes, transfers.
+    """
+    from annexd.show import show_status, show_status_json
+
+    raise typer.Exit(show_status_json(directory) if as_json else show_status(directory))
+
+
+def wait(
+    directory: Directory = None,
+    *,
+    timeout: Annotated[
+        str | None, typer.Option(metavar="TIME", help="At most so long: 30s, 5m.")
+    ] = None,
+) -> None:
+    """Return when all that is there now is committed, pushed, and transferred.
+
+    To and from every remote that is in reach, that is.  Exit status 1, and the reason on stderr,
+    when the time is up or something waits for you.
+    """
+    from annexd.settled import wait_until_settled
+
+    timeout_s = math.inf if timeout is None else parse_duration(timeout)
+    why = wait_until_settled(find_place(directory), timeout_s)
+    if why is not None:
+        typer.echo(f"annexd: not in sync: {why}", err=True)
+        raise typer.Exit(1)
+
+
+def transfers(directory: Directory = None, *, as_json: AsJson = False) -> None:
+    """List the transfers that run, wait, or have failed.
+
+    They are the files below .git/annex/transfer, in upload and download, queue, and failed.
+    """
+    from annexd import transferlist
+
+    found = transferlist.read_transfers(find_place(directory))
+    typer.echo(transferlist.to_json(found) if as_json else transferlist.to_text(found))
+
+
+def pause(
+    remote: RemoteName = None,
+    *,
+    for_: Annotated[
+        str | None, typer.Option("--for", metavar="TIME", help="Resume after so long: 1h.")
+    ] = None,
+) -> None:
+    """Start no more transfers, with REMOTE or at all.  What runs goes on.
+
+    Makes .git/annex/transfer/hold/all, or hold/remote/UUID.
+    """
+    from annexd.control import pause_transfers
+
+    pause_transfers(find_place(), remote, None if for_ is None else parse_duration(for_))
+
+
+def resume(remote: RemoteName = None) -> None:
+    """End a pause: of REMOTE, else all of them.  Removes the files in .git/annex/transfer/hold."""
+    from annexd.control import resume_transfers
+
+    resume_transfers(find_place(), remote)
+
+
+def cancel(what: What) -> None:
+    """Take transfers out of the queue, and end those that run.
+
+    Removes their files below .git/annex/transfer/queue.  What is still wanted is queued again by
+    the next full scan: at the next start, or when what is wanted changes.
+    """
+    from annexd.control import cancel_transfers
+
+    cancelled = cancel_transfers(find_place(), what)
+    typer.echo(f"{cancelled} cancelled")
+
+
+def retry(remote: RemoteName = None) -> None:
+    """Try again now what is put off until later, with REMOTE or at all.
+
+    Touches the files below .git/annex/transfer/queue; their time says 'not before'.
+    """
+    from annexd.control import retry_transfers
+
+    retried = retry_transfers(find_place(), remote)
+    typer.echo(f"{retried} due now")

@@ -1,0 +1,136 @@
+"""annexd as a process: what it asks before it starts, what it is, and how it is stopped.
+
+The order matters.  First the questions (``annexd.admission``), which touch nothing.  Then, in the
+process that will stay, the lock; and only the owner of the lock touches the log and the rest.
+"""
+
+import contextlib
+import dataclasses
+import logging
+import os
+import select
+import signal
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from annexd import __version__
+from annexd.admission import Admission, RefusedError, admit, read_admission
+from annexd.daemonstatus import write_daemon_status
+from annexd.errors import AnnexdError, TemporaryError
+from annexd.instance import AlreadyRunningError, Holder, Instance, find_holder
+from annexd.notify import Notify
+from annexd.supervisor import Starter, Supervisor
+from spool.lock import NotAFileError
+from spool.place import Place
+from spool.record import make_directory
+from workers import logfile
+from workers.roles import ROLES, Role
+from workers.trouble import TroubleError
+
+log = logging.getLogger(__name__)
+
+STOP_S = 10.0
+"""A supervisor is gone 5 s after it was asked to stop.  If it is not by now, it never will be."""
+
+
+def run_in_foreground(place: Place, startdelay_s: float = 0.0) -> None:
+    """Be annexd until asked to stop; logs to stderr."""
+    admission = ask(place)
+    with open(os.devnull, "rb") as null:
+        os.dup2(null.fileno(), 0)  # no child of ours is to read a person's terminal
+    serve(place, admission, startdelay_s, Notify.from_environment(), None)
+
+
+def ask(place: Place) -> Admission:
+    """Whether annexd can start here; raises ``AnnexdError`` with the reason why not."""
+    holder = find_holder(place)
+    if holder is not None:
+        raise AlreadyRunningError(place, holder)
+    return admit(place)
+
+
+def serve(
+    place: Place,
+    admission: Admission,
+    startdelay_s: float,
+    starter: Starter,
+    log_path: Path | None,
+) -> None:
+    """Be the daemon.  Raises ``AnnexdError`` when it cannot start."""
+    try:
+        instance = Instance.acquire(place)
+    except (OSError, NotAFileError) as failure:
+        raise TemporaryError(f"cannot take the daemon lock: {failure}") from failure
+    if log_path is not None:
+        logfile.open_log(log_path)
+        _link_log(place)
+    logging.getLogger().setLevel(logging.DEBUG if admission.debug else logging.INFO)
+    logfile.set_up("supervisor", log_path)
+    log.info("start annexd %s in %r", __version__, os.fspath(place.worktree))
+    make_directory(place.tmp)
+    write_daemon_status(place, time.time(), scan_complete=False)
+    try:
+        Supervisor(instance, _roles(place), starter, log_path).run(startdelay_s)
+    except TroubleError as trouble:
+        raise AnnexdError(str(trouble)) from trouble
+    if place.tmp.is_dir():  # else the repository has gone
+        write_daemon_status(place, time.time(), scan_complete=True)
+
+
+def _link_log(place: Place) -> None:
+    """``annex/daemon.log``, the name that users know; a real file there is the assistant's."""
+    known = Path(os.fsdecode(place.layout.daemon_log))
+    if known.is_symlink() or not known.exists():
+        known.unlink(missing_ok=True)
+        known.symlink_to("annexd/log")
+
+
+def _roles(place: Place) -> Callable[[], Sequence[Role]]:
+    """The roles; of those with several slots as many as ``annex.jobs`` says at the moment."""
+
+    def roles() -> Sequence[Role]:
+        try:
+            jobs = read_admission(place).jobs
+        except RefusedError as failure:
+            log.warning("skip the configuration: %s", failure)
+            jobs = None
+        if jobs is None:
+            return ROLES
+        return [dataclasses.replace(at, slots=jobs) if at.slots > 1 else at for at in ROLES]
+
+    return roles
+
+
+def stop(place: Place) -> Holder | None:
+    """Stop annexd; returns what has been stopped, when all of it is gone.  None: none ran."""
+    holder = find_holder(place)
+    if holder is None:
+        return None
+    if not holder.is_annexd:
+        raise AnnexdError(
+            f"{holder} runs here, not annexd; stop it with: git annex assistant --stop"
+        )
+    with contextlib.suppress(ProcessLookupError):  # it has just ended
+        pidfd = os.pidfd_open(holder.pid)
+        try:
+            # Now the number cannot come to mean another process; so look once more what it means.
+            if find_holder(place) == holder:
+                _end(holder, pidfd)
+        finally:
+            os.close(pidfd)
+    return holder
+
+
+def _end(holder: Holder, pidfd: int) -> None:
+    try:
+        signal.pidfd_send_signal(pidfd, signal.SIGTERM)
+    except PermissionError:
+        raise AnnexdError(f"{holder} runs as another user; stop it as that user") from None
+    ended = select.poll()
+    ended.register(pidfd, select.POLLIN)
+    if not ended.poll(STOP_S * 1000):
+        raise TemporaryError(
+            f"{holder} has not stopped within {STOP_S:.0f} s; if it is stuck, this is safe: "
+            f"kill -9 {holder.pid}"
+        )

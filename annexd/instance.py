@@ -1,0 +1,109 @@
+"""One daemon for each repository, by git-annex's own convention.
+
+``annex/daemon.pid`` holds a decimal pid without a newline, and that process holds a record lock
+on it.  A daemon that starts locks the file that is there, then makes ``daemon.pid.new``, locks
+it, writes its pid into it, and renames it over the other.  So annexd and ``git annex assistant``
+exclude each other, and ``git annex assistant --stop`` stops either.
+(shared/git-annex-formats.md §5; Utility/Daemon.hs, lockPidFile.)
+
+The old file stays locked too: somebody who has opened it just before the rename must not find it
+free afterwards.
+
+Such locks belong to the process (``spool.lock``): they are taken by the daemon itself, after its
+last fork.
+
+``annex/annexd/lock`` is held beside it, and tells annexd from the assistant.
+"""
+
+import os
+from dataclasses import dataclass
+from typing import final
+
+from annexd.errors import AnnexdError
+from spool import lock
+from spool.lock import FileLock
+from spool.place import Place
+from spool.record import make_directory
+
+_MAKE = lock.OPEN | os.O_CREAT
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """The daemon that runs in a repository."""
+
+    pid: int
+    is_annexd: bool
+
+    def __str__(self) -> str:
+        who = "annexd" if self.is_annexd else "git-annex's assistant"
+        return f"{who} (pid {self.pid})"
+
+
+class AlreadyRunningError(AnnexdError):
+    """Another daemon has the repository."""
+
+    def __init__(self, place: Place, holder: Holder | None) -> None:
+        where = os.fspath(place.worktree)
+        if holder is None:  # it let go between our try and our question
+            text = f"another daemon has just been starting or stopping in {where!r}: try again"
+        elif holder.is_annexd:
+            text = f"{holder} already runs in {where!r}"
+        else:
+            text = f"{holder} runs in {where!r}; stop it first: git annex assistant --stop"
+        super().__init__(text)
+        self.holder = holder
+
+
+def find_holder(place: Place) -> Holder | None:
+    """The daemon that runs in this repository; None if there is none."""
+    pid = lock.owner_pid(place.layout.daemon_pid)
+    if pid is None:
+        return None
+    return Holder(pid, is_annexd=lock.owner_pid(os.fsencode(place.lock)) == pid)
+
+
+@final
+class Instance:
+    """The right to be this repository's daemon, held until the process ends."""
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self._locks: list[FileLock] = []
+        self._own: FileLock | None = None
+
+    @classmethod
+    def acquire(cls, place: Place) -> "Instance":
+        """Take it; raises ``AlreadyRunningError``, and ``OSError`` if the files cannot be made."""
+        instance = cls(place)
+        path = place.layout.daemon_pid
+        new = path + b".new"
+        # Our own lock first, so that whoever finds the other taken can tell by whom.
+        if not (instance.hold_own_lock() and instance._take(path) and instance._take(new)):
+            instance._release()
+            raise AlreadyRunningError(place, find_holder(place))
+        fd = instance._locks[-1].fd
+        os.ftruncate(fd, 0)
+        os.write(fd, str(os.getpid()).encode())
+        os.rename(new, path)
+        return instance
+
+    def hold_own_lock(self) -> bool:
+        """Hold annexd's own lock, also when somebody has deleted its file; False if it is taken."""
+        name = os.fsencode(self.place.lock)
+        if self._own is None or not lock.still_named(name, self._own.inode):
+            make_directory(self.place.annexd)
+            self._own = lock.try_take(name, flags=_MAKE)
+        return self._own is not None
+
+    def _take(self, name: bytes) -> bool:
+        taken = lock.try_take(name, flags=_MAKE)
+        if taken is not None:
+            self._locks.append(taken)
+        return taken is not None
+
+    def _release(self) -> None:
+        for taken in (*self._locks, self._own):
+            if taken is not None:
+                taken.close()

@@ -1,0 +1,235 @@
+"""A ``Status`` as text for people, or as JSON for programs.
+
+Pure.  Everything that came from elsewhere (names, errors) is escaped in the text; in JSON,
+``json`` escapes it, and bytes that are no UTF-8 are lone surrogates, as Python has them.
+"""
+
+import json
+import math
+import os
+from collections.abc import Iterator
+
+from annexd.duration import format_duration
+from annexd.service import State as LifeState
+from annexd.status import RemoteStatus, Status, Worker
+from spool.key import parts
+from spool.record import escape
+from spool.running import Running
+from spool.state import Activity
+from spool.transfer import Direction, Transfer
+
+Json = dict[str, object]
+
+_KILO = 1000
+_NOTHING = ("pending", "0")
+
+
+def to_json(status: Status) -> str:
+    """One object on one line."""
+    return json.dumps(
+        {
+            "repository": os.fspath(status.place.worktree),
+            "running": status.runs,
+            "ready": status.ready,
+            "in_sync": status.in_sync,
+            "pid": status.holder.pid if status.holder is not None and status.runs else None,
+            "started": status.started,
+            "workers": [_worker_json(worker) for worker in status.workers],
+            "remotes": [_remote_json(remote) for remote in status.remotes],
+            "transfers": {
+                "running": [running_json(one) for one in status.running],
+                "queued": status.queued,
+                "failed": status.failed,
+            },
+            "paused": [
+                {
+                    "uuid": pause.uuid.decode() if pause.uuid is not None else None,
+                    "until": _finite(pause.until),
+                }
+                for pause in status.pauses
+            ],
+            "held": {"until": status.hold.until, "pid": status.hold.pid} if status.hold else None,
+        }
+    )
+
+
+def _worker_json(worker: Worker) -> Json:
+    life, state = worker.life, worker.state
+    return {
+        "role": life.name,
+        "pid": life.pid,
+        "started": life.started,
+        "restarts": life.restarts,
+        "state": life.state.value,
+        "activity": state.activity.value if state else None,
+        "notes": dict(state.notes) if state else {},
+        "last_crash": worker.last_word or None,
+    }
+
+
+def _remote_json(at: RemoteStatus) -> Json:
+    return {
+        "name": os.fsdecode(at.remote.name),
+        "uuid": os.fsdecode(at.remote.uuid) or None,
+        "reachable": at.reach.here if at.reach else None,
+        "reachable_since": at.reach.since if at.reach else None,
+        "why": at.reach.why if at.reach else None,
+        "last_push": at.push.last_success if at.push else None,
+        "last_push_error": (at.push.last_error or None) if at.push else None,
+        "pending": at.pending,
+        "to_send": at.to_send,
+        "to_get": at.to_get,
+        "failing_since": at.transfer.failing_since if at.transfer else None,
+        "last_error": (at.transfer.last_error or None) if at.transfer else None,
+    }
+
+
+def transfer_json(transfer: Transfer, file: bytes | None) -> Json:
+    """What identifies a transfer, and the file it is about."""
+    return {
+        "direction": transfer.direction.value,
+        "uuid": transfer.uuid.decode(),
+        "key": os.fsdecode(transfer.key),
+        "file": os.fsdecode(file) if file is not None else None,
+        "size": parts(transfer.key).size,
+    }
+
+
+def running_json(one: Running) -> Json:
+    """A running transfer."""
+    started = one.info.started
+    return {
+        **transfer_json(one.transfer, one.info.associated_file),
+        "bytes_done": one.info.bytes_done,
+        "started": float(started) if started is not None else None,
+        "pid": one.pid,
+    }
+
+
+def to_text(status: Status) -> str:
+    """Several lines, the most important one first."""
+    return "\n".join(_lines(status))
+
+
+def _lines(status: Status) -> Iterator[str]:
+    yield _headline(status)
+    for worker in status.workers:
+        yield f"  {worker.life.name:16}{_activity(worker, status.now)}"
+    if status.remotes:
+        yield "remotes"
+    for remote in status.remotes:
+        yield f"  {_name(remote.remote.name):16}{_remote(remote, status.now)}"
+    names = {at.remote.uuid: _name(at.remote.name) for at in status.remotes}
+    if status.running or status.queued or status.failed:
+        failed = f", {status.failed} failed (annexd transfers)" if status.failed else ""
+        yield f"transfers: {len(status.running)} running, {status.queued} waiting{failed}"
+    for one in status.running:
+        yield f"  {describe(one.transfer, one.info.associated_file, names)}{progress_text(one)}"
+    for pause in status.pauses:
+        what = (
+            "everything" if pause.uuid is None else f"{names.get(pause.uuid, pause.uuid.decode())}"
+        )
+        yield f"paused: {what}{_until(pause.until, status.now)} (annexd resume)"
+    if status.hold is not None:
+        who = f" by process {status.hold.pid}" if status.hold.pid else " (annexd release)"
+        yield f"commits are held{_until(status.hold.until, status.now)}{who}"
+
+
+def _headline(status: Status) -> str:
+    where = escape(os.fspath(status.place.worktree))
+    if status.holder is None:
+        return f"annexd does not run in {where} (annexd start)"
+    if not status.runs:
+        return f"{status.holder} runs in {where}, not annexd"
+    what = "in sync" if status.in_sync else "working" if status.ready else "starting"
+    since = f", for {format_duration(status.now - status.started)}" if status.started else ""
+    return f"{what}: annexd (pid {status.holder.pid}) in {where}{since}"
+
+
+def _activity(worker: Worker, now: float) -> str:
+    life, state = worker.life, worker.state
+    if life.state is not LifeState.UP:
+        crash = f": {escape(worker.last_word)}" if worker.last_word else ""
+        return f"{life.state.value}, died {life.restarts + 1} times{crash}"
+    if state is None:
+        return f"starting, for {format_duration(now - life.started)}"
+    word = "idle" if worker.is_idle else "waiting" if state.activity is Activity.IDLE else "busy"
+    notes = [f"{name} {escape(value)}" for name, value in state.notes if (name, value) != _NOTHING]
+    again = [f"started again {life.restarts} times"] if life.restarts else []
+    return "; ".join((word, *notes, *again))
+
+
+def _remote(at: RemoteStatus, now: float) -> str:
+    said = [_reach(at, now)]
+    if at.push is not None:
+        said.append(_push(at, now))
+    if at.to_send:
+        said.append(f"{at.to_send} to send")
+    if at.to_get:
+        said.append(f"{at.to_get} to get")
+    if at.transfer is not None and at.transfer.failing_since is not None:
+        since = format_duration(now - at.transfer.failing_since)
+        said.append(f"transfers fail for {since}: {escape(at.transfer.last_error)}")
+    if at.paused_until is not None:
+        said.append(f"paused{_until(at.paused_until, now)}")
+    return "; ".join(said)
+
+
+def _reach(at: RemoteStatus, now: float) -> str:
+    if at.reach is None:
+        return "not seen yet"
+    if at.reach.here:
+        return "here"
+    why = f" ({escape(at.reach.why)})" if at.reach.why else ""
+    return f"away for {format_duration(now - at.reach.since)}{why}"
+
+
+def _push(at: RemoteStatus, now: float) -> str:
+    push = at.push
+    if push is None:
+        return ""
+    ago = f"{format_duration(now - push.last_success)} ago" if push.last_success else "never"
+    if push.failing_since is None:
+        return f"pushed {ago}"
+    return f"cannot push for {format_duration(now - push.failing_since)}: {escape(push.last_error)}"
+
+
+def describe(transfer: Transfer, file: bytes | None, names: dict[bytes, str]) -> str:
+    """``sending photos/a.jpg to usb``."""
+    what = escape(os.fsdecode(file if file is not None else transfer.key))
+    where = names.get(transfer.uuid, transfer.uuid.decode())
+    if transfer.direction is Direction.UPLOAD:
+        return f"sending {what} to {where}"
+    return f"getting {what} from {where}"
+
+
+def progress_text(one: Running) -> str:
+    """``: 45 % of 3.2 GB``; empty if it is not known."""
+    done, size = one.info.bytes_done, parts(one.transfer.key).size
+    if done is None:
+        return ""
+    return f": {done * 100 // size} % of {size_text(size)}" if size else f": {size_text(done)}"
+
+
+def size_text(size: int) -> str:
+    """A number of bytes, for people: ``512 B``, ``3.2 GB``."""
+    if size < _KILO:
+        return f"{size} B"
+    value = float(size)
+    for unit in ("kB", "MB", "GB"):
+        value /= _KILO
+        if value < _KILO:
+            return f"{value:.1f} {unit}"
+    return f"{value / _KILO:.1f} TB"
+
+
+def _until(until: float, now: float) -> str:
+    return "" if math.isinf(until) else f" for {format_duration(until - now)}"
+
+
+def _finite(at: float) -> float | None:
+    return None if math.isinf(at) else at
+
+
+def _name(name: bytes) -> str:
+    return escape(os.fsdecode(name))

@@ -1,0 +1,57 @@
+"""Which repository a command is about: the one that a directory is in.
+
+Looked up here rather than by git, as most commands only read files and are to answer at once, also
+where git is missing; whether annexd can work there is ``annexd.admission``'s question.
+"""
+
+import os
+from pathlib import Path
+
+from annexd.errors import AnnexdError
+from spool.place import Place
+from workers.git.refs import common_dir
+
+
+class NotARepositoryError(AnnexdError):
+    """There is no repository with a work tree here."""
+
+
+def find_place(directory: Path | None = None) -> Place:
+    """The repository whose work tree ``directory`` (else: where we stand) is in."""
+    start = Path(os.path.realpath(directory or Path()))
+    try:
+        start.stat()
+        found = next((at for at in (start, *start.parents) if _is_repository(at)), None)
+    except OSError as failure:
+        raise NotARepositoryError(f"cannot look into {str(start)!r}: {failure.strerror}") from None
+    if found is None:
+        raise NotARepositoryError(
+            f"{str(start)!r} is not in a git repository; go to one, or make one: "
+            "git init && git annex init"
+        )
+    if not os.path.lexists(found / ".git"):
+        raise NotARepositoryError(
+            f"{str(found)!r} is a bare repository; annexd needs a work tree: run it in a clone"
+        )
+    gitdir = _gitdir(found / ".git")
+    return Place(found, gitdir, common_dir(gitdir))
+
+
+def _is_repository(directory: Path) -> bool:
+    """Whether this is the top of a work tree, or a bare repository (or the inside of a .git)."""
+    return (directory / ".git").exists() or _is_gitdir(directory)
+
+
+def _is_gitdir(directory: Path) -> bool:
+    return all((directory / name).exists() for name in ("HEAD", "objects", "refs"))
+
+
+def _gitdir(dotgit: Path) -> Path:
+    """Where ``.git`` leads: itself, a link, or a file that names it (gitrepository-layout(5))."""
+    if dotgit.is_dir():
+        return Path(os.path.realpath(dotgit))
+    text = dotgit.read_bytes()
+    if not text.startswith(b"gitdir: "):
+        raise NotARepositoryError(f"{str(dotgit)!r} is neither a directory nor names one")
+    target = os.fsdecode(text.removeprefix(b"gitdir: ").rstrip(b"\n"))
+    return Path(os.path.realpath(dotgit.parent / target))

@@ -1,0 +1,30 @@
+"""What a person asks of the daemon by leaving a file."""
+
+import os
+
+from annexd.errors import AnnexdError
+from spool import poke
+from spool.place import Place
+from spool.record import make_directory, replace
+from spool.state import read_states
+
+
+def make_poke(place: Place) -> int:
+    """Ask every role to look again; returns the number by which they will answer."""
+    said = max((state.seq for state in read_states(place.state).values()), default=0)
+    return poke.create(_ours(place).poke, above=said)
+
+
+def accept_deletions(place: Place) -> None:
+    """Say yes to the deletions that the watcher holds back."""
+    replace(_ours(place).accept, b"")
+
+
+def _ours(place: Place) -> Place:
+    """The same place, with our directory in it."""
+    if not place.annex.is_dir():
+        raise AnnexdError(
+            f"{os.fspath(place.worktree)!r} is not used with git-annex; run there: git annex init"
+        )
+    make_directory(place.annexd)
+    return place

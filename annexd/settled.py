@@ -1,0 +1,139 @@
+"""``annexd wait``: until everything is committed, pushed and transferred.
+
+One round: note what refs and journal are; make a poke; wait until every worker has looked since
+that poke and says it is idle with nothing pending, and no transfer runs or can be run.  If refs and
+journal are still the same, then everything that was there before the poke has gone all the way: the
+watcher saw the poke after all the file system's earlier events, whatever one role did after another
+had answered would have changed a ref, the journal or the queue, and nothing has.  Else one role has
+given another something to do, and there is another round.
+
+What cannot be done now does not count: remotes that are away.  What only a person can do ends the
+wait, with the reason.
+"""
+
+import math
+import os
+import time
+from dataclasses import dataclass
+from typing import final
+
+from annexd.errors import AnnexdError
+from annexd.requests import make_poke
+from annexd.status import Status, Worker, read_status
+from spool.place import Place
+from spool.record import escape
+from spool.state import Activity
+from workers.git.run import Git
+from workers.wakeup import Wakeup
+
+LOOK_S = 1.0
+"""The longest time between two looks; the end of a transfer is in no role's state."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What keeps a repository from being in sync."""
+
+    working: tuple[str, ...]
+    """What annexd will see to by itself."""
+
+    blocked: tuple[str, ...]
+    """What only a person can see to."""
+
+
+def wait_until_settled(place: Place, timeout_s: float = math.inf) -> str | None:
+    """Return None when all is done, else why it is not: the time is up, or a person is needed."""
+    until = time.monotonic() + timeout_s
+    wakeup = Wakeup()
+    while True:
+        before = _fingerprint(place)
+        why = _finish_round(place, wakeup, until)
+        if why is not None or _fingerprint(place) == before:
+            return why
+
+
+def _finish_round(place: Place, wakeup: Wakeup, until: float) -> str | None:
+    seq = make_poke(place)
+    while True:
+        wakeup.watch(os.fsencode(place.state))
+        status = read_status(place)
+        if not status.runs:
+            raise AnnexdError(
+                f"annexd does not run in {os.fspath(place.worktree)!r}; start it: annexd start"
+            )
+        left = what_is_left(status, seq)
+        if not left.working:
+            return "; ".join(left.blocked) or None
+        now = time.monotonic()
+        if now >= until or wakeup.stopping:
+            return "; ".join((*left.working, *left.blocked))
+        wakeup.wait(min(until, now + LOOK_S))
+
+
+def _fingerprint(place: Place) -> tuple[bytes, bytes, tuple[str, ...]]:
+    """What changes whenever a role has given another something to do."""
+    head = (place.gitdir / "HEAD").read_bytes()
+    refs = Git(place.gitdir, place.worktree).run(
+        "for-each-ref", "--format=%(objectname) %(refname)"
+    )
+    try:
+        journal = sorted(os.listdir(place.annex / "journal"))
+    except FileNotFoundError:
+        journal = []
+    return head, refs, tuple(journal)
+
+
+def what_is_left(status: Status, seq: int) -> Left:
+    """What is not done of all there was before poke ``seq``.  Pure."""
+    working: list[str] = []
+    blocked: list[str] = []
+    if not status.ready:
+        working.append("annexd is starting")
+    for worker in status.workers:
+        _look_at_worker(worker, status, seq, working, blocked)
+    if status.running:
+        working.append(f"{len(status.running)} transfers run")
+    paused = _paused(status)
+    if status.workable > paused:
+        working.append(f"{status.workable - paused} transfers wait{_errors(status)}")
+    if paused:
+        blocked.append(f"{paused} transfers are paused; resume them: annexd resume")
+    return Left(tuple(working), tuple(blocked))
+
+
+def _look_at_worker(
+    worker: Worker, status: Status, seq: int, working: list[str], blocked: list[str]
+) -> None:
+    name, state = worker.life.name, worker.state
+    if state is None or state.activity is Activity.BUSY or state.seq < seq:
+        crash = f", after a crash: {escape(worker.last_word)}" if worker.last_word else ""
+        working.append(f"{name} is at work{crash}")
+    elif (held := state.note("held")) is not None:
+        blocked.append(f"{name} holds back {escape(held)}; if that is right: annexd accept")
+    elif state.pending and status.hold is not None and not status.hold.pid:
+        blocked.append("commits are held; release them: annexd release")
+    elif state.pending:
+        working.append(f"{name} has {state.pending} more to do")
+
+
+def _paused(status: Status) -> int:
+    """How many of the workable transfers are paused."""
+    if any(pause.uuid is None for pause in status.pauses):
+        return status.workable
+    paused = {
+        at.remote.uuid: at.pending
+        for at in status.remotes
+        if at.paused_until is not None and not at.is_away
+    }
+    return min(status.workable, sum(paused.values()))
+
+
+def _errors(status: Status) -> str:
+    """Why transfers with remotes that are there fail."""
+    errors = [
+        f"{os.fsdecode(at.remote.name)}: {at.transfer.last_error}"
+        for at in status.remotes
+        if at.transfer is not None and at.transfer.failing_since is not None and not at.is_away
+    ]
+    return f" ({escape('; '.join(errors))})" if errors else ""

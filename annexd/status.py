@@ -1,0 +1,168 @@
+"""What annexd is doing in a repository: read from the files, with the daemon running or not.
+
+``read_status`` is one look.  The daemon is asked nothing and is not woken.
+"""
+
+import time
+from collections import Counter
+from dataclasses import dataclass
+from typing import final
+
+from annexd.bulletin import Bulletin, Life
+from annexd.instance import Holder, find_holder
+from annexd.lastword import last_word
+from annexd.remotelist import Remote, list_remotes
+from spool import failed, hold, running
+from spool.commithold import Hold, read_hold
+from spool.hold import Hold as Pause
+from spool.place import Place
+from spool.queue import Queue
+from spool.record import read
+from spool.remotes import Exchange, Reach, read_push, read_reach, read_transfer
+from spool.running import Running
+from spool.state import Activity, State, read_states
+from spool.transfer import UUID, Direction, Lane
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """One worker, by the supervisor's word and its own."""
+
+    life: Life
+    state: State | None
+    """What it says of itself; None before its first word."""
+
+    last_word: str
+    """Why it crashed last; empty if it has not."""
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it has nothing to do, now or later."""
+        state = self.state
+        return state is not None and state.activity is Activity.IDLE and state.pending == 0
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class RemoteStatus:
+    """One remote, and how exchanging with it goes."""
+
+    remote: Remote
+    reach: Reach | None
+    push: Exchange | None
+    transfer: Exchange | None
+    to_send: int
+    to_get: int
+    paused_until: float | None
+
+    @property
+    def is_away(self) -> bool:
+        """Whether it is known to be out of reach."""
+        return self.reach is not None and not self.reach.here
+
+    @property
+    def pending(self) -> int:
+        """Contents that wait, in either direction."""
+        return self.to_send + self.to_get
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Everything there is to say about a repository."""
+
+    place: Place
+    now: float
+    holder: Holder | None
+    started: float | None
+    ready: bool
+    workers: tuple[Worker, ...]
+    remotes: tuple[RemoteStatus, ...]
+    running: tuple[Running, ...]
+    queued: int
+    workable: int
+    """Jobs that annexd can do, now or when they are due: not those of remotes that are away."""
+
+    failed: int
+    pauses: tuple[Pause, ...]
+    hold: Hold | None
+    """On automatic commits."""
+
+    @property
+    def runs(self) -> bool:
+        """Whether annexd, and not the assistant, runs here."""
+        return self.holder is not None and self.holder.is_annexd
+
+    @property
+    def in_sync(self) -> bool:
+        """Nothing is being done, and nothing is left that could be done now."""
+        return (
+            self.ready
+            and all(worker.is_idle for worker in self.workers)
+            and not self.running
+            and not self.workable
+        )
+
+
+def read_status(place: Place) -> Status:
+    """Look once."""
+    now = time.time()
+    holder = find_holder(place)
+    bulletin = _read_bulletin(place, holder)
+    pauses = tuple(hold.listing(place.layout, now))
+    waiting = Queue(place.layout).look(now)
+    jobs = Counter({lane: len(names) for lane, names in waiting.due.items()})
+    jobs.update(waiting.put_off)
+    remotes = tuple(_remote(place, at, jobs, pauses) for at in list_remotes(place))
+    away = {at.remote.uuid for at in remotes if at.is_away}
+    away -= {at.remote.uuid for at in remotes if not at.is_away}  # two ways to one repository
+    commits = read_hold(place)
+    return Status(
+        place=place,
+        now=now,
+        holder=holder,
+        started=bulletin.started if bulletin else None,
+        ready=bulletin is not None and bulletin.ready is not None,
+        workers=_workers(place, bulletin),
+        remotes=remotes,
+        running=tuple(running.listing(place.layout)),
+        queued=jobs.total(),
+        workable=sum(count for lane, count in jobs.items() if lane.uuid not in away),
+        failed=sum(1 for _ in failed.listing(place.layout)),
+        pauses=pauses,
+        hold=commits if commits and commits.in_force(now) else None,
+    )
+
+
+def _read_bulletin(place: Place, holder: Holder | None) -> Bulletin | None:
+    """What the supervisor that runs here says; the word of one that has gone is not."""
+    try:
+        bulletin = Bulletin.parse(read(place.supervisor) or b"")
+    except ValueError:
+        return None
+    return bulletin if holder is not None and bulletin.pid == holder.pid else None
+
+
+def _workers(place: Place, bulletin: Bulletin | None) -> tuple[Worker, ...]:
+    if bulletin is None:
+        return ()
+    states = read_states(place.state)
+    return tuple(
+        Worker(life, states.get(life.name), last_word(place.died / life.name))
+        for life in bulletin.workers
+    )
+
+
+def _remote(
+    place: Place, remote: Remote, jobs: Counter[Lane], pauses: tuple[Pause, ...]
+) -> RemoteStatus:
+    return RemoteStatus(
+        remote=remote,
+        reach=read_reach(place.remotes, remote.name),
+        push=read_push(place.remotes, remote.name),
+        transfer=read_transfer(place.remotes, remote.name),
+        to_send=jobs[Lane(Direction.UPLOAD, UUID(remote.uuid))],
+        to_get=jobs[Lane(Direction.DOWNLOAD, UUID(remote.uuid))],
+        paused_until=next((at.until for at in pauses if at.uuid == remote.uuid), None),
+    )

@@ -1,0 +1,294 @@
+"""The supervisor: keeps the workers of one repository running.
+
+It knows nothing of git.  It is single threaded and never execs, so that forking is safe and the
+workers share its memory.  Its workers' lives are ``annexd.crew``'s business; this module sees to
+what concerns all of them: signals, readiness, the bulletin, and how it ends.
+
+Signals (annexd(1)): SIGTERM and SIGINT stop everything.  SIGHUP makes all workers read their
+configuration again; but when it says that our terminal has gone, it stops everything too.
+
+If it is killed, the lifeline takes the workers along (``workers.lifeline``), the undertaker what
+they had put into the background (``annexd.strays``), and the kernel drops the daemon lock.  What
+the workers were doing is in the spool.
+
+DIAGNOSTICS: ``NeverReadyError`` when a worker keeps crashing before all have started once.  A
+bulletin that cannot be written is a warning.
+"""
+
+import gc
+import logging
+import math
+import os
+import signal
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Protocol, final
+
+from inotify_simple import flags as inotify
+
+from annexd import child, strays
+from annexd.bulletin import Bulletin
+from annexd.crew import Crew
+from annexd.errors import TemporaryError
+from annexd.instance import Instance
+from annexd.lastword import last_word
+from annexd.leftovers import clear_leftovers
+from spool.record import escape, make_directory, replace
+from workers.process import Worker, enter
+from workers.roles import Role
+from workers.title import set_title
+from workers.wakeup import VANISHING, Wakeup
+
+log = logging.getLogger(__name__)
+
+SETTLE_S = 1.0
+"""How long our directory must have been gone before we make it again."""
+
+RETRY_S = 60.0
+"""And how long to wait if that fails."""
+
+CRASHES_MAX = 3
+"""When a worker has crashed this often before all were ready, the start has failed."""
+
+
+class NeverReadyError(TemporaryError):
+    """A worker kept crashing during the start.  Everything has been stopped again."""
+
+
+class Starter(Protocol):
+    """Who started us and wants to know how it goes (``annexd.notify``)."""
+
+    @property
+    def watchdog_s(self) -> float:
+        """How often it wants to hear that the main loop turns; infinite if it does not."""
+        ...
+
+    def tell(self, *lines: str) -> None:
+        """News, as sd_notify(3) spells it."""
+        ...
+
+
+@final
+class Supervisor:
+    """The parent of all workers of one repository."""
+
+    def __init__(
+        self,
+        instance: Instance,
+        roles: Callable[[], Sequence[Role]],
+        starter: Starter,
+        log_path: Path | None,
+    ) -> None:
+        self._instance = instance
+        self._place = place = instance.place
+        self._roles = roles
+        self._starter = starter
+        self._log_path = log_path
+        self._crew = Crew(place, self._enter)
+        # nohup has SIGHUP ignored: then the terminal may go.
+        ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        self._had_terminal = not ignored and _has_terminal()
+        self._wakeup = Wakeup()
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())  # whoever started us may have blocked some
+        # Its handler does nothing: that it has one makes the signal end our wait.
+        signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
+        self._read_end, self._write_end = os.pipe2(os.O_CLOEXEC)
+        self._token = strays.mark_descendants()
+        self._undertaker = 0
+        self._started = time.time()
+        self._ready: float | None = None
+        self._failure: str | None = None
+        self._stopping = False
+        self._state_watch: int | None = None
+        self._settle_at = math.inf
+        self._heartbeat = time.monotonic() if starter.watchdog_s < math.inf else math.inf
+        self._bulletin: bytes | None = b""
+        """As it was written last; None if that failed."""
+
+        self._home = place.worktree.stat()
+
+    def run(self, startdelay_s: float = 0.0) -> None:
+        """Serve until asked to stop; returns when no descendant is left."""
+        set_title("annexd", f"annexd: supervisor {self._place.worktree}")
+        strays.adopt()
+        clear_leftovers(self._place)
+        self._settle_in()
+        gc.collect()
+        gc.freeze()  # what is here now is never collected, so its pages stay shared
+        self._crew.want(self._roles(), startdelay_s)
+        if startdelay_s:
+            self._announce_ready()
+        self._after_turn()
+        while not self._crew.is_down:
+            self._turn()
+        left = strays.end_children(self._wakeup)
+        if left:
+            log.error("left: these processes cannot be killed: %s", left)
+        log.info("stopped")
+        if self._failure is not None:
+            raise NeverReadyError(self._failure)
+
+    def _turn(self) -> None:
+        """Sleep; then see to everything that may have happened."""
+        woken = self._wakeup.wait(min(self._crew.timer, self._heartbeat, self._settle_at))
+        if self._wakeup.stopping:
+            self._stop("asked to")
+        elif woken.reload:
+            self._hang_up()
+        if self._undertaker in self._crew.reap():
+            self._undertaker = 0
+        self._crew.fire_timers()
+        self._after_turn()
+
+    def _after_turn(self) -> None:
+        if not self._stopping:
+            self._look_whether_vanished()
+            self._look_whether_ready()
+            self._keep_undertaker()
+            self._keep_directory()
+        self._publish()
+        if time.monotonic() >= self._heartbeat:
+            self._starter.tell("WATCHDOG=1")
+            self._settle_at = math.inf
+        self._heartbeat = time.monotonic() + self._starter.watchdog_s
+
+    def _keep_directory(self) -> None:
+        """Make our directory again a while after somebody has deleted it.
+
+        Not at once: it may have been the beginning of ``rm -r`` of the whole repository.
+        """
+        if self._place.annexd.exists():
+            self._settle_at = math.inf
+        elif self._settle_at == math.inf:
+            self._settle_at = time.monotonic() + SETTLE_S
+        elif time.monotonic() >= self._settle_at:
+            try:
+                self._settle_in()
+            except OSError as failure:  # the disk is full: later, then
+                log.warning("tempfail to make our directory again: %s", failure)
+                self._settle_at = time.monotonic() + RETRY_S
+
+    def _settle_in(self) -> None:
+        """Make our directory what it has to be, and watch it."""
+        place = self._place
+        for path in (place.state, place.died, place.poke, place.remotes, place.cache, place.tmp):
+            make_directory(path)
+        self._instance.hold_own_lock()
+        self._bulletin = b""  # to be written again
+        # Our open lock files keep the directories above them in being, so that the kernel does not
+        # report their own end; what is above reports it.
+        for path in (place.worktree, place.annexd):
+            self._wakeup.watch(os.fsencode(path), VANISHING)
+        for path in (place.gitdir, place.annex):
+            self._wakeup.watch(os.fsencode(path), int(inotify.DELETE))
+        if self._ready is None:
+            self._state_watch = self._wakeup.watch(os.fsencode(place.state))
+
+    def _vanished(self) -> bool:
+        """Whether the repository is no longer where it was: moved, deleted, or unmounted."""
+        try:
+            here = self._place.worktree.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return True
+        return not os.path.samestat(here, self._home) or not self._place.annex.is_dir()
+
+    def _look_whether_vanished(self) -> None:
+        if self._vanished():
+            self._stop("the repository has gone")
+
+    def _look_whether_ready(self) -> None:
+        """Ready is when every worker has said something of itself since we started."""
+        if self._ready is not None:
+            return
+        wanted = self._crew.wanted()
+        if all((self._place.state / service.name).exists() for service in wanted):
+            self._ready = time.time()
+            log.info("ready after %.1f s", self._ready - self._started)
+            self._announce_ready()
+            if self._state_watch is not None:
+                self._wakeup.unwatch(self._state_watch)
+            return
+        for service in wanted:
+            if service.crashes >= CRASHES_MAX:
+                why = last_word(self._place.died / service.name) or "see the log"
+                self._failure = f"{service.name} crashed {service.crashes} times: {why}"
+                self._stop(f"cannot start: {self._failure}")
+                return
+
+    def _announce_ready(self) -> None:
+        self._starter.tell("READY=1", f"MAINPID={os.getpid()}", f"STATUS={escape(self._summary())}")
+
+    def _summary(self) -> str:
+        up = [at for at in self._crew.lives() if at.pid is not None]
+        down = [at.name for at in self._crew.lives() if at.pid is None]
+        text = f"{len(up)} workers in {self._place.worktree}"
+        return f"{text}; waiting to start again: {', '.join(down)}" if down else text
+
+    def _publish(self) -> None:
+        """Write the bulletin if it says something new."""
+        bulletin = Bulletin(
+            os.getpid(), self._started, self._token, self._ready, self._crew.lives()
+        ).format()
+        if bulletin == self._bulletin or not self._place.annexd.exists():
+            return
+        try:
+            replace(self._place.supervisor, bulletin)
+        except OSError as failure:
+            if self._bulletin is not None:  # said once, until it can be written again
+                log.warning("skip the bulletin: %s", failure.strerror)
+            self._bulletin = None
+            return
+        self._bulletin = bulletin
+        self._starter.tell(f"STATUS={escape(self._summary())}")
+
+    def _hang_up(self) -> None:
+        if self._had_terminal and not _has_terminal():
+            self._stop("the terminal has gone")
+            return
+        log.info("reload")
+        self._starter.tell("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
+        self._crew.want(self._roles())
+        self._crew.signal(signal.SIGHUP)
+        self._starter.tell("READY=1")
+
+    def _stop(self, why: str) -> None:
+        if self._stopping:
+            return
+        self._stopping = True
+        log.info("stop: %s", why)
+        self._starter.tell("STOPPING=1", "STATUS=stopping")
+        self._crew.stop()
+
+    def _enter(self, name: str, slot: int) -> Worker:
+        """In a forked child: become a worker."""
+        self._let_go()
+        return enter(name, slot, self._place, self._read_end, self._log_path)
+
+    def _keep_undertaker(self) -> None:
+        """Have one, also after somebody has killed it."""
+        if not self._undertaker:
+            self._undertaker = child.fork(self._bury, self._place.died / "undertaker")
+
+    def _bury(self) -> None:
+        """In a forked child: outlive the supervisor, and end what it leaves behind."""
+        self._let_go()
+        set_title("annexd:undertaker", f"annexd: undertaker {self._place.worktree}")
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        strays.serve_as_undertaker(self._read_end, self._token)
+
+    def _let_go(self) -> None:
+        """In a forked child: give back what is the supervisor's alone."""
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        os.close(self._write_end)
+        self._wakeup.close()
+
+
+def _has_terminal() -> bool:
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC))
+    except OSError:
+        return False
+    return True

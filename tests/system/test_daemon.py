@@ -1,0 +1,587 @@
+"""The daemon in real repositories: started, refused, stopped; beside the real assistant.
+
+Its roles are tiny ones (``tests.tiny``): what they would do is not the matter here.
+"""
+
+import os
+import re
+import signal
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from annexd.instance import find_holder
+from tests.processes import (
+    Ended,
+    Process,
+    alive,
+    descendants,
+    kill,
+    python,
+    run,
+    run_to_end,
+    start,
+    wait_until,
+)
+from tests.repo import Repo
+from tests.system.conftest import CLI, Annexd
+
+
+def test_start_returns_when_annexd_is_ready_and_stop_when_all_of_it_is_gone(
+    annexd: Annexd,
+) -> None:
+    assert annexd("start").status == 0
+    pid = annexd.pid()
+    below = descendants(pid)
+    assert sorted(os.listdir(annexd.place.state)) == ["obey", "obey-2", "sleeper"]
+    assert Path(f"/proc/{pid}/cwd").readlink() == Path("/")
+    assert os.getsid(pid) not in {os.getsid(0), 0}
+    assert len(below) == 5
+
+    assert annexd("stop").status == 0
+
+    assert not [one for one in (pid, *below) if alive(one)]
+    assert annexd("stop") == Ended(0, b"", b"annexd does not run here\n")
+
+
+def test_a_daemon_holds_on_to_nothing_of_its_starter(annexd: Annexd, tmp_path: Path) -> None:
+    """A caller that waits for its pipes to close must not wait for the daemon's end."""
+    with (tmp_path / "inherited").open("w") as file:
+        os.set_inheritable(file.fileno(), True)  # noqa: FBT003 -- the signature is os's
+        annexd("start")  # returns only when its stdout and stderr are closed
+
+    for pid in (annexd.pid(), *descendants(annexd.pid())):
+        held = {str(Path(entry).readlink()) for entry in Path(f"/proc/{pid}/fd").iterdir()}
+        assert str(tmp_path / "inherited") not in held
+        assert {name for name in held if name.startswith("/dev/")} <= {"/dev/null"}
+
+
+def test_it_is_found_from_a_subdirectory_and_by_name(annexd: Annexd) -> None:
+    below = annexd.repo.path / "a/b"
+    below.mkdir(parents=True)
+    env = {"TINY_ROLES": annexd.roles}
+
+    assert run_to_end((*CLI, "start"), cwd=below, env=env).status == 0
+    assert annexd.runs()
+    assert run_to_end((*CLI, "-C", below, "stop"), cwd=Path("/"), env=env).status == 0
+    assert run_to_end((*CLI, "start", annexd.repo.path), cwd=Path("/"), env=env).status == 0
+    assert run_to_end((*CLI, "restart", below), cwd=Path("/"), env=env).status == 0
+    assert annexd.runs()
+
+
+def test_a_second_start_is_refused_and_touches_nothing(annexd: Annexd) -> None:
+    annexd("start")
+    pid, log = annexd.pid(), annexd.place.log.read_bytes()
+
+    again = annexd("start")
+
+    assert again.status == 100
+    assert f"annexd: annexd (pid {pid}) already runs in ".encode() in again.stderr
+    assert annexd.place.log.read_bytes() == log
+    assert annexd.pid() == pid
+
+
+def test_a_killed_annexd_starts_again_at_once(annexd: Annexd) -> None:
+    annexd("start")
+    old, below = annexd.pid(), descendants(annexd.pid())
+    kill(old)
+
+    assert annexd("start").status == 0
+
+    assert annexd.pid() != old
+    wait_until(lambda: not [pid for pid in below if alive(pid)])
+
+
+def test_a_start_that_fails_says_why_and_leaves_nothing(annexd: Annexd) -> None:
+    annexd.roles = "sleeper defective"
+
+    ended = annexd("start")
+
+    assert ended.status == 111
+    assert ended.stderr.startswith(
+        b"annexd: defective crashed 3 times: RuntimeError: defective on purpose\\n"
+    )
+    assert not annexd.runs()
+    child = int((annexd.place.annexd / "child").read_text())
+    assert not alive(child)
+    assert "Traceback" in annexd.place.log.read_text()
+
+
+def test_restart_gives_a_new_daemon(annexd: Annexd) -> None:
+    annexd("start")
+    old = annexd.pid()
+
+    assert annexd("restart").status == 0
+
+    assert annexd.pid() != old
+    assert not alive(old)
+
+
+def test_a_delayed_start_returns_at_once_and_waits(annexd: Annexd) -> None:
+    assert annexd("start", "--startdelay", "1h").status == 0
+
+    assert os.listdir(annexd.place.state) == []
+    assert "THROTTLED".lower() in annexd.place.supervisor.read_text()
+    assert annexd("stop").status == 0
+
+
+def foreground(annexd: Annexd, tmp_path: Path) -> Process:
+    """Start in the foreground and wait until it is ready."""
+    stderr = tmp_path / "stderr"
+    process = start(
+        (*CLI, "start", "--foreground", annexd.repo.path), stderr, env={"TINY_ROLES": annexd.roles}
+    )
+    wait_until(lambda: b": ready after " in stderr.read_bytes(), why=stderr.read_bytes)
+    return process
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_in_the_foreground_it_logs_to_stderr_until_asked_to_stop(
+    annexd: Annexd, tmp_path: Path, number: signal.Signals
+) -> None:
+    process = foreground(annexd, tmp_path)
+    assert annexd.pid() == process.pid
+    below = descendants(process.pid)
+
+    process.send_signal(number)
+
+    assert process.wait(timeout=5) == 0
+    assert not [pid for pid in below if alive(pid)]
+    lines = (tmp_path / "stderr").read_text().splitlines()
+    assert all(re.match(r"\S+ \S+ supervisor\[\d+\]: ", line) for line in lines)
+    assert not annexd.place.log.exists()
+    refused = annexd("log")
+    assert refused.status == 100
+    assert b"journalctl" in refused.stderr
+
+
+def test_the_umask_is_the_users_and_what_is_ours_is_private(annexd: Annexd) -> None:
+    before = os.umask(0o027)
+    try:
+        annexd("start")
+    finally:
+        os.umask(before)
+
+    status = Path(f"/proc/{annexd.pid()}/status").read_text()
+    assert "Umask:\t0027" in status
+    assert annexd.place.annexd.stat().st_mode & 0o777 == 0o700
+    for name in ("log", "supervisor"):
+        assert (annexd.place.annexd / name).stat().st_mode & 0o077 == 0, name
+
+
+def test_the_log_has_the_name_that_users_know(annexd: Annexd) -> None:
+    annexd("start")
+
+    known = annexd.place.annex / "daemon.log"
+    assert known.read_bytes() == annexd.place.log.read_bytes()
+    shown = annexd("log").stdout
+    assert shown == annexd.place.log.read_bytes()
+    assert b"supervisor[%d]: start annexd" % annexd.pid() in shown
+
+
+def test_an_assistants_log_is_left_alone(annexd: Annexd) -> None:
+    known = annexd.place.annex / "daemon.log"
+    known.write_text("the assistant's\n")
+
+    annexd("start")
+
+    assert known.read_text() == "the assistant's\n"
+    assert not known.is_symlink()
+
+
+def test_log_f_shows_what_is_added_across_a_rotation(annexd: Annexd, tmp_path: Path) -> None:
+    annexd("start")
+    out = tmp_path / "out"
+    follower = start(("/bin/sh", "-c", f'exec "$@" >{out}', "sh", *CLI, "log", "-f"), out,
+                     cwd=annexd.repo.path)  # fmt: skip
+    try:
+        wait_until(lambda: b": ready after" in out.read_bytes())
+        annexd.place.log.rename(annexd.place.log.with_name("log.1"))
+        with annexd.place.log.with_name("log.1").open("ab") as old:
+            old.write(b"the last of the old\n")
+        annexd.place.log.write_bytes(b"the first of the new\n")
+        wait_until(
+            lambda: out.read_bytes().endswith(b"the last of the old\nthe first of the new\n")
+        )
+    finally:
+        follower.send_signal(signal.SIGINT)
+    assert follower.wait(timeout=10) == 0
+
+
+# One daemon, whichever it is
+
+
+def test_of_a_hundred_racing_starts_exactly_one_succeeds(repo: Repo) -> None:
+    program = python("from tests.tiny import race; race()", repo.path, "100", "6")
+
+    assert run(program).split() == [b"1"] * 6
+
+
+def test_of_racing_commands_exactly_one_starts(annexd: Annexd, tmp_path: Path) -> None:
+    env = {"TINY_ROLES": "obey"}
+    starts = [
+        start((*CLI, "start", annexd.repo.path), tmp_path / f"stderr-{number}", env=env)
+        for number in range(8)
+    ]
+
+    statuses = sorted(process.wait(timeout=60) for process in starts)
+
+    assert statuses == [0] + [100] * 7
+    assert annexd.runs()
+
+
+def test_annexd_and_the_assistant_race_for_the_repository(annexd: Annexd, tmp_path: Path) -> None:
+    for round_number in range(3):
+        one = start(
+            ("git-annex", "assistant"), tmp_path / f"a-{round_number}", cwd=annexd.repo.path
+        )
+        env = {"TINY_ROLES": "obey"}
+        other = start((*CLI, "start", annexd.repo.path), tmp_path / f"b-{round_number}", env=env)
+        statuses = (one.wait(timeout=60), other.wait(timeout=60))
+
+        assert sorted(map(bool, statuses)) == [False, True], statuses
+        holder = find_holder(annexd.place)
+        assert holder is not None
+        assert holder.is_annexd == (statuses[1] == 0)
+        annexd.repo.annex("assistant", "--stop")
+        wait_until(lambda: not annexd.runs())
+
+
+def test_the_assistant_refuses_to_start_beside_annexd(annexd: Annexd) -> None:
+    annexd("start")
+
+    refused = run_to_end(["git-annex", "assistant"], cwd=annexd.repo.path)
+
+    assert refused.status != 0
+    assert b"already running" in refused.stderr + refused.stdout
+    assert annexd.runs()
+
+
+def test_the_assistant_stops_annexd(annexd: Annexd) -> None:
+    annexd("start")
+    pid, below = annexd.pid(), descendants(annexd.pid())
+
+    annexd.repo.annex("assistant", "--stop")
+
+    wait_until(lambda: not alive(pid), timeout_s=5)
+    assert not [one for one in below if alive(one)]
+    assert annexd("start").status == 0
+
+
+def test_annexd_refuses_to_start_beside_the_assistant_and_to_stop_it(annexd: Annexd) -> None:
+    annexd.repo.annex("assistant")
+    try:
+        wait_until(annexd.runs)
+        pid = annexd.pid()
+        log = (annexd.place.annex / "daemon.log").read_bytes()
+
+        refused = annexd("start")
+        assert refused.status == 100
+        assert f"assistant (pid {pid}) runs in ".encode() in refused.stderr
+        assert b"git annex assistant --stop" in refused.stderr
+        assert (annexd.place.annex / "daemon.log").read_bytes().startswith(log)
+
+        refused = annexd("stop")
+        assert refused.status == 100
+        assert f"assistant (pid {pid}) runs here".encode() in refused.stderr
+        assert alive(pid)
+    finally:
+        annexd.repo.annex("assistant", "--stop")
+    wait_until(lambda: not annexd.runs())
+    wait_until(lambda: annexd("start").status == 0)
+
+
+def test_the_next_assistant_believes_when_a_daemon_last_ran(annexd: Annexd) -> None:
+    """It takes a link made while nobody ran for new only if it knows that somebody ran before."""
+    annexd("start")
+    annexd("stop")
+    status = annexd.place.annex / "daemon.status"
+    assert re.fullmatch(
+        r"lastRunning:\d+\.\d{9}s\nscanComplete:True\nsanityCheckRunning:False\nlastSanityCheck:\n",
+        status.read_text(),
+    )
+    key = annexd.repo.add("first", b"content")
+    before = annexd.repo.head()
+    annexd.repo.git("mv", "first", "second")
+    annexd.repo.git("reset", "-q")
+    assert annexd.repo.exists("second")
+
+    annexd.repo.annex("assistant")
+    try:
+        wait_until(lambda: annexd.repo.head() != before and not annexd.repo.status())
+        assert annexd.repo.key("second") == key
+    finally:
+        annexd.repo.annex("assistant", "--stop")
+        wait_until(lambda: not annexd.runs())
+
+
+# Refusals
+
+
+def refusal(annexd: Annexd, env: dict[str, str] | None = None) -> str:
+    """Why it does not start: one line, and status 100; nothing was touched."""
+    ended = annexd("start", env=env)
+    assert ended.status == 100
+    assert ended.stdout == b""
+    assert not annexd.place.annexd.exists()
+    text = ended.stderr.decode()
+    assert text.startswith("annexd: ")
+    return text
+
+
+def test_a_directory_that_is_no_repository_is_refused(tmp_path: Path) -> None:
+    ended = run_to_end((*CLI, "start", tmp_path))
+    assert ended.status == 100
+    assert b"is not in a git repository" in ended.stderr
+    assert b"git init && git annex init" in ended.stderr
+
+    ended = run_to_end((*CLI, "start", tmp_path / "none"))
+    assert ended.status == 100
+    assert b"No such file or directory" in ended.stderr
+
+
+@pytest.mark.parametrize("where", [".", "objects"])
+def test_a_bare_repository_is_refused(tmp_path: Path, where: str) -> None:
+    run(["git", "init", "-q", "--bare", tmp_path / "bare"])
+
+    ended = run_to_end((*CLI, "start", tmp_path / "bare" / where))
+
+    assert ended.status == 100
+    assert b"is a bare repository" in ended.stderr
+
+
+def test_a_repository_without_git_annex_is_refused(tmp_path: Path) -> None:
+    run(["git", "init", "-q", tmp_path / "plain"])
+
+    ended = run_to_end((*CLI, "start", tmp_path / "plain"))
+
+    assert ended.status == 100
+    assert b"run there: git annex init" in ended.stderr
+    assert run_to_end((*CLI, "poke", tmp_path / "plain")).status == 100
+
+
+@pytest.mark.parametrize("version", ["8", "11", ""])
+def test_a_version_of_the_repository_that_we_do_not_know_is_refused(
+    annexd: Annexd, version: str
+) -> None:
+    annexd.repo.config("annex.version", version)
+    assert "run there: git annex upgrade" in refusal(annexd)
+
+
+def test_pid_locks_are_refused(annexd: Annexd) -> None:
+    annexd.repo.config("annex.pidlock", "true")
+    assert "git config --unset annex.pidlock" in refusal(annexd)
+
+
+def fake(directory: Path, name: str, script: str) -> None:
+    """Put a program of that name into a directory."""
+    directory.mkdir(exist_ok=True)
+    (directory / name).write_text(f"#!/bin/sh\n{script}\n")
+    (directory / name).chmod(0o755)
+
+
+@pytest.mark.parametrize(
+    ("name", "script", "says"),
+    [
+        ("git", 'echo "git version 2.30.2"', "git 2.30 is too old: install git 2.38 or newer"),
+        ("git", "exit 127", "git does not run"),
+        ("git", "echo hello", "cannot tell the version of git"),
+        ("git-annex", "echo 8.20210223", "git-annex 8.20210223 is too old: install 10.20230126"),
+    ],
+)
+def test_a_program_that_is_too_old_or_broken_is_refused(
+    annexd: Annexd, tmp_path: Path, name: str, script: str, says: str
+) -> None:
+    fake(tmp_path / "bin", name, script)
+    path = f"{tmp_path / 'bin'}:{os.environ['PATH']}"
+    assert says in refusal(annexd, {"PATH": path})
+
+
+def test_missing_programs_are_refused(annexd: Annexd, tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    assert "there is no git on PATH" in refusal(annexd, {"PATH": str(tmp_path / "bin")})
+
+
+def test_a_repository_of_somebody_else_is_refused() -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can become somebody else")
+    become = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", *CLI]
+    with tempfile.TemporaryDirectory() as everybodys:  # pytest's own is root's alone
+        Path(everybodys).chmod(0o755)
+        repo = Repo.create(Path(everybodys) / "repo")
+
+        ended = run_to_end((*become, "start", repo.path), env={"HOME": "/"})
+
+    assert ended.status == 100
+    assert b"no permission to write in" in ended.stderr
+    assert b"Traceback" not in ended.stderr
+
+
+def test_a_full_disk_is_temporary_trouble(tmp_path: Path) -> None:
+    small = tmp_path / "small"
+    small.mkdir()
+    if (
+        os.geteuid() != 0
+        or run_to_end(["mount", "-t", "tmpfs", "-o", "size=1m", "x", small]).status
+    ):
+        pytest.skip("cannot mount a small file system")
+    try:
+        repo = Repo.create(small / "repo")
+        with (small / "filler").open("wb", buffering=0) as file:
+            try:
+                while True:
+                    file.write(bytes(4096))
+            except OSError:
+                pass
+        os.truncate(small / "filler", (small / "filler").stat().st_size)
+
+        ended = run_to_end((*CLI, "start", repo.path), env={"TINY_ROLES": "obey"})
+
+        assert ended.status == 111, ended
+        assert b"No space left on device" in ended.stderr
+        assert ended.stderr.count(b"\n") == 1
+
+        (small / "filler").unlink()
+        assert run_to_end((*CLI, "start", repo.path), env={"TINY_ROLES": "obey"}).status == 0
+        assert run_to_end((*CLI, "stop", repo.path)).status == 0
+    finally:
+        run(["umount", "-l", small])
+
+
+def test_what_a_person_may_ask_for_makes_just_the_file(annexd: Annexd) -> None:
+    assert annexd("poke").status == 0
+    assert annexd("poke").status == 0
+    assert os.listdir(annexd.place.poke) == ["2"]
+
+    assert annexd("accept").status == 0
+    assert annexd.place.accept.exists()
+
+    assert annexd("release").status == 100
+    assert annexd("hold", "--for", "30m").status == 0
+    until, pid = annexd.place.hold.read_text().split()
+    assert 1700 < int(until) - annexd.place.hold.stat().st_mtime < 1900
+    assert pid == "0"
+    assert annexd("release").status == 0
+    assert not annexd.place.hold.exists()
+
+
+def test_commits_are_held_while_a_command_runs(annexd: Annexd) -> None:
+    hold = annexd.place.hold
+    script = f"cat {hold}; exit 7"
+
+    ended = annexd("hold", "--", "sh", "-c", script)
+
+    assert ended.status == 7
+    until, pid = map(int, ended.stdout.split())
+    assert until > 0
+    assert not alive(pid)
+    assert not hold.exists()
+    assert annexd("hold", "--", "/no/such/program").status == 100
+    assert not hold.exists()
+
+
+def test_a_second_hold_waits_for_its_turn(annexd: Annexd) -> None:
+    inner = " ".join(f"'{part}'" for part in (*map(str, CLI), "hold", "--", "true"))
+
+    ended = run_to_end((*CLI, "hold", "--", "sh", "-c", inner), cwd=annexd.repo.path)
+
+    assert ended.status == 111
+    assert b"commits are held by process" in ended.stderr
+
+
+def test_a_hold_ends_with_its_holder(annexd: Annexd, tmp_path: Path) -> None:
+    holder = start((*CLI, "hold", "--", "sleep", "1000"), tmp_path / "err", cwd=annexd.repo.path)
+    wait_until(annexd.place.hold.exists)
+    wait_until(lambda: descendants(holder.pid))
+    below = descendants(holder.pid)
+    holder.kill()
+    holder.wait()
+    for pid in below:
+        kill(pid)
+
+    assert annexd("hold", "--", "true").status == 0
+
+
+# Autostart
+
+
+def autostart(home: Path, *paths: Path) -> None:
+    """Write git-annex's list."""
+    config = home / ".config/git-annex"
+    config.mkdir(parents=True)
+    (config / "autostart").write_text("".join(f"{path}\n" for path in paths))
+
+
+def test_an_empty_autostart_list_is_in_order(sealed_home: Path) -> None:
+    assert run_to_end((*CLI, "start", "--autostart")) == Ended(0, b"", b"")
+    autostart(sealed_home)
+    assert run_to_end((*CLI, "start", "--autostart")) == Ended(0, b"", b"")
+    assert run_to_end((*CLI, "stop", "--autostart")) == Ended(0, b"", b"")
+
+
+def test_every_repository_on_the_list_is_started_and_stopped(
+    annexd: Annexd, sealed_home: Path, tmp_path: Path
+) -> None:
+    other = Annexd(Repo.create(tmp_path / "other"))
+    autostart(sealed_home, annexd.repo.path, tmp_path / "not mounted", other.repo.path)
+
+    assert annexd("start", "--autostart").status == 0
+    assert annexd("start", "--autostart").status == 0
+    assert annexd.runs()
+    assert other.runs()
+
+    assert annexd("stop", "--autostart").status == 0
+    assert not annexd.runs()
+    assert not other.runs()
+
+
+def test_one_refusal_does_not_keep_the_others_from_starting(
+    annexd: Annexd, sealed_home: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "odd").mkdir()
+    autostart(sealed_home, tmp_path / "odd", annexd.repo.path)
+
+    ended = annexd("start", "--autostart")
+
+    assert ended.status == 100
+    assert b"is not in a git repository" in ended.stderr
+    assert annexd.runs()
+
+
+def limited(what: str, limit: int) -> tuple[str, ...]:
+    """The beginning of a command line: in a user namespace with another limit on inotify."""
+    script = f'echo {limit} >/proc/sys/user/max_inotify_{what} && exec "$@"'
+    return ("unshare", "-Ur", "sh", "-c", script, "sh")
+
+
+@pytest.mark.parametrize("limit", [0, 1])
+def test_too_few_inotify_instances_are_told_with_the_command(annexd: Annexd, limit: int) -> None:
+    """None for the supervisor, or one for it and none for its workers."""
+    if run_to_end((*limited("instances", limit), "true")).status:
+        pytest.skip("user namespaces are not allowed on this machine")
+
+    ended = run_to_end((*limited("instances", limit), *CLI, "start"), cwd=annexd.repo.path)
+
+    assert ended.status in {100, 111}
+    assert b"sudo sysctl fs.inotify.max_user_instances=1024" in ended.stderr
+    assert ended.stderr.count(b"\n") == 1
+    assert not annexd.runs()
+
+
+def test_a_daemon_lock_that_is_no_file_is_told(annexd: Annexd) -> None:
+    (annexd.place.annex / "daemon.pid").mkdir()
+
+    ended = annexd("start")
+
+    assert ended.status == 111
+    assert b"cannot take the daemon lock: not a regular file" in ended.stderr
+
+
+def test_debug_lines_are_logged_when_git_annex_s_setting_says_so(annexd: Annexd) -> None:
+    annexd.repo.config("annex.debug", "true")
+    annexd.roles = "chatty"
+
+    annexd("start")
+
+    assert "]: chat about nothing\n" in annexd.place.log.read_text()

@@ -1,0 +1,190 @@
+"""What ends a role's sleep."""
+
+import os
+import select
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from inotify_simple import flags
+
+from tests.processes import wait_until
+from workers.wakeup import VANISHING, Wakeup, WatchLimitError
+
+
+def soon(seconds: float = 10.0) -> float:
+    return time.monotonic() + seconds
+
+
+def test_what_happens_between_watching_and_waiting_ends_the_wait(
+    wakeup: Wakeup, tmp_path: Path
+) -> None:
+    wd = wakeup.watch(os.fsencode(tmp_path))
+    (tmp_path / "new").write_bytes(b"x")
+
+    woken = wakeup.wait(soon())
+
+    assert (wd, b"new") in {(event.wd, event.name) for event in woken.events}
+    assert not woken.overflow
+
+
+def test_names_are_the_bytes_that_the_file_system_has(wakeup: Wakeup, tmp_path: Path) -> None:
+    wakeup.watch(os.fsencode(tmp_path))
+    names = [b"\xff\xfe", b"new\nline", b"n" * 255, b"-"]
+    for name in names:
+        os.close(os.open(os.fsencode(tmp_path) + b"/" + name, os.O_CREAT | os.O_WRONLY))
+
+    seen = {event.name for event in wakeup.wait(soon()).events}
+
+    assert seen == set(names)
+
+
+def test_a_wait_ends_at_its_deadline_and_not_before(wakeup: Wakeup) -> None:
+    until = soon(0.05)
+
+    woken = wakeup.wait(until)
+
+    assert time.monotonic() >= until
+    assert woken == type(woken)()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_request_to_stop_that_came_just_before_the_wait_ends_it(
+    wakeup: Wakeup, number: signal.Signals
+) -> None:
+    signal.raise_signal(number)
+    assert wakeup.stopping
+
+    started = time.monotonic()
+    wakeup.wait(soon())
+
+    assert time.monotonic() - started < 5
+
+
+def test_a_request_to_stop_ends_a_wait_that_has_begun(wakeup: Wakeup) -> None:
+    parent = os.getpid()
+    pid = os.fork()
+    if pid == 0:
+        select.select([], [], [], 0.05)
+        os.kill(parent, signal.SIGTERM)
+        os._exit(0)
+
+    wakeup.wait(soon())
+
+    assert wakeup.stopping
+    os.waitpid(pid, 0)
+
+
+def test_sighup_asks_to_read_the_configuration_once(wakeup: Wakeup) -> None:
+    signal.raise_signal(signal.SIGHUP)
+    assert wakeup.wait(soon()).reload
+    assert not wakeup.wait(soon(0.0)).reload
+    assert not wakeup.stopping
+
+
+def test_a_thousand_signals_are_no_more_than_one(wakeup: Wakeup) -> None:
+    for _ in range(100_000):  # more than the pipe holds
+        signal.raise_signal(signal.SIGHUP)
+    assert wakeup.wait(soon()).reload
+    wait_until(lambda: wakeup.wait(soon(0.0)) == type(wakeup.wait(soon(0.0)))())
+
+
+def test_descriptors_are_attended_until_they_are_ignored(wakeup: Wakeup) -> None:
+    read, write = os.pipe()
+    wakeup.attend(read)
+    os.write(write, b"x")
+
+    assert wakeup.wait(soon()).ready == {read}
+
+    wakeup.ignore(read)
+    assert wakeup.wait(soon(0.0)).ready == frozenset()
+    os.close(read)
+    os.close(write)
+
+
+def test_the_end_of_a_child_is_attended_by_its_pidfd(wakeup: Wakeup) -> None:
+    pid = os.posix_spawn("/bin/true", ["true"], os.environ)
+    pidfd = os.pidfd_open(pid)
+    wakeup.attend(pidfd)
+
+    assert wakeup.wait(soon()).ready == {pidfd}
+
+    os.waitpid(pid, 0)
+    wakeup.ignore(pidfd)
+    os.close(pidfd)
+
+
+def test_watching_what_is_not_there_says_so(wakeup: Wakeup, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert wakeup.watch(os.fsencode(tmp_path / "none")) is None
+    assert wakeup.watch(os.fsencode(tmp_path / "file" / "below")) is None
+
+
+def test_watching_twice_is_one_watch(wakeup: Wakeup, tmp_path: Path) -> None:
+    assert wakeup.watch(os.fsencode(tmp_path)) == wakeup.watch(os.fsencode(tmp_path))
+
+
+def test_what_is_no_longer_watched_is_silent(wakeup: Wakeup, tmp_path: Path) -> None:
+    wd = wakeup.watch(os.fsencode(tmp_path))
+    assert wd is not None
+    wakeup.unwatch(wd)
+    (tmp_path / "new").touch()
+
+    assert {event.mask for event in wakeup.wait(soon(0.0)).events} <= {int(flags.IGNORED)}
+    wakeup.unwatch(wd)  # twice is harmless
+
+
+def test_the_end_of_a_directory_is_told(wakeup: Wakeup, tmp_path: Path) -> None:
+    path = tmp_path / "doomed"
+    path.mkdir()
+    wd = wakeup.watch(os.fsencode(path), VANISHING)
+    path.rmdir()
+
+    masks = {event.mask for event in wakeup.wait(soon()).events if event.wd == wd}
+
+    assert masks == {int(flags.DELETE_SELF), int(flags.IGNORED)}
+
+
+def test_an_overflow_is_told_and_the_rest_comes_later(wakeup: Wakeup, tmp_path: Path) -> None:
+    limit = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
+    wakeup.watch(os.fsencode(tmp_path), int(flags.CREATE | flags.DELETE))
+    directory = os.open(tmp_path, os.O_RDONLY)
+    for _ in range(limit // 2 + 10):  # alternating, so that they are not merged into one
+        os.close(os.open("x", os.O_CREAT | os.O_WRONLY, dir_fd=directory))
+        os.unlink("x", dir_fd=directory)
+    os.close(directory)
+
+    overflow = False
+    while (woken := wakeup.wait(soon(0.0))).events:
+        overflow |= woken.overflow
+
+    assert overflow
+
+
+def test_the_limit_on_watches_is_explained(wakeup: Wakeup, tmp_path: Path) -> None:
+    """In a user namespace of the child's own, where the limit can be lowered without harm."""
+    pid = os.fork()
+    if pid == 0:
+        status = 3
+        try:
+            libc = __import__("ctypes").CDLL(None)
+            if libc.unshare(0x10000000) != 0:  # CLONE_NEWUSER
+                os._exit(77)
+            Path("/proc/sys/user/max_inotify_watches").write_text("2")
+            fresh = Wakeup()
+            try:
+                for number in range(4):
+                    path = tmp_path / str(number)
+                    path.mkdir()
+                    fresh.watch(os.fsencode(path))
+            except WatchLimitError as limit:
+                status = 0 if "sysctl fs.inotify.max_user_watches" in str(limit) else 4
+        finally:
+            os._exit(status)
+    _, status = os.waitpid(pid, 0)
+    code = os.waitstatus_to_exitcode(status)
+    if code == 77:
+        pytest.skip("user namespaces are not allowed on this machine")
+    assert code == 0
+    assert not wakeup.stopping

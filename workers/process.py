@@ -1,0 +1,45 @@
+"""The first lines of every worker: a process group, a lifeline, signals, a name.
+
+``enter`` turns a freshly forked copy of the supervisor into a worker.  It is called with all
+signals blocked, so that none is delivered to a handler that the fork copied from the supervisor.
+
+The umask stays the user's: files of the repository get the modes the user wants.  What is
+annexd's own is made with mode 0700 or 0600 explicitly.
+"""
+
+import os
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+from typing import final
+
+from spool.place import Place
+from workers import lifeline, logfile
+from workers.title import set_title
+from workers.wakeup import Wakeup
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """What a role's ``main`` is given."""
+
+    name: str
+    """Of this process, and of its state file: the role, with ``-2`` for a second slot."""
+
+    slot: int
+    """1 for the first."""
+
+    place: Place
+    wakeup: Wakeup
+
+
+def enter(name: str, slot: int, place: Place, read_end: int, log: Path | None) -> Worker:
+    """Become a worker; ``read_end`` is the lifeline's, ``log`` the log's file if it has one."""
+    os.setpgid(0, 0)
+    lifeline.hang_on(read_end)
+    logfile.set_up(name, log)
+    set_title(f"annexd:{name}", f"annexd: {name} {place.worktree}")
+    wakeup = Wakeup()
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    return Worker(name, slot, place, wakeup)

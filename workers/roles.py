@@ -1,0 +1,29 @@
+"""The roles: every kind of worker that the supervisor keeps running."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import final
+
+from workers.process import Worker
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Role:
+    """A kind of worker."""
+
+    name: str
+    main: Callable[[Worker], None]
+    """Serves until ``worker.wakeup.stopping``, then returns.  An exception is a bug, or a reason
+    to start afresh: the worker dies, and is replaced."""
+
+    slots: int = 1
+    """How many run side by side."""
+
+    def workers(self) -> tuple[str, ...]:
+        """The names of its workers; of several, the first is called like the role too."""
+        return (self.name, *(f"{self.name}-{slot}" for slot in range(2, self.slots + 1)))
+
+
+ROLES: tuple[Role, ...] = ()
+"""One line each, in the order in which they are started."""
