@@ -47,10 +47,11 @@ def test_start_returns_when_annexd_is_ready_and_stop_when_all_of_it_is_gone(
 
 def test_a_daemon_holds_on_to_nothing_of_its_starter(annexd: Annexd, tmp_path: Path) -> None:
     """A caller that waits for its pipes to close must not wait for the daemon's end."""
-    with (tmp_path / "inherited").open("w") as file:
-        os.set_inheritable(file.fileno(), True)  # noqa: FBT003 -- the signature is os's
-        annexd("start")  # returns only when its stdout and stderr are closed
+    inherit = f'exec 9>{tmp_path}/inherited; exec "$@"'
+    command = ("sh", "-c", inherit, "sh", *CLI, "start", annexd.repo.path)
+    assert run_to_end(command).status == 0  # returns only when its stdout and stderr are closed
 
+    assert (tmp_path / "inherited").exists()
     for pid in (annexd.pid(), *descendants(annexd.pid())):
         held = {str(Path(entry).readlink()) for entry in Path(f"/proc/{pid}/fd").iterdir()}
         assert str(tmp_path / "inherited") not in held

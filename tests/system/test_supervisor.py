@@ -204,8 +204,8 @@ def test_after_a_kill_of_all_at_once_the_next_start_is_immediate_and_cleans_up(
     nest: StartNest,
 ) -> None:
     """The undertaker killed too: what it would have ended, the next supervisor ends."""
-    one = nest("leaver").ready()
-    stray = one.left("stray")
+    one = nest("leaver", "sleeper").ready()
+    stray, child = one.left("stray"), one.left("child")
     undertaker = next(
         pid for pid, name in descendants(one.process.pid).items() if "undertak" in name
     )
@@ -213,6 +213,8 @@ def test_after_a_kill_of_all_at_once_the_next_start_is_immediate_and_cleans_up(
     os.kill(undertaker, signal.SIGKILL)
     one.process.kill()
     one.process.wait()
+    wait_until(lambda: not alive(child))  # the lifeline is the whole group's
+    assert alive(stray)
 
     nest("obey").ready()
 

@@ -102,6 +102,22 @@ def test_many_writers_lose_no_line_at_a_rotation(tmp_path: Path) -> None:
         assert sorted(map(int, found)) == list(range(lines - len(found), lines))
 
 
+def test_the_second_who_finds_the_log_full_leaves_the_new_one_alone(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+
+    def life() -> None:
+        logfile.open_log(path)
+        os.write(logfile.STDERR, b"full\n")
+        path.rename(tmp_path / "log.1")  # another was faster
+        path.write_bytes(b"new\n")
+        logfile._rotate(path)
+
+    in_child(life)
+
+    assert path.read_bytes() == b"new\n"
+    assert (tmp_path / "log.1").read_bytes() == b"full\n"
+
+
 def test_a_log_that_somebody_deletes_is_made_again(tmp_path: Path) -> None:
     path = tmp_path / "annexd" / "log"
 

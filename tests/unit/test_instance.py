@@ -1,0 +1,101 @@
+"""The daemon lock, by git-annex's convention."""
+
+import fcntl
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from annexd.instance import AlreadyRunningError, Instance, find_holder
+from spool import lock
+from spool.place import Place
+from tests.processes import forked, wait_until
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    """A directory that looks like an annex."""
+    (tmp_path / ".git/annex").mkdir(parents=True)
+    return Place(tmp_path, tmp_path / ".git", tmp_path / ".git")
+
+
+def try_to_acquire(place: Place) -> bool:
+    try:
+        Instance.acquire(place)
+    except AlreadyRunningError:
+        return False
+    return True
+
+
+def succeeds(function: Callable[[], bool]) -> bool:
+    """Whether it returns true, in a process of its own: locks belong to processes."""
+    with forked(lambda: os._exit(not function())) as pid:
+        _, status = os.waitpid(pid, 0)
+    return os.waitstatus_to_exitcode(status) == 0
+
+
+def be_an_assistant(path: Path) -> None:
+    """Lock a file as git-annex does, and live on."""
+    fd = os.open(path, os.O_RDWR | os.O_CREAT)
+    fcntl.lockf(fd, fcntl.LOCK_EX)
+    os.write(fd, str(os.getpid()).encode())
+    signal.pause()
+
+
+def test_the_file_holds_the_pid_and_nothing_else(place: Place) -> None:
+    (place.annex / "daemon.pid").write_text("1234567890 of long ago")
+
+    def life() -> bool:
+        Instance.acquire(place)
+        text = (place.annex / "daemon.pid").read_text()
+        return text == str(os.getpid()) and not (place.annex / "daemon.pid.new").exists()
+
+    assert succeeds(life)
+
+
+@pytest.mark.parametrize("name", ["daemon.pid", "daemon.pid.new"])
+def test_whoever_holds_either_file_excludes_us(place: Place, name: str) -> None:
+    """The second: an assistant that is just starting, about to rename it over the first."""
+    path = place.annex / name
+    with forked(lambda: be_an_assistant(path)):
+        wait_until(lambda: path.exists() and path.read_bytes())
+
+        assert not succeeds(lambda: try_to_acquire(place))
+
+    assert succeeds(lambda: try_to_acquire(place))
+
+
+def test_who_opened_the_old_file_before_we_renamed_finds_it_taken(place: Place) -> None:
+    """So an assistant that starts at the same time, and does not look at inodes, gives up."""
+    path = place.annex / "daemon.pid"
+    path.touch()
+    old = os.open(path, os.O_RDWR)
+
+    def hold() -> None:
+        Instance.acquire(place)
+        signal.pause()
+
+    with forked(hold):
+        wait_until(lambda: find_holder(place))
+        with pytest.raises(BlockingIOError):
+            fcntl.lockf(old, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    os.close(old)
+
+
+def test_a_holder_is_told_apart_by_our_own_lock(place: Place) -> None:
+    assert find_holder(place) is None
+    with forked(lambda: be_an_assistant(place.annex / "daemon.pid")) as pid:
+        wait_until(lambda: find_holder(place))
+        assert str(find_holder(place)) == f"git-annex's assistant (pid {pid})"
+
+
+def test_our_own_lock_is_taken_again_when_its_file_was_deleted(place: Place) -> None:
+    def life() -> bool:
+        instance = Instance.acquire(place)
+        place.lock.unlink()
+        return instance.hold_own_lock() and place.lock.exists() and instance.hold_own_lock()
+
+    assert succeeds(life)
+    assert lock.owner_pid(os.fsencode(place.lock)) is None
