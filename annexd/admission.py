@@ -13,17 +13,15 @@ from typing import final
 
 from annexd.errors import AnnexdError
 from spool.place import Place
+from workers.annex.repository import RepositoryError, find_with_worktree
+from workers.annex.settings import Settings
 from workers.git.run import Git, GitError, run
-from workers.git.settings import SettingError, Settings
 
 GIT_MIN = (2, 38)
 """The first with ``git merge-tree --write-tree``."""
 
 GIT_ANNEX_MIN = (10, 20230126)
 """Debian 12's, the oldest that this is tried with."""
-
-ANNEX_VERSIONS = {"10"}
-"""Of ``annex.version``: the layout that docs/SPOOL.md and workers/annex know."""
 
 
 class RefusedError(AnnexdError):
@@ -46,20 +44,21 @@ def admit(place: Place) -> Admission:
     """Ask all questions, those first that need no program."""
     _check_permissions(place)
     find_programs()
-    settings = _read_settings(place)
     try:
-        _check_settings(place, settings)
-        return _admission(settings)
-    except SettingError as wrong:
-        raise RefusedError(f"{wrong}; mend it with: git config --edit") from None
+        repository = find_with_worktree(place.worktree)
+        return _admission(repository.settings)
+    except (RepositoryError, ValueError) as refusal:
+        raise RefusedError(str(refusal)) from None
+    except GitError as failure:
+        raise RefusedError(f"git cannot read the repository: {failure}") from None
 
 
 def read_admission(place: Place) -> Admission:
     """The settings alone, as they are now; raises ``RefusedError``."""
     try:
-        return _admission(_read_settings(place))
-    except SettingError as wrong:
-        raise RefusedError(str(wrong)) from None
+        return _admission(Settings.read(Git(place.gitdir, place.worktree)))
+    except (GitError, ValueError) as failure:
+        raise RefusedError(f"git cannot read the repository: {failure}") from None
 
 
 def find_programs() -> None:
@@ -113,32 +112,6 @@ def _shown(version: tuple[int, ...]) -> str:
     return ".".join(map(str, version))
 
 
-def _read_settings(place: Place) -> Settings:
-    try:
-        return Settings.read(Git(place.gitdir, place.worktree))
-    except GitError as failure:
-        raise RefusedError(f"git cannot read the repository: {failure}") from None
-
-
-def _check_settings(place: Place, settings: Settings) -> None:
-    where = repr(os.fspath(place.worktree))
-    if settings.flag("core.bare"):
-        raise RefusedError(f"{where} is a bare repository; annexd needs a work tree: use a clone")
-    if not settings.get("annex.uuid") or not place.annex.is_dir():
-        raise RefusedError(f"{where} is not used with git-annex yet; run there: git annex init")
-    version = os.fsdecode(settings.get("annex.version") or b"none")
-    if version not in ANNEX_VERSIONS:
-        raise RefusedError(
-            f"{where} has git-annex repository version {version!r}, not 10; "
-            "run there: git annex upgrade"
-        )
-    if settings.flag("annex.pidlock"):
-        raise RefusedError(
-            f"{where} has annex.pidlock set, which makes git-annex's locks unusable for annexd; "
-            "if its file system has record locks, run there: git config --unset annex.pidlock"
-        )
-
-
 def _check_permissions(place: Place) -> None:
     for path in (place.worktree, place.gitdir, place.annex):
         if path.exists() and not os.access(path, os.R_OK | os.W_OK | os.X_OK):
@@ -151,7 +124,7 @@ def _check_permissions(place: Place) -> None:
 
 
 def _admission(settings: Settings) -> Admission:
-    debug = settings.flag("annex.debug") or False
-    if settings.get("annex.jobs") in {b"cpus", b"cpu"}:
+    debug = settings.flag("annex.debug", default=False)
+    if settings.get("annex.jobs") in {"cpus", "cpu"}:
         return Admission(len(os.sched_getaffinity(0)), debug)
-    return Admission(settings.number("annex.jobs") or None, debug)
+    return Admission(settings.number("annex.jobs", 0) or None, debug)

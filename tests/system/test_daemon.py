@@ -358,7 +358,7 @@ def test_a_repository_without_git_annex_is_refused(tmp_path: Path) -> None:
     ended = run_to_end((*CLI, "start", tmp_path / "plain"))
 
     assert ended.status == 100
-    assert b"run there: git annex init" in ended.stderr
+    assert b"run `git annex init` there" in ended.stderr
     assert run_to_end((*CLI, "poke", tmp_path / "plain")).status == 100
 
 
@@ -367,7 +367,7 @@ def test_a_version_of_the_repository_that_we_do_not_know_is_refused(
     annexd: Annexd, version: str
 ) -> None:
     annexd.repo.config("annex.version", version)
-    assert "run there: git annex upgrade" in refusal(annexd)
+    assert "run `git annex upgrade` there" in refusal(annexd)
 
 
 def test_pid_locks_are_refused(annexd: Annexd) -> None:

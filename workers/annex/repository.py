@@ -188,7 +188,8 @@ def _check(settings: Settings, common: Path, shown: str) -> None:
         )
     if settings.flag("annex.pidlock", default=False):
         raise UnsupportedRepositoryError(
-            f"{shown}: annex.pidlock is set, and a pid lock cannot be shared with annexd"
+            f"{shown}: annex.pidlock is set, and a pid lock cannot be shared with annexd; if the "
+            "file system has record locks, run `git config --unset annex.pidlock` there"
         )
     for directory in (common, common / "annex", common / "refs" / "heads"):
         if directory.exists() and not os.access(directory, os.W_OK | os.X_OK):
