@@ -13,6 +13,7 @@ import pytest
 
 from annexd.bulletin import Bulletin, Life
 from annexd.service import State
+from annexd.strays import marked
 from spool.place import Place
 from spool.record import read
 from tests.processes import Process, alive, descendants, kill, python, start, wait_until
@@ -91,9 +92,13 @@ def nest(tmp_path: Path) -> Iterator[StartNest]:
 
     yield start_nest
     for one in started:
-        below = descendants(one.process.pid)
+        below = {*descendants(one.process.pid)}
+        said = one.bulletin()
         one.process.kill()
         one.process.wait()
+        if said is not None:  # what a broken lifeline, or undertaker, would leave behind
+            below |= {life.pid for life in said.workers if life.pid is not None}
+            below |= {*marked(said.token)}
         for pid in below:
             kill(pid)
 
