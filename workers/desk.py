@@ -1,0 +1,135 @@
+"""What all parts of the watcher have at hand: one repository, and the means to read and change it.
+
+One per process.  What is opened lazily (git children, the index) is opened by who needs it first.
+``reload`` is for a changed configuration; everything else here is read anew when it has changed, or
+is never cached.
+"""
+
+import contextlib
+import os
+from typing import Final, final
+
+from spool.record import make_directory
+from workers.annex.branch import Branch
+from workers.annex.objects import Objects
+from workers.annex.repository import Repository, find_with_worktree
+from workers.git.commit import Commits
+from workers.git.conventions import Conventions
+from workers.git.index import Index, read_index, reread
+from workers.git.refname import RefName
+from workers.git.refs import Head, Refs
+from workers.git.settings import Settings
+from workers.git.stream import CatFile
+from workers.git.syscalls import sync_file_system
+from workers.git.update_refs import UpdateRefs
+from workers.process import Worker
+
+PRIVATE: Final = RefName(b"refs/annexd/watcher")
+
+
+@final
+class Desk:
+    """Everything of the repository that the watcher owns, and its tools."""
+
+    def __init__(self, worker: Worker) -> None:
+        self.worker = worker
+        self.place = worker.place
+        self.git = find_with_worktree(self.place.worktree).git
+        self.refs = Refs(self.git)
+        self.update_refs = UpdateRefs(self.git, "annexd")
+        """Of branches; its reflog message is ``annexd``."""
+        self.top = os.fsencode(self.place.worktree)
+        self.gitdir = os.fsencode(self.place.gitdir)
+        self._cat_file: CatFile | None = None
+        self._index: Index | None = None
+        self._temporaries = 0
+        self._open(*self._read())
+
+    def reload(self) -> None:
+        """Read the configuration again; raises what ``repository.find`` and ``Settings`` do.
+
+        Then everything is as it was before.
+        """
+        read = self._read()
+        self.close()
+        self._open(*read)
+
+    def close(self) -> None:
+        """End the git processes; the next use starts them again."""
+        self.update_refs.close()
+        self.commits.close()
+        self.branch.close()
+        self.forget()
+
+    def forget(self) -> None:
+        """End the process that reads objects: one that died, or is not needed for a while."""
+        if self._cat_file is not None:
+            self._cat_file.close()
+            self._cat_file = None
+
+    def _read(self) -> tuple[Repository, Settings, Conventions]:
+        settings = Settings.read(self.git)
+        return find_with_worktree(self.place.worktree), settings, Conventions.of(settings)
+
+    def _open(self, repository: Repository, settings: Settings, conventions: Conventions) -> None:
+        self.repository = repository
+        self.settings = settings
+        """As ``workers.git`` reads them; ``repository.settings`` are the same for ``annex``."""
+        self.conventions = conventions
+        self.objects = Objects(repository)
+        self.branch = Branch(repository)
+        """The git-annex branch."""
+        self.commits = Commits(self.git, conventions, PRIVATE, self.sync)
+
+    def index(self) -> Index:
+        """The current version of the index.
+
+        Raises ``UnsupportedIndexError`` (split, sparse), ``ValueError`` for a torn one.
+        """
+        if self._index is None:
+            path = os.path.join(self.gitdir, b"index")
+            self._index = read_index(path, self.conventions.object_format)
+        else:
+            self._index = reread(self._index)
+        return self._index
+
+    def head(self) -> Head:
+        """HEAD's branch and commit, now."""
+        return self.refs.head()
+
+    def cat_file(self) -> CatFile:
+        """A reader of objects; ``forget`` it if it raises ``StreamEndedError``."""
+        if self._cat_file is None:
+            self._cat_file = CatFile(self.git)
+        return self._cat_file
+
+    def full(self, path: bytes) -> bytes:
+        """The absolute path of a path relative to the work tree; b"" is the work tree itself."""
+        return self.top + b"/" + path if path else self.top
+
+    def lstat(self, path: bytes) -> os.stat_result | None:
+        """Of a path relative to the work tree; None if it is not there, or cannot be looked at."""
+        try:
+            return os.lstat(self.top + b"/" + path)
+        except OSError:
+            return None
+
+    def temporary(self) -> bytes:
+        """An absolute name that nothing has, on the file system of the objects."""
+        self._temporaries += 1
+        directory = os.fsencode(self.place.tmp)
+        if self._temporaries == 1 or not os.path.isdir(directory):  # all of annexd/ may be deleted
+            make_directory(self.place.tmp)
+        name = b"%b/%b-%d-%d" % (
+            directory,
+            self.worker.name.encode(),
+            os.getpid(),
+            self._temporaries,
+        )
+        with contextlib.suppress(FileNotFoundError):  # of a dead process that had our pid
+            os.unlink(name)
+        return name
+
+    def sync(self) -> None:
+        """Make durable whatever was written to the repository's file system."""
+        sync_file_system(os.fsencode(self.place.common))
