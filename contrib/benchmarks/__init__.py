@@ -1,0 +1,1 @@
+"""Benchmarks: annexd and its peers on the same files in the same run."""

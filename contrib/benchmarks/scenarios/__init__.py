@@ -1,0 +1,1 @@
+"""The scenarios: what is done to the files, and what is measured."""
