@@ -142,10 +142,17 @@ class Queue:
         """
         return self._add(transfer.lane, [(to_name(transfer.key), info.format())]) == 1
 
-    def add_many(self, lane: Lane, jobs: Iterable[tuple[Key, bytes | None]], now: float) -> int:
+    def add_many(
+        self,
+        lane: Lane,
+        jobs: Iterable[tuple[Key, bytes | None]],
+        now: float,
+        not_before: float = 0.0,
+    ) -> int:
         """Queue keys with their associated files; returns how many were not queued already.
 
-        Keys that cannot be transferred, by git-annex neither, are left out.
+        ``not_before`` is when they are due (Unix time, s); 0: at once.  Keys that cannot be
+        transferred, by git-annex neither, are left out.
         """
         started = Info.begun(now).format()[:-1]
         texts = []
@@ -154,9 +161,9 @@ class Queue:
                 texts.append((to_name(key), b"%s%s\n" % (started, file or b"")))
             except ValueError as error:
                 log.warning("skip %s: %s", lane, error)
-        return self._add(lane, texts)
+        return self._add(lane, texts, not_before)
 
-    def _add(self, lane: Lane, jobs: Sequence[tuple[bytes, bytes]]) -> int:
+    def _add(self, lane: Lane, jobs: Sequence[tuple[bytes, bytes]], not_before: float = 0.0) -> int:
         added = done = 0
         tmp = text.unique_name()
         while done < len(jobs):
@@ -168,7 +175,9 @@ class Queue:
                 queued = frozenset(os.listdir(lane_fd)) if len(jobs) > 1 else frozenset()
                 for name, job in itertools.islice(jobs, done, None):
                     if os.fsdecode(name) not in queued:
-                        added += text.link_new(name, job, dir_fd=lane_fd, tmp=tmp, tmp_fd=tmp_fd)
+                        added += text.link_new(
+                            name, job, dir_fd=lane_fd, tmp=tmp, tmp_fd=tmp_fd, mtime=not_before
+                        )
                     done += 1
             except FileNotFoundError:
                 continue  # somebody is deleting the spool; it may be deleted at any time

@@ -41,15 +41,18 @@ def unique_name() -> bytes:
     return os.urandom(8).hex().encode()
 
 
-def write_new(name: bytes, text: bytes, *, dir_fd: int) -> None:
+def write_new(name: bytes, text: bytes, *, dir_fd: int, mtime: float = 0.0) -> None:
     """Make a file, visible from the first byte; ``FileExistsError`` if the name is taken.
 
-    If it cannot be written whole (the disk is full), it is not there.
+    ``mtime`` is what it gets (Unix time, s); 0: what it has by being written.  If it cannot be
+    written whole (the disk is full), it is not there.
     """
     fd = os.open(name, _NEW, 0o666, dir_fd=dir_fd)
     try:
         while text:
             text = text[os.write(fd, text) :]
+        if mtime:
+            os.utime(fd, (mtime, mtime))
     except OSError:
         os.unlink(name, dir_fd=dir_fd)
         raise
@@ -57,13 +60,15 @@ def write_new(name: bytes, text: bytes, *, dir_fd: int) -> None:
         os.close(fd)
 
 
-def link_new(name: bytes, text: bytes, *, dir_fd: int, tmp: bytes, tmp_fd: int) -> bool:
+def link_new(  # noqa: PLR0913 -- one file, in two places
+    name: bytes, text: bytes, *, dir_fd: int, tmp: bytes, tmp_fd: int, mtime: float = 0.0
+) -> bool:
     """Make a file in one step, through ``tmp``; False if the name is taken.
 
     Where there are no hard links (FAT) it is two steps: a reader may find it empty, and nothing in
     the spool means anything else for being empty.
     """
-    write_new(tmp, text, dir_fd=tmp_fd)
+    write_new(tmp, text, dir_fd=tmp_fd, mtime=mtime)
     try:
         os.link(tmp, name, src_dir_fd=tmp_fd, dst_dir_fd=dir_fd, follow_symlinks=False)
     except FileExistsError:
@@ -71,15 +76,15 @@ def link_new(name: bytes, text: bytes, *, dir_fd: int, tmp: bytes, tmp_fd: int) 
     except OSError as error:
         if error.errno not in _NO_LINKS:
             raise
-        return _made(name, text, dir_fd)
+        return _made(name, text, dir_fd, mtime)
     finally:
         os.unlink(tmp, dir_fd=tmp_fd)
     return True
 
 
-def _made(name: bytes, text: bytes, dir_fd: int) -> bool:
+def _made(name: bytes, text: bytes, dir_fd: int, mtime: float) -> bool:
     try:
-        write_new(name, text, dir_fd=dir_fd)
+        write_new(name, text, dir_fd=dir_fd, mtime=mtime)
     except FileExistsError:
         return False
     return True

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import final
 
+from workers import scanner
 from workers.process import Worker
 
 
@@ -25,5 +26,5 @@ class Role:
         return (self.name, *(f"{self.name}-{slot}" for slot in range(2, self.slots + 1)))
 
 
-ROLES: tuple[Role, ...] = ()
+ROLES: tuple[Role, ...] = (Role("scanner", scanner.main),)
 """One line each, in the order in which they are started."""

@@ -1,0 +1,65 @@
+"""A scanner that runs, and the queue it fills, as the tests speak of them."""
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from spool import poke
+from spool.key import Key
+from spool.place import Place
+from spool.queue import Queue
+from spool.state import State, read_state
+from spool.transfer import UUID, Direction, Lane
+from tests.processes import forked, wait_until
+from tests.repo import Repo
+from workers import scanner
+from workers.process import Worker
+from workers.wakeup import Wakeup
+
+
+def place(repo: Repo) -> Place:
+    """Where the repository keeps annexd's state."""
+    return Place(repo.path, repo.path / ".git", repo.path / ".git")
+
+
+def uuid(repo: Repo) -> UUID:
+    """The repository's uuid."""
+    return UUID(repo.uuid().encode())
+
+
+@dataclass(frozen=True, slots=True)
+class Scanned:
+    """A repository in which a scanner runs."""
+
+    repo: Repo
+    pid: int
+
+    def state(self) -> State | None:
+        """What the scanner says of itself."""
+        return read_state(place(self.repo).state, "scanner")
+
+    def settled(self) -> "Scanned":
+        """Wait until it has looked at all there is by now, and has nothing left to do."""
+        seq = poke.create(place(self.repo).poke)
+        wait_until(lambda: (at := self.state()) and at.settled(seq), why=self.state)
+        return self
+
+
+@contextlib.contextmanager
+def scanning(repo: Repo) -> Iterator[Scanned]:
+    """Run a scanner, alone, until the end of the test."""
+
+    def main() -> None:
+        scanner.main(Worker("scanner", 1, place(repo), Wakeup()))
+
+    with forked(main) as pid:
+        scanned = Scanned(repo, pid)
+        wait_until(scanned.state)
+        yield scanned
+
+
+def queued(repo: Repo, direction: Direction, other: Repo) -> dict[Key, bytes | None]:
+    """The keys in a lane, and the files they were found by."""
+    lane = Lane(direction, uuid(other))
+    queue = Queue(place(repo).layout)
+    return {job.transfer.key: job.info.associated_file for job in queue.jobs(lane)}

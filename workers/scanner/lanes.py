@@ -1,0 +1,123 @@
+"""What is put into the queue, and what has to wait for room there.
+
+A lane (``queue/{to,from}/UUID``) gets up to ``HIGH`` jobs.  What is found beyond that waits here,
+in the *backlog*; and when that is full too, the lane is *behind*: what it needs from some path on
+is found by another sweep, when the lane has drained to ``LOW``.  So memory and the queue are
+bounded, however many files there are.
+
+Nothing here is lost by a kill: whoever had a backlog is behind at the next start.
+"""
+
+from collections import deque
+from collections.abc import Iterable
+from typing import Final, NamedTuple, final
+
+from spool.key import Key
+from spool.queue import Queue
+from spool.transfer import Lane, Transfer
+
+HIGH: Final = 2000
+LOW: Final = HIGH // 2
+
+BACKLOG: Final = 20_000
+"""Jobs of a lane that wait in memory."""
+
+ENOUGH: Final = HIGH
+"""As many of them as a sweep will find."""
+
+
+class Job(NamedTuple):
+    """A transfer that is to be queued."""
+
+    key: Key
+    path: bytes
+    """The file it was found by; empty if that is not known."""
+
+    not_before: float
+    """Unix time, s; 0: at once."""
+
+
+@final
+class Lanes:
+    """The queue, as the scanner fills it."""
+
+    def __init__(self, queue: Queue) -> None:
+        self._queue = queue
+        self._offered: dict[Lane, list[Job]] = {}
+        self._backlog: dict[Lane, deque[Job]] = {}
+        self.behind: dict[Lane, bytes] = {}
+        """Lane -> the path from which on it has not been looked at."""
+
+        self.only: frozenset[Lane] | None = None
+        """Offers for other lanes are not taken; None: all are."""
+
+    def offer(self, transfer: Transfer, path: bytes, not_before: float) -> None:
+        """Queue this, with the next ``flush``."""
+        lane = transfer.lane
+        if self.only is None or lane in self.only:
+            self._offered.setdefault(lane, []).append(Job(transfer.key, path, not_before))
+
+    def is_full(self, lane: Lane) -> bool:
+        """Whether a sweep need not look for more."""
+        return len(self._backlog.get(lane, ())) >= ENOUGH
+
+    def forget(self) -> None:
+        """All that waits here is going to be found again."""
+        self._offered, self._backlog, self.behind = {}, {}, {}
+
+    def flush(self, now: float) -> int:
+        """Queue what was offered, as far as there is room; returns how many jobs are new."""
+        added = 0
+        for lane, jobs in self._offered.items():
+            backlog = self._backlog.get(lane)
+            if backlog is None and len(jobs) < LOW and self._queue.count(lane, LOW) < LOW:
+                added += self._add(lane, jobs, now)
+            else:
+                self._backlog.setdefault(lane, deque()).extend(jobs)
+        self._offered = {}
+        return added + self.refill(now)
+
+    def refill(self, now: float) -> int:
+        """Move what waits here into the lanes that have drained; returns how many jobs are new."""
+        added = 0
+        for lane, backlog in list(self._backlog.items()):
+            room = HIGH - self._queue.count(lane, HIGH)
+            if room > HIGH - LOW or len(backlog) <= room:
+                jobs = [backlog.popleft() for _ in range(min(room, len(backlog)))]
+                added += self._add(lane, jobs, now)
+            if len(backlog) > BACKLOG:
+                # A sweep will find them again; from where on, nobody knows.
+                backlog.clear()
+                self.behind[lane] = b""
+            if not backlog:
+                del self._backlog[lane]
+        return added
+
+    def drained(self) -> frozenset[Lane]:
+        """The lanes that are behind, and have room."""
+        return frozenset(
+            lane
+            for lane in self.behind
+            if lane not in self._backlog and self._queue.count(lane, LOW) < LOW
+        )
+
+    def waiting(self) -> frozenset[Lane]:
+        """The lanes for which there is more than they have room for."""
+        return frozenset((*self.behind, *self._backlog))
+
+    def left(self) -> dict[Lane, bytes]:
+        """From where on each lane has to be looked at, if all that waits here is forgotten."""
+        waiting = {lane: min(job.path for job in jobs) for lane, jobs in self._backlog.items()}
+        return {
+            lane: min(each[lane] for each in (self.behind, waiting) if lane in each)
+            for lane in self.waiting()
+        }
+
+    def _add(self, lane: Lane, jobs: Iterable[Job], now: float) -> int:
+        by_time: dict[float, list[tuple[Key, bytes]]] = {}
+        for job in jobs:
+            by_time.setdefault(job.not_before, []).append((job.key, job.path))
+        return sum(
+            self._queue.add_many(lane, each, now, not_before)
+            for not_before, each in by_time.items()
+        )

@@ -1,0 +1,103 @@
+"""What neighbours will do by themselves, so that we need not be as fast as they.
+
+A repository that we reach by path, in which annexd runs, sends what it has to its own remotes.
+Fetching from it, or sending to its remotes what it has too, is only worth it if it does not.
+Two senders at once would do no harm (git-annex's locks let one of them in, and the other one finds
+the content there), but one of the two attempts would be for nothing.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, final
+
+from spool import lock
+from spool.place import Place
+from spool.transfer import UUID
+from workers.annex import pathremote, remotes
+from workers.annex.remotes import Remote
+from workers.annex.remoteurl import LocalPath
+from workers.annex.settings import Settings
+from workers.git.refs import common_dir
+from workers.git.run import Git, GitError
+
+GRACE_S: Final = 2.0
+"""How long a neighbour has for what it will do by itself."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class _Peer:
+    """A repository that a remote's path leads to."""
+
+    place: Place
+    identity: tuple[int, int]
+    """Which version of its configuration was read."""
+
+    receivers: frozenset[UUID]
+
+
+@final
+class Neighbours:
+    """The repositories that remotes' paths lead to."""
+
+    def __init__(self) -> None:
+        self._remotes: dict[UUID, Remote] = {}
+        self._peers: dict[UUID, _Peer | None] = {}
+        self._answers: dict[UUID, frozenset[UUID]] = {}
+
+    def know(self, found: tuple[Remote, ...]) -> None:
+        """These are the remotes now.  What was seen before is looked at again."""
+        self._remotes = {
+            remote.uuid: remote
+            for remote in found
+            if remote.uuid is not None and isinstance(remote.way, LocalPath)
+        }
+        self._peers, self._answers = {}, {}
+
+    def forget(self) -> None:
+        """Look again when next asked: to be called now and then, once a turn."""
+        self._answers = {}
+
+    def receivers(self, uuid: UUID) -> frozenset[UUID]:
+        """To whom that repository sends by itself, as far as we can see."""
+        answer = self._answers.get(uuid)
+        if answer is None:
+            answer = self._answers[uuid] = self._look(uuid)
+        return answer
+
+    def _look(self, uuid: UUID) -> frozenset[UUID]:
+        remote = self._remotes.get(uuid)
+        if remote is None or not isinstance(remote.way, LocalPath):
+            return frozenset()
+        peer = self._peers.get(uuid)
+        if peer is None or _identity(peer.place) != peer.identity:
+            peer = self._peers[uuid] = _look(remote.way.path)
+        if peer is None or lock.owner_pid(os.fsencode(peer.place.lock)) is None:
+            return frozenset()
+        return peer.receivers
+
+
+def _look(path: Path) -> _Peer | None:
+    gitdir = pathremote.find(path)
+    if gitdir is None:
+        return None
+    place = Place(path, gitdir, common_dir(gitdir))
+    identity = _identity(place)
+    if identity is None:
+        return None
+    try:
+        settings = Settings.read(Git(gitdir, None))
+    except GitError:
+        return None
+    listed = remotes.parse(settings, {}, top=path, home=Path.home())
+    receivers = frozenset(each.uuid for each in listed if each.uuid is not None and each.sends)
+    return _Peer(place, identity, receivers)
+
+
+def _identity(place: Place) -> tuple[int, int] | None:
+    try:
+        found = os.stat(place.common / "config")
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns

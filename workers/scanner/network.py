@@ -1,0 +1,101 @@
+"""Who there is to send to and fetch from, as of now: a survey of settings, logs and reachability.
+
+Read anew whenever one of those may have changed.  ``Network.fingerprint`` says whether that makes
+a difference to what is wanted: what has been decided under one fingerprint stays decided.
+
+A remote that is away still gets jobs to send: they wait, are shown as waiting, and are due when it
+comes back.  Contents are fetched only from where they can be had now.
+"""
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final, final
+
+from spool.place import Place
+from spool.remotes import read_reach
+from spool.transfer import UUID
+from workers.annex import preferred, remotes, uuidlogs
+from workers.annex.branch import Branch
+from workers.annex.maplog import by_name
+from workers.annex.preferred import Preferences
+from workers.annex.remotecommands import answered
+from workers.annex.remotes import Remote
+from workers.annex.repository import Repository
+from workers.wanted import Plan, syncs_content
+
+CONFIG: Final = b"config.log"
+
+SETTING_LOGS: Final = frozenset((*preferred.LOGS, CONFIG))
+"""The files of the git-annex branch that a survey reads."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Network:
+    """One repository among its remotes."""
+
+    plan: Plan
+    remotes: tuple[Remote, ...]
+    """All of them, also those that nothing may be sent to."""
+
+    near: Mapping[str, float]
+    """The names of those that are not known to be away, and since when (Unix time, s)."""
+
+    partners: frozenset[UUID]
+    """With whom contents may be exchanged, near or not."""
+
+    fingerprint: bytes
+
+    def reachable(self) -> frozenset[UUID]:
+        """The repositories that are not known to be away."""
+        return frozenset(
+            remote.uuid
+            for remote in self.remotes
+            if remote.uuid is not None and remote.name in self.near
+        )
+
+    def returned(self, before: "Network") -> frozenset[UUID]:
+        """The repositories that can be reached anew, since ``before``."""
+        return frozenset(
+            remote.uuid
+            for remote in self.remotes
+            if remote.uuid is not None
+            and remote.name in self.near
+            and self.near[remote.name] != before.near.get(remote.name)
+        )
+
+
+def survey(place: Place, repository: Repository, branch: Branch) -> Network:
+    """Look at everything once.  Runs the user's commands, if settings are any."""
+    logs = branch.read_all(SETTING_LOGS)
+    special = uuidlogs.remote_settings(logs[preferred.REMOTE])
+    top = repository.top
+    found = remotes.parse(repository.settings, special, top=top, home=Path.home())
+    known = tuple(answered(each, top) if _has_commands(each) else each for each in found)
+    reach = {each.name: read_reach(place.remotes, os.fsencode(each.name)) for each in known}
+    near = {
+        name: 0.0 if seen is None else seen.since
+        for name, seen in reach.items()
+        if seen is None or seen.here
+    }
+    preferences = Preferences.parse(logs, remotes.trust_levels(known))
+    useful = known if syncs_content(repository.settings, by_name(logs[CONFIG])) else ()
+    every = Plan.make(repository.uuid, preferences, useful, frozenset(reach))
+    now = Plan.make(repository.uuid, preferences, useful, near)
+    plan = replace(every, downloads=now.downloads, speculative=now.speculative)
+    partners = frozenset((*every.uploads, *every.downloads))
+    return Network(plan, known, near, partners, _fingerprint(plan, logs))
+
+
+def _has_commands(remote: Remote) -> bool:
+    commands = remote.commands
+    return bool(commands.cost or commands.ignore or commands.sync)
+
+
+def _fingerprint(plan: Plan, logs: Mapping[bytes, bytes]) -> bytes:
+    trust = sorted((uuid, level.value) for uuid, level in plan.preferences.trust.items())
+    said = (plan.here, plan.uploads, plan.downloads, plan.speculative, trust, sorted(logs.items()))
+    return hashlib.sha256(repr(said).encode()).digest()

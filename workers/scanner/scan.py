@@ -1,0 +1,309 @@
+"""One configuration's worth of scanning: what has changed, what it needs, and what is left to do.
+
+Two ways lead to a decision.  By *difference*: a key whose location changed, a file that is new.  By
+*sweep*: all files of the tree, in order, when the circumstances have changed or nothing is
+remembered.  A sweep goes on in steps between differences, and takes the tree as it was when it
+began: what has changed since is a difference.
+"""
+
+import os
+import time
+from collections.abc import Iterable, Iterator
+from copy import deepcopy
+from dataclasses import dataclass
+from itertools import chain
+from typing import final
+
+from spool import corrupt, failed, layout
+from spool.key import Key
+from spool.place import Place
+from spool.queue import Queue
+from spool.transfer import UUID, Direction, Lane
+from workers.annex.branch import Branch
+from workers.annex.feed import locations_of
+from workers.annex.presence import Status
+from workers.annex.record import record_locations
+from workers.annex.repository import Repository
+from workers.git.refs import Refs
+from workers.git.run import GitError
+from workers.git.stream import ObjectId
+from workers.scanner.contents import Contents, File, Followed, Shape, followed
+from workers.scanner.decider import Decider
+from workers.scanner.lanes import Lanes
+from workers.scanner.logs import Logs, LostError, News
+from workers.scanner.memory import Memory, queue_identity
+from workers.scanner.network import SETTING_LOGS, Network, survey
+from workers.scanner.watches import Hint
+from workers.wanted import Item, Plan
+
+
+@final
+@dataclass(slots=True)
+class Sweep:
+    """A walk through all files of a commit that is under way."""
+
+    batches: Iterator[list[File]]
+    lanes: frozenset[Lane]
+    """Those it is made for, less those that have got enough."""
+
+
+@final
+class Scan:
+    """What the scanner knows and does under one configuration."""
+
+    def __init__(self, place: Place, repository: Repository) -> None:
+        self.repository = repository
+        self._place = place
+        self._queue = Queue(place.layout)
+        self._lanes = Lanes(self._queue)
+        self._branch = Branch(repository)
+        self._refs = Refs(repository.git)
+        self._logs = Logs(self._branch, self._refs)
+        self._memory = Memory.load(place)
+        shape = Shape() if self._memory is None else self._memory.shape
+        self._contents = Contents(self._branch, os.fsencode(place.gitdir / "index"), shape)
+        self._decider = Decider(repository, self._lanes)
+        self._network: Network | None = None
+        self._tree = followed(self._refs)
+        self._seen: ObjectId | None = None
+        # The commit whose files are decided about.
+        self._sweep: Sweep | None = None
+        self.has_refilled = False
+        """Whether there was room in the last turn for what had waited."""
+
+    @property
+    def tree(self) -> Followed:
+        """The tree that was followed in the last turn."""
+        return self._tree
+
+    def close(self) -> None:
+        """End what processes there are; they are started again when they are needed."""
+        self._branch.close()
+        self._decider.close()
+        self._contents.close()
+
+    # One turn
+
+    def turn(self, hints: Hint) -> None:
+        """Look at all that may have changed, and make one step of what is left to do."""
+        self._decider.neighbours.forget()
+        self._tree = followed(self._refs)
+        journalled = self._logs.journalled()
+        settings = SETTING_LOGS & (journalled | self._logs.setting_names())
+        if self._network is None:
+            self._begin()
+        elif settings or hints & (Hint.CONFIG | Hint.REACH):
+            self._survey_again(self._network)
+        if Hint.QUEUE in hints:
+            self._make_queue()
+            self.start_over()
+        self._look_at_differences(journalled)
+        self._go_on()
+        self._record_unlogged()
+
+    def start_over(self) -> None:
+        """Decide about everything anew."""
+        self._lanes.forget()
+        self._sweep = None
+        self._logs.skip()
+        self._seen = self._tree.commit
+        if self._network is not None:
+            self._begin_sweep(_lanes(self._network.plan), b"")
+
+    def forget(self) -> None:
+        """After a failure: what is decided, and what is not, is not known any more."""
+        self._lanes.forget()
+        self._sweep = self._network = self._memory = None
+
+    def reconsider(self) -> None:
+        """Try again what has failed for good; once in a while, when nothing else is going on."""
+        keys = {entry.transfer.key for entry in failed.listing(self._place.layout)}
+        self._take(News(locations_of(self._branch, keys), {}))
+
+    @property
+    def is_sweeping(self) -> bool:
+        """Whether there is more to do at once."""
+        return self._sweep is not None
+
+    @property
+    def waits_for_room(self) -> bool:
+        """Whether there is more for a lane that can be reached than it has room for."""
+        network = self._network
+        waiting = self._lanes.waiting()
+        return (
+            bool(waiting)
+            and network is not None
+            and any(lane.uuid in network.reachable() for lane in waiting)
+        )
+
+    @property
+    def next_look(self) -> float:
+        """When to look at content again that no log speaks of (monotonic, s)."""
+        return min(self._decider.unlogged.values(), default=float("inf"))
+
+    @property
+    def pending(self) -> int:
+        """How much there is to do, roughly, that will be done without a further cause."""
+        return len(self._decider.unlogged) + self.is_sweeping + self.waits_for_room
+
+    def remember(self) -> None:
+        """Keep what has been decided for the next life.  Raises ``OSError``."""
+        if self._network is None or self._sweep is not None or self._logs.seen is None:
+            return
+        memory = Memory(
+            self._logs.seen,
+            self._seen,
+            self._network.fingerprint,
+            queue_identity(self._place.layout),
+            self._lanes.left(),
+            self._contents.shape,
+        )
+        if memory != self._memory:
+            memory.store(self._place)
+            self._memory = deepcopy(memory)
+
+    # Circumstances
+
+    def _begin(self) -> None:
+        self._make_queue()
+        self._network = self._surveyed()
+        memory = self._memory
+        if (
+            memory is None
+            or memory.fingerprint != self._network.fingerprint
+            or memory.queue != queue_identity(self._place.layout)
+        ):
+            self.start_over()
+            return
+        self._logs.seen, self._seen = memory.annex, memory.tree
+        self._lanes.behind = dict(memory.behind)
+
+    def _surveyed(self) -> Network:
+        network = survey(self._place, self.repository, self._branch)
+        self._decider.neighbours.know(network.remotes)
+        return network
+
+    def _survey_again(self, before: Network) -> None:
+        self._network = network = self._surveyed()
+        now = time.time()
+        for uuid in network.returned(before):
+            self._queue.make_due(uuid, now)
+        if network.fingerprint == before.fingerprint:
+            return
+        self._decider.close()  # git-annex reads preferences once
+        for lane in _lanes(before.plan) - _lanes(network.plan):
+            if lane.uuid not in network.partners:
+                self._empty(lane)
+        self.start_over()
+
+    def _empty(self, lane: Lane) -> None:
+        """What may not be transferred any more is not to be tried."""
+        for job in list(self._queue.jobs(lane)):
+            self._queue.cancel(job.transfer)
+
+    def _make_queue(self) -> None:
+        for direction in Direction:
+            os.close(corrupt.make_way(self._place.layout.annex, layout.queue_lanes(direction)))
+
+    # Differences
+
+    def _look_at_differences(self, journalled: set[bytes]) -> None:
+        try:
+            for news in chain(self._logs.of(journalled), self._logs.committed()):
+                self._take(news)
+            self._look_at_tree()
+        except (LostError, GitError):
+            self.start_over()
+
+    def _look_at_tree(self) -> None:
+        new = self._tree.commit
+        if new in {None, self._seen}:
+            return
+        if self._seen is None:
+            raise LostError
+        for files in self._contents.added(self._seen, new):
+            self._take_files(files)
+        self._seen = new
+
+    def _take(self, news: News) -> None:
+        plan = self._plan()
+        where = {
+            key: uuids
+            for key, uuids in news.now.items()
+            if concerns(plan, news.before.get(key), uuids)
+        }
+        if where:
+            paths = self._contents.find(tuple(where), self._tree)
+            self._decide(Item(key, paths[key], where[key]) for key in where if key in paths)
+
+    def _take_files(self, files: Iterable[File]) -> None:
+        paths: dict[Key, list[bytes]] = {}
+        for key, path in files:
+            paths.setdefault(key, []).append(path)
+        where = locations_of(self._branch, paths)
+        self._decide(Item(key, tuple(each), where[key]) for key, each in paths.items())
+
+    def _decide(self, items: Iterable[Item]) -> None:
+        now = time.time()
+        self._decider.decide(self._plan(), items, now)
+        self._lanes.flush(now)
+
+    def _plan(self) -> Plan:
+        if self._network is None:
+            raise RuntimeError("nothing can be decided before the survey")
+        return self._network.plan
+
+    def _record_unlogged(self) -> None:
+        here = self.repository.uuid
+        where = locations_of(self._branch, self._decider.settle_unlogged())
+        keys = [key for key, uuids in where.items() if here not in uuids]
+        if keys:
+            record_locations(self._branch, keys, here, Status.PRESENT, time.time())
+
+    # Sweeps
+
+    def _go_on(self) -> None:
+        self.has_refilled = self._lanes.refill(time.time()) > 0
+        drained = self._lanes.drained() if self._sweep is None else None
+        if drained:
+            start = min(self._lanes.behind.pop(lane) for lane in drained)
+            self._begin_sweep(drained, start)
+        if self._sweep is not None:
+            self._step(self._sweep)
+
+    def _begin_sweep(self, lanes: frozenset[Lane], start: bytes) -> None:
+        if lanes and self._tree.commit is not None:
+            self._sweep = Sweep(self._contents.in_tree(self._tree.commit, start), lanes)
+
+    def _step(self, sweep: Sweep) -> None:
+        files = next(sweep.batches, None)
+        if files is None:
+            self._sweep = None
+            return
+        for lane in [lane for lane in sweep.lanes if self._lanes.is_full(lane)]:
+            self._lanes.behind[lane] = files[0].path if files else b""
+            sweep.lanes -= {lane}
+        if not sweep.lanes:
+            self._sweep = None
+            return
+        self._lanes.only = sweep.lanes
+        self._take_files(files)
+        self._lanes.only = None
+
+
+def concerns(plan: Plan, before: frozenset[UUID] | None, after: frozenset[UUID]) -> bool:
+    """Whether new locations of a key may call for a transfer that the old ones did not."""
+    if before is None or plan.here not in after or plan.here not in before:
+        return True
+    if any(plan.preferences.rule(uuid) is not None for uuid in plan.uploads):
+        return True  # who wants it may depend on who has it
+    return not before <= after
+
+
+def _lanes(plan: Plan) -> frozenset[Lane]:
+    return frozenset(
+        (
+            *(Lane(Direction.UPLOAD, uuid) for uuid in plan.uploads),
+            *(Lane(Direction.DOWNLOAD, uuid) for uuid in plan.downloads),
+        )
+    )
