@@ -21,7 +21,7 @@ from spool.lock import FileLock
 from spool.spare import Spare
 from spool.transfer import LOCK_PREFIX, Lane, Transfer, to_name
 
-_SPARES_MOST = 8
+SPARES_MOST = 8
 _ATTEMPTS = 16
 
 
@@ -99,12 +99,14 @@ class TransferLock:
 class TransferLocks:
     """Takes the locks of one lane, for one key after another or for many at once.
 
-    Belongs to one process.  To be closed after the last lock is released.
+    Belongs to one process.  To be closed after the last lock is released.  ``spares_most`` is how
+    many spares are kept: whoever holds many locks at once needs as many.
     """
 
-    def __init__(self, paths: Layout, lane: Lane) -> None:
+    def __init__(self, paths: Layout, lane: Lane, spares_most: int = SPARES_MOST) -> None:
         self._paths = paths
         self._lane = lane
+        self._spares_most = spares_most
         self._opened: list[_Directories] = []
         self._spares: list[Spare] = []
 
@@ -134,7 +136,7 @@ class TransferLocks:
     def release(self, name: bytes, dir_fd: int, held: FileLock | Spare) -> None:
         """Unlink and unlock one lock file: for ``TransferLock.release``."""
         if isinstance(held, Spare):
-            if held.take_back(name, dir_fd) and len(self._spares) < _SPARES_MOST:
+            if held.take_back(name, dir_fd) and len(self._spares) < self._spares_most:
                 self._spares.append(held)
             else:
                 held.close()

@@ -6,6 +6,7 @@ from typing import final
 
 from workers import scanner
 from workers.process import Worker
+from workers.transferrer import role as transferrer
 
 
 @final
@@ -26,5 +27,8 @@ class Role:
         return (self.name, *(f"{self.name}-{slot}" for slot in range(2, self.slots + 1)))
 
 
-ROLES: tuple[Role, ...] = (Role("scanner", scanner.main),)
+ROLES: tuple[Role, ...] = (
+    Role("scanner", scanner.main),
+    Role("transferrer", transferrer.main, slots=3),
+)
 """One line each, in the order in which they are started."""

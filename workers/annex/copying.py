@@ -1,0 +1,172 @@
+"""Copying one content into a file of its own, checked against its key in the same pass.
+
+The target is what git-annex calls a tmp object: it may hold the beginning of the content from an
+earlier attempt, ours or git-annex's.  What is there is compared with the source and not believed,
+so the pass that resumes also verifies.  Where the file system can share blocks, it does.
+
+What is hashed is what is written, not what the source might say the next time.  Nothing is synced
+here, and the target gets no name but its own.
+
+If killed, or left by an exception of ``heed``: the target stays, and the next attempt resumes it.
+
+DIAGNOSTICS: ``WrongContentError`` if the source is not the content of the key; the target has been
+removed.  ``OSError`` as the kernel has it.
+"""
+
+import contextlib
+import errno
+import fcntl
+import os
+import stat
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, final
+
+from workers.annex.backend import Verifier
+
+CHUNK: Final = 256 * 1024
+"""Bytes.  Measured: larger ones leave the processor's cache before they are written."""
+
+_FICLONE: Final = 0x40049409
+_NEW: Final = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_SOURCE: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_UNLINKABLE: Final = frozenset((errno.ELOOP, errno.EACCES, errno.ENXIO))
+
+Heed = Callable[[int], None]
+"""Told the bytes that are done, after each chunk; ends the copy by raising."""
+
+
+class WrongContentError(Exception):
+    """What was copied is not what its key says."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What the content is to be."""
+
+    size: int | None
+    """Bytes; None if the key does not say."""
+
+    verifier: Verifier | None
+    """None: its size is all that is checked, unless it is resumed."""
+
+
+@final
+class Copier:
+    """Copies one content after another; keeps a buffer."""
+
+    def __init__(self) -> None:
+        self._buffer = memoryview(bytearray(CHUNK))
+
+    def copy(self, source: int, target: bytes, expected: Expected, heed: Heed) -> None:
+        """Copy an open file to the path ``target``, with its mtime and its executable bits."""
+        status = os.fstat(source)
+        if not stat.S_ISREG(status.st_mode):
+            raise WrongContentError("not a regular file")
+        if expected.size not in {None, status.st_size}:
+            raise WrongContentError(f"{status.st_size} bytes, not {expected.size}")
+        fd = _open_target(target)
+        try:
+            self._fill(source, fd, expected, heed)
+            if status.st_mode & 0o111:
+                os.fchmod(fd, os.fstat(fd).st_mode & 0o777 | status.st_mode & 0o111)
+            os.utime(fd, ns=(status.st_atime_ns, status.st_mtime_ns))
+        except WrongContentError:
+            os.unlink(target)
+            raise
+        finally:
+            os.close(fd)
+
+    def _fill(self, source: int, target: int, expected: Expected, heed: Heed) -> None:
+        there = os.fstat(target).st_size
+        if not there and _clone(source, target):
+            done = self._read(target, expected, heed)
+        else:
+            done = self._write(source, target, there, expected, heed)
+        if expected.size not in {None, done}:
+            raise WrongContentError(f"{done} bytes, not {expected.size}")
+        if expected.verifier is not None and not expected.verifier.matches():
+            raise WrongContentError("its checksum is another one")
+
+    def _read(self, target: int, expected: Expected, heed: Heed) -> int:
+        """Look at what was cloned."""
+        if expected.verifier is None:
+            return os.fstat(target).st_size
+        done = 0
+        while size := os.preadv(target, [self._buffer], done):
+            expected.verifier.update(self._buffer[:size])
+            done += size
+            heed(done)
+        return done
+
+    def _write(self, source: int, target: int, there: int, expected: Expected, heed: Heed) -> int:
+        """Write what is not there yet; what is there as far as it is right."""
+        done = 0
+        while size := os.preadv(source, [self._buffer], done):
+            chunk = self._buffer[:size]
+            if expected.verifier is not None:
+                expected.verifier.update(chunk)
+            if there <= done or os.pread(target, size, done) != chunk:
+                there = 0  # the first difference: from here on all is written anew
+                _write_all(target, chunk, done)
+            done += size
+            if expected.size is not None and done >= expected.size:
+                break  # a source that grows is not copied for ever; its last chunk tells
+            heed(done)
+        if os.fstat(target).st_size > done:
+            os.ftruncate(target, done)
+        return done
+
+
+def open_source(path: bytes) -> int:
+    """A descriptor of an object; never blocks on a FIFO, never follows a link."""
+    return os.open(path, _SOURCE)
+
+
+def link(source: bytes, target: bytes) -> bool:
+    """Make ``target`` another name of an object; False if that cannot be."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(target)
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except OSError as error:
+        if error.errno in {errno.ENOENT, errno.ENOSPC, errno.EIO}:
+            raise
+        return False  # another file system, or one without links
+    return True
+
+
+def _open_target(path: bytes) -> int:
+    """Open it, made anew if it is no file of its own: written to is only what is nobody else's."""
+    try:
+        fd = os.open(path, _NEW, 0o666)
+    except OSError as error:
+        if error.errno not in _UNLINKABLE:
+            raise
+        os.unlink(path)
+        return os.open(path, _NEW | os.O_EXCL, 0o666)
+    status = os.fstat(fd)
+    if stat.S_ISREG(status.st_mode) and status.st_nlink == 1:
+        return fd
+    # It may be a link to the very object it was to be a copy of (``annex.hardlink``).
+    os.close(fd)
+    os.unlink(path)
+    return os.open(path, _NEW | os.O_EXCL, 0o666)
+
+
+def _clone(source: int, target: int) -> bool:
+    try:
+        fcntl.ioctl(target, _FICLONE, source)
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EIO}:
+            raise
+        return False
+    return True
+
+
+def _write_all(fd: int, data: memoryview, offset: int) -> None:
+    while data:
+        written = os.pwrite(fd, data, offset)
+        data = data[written:]
+        offset += written

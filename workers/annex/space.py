@@ -1,0 +1,50 @@
+"""Whether there is room for a content: git-annex's rule, ``annex.diskreserve`` included.
+
+Source: git-annex-formats.md §7, 2; git-annex(1), ``annex.diskreserve``.
+"""
+
+import os
+from typing import Final
+
+from spool import key as keys
+from spool import running
+from spool.transfer import Direction
+from workers.annex import datasize
+from workers.annex.repository import Repository
+from workers.annex.settings import Settings
+
+RESERVE: Final = 100_000_000
+"""Bytes; what is kept free if nothing is configured."""
+
+LARGE: Final = 16 << 20
+"""Bytes.  Before a larger content comes, what others are still receiving counts as taken."""
+
+
+def reserve(settings: Settings) -> int:
+    """``annex.diskreserve``, bytes; what cannot be read counts as not set."""
+    try:
+        return datasize.parse(settings.get("annex.diskreserve", "").strip())
+    except ValueError:
+        return RESERVE
+
+
+def missing(repository: Repository, size: int, there: int) -> int:
+    """How many bytes are missing for a content, of which ``there`` are there; 0 if there is room.
+
+    Raises ``OSError``.
+    """
+    status = os.statvfs(repository.layout.annex)
+    free = status.f_bavail * status.f_frsize - reserve(repository.settings)
+    if size > LARGE:
+        free -= arriving(repository)
+    return max(0, size - there - free)
+
+
+def arriving(repository: Repository) -> int:
+    """How many bytes are still to come, of all downloads that run and are shown."""
+    left = 0
+    for one in running.listing(repository.layout):
+        if one.transfer.direction is Direction.DOWNLOAD:
+            size = keys.parts(one.transfer.key).size or 0
+            left += max(0, size - (one.info.bytes_done or 0))
+    return left

@@ -1,0 +1,92 @@
+"""A remote that is a path, opened to move contents to it or from it.
+
+What is known of it is kept between batches, but nothing is kept open: a drive can be unmounted
+whenever no batch runs.  Before each use, and before anything gets its name or is logged, it is
+asked whether it still is the repository that it was: an empty mount point, or another drive at the
+same place, has not the same configuration file.
+
+DIAGNOSTICS: ``AwayError`` (nothing there, or another repository); ``repository.RepositoryError``
+and ``GitError`` if it is there and cannot be used natively.
+"""
+
+import contextlib
+import os
+from collections.abc import Iterable
+from typing import final
+
+from spool import lock
+from spool.key import Key
+from workers.annex import pathremote, repository
+from workers.annex.branch import Branch
+from workers.annex.fold import commit_journal
+from workers.annex.keysdb import associated_files
+from workers.annex.objects import Objects
+from workers.annex.remotes import Remote
+from workers.annex.remoteurl import LocalPath
+from workers.annex.repository import UninitialisedError
+from workers.annex.smudge import fill
+
+Identity = tuple[int, ...]
+
+
+class AwayError(Exception):
+    """The remote is not there; the text says what is."""
+
+
+@final
+class Far:
+    """One path remote."""
+
+    def __init__(self, remote: Remote) -> None:
+        """Look for it and read its configuration: a few git processes."""
+        if not isinstance(remote.way, LocalPath):
+            raise TypeError(f"{remote.name} is not a path")
+        gitdir = pathremote.find(remote.way.path)
+        if gitdir is None:
+            raise AwayError(f"no repository at {os.fspath(remote.way.path)}")
+        self.remote = remote
+        try:
+            self.repository = repository.find(gitdir)
+        except UninitialisedError as no_annex:
+            raise AwayError(str(no_annex)) from no_annex
+        if self.repository.uuid != remote.uuid:
+            raise AwayError(f"another repository, {self.repository.uuid.decode()}")
+        self.objects = Objects(self.repository)
+        self.branch = Branch(self.repository)
+        self._seen = self._look()
+        if self._seen is None:
+            raise AwayError("it has gone")
+
+    @property
+    def same(self) -> bool:
+        """Whether it is there, and nobody has changed its configuration since."""
+        return self._seen is not None and self._look() == self._seen
+
+    @property
+    def fills_itself(self) -> bool:
+        """Whether an annexd runs there, which fills the files that want what arrives."""
+        own = os.fsencode(self.repository.common) + b"/annex/annexd/lock"
+        return lock.owner_pid(own) is not None
+
+    def fill(self, keys: Iterable[Key]) -> None:
+        """Fill the pointer files of keys that have come; raises ``GitError``."""
+        if self.repository.bare:
+            return
+        files = associated_files(self.repository, keys)
+        fill(self.repository, ((key, path) for key, paths in files.items() for path in paths))
+
+    def fold(self, now: float) -> None:
+        """Commit what the journal there has; raises ``GitError``."""
+        commit_journal(self.branch, now)
+
+    def close(self) -> None:
+        """Let go of it, so that it can be unmounted."""
+        self.branch.close()
+
+    def _look(self) -> Identity | None:
+        common = os.fsencode(self.repository.common)
+        with contextlib.suppress(OSError):
+            config, annex = os.stat(common + b"/config"), os.stat(common + b"/annex")
+            own = (config.st_dev, config.st_ino, config.st_size, config.st_mtime_ns)
+            return (*own, annex.st_dev, annex.st_ino)
+        return None

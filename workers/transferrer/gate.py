@@ -1,0 +1,125 @@
+"""Whether a remote may be tried now: reachable, not broken, and not fully occupied.
+
+A remote *breaks* when the connection has failed twice in a row; it is then left alone for half a
+minute, and for twice as long after each further failure, up to half an hour.  Any success, and
+news from the sentry that it can be reached, begins anew.  The record is ``remotes/NAME/transfer``.
+
+A *slot* is a record lock on ``remotes/NAME/slot.N``; so many workers use a remote at once.
+"""
+
+import contextlib
+import dataclasses
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final, final
+
+from spool import lock
+from spool.lock import FileLock, LockBusyError
+from spool.record import make_directory
+from spool.remotes import (
+    Exchange,
+    Reach,
+    directory_name,
+    read_reach,
+    read_transfer,
+    write_transfer,
+)
+from workers.annex.remotes import Remote
+
+FAILURES: Final = 2
+WAIT_MIN_S: Final = 30.0
+WAIT_MAX_S: Final = 1800.0
+FRESH_S: Final = 60.0
+"""A success is written down when the one before it is older."""
+
+SLOTS_NATIVE: Final = 2
+SLOTS_NETWORK: Final = 1
+_LOCK_S: Final = 1.0
+_MAKE: Final = lock.OPEN | os.O_CREAT
+
+
+@final
+class Gates:
+    """What is known of all remotes, in ``annexd/remotes``."""
+
+    def __init__(self, remotes: Path) -> None:
+        self._remotes = remotes
+
+    def directory(self, remote: Remote) -> bytes:
+        """Where what is known of a remote stands, for a watch; made if it is missing."""
+        path = self._remotes / directory_name(os.fsencode(remote.name))
+        make_directory(path)
+        return os.fsencode(path)
+
+    def opens(self, remote: Remote, now: float) -> float:
+        """When it may be tried: 0 for now; infinity when somebody will say so."""
+        name = os.fsencode(remote.name)
+        reach = read_reach(self._remotes, name)
+        if reach is not None and not reach.here:
+            return float("inf")
+        return broken_until(read_transfer(self._remotes, name), reach, now)
+
+    @contextlib.contextmanager
+    def slot(self, remote: Remote) -> Iterator[bool]:
+        """Occupy one of the remote's slots; yields False if there is none."""
+        taken = self._take(remote)
+        try:
+            yield taken is not None
+        finally:
+            if taken is not None:
+                taken.close()
+
+    def succeeded(self, remote: Remote, now: float) -> None:
+        """It works."""
+        last = read_transfer(self._remotes, os.fsencode(remote.name)) or Exchange()
+        fresh = last.last_success is not None and 0 <= now - last.last_success < FRESH_S
+        if last.failing_since is not None or not fresh:
+            self._write(remote, Exchange(last_success=now))
+
+    def failed(self, remote: Remote, why: str, now: float) -> None:
+        """The connection failed."""
+        name = os.fsencode(remote.name)
+        last = read_transfer(self._remotes, name) or Exchange()
+        self._write(remote, after_failure(last, read_reach(self._remotes, name), why, now))
+
+    def _take(self, remote: Remote) -> FileLock | None:
+        directory = self.directory(remote)
+        for number in range(SLOTS_NATIVE if remote.native else SLOTS_NETWORK):
+            taken = lock.try_take(b"%b/slot.%d" % (directory, number), flags=_MAKE)
+            if taken is not None:
+                return taken
+        return None
+
+    def _write(self, remote: Remote, exchange: Exchange) -> None:
+        path = self.directory(remote) + b"/transfer.lck"
+        # Who is writing now says nearly the same; the record is for people and for pacing.
+        with contextlib.suppress(LockBusyError), lock.held(path, within_s=_LOCK_S):
+            write_transfer(self._remotes, os.fsencode(remote.name), exchange)
+
+
+def broken_until(exchange: Exchange | None, reach: Reach | None, now: float) -> float:
+    """When a remote with that record may be tried; 0 for now.  Pure."""
+    if exchange is None or exchange.not_before is None or exchange.failing_since is None:
+        return 0.0
+    if reach is not None and reach.here and reach.since > exchange.failing_since:
+        return 0.0
+    # What is further ahead than we ever set was written before the clock was set back.
+    waits = now < exchange.not_before <= now + WAIT_MAX_S
+    return exchange.not_before if waits else 0.0
+
+
+def after_failure(last: Exchange, reach: Reach | None, why: str, now: float) -> Exchange:
+    """The record after one more failure.  Pure."""
+    since = last.failing_since
+    if since is None or (reach is not None and reach.here and reach.since > since):
+        last, since = dataclasses.replace(last, failures=0), now
+    failures = last.failures + 1
+    wait_s = min(WAIT_MIN_S * 2.0 ** min(failures - FAILURES, 16), WAIT_MAX_S)
+    return Exchange(
+        last_success=last.last_success,
+        failing_since=since,
+        failures=failures,
+        not_before=now + wait_s if failures >= FAILURES else None,
+        last_error=why,
+    )

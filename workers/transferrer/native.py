@@ -1,0 +1,294 @@
+"""Moving contents natively, between our repository and a remote that is a path.
+
+A batch goes through together, because a disk takes as long to sync one content as hundreds:
+
+1. of each job: git-annex's locks, ours first; the content into the tmp object, verified;
+2. sync, so that a name never leads to content that a power cut can take;
+3. of each: the tmp object becomes the object;
+4. sync, so that no log speaks of a name that a power cut can take;
+5. the location logs of both repositories;
+6. the pointer files there, if nobody else fills them; then the locks are released.
+
+The caller settles the jobs after that.  If killed: tmp objects that the next attempt resumes, or
+objects that it finds, and then it only logs.
+
+No content lock is taken: an open file outlives its name (``workers.annex.contentlock``).
+"""
+
+import contextlib
+import errno
+import logging
+import os
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Final, final
+
+from spool import key as keys
+from spool.claim import Claim
+from spool.key import Key
+from spool.publisher import Publisher
+from spool.transfer import Direction, Lane
+from spool.transferlock import TransferLock, TransferLocks
+from workers.annex import backend, maplog, space
+from workers.annex.branch import Branch
+from workers.annex.copying import Copier, Expected, WrongContentError, link, open_source
+from workers.annex.objects import Objects
+from workers.annex.presence import Status
+from workers.annex.record import record_locations
+from workers.annex.repository import Repository
+from workers.git.run import GitError
+from workers.git.syscalls import sync_file_system
+from workers.transferrer.far import Far
+from workers.transferrer.verdict import End, Verdict
+
+log = logging.getLogger(__name__)
+
+SIZE_ONLY: Final = frozenset((b"WORM", b"URL"))
+"""Backends whose keys say nothing about the content but its size."""
+
+_FULL: Final = frozenset((errno.ENOSPC, errno.EDQUOT))
+
+
+class StoppedError(Exception):
+    """We are to stop; what has been copied stays, to be resumed."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Near:
+    """Our own repository, opened."""
+
+    repository: Repository
+    objects: Objects
+    branch: Branch
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class _Staged:
+    """A content that is verified in its tmp object, or that was there before."""
+
+    claim: Claim
+    temporary: bytes | None
+
+
+class _Ended(Exception):  # noqa: N818 -- not an error: how one attempt ended
+    def __init__(self, end: End, why: str = "") -> None:
+        super().__init__(why)
+        self.end = end
+        self.why = why
+
+
+@final
+class NativeMover:
+    """Moves batches of one lane.  To be closed, so that the remote can be unmounted."""
+
+    def __init__(self, near: Near, far: Far, lane: Lane, heed: Callable[[int], None]) -> None:
+        """``heed`` is told of bytes moved, now and then, and ends the batch by ``StoppedError``."""
+        self._near = near
+        self._far = far
+        self._lane = lane
+        self._heed = heed
+        upload = lane.direction is Direction.UPLOAD
+        self._source: Near | Far = near if upload else far
+        self._sink: Near | Far = far if upload else near
+        self._upload = upload
+        other = Direction.DOWNLOAD if upload else Direction.UPLOAD
+        theirs = Lane(other, near.repository.uuid)
+        most = BATCH_MAX * 2
+        self._our_locks = TransferLocks(near.repository.layout, lane, most)
+        self._their_locks = TransferLocks(far.repository.layout, theirs, most)
+        self._copier = Copier()
+        self._verifies = self._is_verified()
+        self._links = self._are_linked()
+        self._secure = _is_secure_only(self._sink)
+
+    def close(self) -> None:
+        """Let go of both repositories' spools."""
+        self._our_locks.close()
+        self._their_locks.close()
+
+    def move(self, claims: Iterable[Claim]) -> list[Verdict]:
+        """Attempt the transfers; a verdict for each.  Raises ``OSError``, ``GitError``.
+
+        After an exception nothing of the batch has been settled, and all of it can be tried again.
+        """
+        verdicts: list[Verdict] = []
+        with contextlib.ExitStack() as locks:
+            staged = self._stage_all(claims, locks, verdicts)
+            if staged:
+                self._publish([one for one in staged if one.temporary is not None])
+                self._record([one.claim.transfer.key for one in staged])
+                verdicts += [Verdict(one.claim, End.DONE) for one in staged]
+        return verdicts
+
+    def _stage_all(
+        self, claims: Iterable[Claim], locks: contextlib.ExitStack, verdicts: list[Verdict]
+    ) -> list[_Staged]:
+        staged: list[_Staged] = []
+        stopped = False
+        for claim in claims:
+            if stopped:
+                verdicts.append(Verdict(claim, End.UNDONE))
+                continue
+            try:
+                self._heed(0)
+                staged.append(self._stage(claim, locks))
+            except _Ended as ended:
+                verdicts.append(Verdict(claim, ended.end, ended.why))
+            except WrongContentError as wrong:
+                verdicts.append(Verdict(claim, End.WRONG, str(wrong)))
+            except StoppedError:
+                stopped = True
+                verdicts.append(Verdict(claim, End.UNDONE))
+            except OSError as error:
+                if not self._far.same:
+                    raise
+                end = End.FULL if error.errno in _FULL else End.FAILED
+                verdicts.append(Verdict(claim, end, str(error)))
+        return staged
+
+    def _stage(self, claim: Claim, locks: contextlib.ExitStack) -> _Staged:
+        key = claim.transfer.key
+        if self._sink.objects.locate(key) is not None:
+            return _Staged(claim, None)
+        source = self._source.objects.locate(key)
+        if source is None:
+            raise _Ended(End.NEEDLESS if self._upload else End.MISSING, "the content is not there")
+        expected = self._expected(key)
+        mine, theirs = self._lock(key, locks)
+        # Somebody may have brought it between our look and our lock.
+        if self._sink.objects.locate(key) is not None:
+            return _Staged(claim, None)
+        temporary = self._sink.repository.layout.tmp_object(key)
+        self._copy(claim, source, temporary, expected, (mine, theirs))
+        return _Staged(claim, temporary)
+
+    def _expected(self, key: Key) -> Expected:
+        """What to check; ends the attempt if only git-annex can tell, or forbids it."""
+        verifier = backend.verifier(key)
+        unknown = verifier is None and key.partition(b"-")[0] not in SIZE_ONLY
+        hooked = self._sink.objects.hooked
+        if unknown or hooked or (self._secure and not backend.is_secure(key)):
+            raise _Ended(End.ANNEX)
+        return Expected(keys.parts(key).size, verifier if self._verifies else None)
+
+    def _lock(
+        self, key: Key, locks: contextlib.ExitStack
+    ) -> tuple[TransferLock, TransferLock | None]:
+        mine = self._our_locks.try_take(key)
+        if mine is None:
+            raise _Ended(End.BUSY)
+        locks.callback(mine.release)
+        try:
+            theirs = self._their_locks.try_take(key)
+        except OSError:
+            if self._upload:
+                raise
+            theirs = None  # a remote that we may only read
+        if theirs is not None:
+            locks.callback(theirs.release)
+        elif self._upload:
+            raise _Ended(End.BUSY)
+        return mine, theirs
+
+    def _copy(
+        self,
+        claim: Claim,
+        source: bytes,
+        temporary: bytes,
+        expected: Expected,
+        locks: tuple[TransferLock, TransferLock | None],
+    ) -> None:
+        repository = self._sink.repository
+        if self._links and link(source, temporary):
+            return
+        try:
+            fd = open_source(source)
+        except FileNotFoundError:
+            raise _Ended(End.FAILED, "the content has just been dropped") from None
+        with contextlib.ExitStack() as stack:
+            stack.callback(os.close, fd)
+            size = os.fstat(fd).st_size
+            if size:
+                lacking = space.missing(repository, size, _size(temporary))
+                if lacking:
+                    raise _Ended(End.FULL, f"{lacking} bytes short of annex.diskreserve")
+            shown = [
+                stack.enter_context(
+                    Publisher(
+                        at, time.time(), size=size, associated_file=claim.info.associated_file
+                    )
+                )
+                for at in locks
+                if at is not None
+            ]
+
+            def heed(done: int) -> None:
+                now = time.time()
+                for publisher in shown:
+                    publisher.progress(done, now)
+                self._heed(done)
+
+            repository.sharing.make_directory(repository.layout.tmp)
+            self._copier.copy(fd, temporary, expected, heed)
+
+    def _publish(self, staged: list[_Staged]) -> None:
+        """Make the tmp objects objects, durably."""
+        if not staged:
+            return
+        annex = self._sink.repository.layout.annex
+        sync_file_system(annex)
+        if not self._far.same:
+            raise FileNotFoundError(errno.ENOENT, "the remote has gone")
+        for one in staged:
+            assert one.temporary is not None  # noqa: S101 -- for mypy: the caller's choice
+            self._sink.objects.store(one.claim.transfer.key, one.temporary)
+        sync_file_system(annex)
+
+    def _record(self, arrived: list[Key]) -> None:
+        """Log it where it came to, then in the other repository; have the files filled."""
+        uuid, now = self._sink.repository.uuid, time.time()
+        record_locations(self._sink.branch, arrived, uuid, Status.PRESENT, now)
+        if self._upload:
+            record_locations(self._near.branch, arrived, uuid, Status.PRESENT, now)
+            if not self._far.fills_itself:
+                self._far.fill(arrived)
+        elif not self._far.remote.read_only:
+            try:
+                record_locations(self._far.branch, arrived, uuid, Status.PRESENT, now)
+            except (OSError, GitError) as failure:
+                # A courtesy: it learns this with our git-annex branch, too.
+                log.debug("unsaid %s: %s", self._lane, failure)
+
+    def _is_verified(self) -> bool:
+        settings = self._sink.repository.settings
+        if self._upload:
+            return settings.flag("annex.verify", default=True)
+        return self._far.remote.settings.get("verify", "true").lower() not in {"false", "no", "0"}
+
+    def _are_linked(self) -> bool:
+        sides = (self._near.repository.settings, self._far.repository.settings)
+        return any(side.flag("annex.hardlink", default=False) for side in sides) and not any(
+            side.flag("annex.thin", default=False) for side in sides
+        )
+
+
+BATCH_MAX: Final = 128
+"""Jobs: each needs a descriptor for its claim, and up to three for git-annex's locks."""
+
+
+def _is_secure_only(sink: Near | Far) -> bool:
+    settings = sink.repository.settings
+    if settings.get("annex.securehashesonly") is not None:
+        return settings.flag("annex.securehashesonly", default=False)
+    configured = maplog.by_name(sink.branch.read(b"config.log"))
+    return configured.get(b"annex.securehashesonly", b"false").lower() in {b"true", b"yes", b"1"}
+
+
+def _size(path: bytes) -> int:
+    try:
+        return os.lstat(path).st_size
+    except FileNotFoundError:
+        return 0

@@ -1,0 +1,237 @@
+"""The loop of a transferrer: look at the queue, claim a batch of one lane, move it, settle it.
+
+Several run side by side and know nothing of each other: the kernel's locks on the jobs keep them
+apart.  A remote that hangs occupies the worker that talks to it and no other; a remote that fails
+is left alone for a while (``gate``).
+
+What nobody tells us of is found by the slow sweep.
+"""
+
+import contextlib
+import logging
+import math
+import os
+import resource
+import time
+from typing import Final, final
+
+from inotify_simple import flags as inotify
+
+from spool import corrupt, hold, layout, stale
+from spool.claim import Claims
+from spool.directory import InTheWayError
+from spool.queue import Queue
+from spool.transfer import UUID, Direction, Lane
+from workers.annex.remotes import Remote
+from workers.annex.remoteurl import LocalPath
+from workers.annex.repository import RepositoryError
+from workers.annex.stream import AnnexEndedError
+from workers.git.run import GitError
+from workers.git.stream import StreamEndedError
+from workers.process import Worker
+from workers.transferrer import order
+from workers.transferrer.far import AwayError, Far
+from workers.transferrer.gate import Gates
+from workers.transferrer.native import BATCH_MAX, NativeMover, StoppedError
+from workers.transferrer.verdict import End, settle
+from workers.transferrer.ways import Ways
+from workers.voice import Voice
+from workers.wakeup import ENTRIES, VANISHING
+
+log = logging.getLogger(__name__)
+
+SWEEP_S: Final = 1800.0
+LINGER_S: Final = 5.0
+"""How long git processes are kept after the last job."""
+
+LANE_S: Final = 2.0
+"""How long one lane is worked on before the others are looked at again."""
+
+HEED_S: Final = 0.1
+"""How often a batch looks whether it is to stop."""
+
+FILES_MAX: Final = 4096
+_JOBS: Final = ENTRIES | int(inotify.ATTRIB) | VANISHING
+_CONFIG: Final = int(inotify.MODIFY | inotify.ATTRIB) | VANISHING
+_LOST: Final = (AwayError, AnnexEndedError, StreamEndedError, GitError, RepositoryError, OSError)
+
+
+def main(worker: Worker) -> None:
+    """Serve until the process is to stop."""
+    _allow_many_files()
+    Transferrer(worker).serve()
+
+
+@final
+class Transferrer:
+    """One worker."""
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+        self._place = worker.place
+        self._paths = worker.place.layout
+        self._queue = Queue(self._paths)
+        self._voice = Voice(worker)
+        self._gates = Gates(worker.place.remotes)
+        self._ways = Ways(worker.place)
+        self._fars: dict[str, Far] = {}
+        self._heeded = 0.0
+
+    def serve(self) -> None:
+        """Look, work, wait."""
+        wakeup = self._worker.wakeup
+        now = time.time()
+        if self._worker.slot == 1:
+            self._queue.sweep(now)
+            stale.purge(self._paths, now)
+        linger = math.inf
+        spoken = False
+        while not wakeup.stopping:
+            self._voice.listen()
+            self._watch()
+            if not spoken:
+                self._voice.busy()
+            spoken = True
+            due = self._turn()
+            if due is None:
+                linger = time.monotonic() + LINGER_S
+                continue
+            self._voice.idle()
+            woken = wakeup.wait(min(due, linger, time.monotonic() + SWEEP_S))
+            if woken.reload:
+                self._ways.forget()
+            if time.monotonic() >= linger:
+                self._ways.near.branch.close()
+                linger = math.inf
+
+    def _watch(self) -> None:
+        """Watch everything that may give us something to do."""
+        wakeup = self._worker.wakeup
+        for names in (*map(layout.queue_lanes, Direction), layout.HOLD_REMOTE):
+            with contextlib.suppress(InTheWayError, OSError):
+                os.close(corrupt.make_way(self._paths.annex, names))
+        tops = (
+            layout.QUEUE,
+            (layout.HOLD),
+            layout.HOLD_REMOTE,
+            *map(layout.queue_lanes, Direction),
+        )
+        for names in tops:
+            wakeup.watch(self._paths.below(names), _JOBS)
+        for lane in self._queue.lanes():
+            wakeup.watch(self._paths.below(layout.queue_lane(lane)), _JOBS)
+        for path in self._ways.files:
+            wakeup.watch(path, _CONFIG)
+
+    def _turn(self) -> float | None:
+        """Work on one lane; None if that was possible, else until when there is nothing to do."""
+        if self._ways.refresh():
+            self._fars.clear()
+        now = time.time()
+        held, until = self._holds(now)
+        waiting = self._queue.look(now)
+        until = min(until, waiting.next_due)
+        if None in held:
+            return _monotonic(until, now)
+        ready: dict[Lane, Remote] = {}
+        for lane in waiting.due:
+            remote, opens = (None, math.inf) if lane.uuid in held else self._way(lane, now)
+            if remote is not None:
+                ready[lane] = remote
+            until = min(until, opens)
+        for lane in order.lanes({lane: way.cost for lane, way in ready.items()}, self._slot()):
+            remote = ready[lane]
+            with self._gates.slot(remote) as free:
+                if free and self._serve(lane, remote, waiting.due[lane]):
+                    return None
+        return _monotonic(until, now)
+
+    def _slot(self) -> int:
+        return self._worker.slot - 1
+
+    def _holds(self, now: float) -> tuple[set[UUID | None], float]:
+        """Whose transfers are held, and when the first of the holds ends."""
+        holds = hold.listing(self._paths, now)
+        return {one.uuid for one in holds}, min((one.until for one in holds), default=math.inf)
+
+    def _way(self, lane: Lane, now: float) -> tuple[Remote | None, float]:
+        """The cheapest way that is open; else when the first one will be."""
+        first = math.inf
+        for remote in self._ways.to(lane.uuid, lane.direction):
+            # Whoever says that it can be reached, or gives back its slot, does it in there.
+            self._worker.wakeup.watch(self._gates.directory(remote), _JOBS)
+            if not (remote.native and isinstance(remote.way, LocalPath)):
+                continue
+            opens = self._gates.opens(remote, now)
+            if not opens:
+                return remote, math.inf
+            first = min(first, opens)
+        return None, first
+
+    def _serve(self, lane: Lane, remote: Remote, names: list[bytes]) -> bool:
+        """Work on a lane for a while; whether there was anything to claim."""
+        try:
+            return self._serve_native(lane, remote, names)
+        except _LOST as lost:
+            log.warning("away %s: %s", remote.name, lost)
+            self._gates.failed(remote, str(lost), time.time())
+            self._fars.pop(remote.name, None)
+            return True
+
+    def _serve_native(self, lane: Lane, remote: Remote, names: list[bytes]) -> bool:
+        assert isinstance(remote.way, LocalPath)  # noqa: S101
+        far = self._far(remote)
+        served = False
+        until = time.monotonic() + LANE_S
+        mover = NativeMover(self._ways.near, far, lane, lambda _done: self._heed(lane))
+        with contextlib.closing(far), contextlib.closing(mover):
+            for batch in order.batches(names, BATCH_MAX):
+                with self._queue.claim(lane, batch, time.time()) as claims:
+                    if not claims:
+                        continue
+                    served = True
+                    self._settle(mover, claims, remote)
+                if self._is_to_stop(lane) or time.monotonic() > until:
+                    break
+            if served and not far.fills_itself:
+                far.fold(time.time())
+        return served
+
+    def _settle(self, mover: NativeMover, claims: Claims, remote: Remote) -> None:
+        verdicts = mover.move(claims)
+        now = time.time()
+        if any(verdict.end is End.DONE for verdict in verdicts):
+            self._gates.succeeded(remote, now)
+        settle(self._queue, verdicts, now)
+
+    def _far(self, remote: Remote) -> Far:
+        far = self._fars.get(remote.name)
+        if far is None or not far.same:
+            far = self._fars[remote.name] = Far(remote)
+        return far
+
+    def _heed(self, lane: Lane) -> None:
+        """End the batch if it is to end.  Cheap: it is called for each chunk."""
+        if self._worker.wakeup.stopping:
+            raise StoppedError
+        now = time.monotonic()
+        if now - self._heeded > HEED_S:
+            self._heeded = now
+            if self._is_to_stop(lane):
+                raise StoppedError
+
+    def _is_to_stop(self, lane: Lane) -> bool:
+        return self._worker.wakeup.stopping or hold.is_held(self._paths, lane.uuid, time.time())
+
+
+def _monotonic(at: float, now: float) -> float:
+    """A time of the clock on the wall, as one of the monotonic clock."""
+    return time.monotonic() + max(0.0, at - now)
+
+
+def _allow_many_files() -> None:
+    """Raise the soft limit on descriptors: a batch needs four for each job."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES_MAX if hard == resource.RLIM_INFINITY else min(FILES_MAX, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
