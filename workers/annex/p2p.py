@@ -1,0 +1,255 @@
+"""git-annex's P2P protocol, the client's side: one connection to a ``git-annex-shell p2pstdio``.
+
+The server speaks first (``AUTH-SUCCESS UUID``); the version is the lesser of both.  It verifies
+what it is sent, and writes its own location log, which it commits when the connection ends.  What
+it sends is not trusted: the caller verifies that against the key.
+
+A connection belongs to one process, and does one thing at a time.  After an error other than
+``RefusedError`` it is of no use any more.
+
+Source: git-annex-formats.md §8.3 (versions 0 to 4); tried with 10.20230126 and 10.20261026.
+
+DIAGNOSTICS: ``RefusedError``, with the server's words; ``EndedError`` and ``SilentError`` of
+``pipes``, also for what the protocol does not allow.
+"""
+
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Final, Protocol, Self, final
+
+from spool.key import Key
+from spool.transfer import UUID, parse_uuid
+from workers.annex.pipes import EndedError, Pipes
+
+VERSION: Final = 4
+LINE_MAX: Final = 1 << 15
+"""Bytes.  No line is longer."""
+
+_BUFFER: Final = 1 << 18
+_SPACE: Final = re.compile(rb"[\s\v\f]|\xc2\xa0")
+
+
+class RefusedError(Exception):
+    """The server answered ``ERROR``: this, it does not do.  The connection goes on."""
+
+
+class Sent(Enum):
+    """How sending ended."""
+
+    STORED = auto()
+    """The content is there, verified, and the server's location log says so."""
+    PRESENT = auto()
+    """It was there already."""
+    REJECTED = auto()
+    """It was not stored: it did not verify, or changed while it was sent."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came of sending a content."""
+
+    sent: Sent
+    also: tuple[UUID, ...] = ()
+    """Repositories behind the server that have the content now too (a proxy, a cluster)."""
+
+
+class Source(Protocol):
+    """A content to send."""
+
+    @property
+    def fd(self) -> int:
+        """Its file, open for reading."""
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+
+    def advance(self, done: int) -> None:
+        """So many bytes are at the other side, those of earlier attempts included."""
+
+    def unchanged(self) -> bool:
+        """Whether what was sent is still what the file holds; asked at the end."""
+
+
+@final
+class Peer:
+    """A repository behind a connection."""
+
+    def __init__(self, pipes: Pipes, uuid: UUID) -> None:
+        """Greet.  Raises ``EndedError`` if it is another repository than ``uuid``."""
+        self._pipes = pipes
+        self._heard = b""
+        try:
+            self._greet(uuid)
+            self.version = self._agree()
+        except EndedError:
+            pipes.kill()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.close()
+
+    def has(self, key: Key) -> bool:
+        """Whether the content is there now."""
+        return self._succeeded(self._ask(b"CHECKPRESENT %b" % key))
+
+    def put(self, key: Key, associated_file: bytes, source: Source) -> Reply:
+        """Send a content, from where an earlier attempt ended."""
+        head, rest = self._ask(b"PUT %b %b" % (escape(associated_file), key))
+        if head in {b"ALREADY-HAVE", b"ALREADY-HAVE-PLUS"}:
+            return Reply(Sent.PRESENT, _uuids(rest))
+        if head != b"PUT-FROM" or not rest.isdigit():
+            raise self._broken(head, rest)
+        offset = min(int(rest), source.size)
+        self._pipes.send(b"DATA %d\n" % (source.size - offset))
+        while offset < source.size:
+            taken = self._pipes.send_file(source.fd, offset, source.size - offset)
+            if not taken:  # it was truncated, and the server still waits for the rest
+                raise EndedError("the content became shorter while it was sent")
+            offset += taken
+            source.advance(offset)
+        if self.version > 0:
+            self._pipes.send(b"VALID\n" if source.unchanged() else b"INVALID\n")
+        elif not source.unchanged():
+            raise EndedError("the content changed while it was sent")
+        answer, rest = self._answer()
+        return Reply(
+            Sent.STORED if self._succeeded((answer, rest)) else Sent.REJECTED, _uuids(rest)
+        )
+
+    def get(
+        self, key: Key, associated_file: bytes, offset: int, sink: Callable[[memoryview], None]
+    ) -> bool:
+        """Fetch a content from ``offset`` on; returns whether the server stands by what it sent.
+
+        Must be followed by ``keep`` or ``refuse``.  A content that is not there is 0 bytes, by
+        which the server does not stand.
+        """
+        head, rest = self._ask(b"GET %d %b %b" % (offset, escape(associated_file), key))
+        if head != b"DATA" or not rest.isdigit():
+            raise self._broken(head, rest)
+        self._pour(int(rest), sink)
+        if self.version == 0:
+            return True
+        valid, rest = self._answer()
+        if valid not in {b"VALID", b"INVALID"}:
+            raise self._broken(valid, rest)
+        return valid == b"VALID"
+
+    def keep(self) -> None:
+        """Say that what was fetched is what it should be."""
+        self._pipes.send(b"SUCCESS\n")
+
+    def refuse(self) -> None:
+        """Say that it is not."""
+        self._pipes.send(b"FAILURE\n")
+
+    def close(self) -> None:
+        """Hang up, and wait for the server to commit its journal."""
+        self._pipes.close()
+
+    def kill(self) -> None:
+        """Break the connection: after an error, or in the middle of a content."""
+        self._pipes.kill()
+
+    def _greet(self, uuid: UUID) -> None:
+        words = self._line().split(b" ")
+        if words != [b"AUTH-SUCCESS", uuid]:
+            raise EndedError(f"expected repository {uuid.decode()}, and it said {shown(words)}")
+
+    def _agree(self) -> int:
+        try:
+            head, rest = self._ask(b"VERSION %d" % VERSION)
+        except RefusedError:
+            return 0  # it has not heard of versions
+        if head != b"VERSION" or not rest.isdigit():
+            raise self._broken(head, rest)
+        return min(int(rest), VERSION)
+
+    def _pour(self, size: int, sink: Callable[[memoryview], None]) -> None:
+        early, self._heard = self._heard[:size], self._heard[size:]
+        if early:
+            sink(memoryview(early))
+            size -= len(early)
+        buffer = memoryview(bytearray(min(_BUFFER, size)))
+        while size:
+            got = self._pipes.read_into(buffer[: min(size, len(buffer))])
+            sink(buffer[:got])
+            size -= got
+
+    def _ask(self, line: bytes) -> tuple[bytes, bytes]:
+        if b"\n" in line:
+            raise ValueError(f"the protocol has no way to say {line[:80]!r}")
+        self._pipes.send(line + b"\n")
+        return self._answer()
+
+    def _answer(self) -> tuple[bytes, bytes]:
+        head, _, rest = self._line().partition(b" ")
+        if head == b"ERROR":
+            raise RefusedError(shown([rest]))
+        return head, rest
+
+    def _line(self) -> bytes:
+        while b"\n" not in self._heard:
+            if len(self._heard) > LINE_MAX:
+                raise EndedError("the other side says a line without an end")
+            self._heard += self._pipes.read()
+        line, _, self._heard = self._heard.partition(b"\n")
+        return line.removesuffix(b"\r")
+
+    def _succeeded(self, answer: tuple[bytes, bytes]) -> bool:
+        head, rest = answer
+        if head in {b"SUCCESS", b"SUCCESS-PLUS"}:
+            return True
+        if head in {b"FAILURE", b"FAILURE-PLUS"}:
+            return False
+        raise self._broken(head, rest)
+
+    def _broken(self, head: bytes, rest: bytes) -> EndedError:
+        return EndedError(f"the other side said {shown([head, rest])}, which answers no question")
+
+
+def escape(associated_file: bytes) -> bytes:
+    """A file name as one word: ``%`` doubled, white space replaced by ``%``.
+
+    It is for people to read, in the transfer-info file of the other side.  (git-annex decodes the
+    line as UTF-8, or as what its locale says, so any byte is allowed.)
+    """
+    return _SPACE.sub(b"%", associated_file.replace(b"%", b"%%"))
+
+
+def shown(words: list[bytes]) -> str:
+    """What the other side said, fit for an error message."""
+    return b" ".join(words)[:200].decode(errors="backslashreplace").strip()
+
+
+def _uuids(rest: bytes) -> tuple[UUID, ...]:
+    found = []
+    for word in rest.split():
+        try:
+            found.append(parse_uuid(word))
+        except ValueError:
+            continue  # of its making; there is nothing that we could record
+    return tuple(found)
+
+
+def server(directory: bytes, client: UUID, uuid: UUID, program: str = "git-annex-shell") -> bytes:
+    """The command that serves ``directory``, for the shell at the other side.
+
+    Each word is quoted, as git does (and git-annex-shell, as a login shell, undoes).
+    """
+    words = (b"p2pstdio", directory, client)
+    quoted = b" ".join(quote(word) for word in words)
+    return os.fsencode(program) + b" " + quoted + b" --uuid " + uuid
+
+
+def quote(word: bytes) -> bytes:
+    """Quote for a POSIX shell."""
+    return b"'" + word.replace(b"'", b"'\\''") + b"'"

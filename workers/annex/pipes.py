@@ -1,0 +1,216 @@
+"""A program at the other end of three pipes, and never a wait without an end.
+
+Started without a shell or a terminal, with a cleaned environment, in the process group of its owner
+(so it dies with the group).  Reads do not block; what it says on stderr is kept for the error that
+says how it ended, and never fills its pipe.
+
+DIAGNOSTICS: ``EndedError``, with the last of its stderr, when it has ended; ``SilentError``, one of
+those, when nothing could be read or written for too long, and it was killed.
+"""
+
+import contextlib
+import fcntl
+import os
+import select
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import IO, Final, Self, final
+
+from workers.annex.stream import descendants
+from workers.git.run import environment
+
+PIPE_BYTES: Final = 1 << 20
+"""What a pipe may hold without privilege (pipe(7)): fewer switches between two busy processes."""
+
+CLOSE_S: Final = 60.0
+"""How long a program whose stdin was closed may take to end: it may have a journal to commit."""
+
+_STDERR_KEPT: Final = 4096
+_READ: Final = 1 << 18
+_SENDFILE_MAX: Final = 1 << 20
+
+
+class EndedError(Exception):
+    """The program is gone, or said what its protocol does not allow."""
+
+
+class SilentError(EndedError):
+    """The program neither said nor took anything for too long, and was killed."""
+
+
+@final
+class Pipes:
+    """One process; ``silence_s`` is how long it may keep us waiting."""
+
+    def __init__(
+        self,
+        argv: Sequence[str | bytes],
+        *,
+        cwd: Path,
+        silence_s: float,
+        env: Mapping[str, str] | None = None,
+    ) -> None:
+        self._name = os.path.basename(os.fsdecode(argv[0]))
+        self._silence_s = silence_s
+        self._process = subprocess.Popen(
+            argv,
+            cwd=cwd,
+            env=environment() | dict(env or {}),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            bufsize=0,
+        )
+        assert self._process.stdin is not None  # noqa: S101 -- for mypy: we asked for pipes
+        assert self._process.stdout is not None  # noqa: S101
+        assert self._process.stderr is not None  # noqa: S101
+        self._files: tuple[IO[bytes], ...] = (
+            self._process.stdin,
+            self._process.stdout,
+            self._process.stderr,
+        )
+        self._stdin, self._stdout, self._stderr = (file.fileno() for file in self._files)
+        for file in self._files:
+            os.set_blocking(file.fileno(), False)
+        for file in self._files[:2]:
+            with contextlib.suppress(OSError):  # a user's share of pipe memory is used up
+                fcntl.fcntl(file.fileno(), fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+        self._complaint = b""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.close()
+
+    @property
+    def pid(self) -> int:
+        """The process's."""
+        return self._process.pid
+
+    def fileno(self) -> int:
+        """Readable when it has said something, or has ended."""
+        return self._stdout
+
+    def send(self, data: bytes) -> None:
+        """Write all of it.  What the program says meanwhile stays in its pipe."""
+        view = memoryview(data)
+        while view:
+            try:
+                view = view[os.write(self._stdin, view) :]
+            except BlockingIOError:
+                self._await(self._stdin, select.POLLOUT)
+            except BrokenPipeError as gone:
+                raise self.ended() from gone
+
+    def send_file(self, fd: int, offset: int, size: int) -> int:
+        """Write up to ``size`` bytes of a file from ``offset``; returns how many it took.
+
+        0 if the file ends there.
+        """
+        while True:
+            try:
+                return os.sendfile(self._stdin, fd, offset, min(size, _SENDFILE_MAX))
+            except BlockingIOError:
+                self._await(self._stdin, select.POLLOUT)
+            except BrokenPipeError as gone:
+                raise self.ended() from gone
+
+    def read(self) -> bytes:
+        """What it says next, at least one byte; waits for it.  Raises when it has ended."""
+        while True:
+            try:
+                data = os.read(self._stdout, _READ)
+            except BlockingIOError:
+                self._await(self._stdout, select.POLLIN)
+                continue
+            if not data:
+                raise self.ended()
+            return data
+
+    def read_into(self, buffer: memoryview) -> int:
+        """As ``read``, into a buffer that is used again and again."""
+        while True:
+            try:
+                size = os.readv(self._stdout, (buffer,))
+            except BlockingIOError:
+                self._await(self._stdout, select.POLLIN)
+                continue
+            if not size:
+                raise self.ended()
+            return size
+
+    def ended(self) -> EndedError:
+        """The error that says how it ended: the last of what it said on stderr."""
+        with contextlib.suppress(subprocess.TimeoutExpired):  # it closed stdout, and lives on
+            self._process.wait(1)
+        self._listen()
+        said = self._complaint.decode(errors="backslashreplace").strip().splitlines()
+        return EndedError(f"{self._name} ended: {' / '.join(said[-3:])}")
+
+    def close(self) -> None:
+        """Close its stdin and wait for it to end; kill it if it does not."""
+        if self._files[0].closed:
+            return
+        self._files[0].close()
+        deadline = time.monotonic() + CLOSE_S
+        # What it still says is of no interest, but it must not wait for us to hear it.  Only the
+        # end of stdout is waited for: an ssh master that it left behind may have its stderr.
+        while (left_s := deadline - time.monotonic()) > 0:
+            poll = select.poll()
+            poll.register(self._stdout, select.POLLIN)
+            poll.register(self._stderr, select.POLLIN)
+            ready = dict(poll.poll(left_s * 1000))
+            if self._stderr in ready:
+                self._listen()
+            if self._stdout in ready and not os.read(self._stdout, _READ):
+                break
+        else:
+            self.kill()
+            return
+        self._process.wait()
+        self._close_files()
+
+    def kill(self) -> None:
+        """End it now, and the programs that it started."""
+        if self._process.returncode is None:
+            for pid in (self.pid, *descendants(self.pid)):
+                with contextlib.suppress(ProcessLookupError):  # it was quicker
+                    os.kill(pid, signal.SIGKILL)
+            self._process.wait()
+        self._close_files()
+
+    def _await(self, fd: int, events: int) -> None:
+        """Wait until a pipe is ready; all the while, let it complain."""
+        poll = select.poll()
+        poll.register(fd, events)
+        poll.register(self._stderr, select.POLLIN)
+        deadline = time.monotonic() + self._silence_s
+        while True:
+            ready = dict(poll.poll(max(0.0, deadline - time.monotonic()) * 1000))
+            if not ready:
+                self.kill()
+                raise SilentError(f"{self._name}: silent for {self._silence_s:.0f} s")
+            if self._stderr in ready and not self._listen():
+                poll.unregister(self._stderr)
+            if fd in ready:
+                return
+
+    def _listen(self) -> bool:
+        """Keep the last of its stderr; False when that is closed."""
+        while not self._files[2].closed:
+            try:
+                data = os.read(self._stderr, _READ)
+            except BlockingIOError:
+                return True
+            if not data:
+                return False
+            self._complaint = (self._complaint + data)[-_STDERR_KEPT:]
+        return False
+
+    def _close_files(self) -> None:
+        for file in self._files:
+            file.close()
