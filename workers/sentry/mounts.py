@@ -1,0 +1,82 @@
+"""The mount table: told when it changes, and asked what a path is mounted on.
+
+``/proc/self/mountinfo`` wakes whoever polls it for POLLPRI whenever something is mounted or
+unmounted, so no desktop and no bus is needed.  Source: proc_pid_mountinfo(5).
+"""
+
+import os
+import re
+import select
+from typing import Final, final
+
+from workers.wakeup import Wakeup
+
+FILE: Final = "/proc/self/mountinfo"
+
+DISTANT: Final = frozenset(
+    (
+        *(
+            b"nfs",
+            b"nfs4",
+            b"cifs",
+            b"smb3",
+            b"smbfs",
+            b"ceph",
+            b"afs",
+            b"9p",
+            b"lustre",
+            b"glusterfs",
+        ),
+        *(b"fuse.sshfs", b"fuse.rclone", b"fuse.glusterfs", b"fuse.davfs", b"fuse.s3fs"),
+        b"autofs",
+    )
+)
+"""File systems that may hang when they are touched, or be mounted by it; and inotify does not see
+what others do there."""
+
+_ESCAPE: Final = re.compile(rb"\\([0-7]{3})")
+_POINT: Final = 4  # the mount point's field, from 0
+_OPTIONAL: Final = 6  # from here on there are any number of fields, and then a dash
+
+
+@final
+class Mounts:
+    """This process's mount table."""
+
+    def __init__(self, wakeup: Wakeup) -> None:
+        self.fd = os.open(FILE, os.O_RDONLY | os.O_CLOEXEC)
+        wakeup.attend(self.fd, select.POLLPRI)
+        self._types: dict[bytes, bytes] = {}
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Read the table again; to be called when ``fd`` is ready."""
+        # Reopened rather than rewound: the open one only tells of changes, each once.
+        with open(FILE, "rb") as file:
+            self._types = parse(file.read())
+
+    @property
+    def distant(self) -> frozenset[bytes]:
+        """The mount points that are better not touched without need."""
+        return frozenset(point for point, kind in self._types.items() if kind in DISTANT)
+
+    def are_below(self, path: bytes) -> bool:
+        """Whether ``path`` is on something that can be unmounted, as far as its name tells."""
+        return any((path + b"/").startswith(point + b"/") for point in self._types if point != b"/")
+
+
+def parse(table: bytes) -> dict[bytes, bytes]:
+    """Mount point -> type of file system, the uppermost where several cover each other."""
+    types: dict[bytes, bytes] = {}
+    for line in table.splitlines():
+        fields = line.split(b" ")
+        try:
+            dash = fields.index(b"-", _OPTIONAL)
+            types[_unescape(fields[_POINT])] = fields[dash + 1]  # a later one covers an earlier
+        except (ValueError, IndexError):
+            continue  # not a line as we know them: as good as no mount
+    return types
+
+
+def _unescape(field: bytes) -> bytes:
+    return _ESCAPE.sub(lambda match: bytes((int(match[1], 8) & 0xFF,)), field)

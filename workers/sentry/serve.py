@@ -1,0 +1,178 @@
+"""The sentry's loop.
+
+What is told (a mount, a route, a directory's end, a poke…) only says *which remotes to look at*;
+what is true is found by looking.  Each look at a path is an errand of its own, so that one dead
+drive holds up neither the other remotes nor the loop.
+
+Nothing is polled: the one timer, when nothing is the matter, is a sweep of all once an hour.
+"""
+
+import logging
+import math
+import os
+import time
+from collections.abc import Iterable
+from typing import Final, final
+
+from spool.record import escape
+from spool.remotes import read_reach
+from workers.annex.remotes import Remote
+from workers.annex.remoteurl import LocalPath
+from workers.process import Worker
+from workers.sentry import trail
+from workers.sentry.configured import Configured
+from workers.sentry.mounts import Mounts
+from workers.sentry.network import Network
+from workers.sentry.note import forget, learn, note
+from workers.sentry.suspension import Suspension
+from workers.sentry.verdict import Verdict, judge_unseen, place_of
+from workers.sentry.visits import Visits
+from workers.sentry.watches import Watches
+from workers.voice import Voice
+from workers.wakeup import Woken
+
+log = logging.getLogger(__name__)
+
+RETRY_S: Final = 20.0
+"""After something could not be read, written or started."""
+
+SWEEP_S: Final = 3600.0
+
+
+def main(worker: Worker) -> None:
+    """Serve until asked to stop."""
+    Sentry(worker).serve()
+
+
+@final
+class Sentry:
+    """What the loop knows from one turn to the next: a cache of what is on disk."""
+
+    def __init__(self, worker: Worker) -> None:
+        self._place = worker.place
+        self._wakeup = worker.wakeup
+        self._voice = Voice(worker)
+        self._configured = Configured(worker.place, worker.wakeup)
+        self._mounts = Mounts(worker.wakeup)
+        self._network = Network(worker.wakeup)
+        self._suspension = Suspension(worker.wakeup)
+        self._watches = Watches(worker.wakeup)
+        self._visits = Visits(worker.place, worker.wakeup)
+        self._due: set[str] = set()
+        """Remotes to look at."""
+
+        self._away_at: dict[str, float] = {}
+        """Remote -> when it last may have been away, if only for a moment (Unix s)."""
+
+        self._network_away_at = time.time()  # nobody knows how the network was before us
+        self._next_sweep = -math.inf
+
+    def serve(self) -> None:
+        """Watch, look, wait."""
+        while not self._wakeup.stopping:
+            self._voice.listen()
+            self._look()
+            if self._visits.are_awaited() or self._due - self._visits.names():
+                self._voice.busy()
+            else:
+                self._voice.idle(self._notes())
+            until = min(self._next_sweep, self._visits.deadline(), self._network.due)
+            self._hear(self._wakeup.wait(until))
+
+    def _look(self) -> None:
+        if time.monotonic() >= self._next_sweep:
+            self._next_sweep = time.monotonic() + SWEEP_S
+            self._sweep_within(self._configured.read())
+            if self._configured.names is not None:
+                forget(self._place, self._configured.names)
+            self._due |= self._configured.remotes.keys()
+        self._finish_visits()
+        self._due |= self._watch_ways()
+        for name in sorted(self._due - self._visits.names()):
+            self._due.discard(name)
+            if (remote := self._configured.remotes.get(name)) is not None:
+                self._judge(remote)
+
+    def _judge(self, remote: Remote) -> None:
+        away_at = self._away_at.get(remote.name, 0.0)
+        if place_of(remote) is None:
+            self._note(remote, judge_unseen(remote), max(away_at, self._network_away_at))
+        elif not self._visits.begin(remote, away_at):
+            self._sweep_within(RETRY_S)
+
+    def _finish_visits(self) -> None:
+        for name, worked in self._visits.take_ended():
+            remote = self._configured.remotes.get(name)
+            if remote is not None and not (worked and learn(self._place, remote)):
+                self._sweep_within(RETRY_S)
+        for name in self._visits.take_late():
+            if (remote := self._configured.remotes.get(name)) is not None:
+                self._note(remote, Verdict(here=False, why="its file system does not answer"), 0.0)
+
+    def _note(self, remote: Remote, verdict: Verdict, away_at: float) -> None:
+        try:
+            note(self._place, remote, verdict, away_at)
+        except OSError as failure:
+            log.warning("skip the verdict on %s: %s", escape(remote.name), failure.strerror)
+            self._sweep_within(RETRY_S)
+
+    def _watch_ways(self) -> frozenset[str]:
+        remotes = self._configured.remotes.values()
+        return self._watches.set({remote.name: self._way(remote) for remote in remotes})
+
+    def _way(self, remote: Remote) -> Iterable[trail.Step]:
+        path, distant = place_of(remote), self._mounts.distant
+        if path is None:
+            return ()
+        if not isinstance(remote.way, LocalPath):
+            return trail.seek_directory(path, distant)
+        reach = read_reach(self._place.remotes, os.fsencode(remote.name))
+        is_found = reach is not None and reach.here and reach.uuid
+        return trail.guard(path, distant) if is_found else trail.seek(path, distant)
+
+    def _hear(self, woken: Woken) -> None:
+        """Turn what has happened into remotes that are due."""
+        if woken.reload or woken.overflow:
+            self._sweep_within(0.0)
+        if self._mounts.fd in woken.ready:
+            self._mounts.refresh()
+            self._suspect_drives()
+        if self._network.fd in woken.ready:
+            self._network.hear()
+        if self._network.is_due() and self._network.has_gained():
+            log.info("network: there is a new route")
+            self._renew()
+        if self._suspension.fd in woken.ready:
+            self._suspension.hear()
+        if self._suspension.has_resumed():
+            log.info("resume: this machine has slept")
+            self._renew()
+        for event in woken.events:
+            remotes = self._watches.concerns(event)
+            if remotes is None:  # the configuration, or a poke
+                self._sweep_within(0.0)
+                continue
+            self._due |= remotes.keys()
+            self._away_at |= {name: time.time() for name, gone in remotes.items() if gone}
+
+    def _suspect_drives(self) -> None:
+        """Something was mounted or unmounted; perhaps both, and the table is as it was."""
+        remotes = self._configured.remotes
+        self._due |= remotes.keys()
+        paths = {name: place_of(remote) for name, remote in remotes.items()}
+        mounted = (name for name, path in paths.items() if path and self._mounts.are_below(path))
+        self._away_at |= dict.fromkeys(mounted, time.time())
+
+    def _renew(self) -> None:
+        """Everything behind a network is worth another try."""
+        self._network_away_at = time.time()
+        self._due |= self._configured.remotes.keys()
+
+    def _sweep_within(self, delay_s: float) -> None:
+        self._next_sweep = min(self._next_sweep, time.monotonic() + delay_s)
+
+    def _notes(self) -> tuple[tuple[str, str], ...]:
+        names = map(os.fsencode, self._configured.remotes)
+        found = [read_reach(self._place.remotes, name) for name in names]
+        here = sum(reach is not None and reach.here for reach in found)
+        return (("here", str(here)), ("away", str(len(found) - here)))

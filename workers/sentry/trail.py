@@ -1,0 +1,79 @@
+"""What to watch so as to be told when a path comes or goes.
+
+Each directory on the way is watched for its own end (renamed, deleted, unmounted): that is silent
+however much goes on in it.  Only for a path that is *sought* are the directories that it could
+appear in watched for new entries, and of these only the names that lead there count.
+
+A path on a file system that may hang is not touched from there on; the mount table tells enough.
+"""
+
+import os
+from collections.abc import Collection, Iterator
+from typing import Final, NamedTuple
+
+from inotify_simple import flags as inotify
+
+SELF: Final = int(inotify.DELETE_SELF | inotify.MOVE_SELF)
+ENTRY: Final = int(inotify.CREATE | inotify.MOVED_TO)
+TEXT: Final = int(inotify.CLOSE_WRITE | inotify.ATTRIB) | SELF
+"""A file is written, or replaced: the old one then has no name left, which is an attribute."""
+
+GONE: Final = SELF | int(inotify.UNMOUNT)
+"""Events that say that something on the way was away, if only for a moment."""
+
+_SUFFIXES: Final = (b"/.git", b".git/.git")
+"""Where git looks for a repository, besides the beginnings of these (``pathremote``)."""
+
+_INSIDE: Final = frozenset((b"HEAD", b"objects", b"refs", b"commondir", b".git"))
+"""What makes a directory a repository, or contain one."""
+
+
+class Step(NamedTuple):
+    """One path to watch."""
+
+    path: bytes
+    mask: int
+    names: frozenset[bytes] = frozenset()
+    """The entries that count; an event without a name always does."""
+
+
+def guard(path: bytes, distant: Collection[bytes]) -> Iterator[Step]:
+    """For a repository that is at ``path``: tells when it goes."""
+    for suffix in _SUFFIXES:
+        way, _ = _walk(path + suffix, distant)
+        yield from (Step(directory, SELF) for directory in way)
+
+
+def seek(path: bytes, distant: Collection[bytes]) -> Iterator[Step]:
+    """For a repository that is not at ``path``, or not the right one: tells when it may be."""
+    for suffix in _SUFFIXES:
+        way, ahead = _walk(path + suffix, distant)
+        yield from (Step(directory, SELF) for directory in way)
+        if ahead is not None:
+            yield Step(way[-1] if way else b"/", ENTRY, frozenset((ahead,)))
+        for directory in way:
+            if directory.startswith(path):  # a repository may be made, or initialised, here
+                yield Step(directory, ENTRY, _INSIDE)
+                yield Step(directory + b"/config", TEXT)
+
+
+def seek_directory(path: bytes, distant: Collection[bytes]) -> Iterator[Step]:
+    """For a plain directory, there or not."""
+    way, ahead = _walk(path, distant)
+    yield from (Step(directory, SELF) for directory in way)
+    if ahead is not None:
+        yield Step(way[-1] if way else b"/", ENTRY, frozenset((ahead,)))
+
+
+def _walk(path: bytes, distant: Collection[bytes]) -> tuple[list[bytes], bytes | None]:
+    """The directories on the way to ``path`` that exist, and the name that is missing first."""
+    way: list[bytes] = []
+    at = b""
+    for name in filter(None, path.split(b"/")):
+        at += b"/" + name
+        if at in distant:
+            return way, None
+        if not os.path.isdir(at):
+            return way, name
+        way.append(at)
+    return way, None
