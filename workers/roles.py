@@ -6,6 +6,7 @@ from typing import final
 
 from workers import scanner
 from workers.process import Worker
+from workers.pusher import role as pusher
 from workers.sentry import serve as sentry
 from workers.transferrer import role as transferrer
 
@@ -29,6 +30,7 @@ class Role:
 
 
 ROLES: tuple[Role, ...] = (
+    Role("pusher", pusher.main),
     Role("scanner", scanner.main),
     Role("sentry", sentry.main),
     Role("transferrer", transferrer.main, slots=3),

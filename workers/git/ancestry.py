@@ -1,0 +1,80 @@
+"""Whether one commit is in the history of another, natively where the answer is near.
+
+What has just been committed, and is asked about just now, lies loose in ``objects``: a few commits
+are followed there, at microseconds each, before git is asked.
+
+Source: gitrepository-layout(5), "objects"; git-cat-file(1).
+"""
+
+import os
+import zlib
+from collections import deque
+from typing import Final, final
+
+from workers.git.refs import common_dir
+from workers.git.run import Git, GitError
+from workers.git.stream import ObjectId
+
+NEAR: Final = 32
+"""Commits followed natively."""
+
+COMMIT_MAX: Final = 1 << 20
+"""Bytes of a commit that are looked at; its parents stand at the beginning."""
+
+MISSING: Final = 128
+"""git's exit status when it does not have a commit."""
+
+
+@final
+class Ancestry:
+    """Answers for one repository; remembers those that cannot change."""
+
+    def __init__(self, git: Git) -> None:
+        self._git = git
+        self._objects = os.path.join(os.fsencode(common_dir(git.gitdir)), b"objects")
+        self._known: dict[tuple[ObjectId, ObjectId], bool] = {}
+
+    def contains(self, descendant: ObjectId, ancestor: ObjectId) -> bool:
+        """Whether ``ancestor`` is in the history of ``descendant``, or is it.
+
+        False if one of them is not here.
+        """
+        if ancestor == descendant or self.is_near(descendant, ancestor):
+            return True
+        question = (descendant, ancestor)
+        if question not in self._known:
+            try:
+                answer = self._git.succeeds("merge-base", "--is-ancestor", ancestor, descendant)
+            except GitError as failure:
+                if failure.status != MISSING:
+                    raise
+                return False  # it may come: not remembered
+            self._known[question] = answer
+        return self._known[question]
+
+    def is_near(self, descendant: ObjectId, ancestor: ObjectId) -> bool:
+        """The same, but False may mean that it is too far away to be seen without git."""
+        seen = {descendant}
+        ahead = deque(seen)
+        while ahead and len(seen) <= NEAR:
+            for parent in self._parents(ahead.popleft()):
+                if parent == ancestor:
+                    return True
+                if parent not in seen:
+                    seen.add(parent)
+                    ahead.append(parent)
+        return False
+
+    def _parents(self, commit: ObjectId) -> list[ObjectId]:
+        """The parents of a loose commit; none if it is not loose."""
+        path = os.path.join(self._objects, commit[:2].encode(), commit[2:].encode())
+        try:
+            with open(path, "rb") as file:
+                data = zlib.decompressobj().decompress(file.read(COMMIT_MAX), COMMIT_MAX)
+        except (OSError, zlib.error):
+            return []
+        header, _, body = data.partition(b"\0")
+        if not header.startswith(b"commit "):
+            return []
+        lines = body.partition(b"\n\n")[0].split(b"\n")
+        return [ObjectId(line[7:].decode()) for line in lines if line.startswith(b"parent ")]

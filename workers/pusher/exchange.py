@@ -1,0 +1,317 @@
+"""One exchange with one remote: look what it has, fetch what we lack, push what it lacks.
+
+Runs to its end in a process of its own, which may be killed at any moment: git moves a ref at the
+end of each step, and the next exchange begins by looking.
+
+Only fast-forwards are pushed, so nobody's work is overwritten.  What is not one has to be merged
+here first: the git-annex branch by the pusher, the tree's by the watcher.
+
+To a repository with a work tree goes ``synced/NAME`` only; to a bare one, and to one that is no
+annex, the branch itself too.  The git-annex branch itself goes to no annex: a journal there could
+undo it (git-annex-formats.md §4.6).
+"""
+
+import contextlib
+import os
+from dataclasses import dataclass, field
+from typing import Final, final
+
+from workers.annex import pathremote
+from workers.annex.branch import Branch
+from workers.annex.remoteurl import LocalPath, Ssh
+from workers.annex.repository import Repository, RepositoryError, find
+from workers.annex.run_annex import run_annex
+from workers.annex.siblings import merge_siblings
+from workers.git.ancestry import Ancestry
+from workers.git.exchange import NO_HOOKS, Said, Update, Way, fetch, list_refs, push
+from workers.git.refname import RefName
+from workers.git.refs import Refs, merge_bases
+from workers.git.run import Git, GitError
+from workers.git.stream import ObjectId
+from workers.pusher.peer import PUSH_HOOKS, Peer, only_stock_hooks
+from workers.pusher.ssh import ssh_command
+from workers.pusher.values import (
+    ANNEX,
+    Mode,
+    Ours,
+    Outcome,
+    Result,
+    Task,
+    Theirs,
+    own,
+    synced,
+    tagged,
+    tracking,
+)
+
+PROBE_S: Final = 60.0
+"""For git-annex to ask an ssh server who it is."""
+
+
+def refs_of_interest(ours: Ours, here: Repository) -> tuple[RefName, ...]:
+    """The refs of a remote that matter to us."""
+    names = (ANNEX,) if ours.branch is None else (ANNEX, ours.branch)
+    return (
+        *(own(name) for name in names),
+        *(synced(name) for name in names),
+        *(tagged(name, here.uuid) for name in names),
+    )
+
+
+def read_theirs(peer: Peer, interest: tuple[RefName, ...]) -> Theirs:
+    """What a repository at a path has."""
+    refs = Refs(Git(peer.gitdir, None))
+    found = ((name, refs.get(name)) for name in interest)
+    return {name: oid for name, oid in found if oid is not None}
+
+
+def exchange(here: Repository, task: Task) -> Outcome:
+    """Do it; raises nothing but bugs."""
+    run = _Exchange(here, task)
+    try:
+        return run.run()
+    except (GitError, RepositoryError, OSError, ValueError) as failure:
+        if task.peer is not None and pathremote.find(task.peer.gitdir) is None:
+            return Outcome(Result.AWAY, run.theirs)
+        return Outcome(Result.FAILED, run.theirs, str(failure), fetched=run.fetched)
+
+
+@final
+@dataclass(slots=True)
+class _Exchange:
+    here: Repository
+    task: Task
+    theirs: dict[RefName, ObjectId] = field(init=False)
+    fetched: bool = False
+    pushed: bool = False
+    way: Way = field(init=False)
+    refs: Refs = field(init=False)
+    ancestry: Ancestry = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.theirs = dict(self.task.theirs)
+        self.way = _way(self.here, self.task)
+        self.refs = Refs(self.here.git)
+        self.ancestry = Ancestry(self.here.git)
+
+    def run(self) -> Outcome:
+        remote = self.task.remote
+        if self.task.ask:
+            self.ask()
+        if remote.pulls:
+            self.fetch_new()
+        if self.is_unrelated():
+            return self.outcome(Result.UNRELATED)
+        result = Result.DONE
+        if remote.pushes and not remote.read_only:
+            result = self.push_all()
+        if self.pushed or self.task.ask:
+            self.introduce()
+        return self.outcome(result)
+
+    def outcome(self, result: Result, error: str = "") -> Outcome:
+        return Outcome(result, self.theirs, error, pushed=self.pushed, fetched=self.fetched)
+
+    def ask(self) -> None:
+        """Ask the remote what it has."""
+        interest = refs_of_interest(self.task.ours, self.here)
+        peer = self.task.peer
+        if peer is not None:
+            self.theirs = dict(read_theirs(peer, interest))
+            return
+        listed = list_refs(self.here.git, self.way, *interest)
+        self.theirs = {name: listed[name] for name in interest if name in listed}
+
+    def fetch_new(self) -> None:
+        """Fetch what we have not."""
+        ours = self.task.ours
+        wanted: dict[bytes, list[bytes]] = {}
+        for name, tip in ((ANNEX, ours.annex), (ours.branch, ours.head)):
+            if name is None:
+                continue
+            for ref in (own(name), synced(name)):
+                oid, kept = self.theirs.get(ref), tracking(self.task.remote.name, ref)
+                if oid is None or oid == self.refs.get(kept):
+                    continue
+                if tip is None or not self.ancestry.contains(tip, oid):
+                    wanted.setdefault(name, []).append(b"+%b:%b" % (ref, kept))
+        met = self.refs.get(tracking(self.task.remote.name, own(ANNEX))) is not None
+        files = wanted.get(ours.branch or b"", [])
+        if files and not met:
+            # A stranger, perhaps: first see whether its files have to do with ours.
+            fetch(self.here.git, self.way, *files)
+            self.fetched = True
+            if self.is_unrelated():
+                return
+            files = []
+        refspecs = (*wanted.get(ANNEX, ()), *files)
+        if refspecs:
+            fetch(self.here.git, self.way, *refspecs)
+            self.fetched = True
+
+    def is_unrelated(self) -> bool:
+        """Whether it has files whose history has no commit in common with ours."""
+        ours = self.task.ours
+        if ours.branch is None or ours.head is None or _may_be_unrelated(self.here):
+            return False
+        for ref in (own(ours.branch), synced(ours.branch)):
+            oid = self.theirs.get(ref)
+            if oid is None or self.ancestry.is_near(ours.head, oid) or oid == ours.head:
+                continue
+            try:
+                if not merge_bases(self.here.git, ours.head, oid):
+                    return True
+            except GitError:  # it is not here: not fetched, since we may not
+                continue
+        return False
+
+    def push_all(self) -> Result:
+        """Push what it lacks and can take."""
+        required, optional, waiting = self.plan()
+        if self.task.mode is Mode.TAGGED and waiting:
+            required += self.tags()
+            waiting = False
+        said = self.push(required + optional)
+        lost = [answer for answer in said if not answer.accepted]
+        needed = {update.target for update in required}
+        if any(answer.moved for answer in lost):
+            self.ask()
+            if self.task.remote.pulls:
+                self.fetch_new()
+            return Result.OVERTAKEN
+        refused = [answer for answer in lost if answer.target in needed]
+        if refused:
+            raise ValueError(_quote(refused))
+        if waiting:
+            return Result.WAITING
+        self.remove_tags()
+        return Result.DONE
+
+    def plan(self) -> tuple[list[Update], list[Update], bool]:
+        """What must be pushed, what may be refused, and whether something has to wait."""
+        required: list[Update] = []
+        optional: list[Update] = []
+        waiting = False
+        for name, oid in self.task.ours.tips():
+            targets = []
+            places = [self.theirs.get(ref) for ref in (own(name), synced(name))]
+            if not any(place and self.ancestry.contains(place, oid) for place in places):
+                targets.append((synced(name), required))
+            if self.takes(name):
+                targets.append((own(name), required if self.task.peer else optional))
+            for ref, updates in targets:
+                old = self.theirs.get(ref)
+                if old is not None and self.ancestry.contains(old, oid):
+                    continue
+                if old is None or self.ancestry.contains(oid, old):
+                    updates.append(Update(oid, ref))
+                elif name == ANNEX and old in _forgotten(self.here):
+                    updates.append(Update(oid, ref, expected=old))
+                elif updates is required:
+                    waiting = True
+        return required, optional, waiting
+
+    def takes(self, name: bytes) -> bool:
+        """Whether a branch may be pushed to under its own name."""
+        peer, remote = self.task.peer, self.task.remote
+        if name == ANNEX:
+            return peer.uuid is None if peer is not None else remote.uuid is None
+        if peer is not None:
+            return peer.bare or (peer.update_instead and not peer.tended)
+        # It may have a work tree; then git refuses, unless it is told otherwise there.
+        return remote.uuid is None or remote.settings.get("bare") == "true"
+
+    def tags(self) -> list[Update]:
+        """The same commits, to refs of our own, whatever is there."""
+        updates = []
+        for name, oid in self.task.ours.tips():
+            ref = tagged(name, self.here.uuid)
+            if self.theirs.get(ref) != oid:
+                updates.append(Update(oid, ref, expected=self.theirs.get(ref)))
+        return updates
+
+    def remove_tags(self) -> None:
+        """Remove refs of our own there: what they hold is in the branches now."""
+        own_refs = [tagged(name, self.here.uuid) for name, _oid in self.task.ours.tips()]
+        self.push([Update(None, ref) for ref in own_refs if ref in self.theirs])
+
+    def push(self, updates: list[Update]) -> list[Said]:
+        if not updates:
+            return []
+        said = push(self.here.git, self.way, updates)
+        accepted = {answer.target for answer in said if answer.accepted}
+        for update in updates:
+            if update.target in accepted:
+                self.pushed = True
+                if update.source is None:
+                    self.theirs.pop(update.target, None)
+                else:
+                    self.theirs[update.target] = update.source
+        return said
+
+    def introduce(self) -> None:
+        """Tell git-annex over there, and find out who it is."""
+        peer, remote = self.task.peer, self.task.remote
+        if peer is not None:
+            self.introduce_path(peer)
+        elif isinstance(remote.way, Ssh) and remote.uuid is None and not remote.ignored:
+            # It writes down the uuid, or that there is no git-annex.
+            with contextlib.suppress(GitError):
+                run_annex(self.here, "info", "--fast", remote.name, timeout_s=PROBE_S)
+
+    def introduce_path(self, peer: Peer) -> None:
+        remote = self.task.remote
+        if not isinstance(remote.way, LocalPath) or remote.ignored:
+            return
+        uuid = peer.uuid
+        if uuid is None:
+            seen = pathremote.look(remote)
+            if seen.state is pathremote.State.INITIALISABLE and seen.gitdir is not None:
+                uuid = pathremote.initialise(seen.gitdir)
+        if uuid is not None and self.pushed and not peer.tended:
+            # Nobody is there to merge it.
+            with contextlib.suppress(RepositoryError), Branch(find(peer.gitdir)) as branch:
+                merge_siblings(branch)
+        if uuid is not None and remote.uuid is None:
+            # At the very end: the pusher reads the new configuration, and begins anew with it.
+            pathremote.record(remote.name, uuid, self.here.git)
+
+
+def _way(here: Repository, task: Task) -> Way:
+    peer = task.peer
+    stock = here.settings.get("core.hookspath") is None and only_stock_hooks(
+        here.common, PUSH_HOOKS
+    )
+    return Way(
+        task.remote.name,
+        env=ssh_command(here, task.remote),
+        verify=not stock,
+        receive_pack=(
+            NO_HOOKS
+            if peer is not None
+            and peer.hookless
+            and f"remote.{task.remote.name}.receivepack" not in here.settings.values
+            else None
+        ),
+    )
+
+
+def _may_be_unrelated(here: Repository) -> bool:
+    return here.settings.flag("annexd.allow-unrelated", default=False)
+
+
+def _forgotten(here: Repository) -> set[str]:
+    """Commits that ``git annex forget`` has left behind: a branch may leave them too."""
+    try:
+        with open(here.layout.ignored_refs, "rb") as file:
+            return set(file.read().decode(errors="replace").split())
+    except FileNotFoundError:
+        return set()
+
+
+def _quote(refused: list[Said]) -> str:
+    shown = (
+        f"{os.fsdecode(answer.target)}: {answer.reason.decode(errors='backslashreplace')}"
+        for answer in refused
+    )
+    return "refused: " + "; ".join(shown)

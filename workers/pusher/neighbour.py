@@ -1,0 +1,308 @@
+"""What the pusher remembers of one remote, from one turn to the next.
+
+``plan`` decides, from refs that were read natively, whether there is anything to exchange; no
+process is started to find out that there is nothing.  What it remembers may be lost: then an
+exchange looks, and finds nothing to do.
+
+Times without further note are the monotonic clock's, s.
+"""
+
+import logging
+import math
+import random
+import time
+from pathlib import Path
+from typing import Final, final
+
+from spool.remotes import Exchange, Reach, directory_name, read_push, read_reach, write_push
+from workers.annex.remotes import Remote
+from workers.annex.remoteurl import LocalPath
+from workers.annex.repository import Repository
+from workers.git.refs import Refs
+from workers.git.run import GitError
+from workers.pusher import backoff, peer
+from workers.pusher.errand import Errand
+from workers.pusher.exchange import read_theirs, refs_of_interest
+from workers.pusher.peer import Peer
+from workers.pusher.values import (
+    Mode,
+    Ours,
+    Outcome,
+    Result,
+    Task,
+    Theirs,
+    own,
+    synced,
+    tracking,
+)
+
+log = logging.getLogger(__name__)
+
+COURTESY_S: Final = 1.0
+"""For annexd at a path to push to us what it has, before we fetch it."""
+
+MERGE_S: Final = 10.0
+"""For the watcher to merge what has come, before we push to refs of our own."""
+
+OVERTAKEN_MAX: Final = 3
+OVERTAKEN_S: Final = 0.5
+
+POLL_FIRST_S: Final = 30.0
+POLL_LONGEST_S: Final = 3600.0
+
+UNSEEN: Final = (None, None)
+
+
+@final
+class Neighbour:
+    """One remote that carries git."""
+
+    def __init__(self, remote: Remote, here: Repository, records: Path) -> None:
+        self.remote = remote
+        self.errand: Errand | None = None
+        self.waits = False
+        """Whether there is something to do that must wait for a moment."""
+
+        self._here = here
+        self._records = records
+        self._refs = Refs(here.git)
+        self._key = remote.name.encode(errors="surrogateescape")
+        self._record = read_push(records, self._key) or Exchange()
+        self._reach: Reach | None = read_reach(records, self._key)
+        self._peer: Peer | None = None
+        self._peer_seen: peer.Signature | None = None
+        self._theirs: Theirs = {}
+        self._settled: tuple[Ours | None, Theirs | None] = UNSEEN
+        """What both had when there was nothing left to exchange."""
+        self._task: Task | None = None
+        self._asks = True
+        self._overtaken = 0
+        self._stuck: float | None = None
+        self._news: tuple[Theirs, float] | None = None
+        self._pause = -math.inf
+        self._poll_s = POLL_FIRST_S
+        self._polled = time.monotonic()
+        self._refused = ""
+
+    @property
+    def path(self) -> Path | None:
+        """Where it is, if it is a path."""
+        return self.remote.way.path if isinstance(self.remote.way, LocalPath) else None
+
+    @property
+    def place(self) -> object:
+        """What two remotes share that lead to the same repository."""
+        if self._peer is not None:
+            return self._peer.common
+        return self.remote.uuid or self.remote.url
+
+    @property
+    def peer(self) -> Peer | None:
+        """What was last seen at its path."""
+        return self._peer
+
+    @property
+    def failing(self) -> str:
+        """Why the last exchange failed; empty if it did not."""
+        return self._record.last_error
+
+    @property
+    def unrelated(self) -> bool:
+        """Whether it is refused because its files have nothing to do with ours."""
+        return self._refused != ""
+
+    @property
+    def directory(self) -> str:
+        """Of what is known of it, in ``remotes``."""
+        return directory_name(self._key)
+
+    def adopt(self, here: Repository) -> None:
+        """The configuration was read again: try again what it had kept from being done."""
+        self._here, self._refs = here, Refs(here.git)
+        self._peer_seen = None
+        self.retry()
+
+    def refresh(self) -> None:
+        """Read what the sentry says; start over if the remote has come back."""
+        reach = read_reach(self._records, self._key)
+        if reach != self._reach:
+            self._reach = reach
+            if reach is not None and reach.here:
+                self.retry()
+
+    def retry(self) -> None:
+        """Try again now, whatever has failed: something has changed."""
+        if self._record.not_before is not None:
+            self._record = Exchange(
+                last_success=self._record.last_success,
+                failing_since=self._record.failing_since,
+                last_error=self._record.last_error,
+            )
+        self._pause = -math.inf
+        self._poll_s = POLL_FIRST_S
+        self._settled = UNSEEN
+        self._asks = self.path is None
+
+    def plan(self, ours: Ours) -> tuple[Task | None, float]:
+        """What to do now, if anything; else when to look again (infinity: when told)."""
+        now = time.monotonic()
+        self.waits = False
+        if self.errand is not None:
+            return None, math.inf
+        if self._reach is not None and not self._reach.here:
+            return None, math.inf
+        wait_s = backoff.remaining_s(self._record, time.time())
+        if wait_s > 0:
+            return None, now + wait_s
+        if now < self._pause:
+            self.waits = True
+            return None, self._pause
+        if self.path is not None:
+            return self._plan_path(ours, self.path, now)
+        return self._plan_other(ours, now)
+
+    def _plan_path(self, ours: Ours, path: Path, now: float) -> tuple[Task | None, float]:
+        try:
+            self._look(path)
+            # Of another repository at that path the sentry tells.
+            if self._peer is None or self.remote.uuid not in {None, self._peer.uuid}:
+                return None, math.inf
+            theirs = read_theirs(self._peer, refs_of_interest(ours, self._here))
+        except (GitError, ValueError, OSError) as failure:
+            self._fail(str(failure))
+            return None, now + backoff.remaining_s(self._record, time.time())
+        task = self._task_for(ours, theirs, now)
+        if task is None:
+            self.waits = self._stuck is not None
+            return None, self._give_up_at()
+        bring_at = self._bring_at(ours, theirs, self._peer, now)
+        self.waits = bring_at > now
+        return (None, bring_at) if self.waits else (task, math.inf)
+
+    def _bring_at(self, ours: Ours, theirs: Theirs, there: Peer, now: float) -> float:
+        """Until when annexd there may bring its news itself, if there are but news."""
+        if self._lacks(ours, theirs) or not (there.knows_us and there.has_annexd):
+            return now
+        if self._news is None or self._news[0] != theirs:
+            self._news = (theirs, now + COURTESY_S)
+        return self._news[1]
+
+    def _plan_other(self, ours: Ours, now: float) -> tuple[Task | None, float]:
+        poll = self._polled + self._poll_s
+        if now >= poll:
+            self._asks = True
+        task = self._task_for(ours, self._theirs, now)
+        if task is None and self._stuck is not None:
+            poll = min(poll, self._give_up_at())
+        return task, poll
+
+    def _task_for(self, ours: Ours, theirs: Theirs, now: float) -> Task | None:
+        mode = Mode.NORMAL
+        if self._stuck is not None and now >= self._give_up_at():
+            mode = Mode.TAGGED
+        if self._overtaken >= OVERTAKEN_MAX:
+            mode = Mode.TAGGED
+        both = (ours, theirs)
+        if not self._asks and mode is Mode.NORMAL:
+            if self._settled == both:
+                return None
+            if not self._lacks(ours, theirs) and not self._has_news(ours, theirs):
+                self._settled = both
+                return None
+        return Task(self.remote, self._peer, ours, theirs, self._asks, mode)
+
+    def _give_up_at(self) -> float:
+        return math.inf if self._stuck is None else self._stuck + MERGE_S
+
+    def _lacks(self, ours: Ours, theirs: Theirs) -> bool:
+        """Whether it may lack something of ours."""
+        if self.remote.read_only or not self.remote.pushes:
+            return False
+        direct = self._peer is not None and self._peer.bare
+        return any(
+            oid != theirs.get(own(name))
+            and (oid != theirs.get(synced(name)) or (direct and name == ours.branch))
+            for name, oid in ours.tips()
+        )
+
+    def _has_news(self, ours: Ours, theirs: Theirs) -> bool:
+        """Whether it may have something that we have not seen."""
+        known = {oid for _name, oid in ours.tips()}
+        return any(
+            oid not in known and oid != self._refs.get(tracking(self.remote.name, ref))
+            for ref, oid in theirs.items()
+            if ref.startswith(b"refs/heads/")
+        )
+
+    def _look(self, path: Path) -> None:
+        seen = peer.signature(path)
+        if seen is None:
+            self._peer, self._peer_seen = None, None
+        elif seen != self._peer_seen:
+            self._peer = peer.look(path, self._here.common)
+            self._peer_seen = seen
+
+    def begin(self, errand: Errand, task: Task) -> None:
+        """An exchange has been started."""
+        self.errand, self._task = errand, task
+        self._asks = False
+
+    def finish(self) -> Outcome:
+        """The exchange has ended."""
+        assert self.errand is not None  # noqa: S101 -- for mypy: it has begun
+        assert self._task is not None  # noqa: S101
+        errand, task = self.errand, self._task
+        self.errand = self._task = None
+        outcome = errand.finish()
+        now = time.monotonic()
+        if task.ask or task.peer is None:
+            self._polled = now
+            busy = outcome.pushed or outcome.fetched
+            self._poll_s = POLL_FIRST_S if busy else min(2 * self._poll_s, POLL_LONGEST_S)
+        if outcome.result is Result.FAILED:
+            self._fail(outcome.error)
+            self._asks = self.path is None
+            return outcome
+        if outcome.result is Result.AWAY:
+            self._peer_seen = None
+            return outcome
+        self._theirs = outcome.theirs
+        self._settled = (task.ours, outcome.theirs)
+        self._follow_up(outcome, task, now)
+        self._succeed(outcome)
+        return outcome
+
+    def _follow_up(self, outcome: Outcome, task: Task, now: float) -> None:
+        if outcome.result is Result.OVERTAKEN:
+            self._overtaken += 1
+            self._pause = now + OVERTAKEN_S * self._overtaken
+            self._settled = UNSEEN
+        elif outcome.result is Result.WAITING:
+            self._stuck = self._stuck if self._stuck is not None else now
+        else:
+            self._overtaken, self._stuck = 0, None
+        refused = ""
+        if outcome.result is Result.UNRELATED:
+            refused = (task.ours.branch or b"").decode(errors="backslashreplace")
+            if refused != self._refused:
+                log.warning(
+                    "refuse %s: its branch %s has no history in common with ours",
+                    self.remote.name,
+                    refused,
+                )
+        self._refused = refused
+
+    def _succeed(self, outcome: Outcome) -> None:
+        if self._record.failing_since is not None:
+            log.info("works again %s", self.remote.name)
+        elif not (outcome.pushed or outcome.fetched) and self._record.last_success is not None:
+            return
+        self._record = backoff.after_success(self._record, time.time())
+        write_push(self._records, self._key, self._record)
+
+    def _fail(self, error: str) -> None:
+        if error != self._record.last_error:
+            log.warning("tempfail %s: %s", self.remote.name, error)
+        jitter = random.random()  # noqa: S311 -- no secret
+        self._record = backoff.after_failure(self._record, time.time(), error, jitter)
+        write_push(self._records, self._key, self._record)

@@ -1,0 +1,143 @@
+"""A repository that is reached by its path: what kind it is, and who runs there.
+
+Read by looking, without anything being made or run there but ``git config --list``.
+"""
+
+import contextlib
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, final
+
+from spool.lock import owner_pid
+from spool.transfer import UUID, parse_uuid
+from workers.annex import pathremote
+from workers.annex.settings import Settings
+from workers.git.refs import common_dir
+from workers.git.run import Git
+
+HOOKS_MAX: Final = 4096
+"""Bytes; git-annex's own are smaller."""
+
+_STOCK: Final = re.compile(
+    rb"#!(?:/usr)?/bin/(?:ba)?sh\n# automatically configured by git-annex\n[^\n]*\n+"
+)
+"""A hook as ``git annex init`` writes it."""
+
+PUSH_HOOKS: Final = ("pre-push", "reference-transaction")
+"""What a push runs where it comes from."""
+
+RECEIVE_HOOKS: Final = (
+    *("pre-receive", "update", "post-receive", "post-update", "proc-receive"),
+    *("push-to-checkout", "reference-transaction"),
+)
+"""What it runs where it goes to.  Source: githooks(5)."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """What is at a path."""
+
+    gitdir: Path
+    common: Path
+    uuid: UUID | None
+    bare: bool
+    hookless: bool
+    """Whether a push runs no hook there but git-annex's own."""
+    update_instead: bool
+    """``receive.denyCurrentBranch``: a push into the checked-out branch changes the files too."""
+    knows_us: bool
+    """Whether we are a remote of it, so that it will push to us."""
+
+    @property
+    def tended(self) -> bool:
+        """Whether annexd, or the assistant, runs there now."""
+        return self.has_annexd or self._is_locked(b"daemon.pid")
+
+    @property
+    def has_annexd(self) -> bool:
+        """Whether annexd runs there now."""
+        return self._is_locked(b"annexd/lock")
+
+    def _is_locked(self, name: bytes) -> bool:
+        try:
+            return owner_pid(os.path.join(os.fsencode(self.common), b"annex", name)) is not None
+        except OSError:  # not ours to look at
+            return False
+
+
+Signature = tuple[object, ...]
+
+
+def signature(path: Path) -> Signature | None:
+    """What changes when a repository there is another one, or is configured anew.
+
+    None if there is none.
+    """
+    gitdir = pathremote.find(path)
+    if gitdir is None:
+        return None
+    try:
+        common = common_dir(gitdir)
+        seen = [os.fsencode(gitdir)]
+        stats = [os.stat(gitdir), os.stat(common / "config")]
+        with contextlib.suppress(FileNotFoundError):
+            stats.append(os.stat(common / "hooks"))
+    except OSError:
+        return None
+    return (*seen, *((stat.st_dev, stat.st_ino, stat.st_mtime_ns) for stat in stats[1:]))
+
+
+def look(path: Path, here: Path) -> Peer | None:
+    """Look at a path; None if no repository is there.  ``here`` is our own common git dir.
+
+    Raises ``GitError`` if git will not work with it, ``ValueError`` if its uuid is none.
+    """
+    gitdir = pathremote.find(path)
+    if gitdir is None:
+        return None
+    common = common_dir(gitdir)
+    settings = Settings.read(Git(gitdir, None))
+    uuid = settings.get("annex.uuid")
+    bare = settings.flag("core.bare", default=False)
+    update_instead = settings.get("receive.denycurrentbranch", "").lower() == "updateinstead"
+    return Peer(
+        gitdir=gitdir,
+        common=common,
+        uuid=parse_uuid(os.fsencode(uuid)) if uuid else None,
+        bare=bare,
+        hookless=(
+            settings.get("core.hookspath") is None
+            and not update_instead
+            and only_stock_hooks(common, RECEIVE_HOOKS)
+        ),
+        update_instead=update_instead,
+        knows_us=_knows(settings, path if bare else gitdir.parent, here),
+    )
+
+
+def only_stock_hooks(common: Path, names: tuple[str, ...]) -> bool:
+    """Whether those of the hooks that are there are git-annex's own."""
+    return all(_is_stock(common / "hooks" / name) for name in names)
+
+
+def _is_stock(hook: Path) -> bool:
+    try:
+        with open(hook, "rb") as file:
+            return _STOCK.fullmatch(file.read(HOOKS_MAX)) is not None
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+
+
+def _knows(settings: Settings, top: Path, here: Path) -> bool:
+    for name, value in settings.below("remote"):
+        if name.endswith(".url") and ":" not in value.partition("/")[0]:
+            found = pathremote.find(Path(os.path.normpath(top / value)))
+            with contextlib.suppress(OSError):
+                if found is not None and os.path.samefile(common_dir(found), here):
+                    return True
+    return False

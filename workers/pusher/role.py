@@ -1,0 +1,207 @@
+"""The pusher's loop: watch, look, act, wait.
+
+One turn looks at our refs, the journal, and the refs of every remote; keeps the git-annex branch
+(``upkeep``); and starts an exchange (``exchange``, in a child: ``errand``) with each remote that
+lacks something or has something.  So one that hangs delays no other.
+"""
+
+import logging
+import math
+import os
+import time
+from pathlib import Path
+from typing import Final, final
+
+from spool import poke
+from workers.annex import remotes
+from workers.annex.remotecommands import answered
+from workers.annex.repository import Repository, RepositoryError, find
+from workers.git.refs import BrokenRefError, Refs
+from workers.git.run import GitError
+from workers.git.settings import Settings
+from workers.process import Worker
+from workers.pusher.branches import read_ours
+from workers.pusher.errand import Errand, Leash
+from workers.pusher.exchange import exchange
+from workers.pusher.neighbour import Neighbour
+from workers.pusher.siblingrefs import SiblingRefs
+from workers.pusher.upkeep import Upkeep
+from workers.pusher.values import Task
+from workers.pusher.watches import ANNEX_NAMES, Watches
+from workers.trouble import TroubleError
+from workers.voice import Voice
+from workers.wakeup import Woken
+
+log = logging.getLogger(__name__)
+
+SWEEP_S: Final = 60.0
+"""Everything is looked at so often, whatever has been told."""
+
+
+def main(worker: Worker) -> None:
+    """Serve until asked to stop."""
+    Pusher(worker).serve()
+
+
+@final
+class Pusher:
+    """One repository's pusher."""
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+        self._wakeup = worker.wakeup
+        self._voice = Voice(worker)
+        self._watches = Watches(worker.wakeup)
+        self._leash = Leash()
+        self._neighbours: dict[str, Neighbour] = {}
+        self._here: Repository
+        self._refs: Refs
+        self._upkeep: Upkeep
+        self._siblings: SiblingRefs
+        self._config: tuple[Path, ...] = ()
+        self._poked = 0
+        self._read_config()
+
+    def serve(self) -> None:
+        """Turn after turn."""
+        while not self._wakeup.stopping:
+            self._voice.listen()
+            until = self._turn()
+            while not self._wakeup.stopping:
+                woken = self._wakeup.wait(min(until, time.monotonic() + SWEEP_S))
+                if self._has_reason(woken):
+                    break
+        for neighbour in self._neighbours.values():
+            if neighbour.errand is not None:
+                neighbour.errand.kill()
+
+    def _has_reason(self, woken: Woken) -> bool:
+        """Whether a wait ended for something that asks for a look."""
+        if woken.reload or self._watches.touch_config(woken.events):
+            self._read_config()
+            return True
+        if woken.ready or woken.overflow or not woken.events:
+            return True
+        return self._watches.matter(woken.events)
+
+    def _turn(self) -> float:
+        """Look at everything, and do what there is to do; when to look again."""
+        self._reap()
+        poked = poke.latest(self._worker.place.poke)
+        for neighbour in self._neighbours.values():
+            neighbour.refresh()
+            if poked != self._poked:
+                neighbour.retry()
+        self._poked = poked
+        self._watch()
+        self._exchange()
+        until = self._upkeep.work()
+        until = min(until, self._exchange())
+        self._speak()
+        return until
+
+    def _speak(self) -> None:
+        running = sum(each.errand is not None for each in self._neighbours.values())
+        failing = [each for each in self._neighbours.values() if each.failing]
+        notes = [("failing", f"{each.remote.name} {each.failing}") for each in failing]
+        notes += [
+            ("unrelated", each.remote.name) for each in self._neighbours.values() if each.unrelated
+        ]
+        waiting = sum(each.waits or bool(each.failing) for each in self._neighbours.values())
+        pending = waiting + self._upkeep.pending
+        if pending:
+            notes.insert(0, ("pending", str(pending)))
+        if running:
+            self._voice.busy(tuple(notes))
+        else:
+            self._voice.idle(tuple(notes))
+
+    def _reap(self) -> None:
+        for neighbour in self._neighbours.values():
+            errand = neighbour.errand
+            if errand is not None and errand.has_ended():
+                self._wakeup.ignore(errand.fd)
+                neighbour.finish()
+
+    def _exchange(self) -> float:
+        """Start what exchanges there are to do; when to look again."""
+        until = math.inf
+        try:
+            ours = read_ours(self._refs, self._here)
+        except BrokenRefError as torn:
+            log.warning("tempfail our refs: %s", torn)
+            return time.monotonic() + SWEEP_S
+        busy = {each.place for each in self._neighbours.values() if each.errand is not None}
+        for neighbour in sorted(self._neighbours.values(), key=lambda each: each.remote.cost):
+            task, again = neighbour.plan(ours)
+            until = min(until, again)
+            if task is not None and neighbour.place not in busy:
+                busy.add(neighbour.place)
+                self._start(neighbour, task)
+        return until
+
+    def _start(self, neighbour: Neighbour, task: Task) -> None:
+        here = self._here
+        errand = Errand.start(
+            neighbour.remote.name, lambda: exchange(here, task), self._wakeup, self._leash
+        )
+        neighbour.begin(errand, task)
+        self._wakeup.attend(errand.fd)
+
+    def _watch(self) -> None:
+        """Renew the watches, before looking."""
+        place = self._worker.place
+        branch = self._branch()
+        self._watches.repository(place.gitdir, place.common, branch)
+        for path in self._siblings.directories():
+            self._watches.directory(path)
+        annex = os.fsencode(place.annex)
+        self._watches.directory(annex, ANNEX_NAMES)
+        if not self._upkeep.pending:
+            self._watches.once(os.path.join(annex, b"journal"))
+        self._watches.config(self._config)
+        for neighbour in self._neighbours.values():
+            self._watch_neighbour(neighbour, branch)
+
+    def _watch_neighbour(self, neighbour: Neighbour, branch: bytes | None) -> None:
+        records = self._worker.place.remotes
+        self._watches.directory(os.fsencode(records / neighbour.directory))
+        peer = neighbour.peer
+        if peer is not None:
+            self._watches.repository(peer.gitdir, peer.common, branch)
+        elif neighbour.path is not None:
+            # Whatever comes to be there comes to be in the nearest directory that there is.
+            path = neighbour.path.parent
+            while not self._watches.directory(os.fsencode(path)) and path != path.parent:
+                path = path.parent
+
+    def _branch(self) -> bytes | None:
+        try:
+            return read_ours(self._refs, self._here).branch
+        except BrokenRefError:
+            return None
+
+    def _read_config(self) -> None:
+        """Read the configuration (again)."""
+        place = self._worker.place
+        try:
+            here = find(place.worktree)
+            self._config = Settings.read(here.git).files
+        except (GitError, RepositoryError) as failure:
+            raise TroubleError(str(failure)) from failure
+        self._here, self._refs = here, Refs(here.git)
+        self._upkeep, self._siblings = Upkeep(here), SiblingRefs(here.common)
+        before = self._neighbours
+        self._neighbours = {}
+        for remote in remotes.parse(here.settings, {}, top=here.top, home=Path.home()):
+            if not remote.carries_git or not answered(remote, here.top).syncs:
+                continue
+            neighbour = before.get(remote.name)
+            if neighbour is None or neighbour.remote != remote:
+                neighbour = Neighbour(remote, here, place.remotes)
+            neighbour.adopt(here)
+            self._neighbours[remote.name] = neighbour
+        for name, neighbour in before.items():
+            if self._neighbours.get(name) is not neighbour and neighbour.errand is not None:
+                self._wakeup.ignore(neighbour.errand.fd)
+                neighbour.errand.kill()

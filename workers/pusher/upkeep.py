@@ -1,0 +1,137 @@
+"""The git-annex branch of ours: what others sent is merged, what the journal has is committed.
+
+The journal is committed when it has been quiet for a moment, or at the latest some time after the
+first change; and while there are ever more changes, not oftener than each ``SPACING_S``.  So a
+file costs one commit, not one for each line about it, and a thousand files cost a few.
+
+All times are the monotonic clock's, s.
+"""
+
+import logging
+import math
+import os
+import time
+from typing import Final, final
+
+from workers.annex.branch import REF, Branch
+from workers.annex.commit import BranchBusyError
+from workers.annex.fold import commit_journal
+from workers.annex.heal import heal
+from workers.annex.record import BranchMissingError
+from workers.annex.repository import Repository
+from workers.annex.run_annex import run_annex
+from workers.annex.siblings import Outcome, merge_siblings
+from workers.git.refname import RefName
+from workers.git.refs import BrokenRefError, Refs
+from workers.git.run import GitError
+from workers.git.stream import ObjectId, StreamEndedError
+from workers.pusher.siblingrefs import SiblingRefs
+
+log = logging.getLogger(__name__)
+
+QUIET_S: Final = 0.1
+LATEST_S: Final = 1.0
+SPACING_S: Final = 2.0
+AGAIN_S: Final = 5.0
+"""After a failure."""
+
+ANNEX_REF: Final = RefName(REF)
+
+
+@final
+class Upkeep:
+    """Of one repository."""
+
+    def __init__(self, repository: Repository) -> None:
+        self._repository = repository
+        self._refs = Refs(repository.git)
+        self._siblings = SiblingRefs(repository.common)
+        self._merged: frozenset[ObjectId] = frozenset()
+        self._tip: ObjectId | None = None
+        """Where we last left the branch, or looked at what others had done to it."""
+        self._first: float | None = None
+        self._committed = -math.inf
+        self._not_before = -math.inf
+        self._said = ""
+
+    def work(self) -> float:
+        """Do what is due; returns when there will be something again, or infinity."""
+        now = time.monotonic()
+        if now < self._not_before:
+            return self._not_before
+        try:
+            due = self._journal_due(now)
+            self._merge()
+            if due <= now:
+                self._commit()
+                due = now  # watch the journal again, and look
+        except (GitError, StreamEndedError, OSError, BranchBusyError, BrokenRefError) as failure:
+            return self._fail(str(failure), now)
+        except BranchMissingError:
+            return math.inf  # not initialised, or just being; a change of the refs tells
+        self._said = ""
+        return due
+
+    @property
+    def pending(self) -> bool:
+        """Whether the journal has something that is to be committed."""
+        return self._first is not None
+
+    def _fail(self, what: str, now: float) -> float:
+        if what != self._said:
+            log.warning("tempfail the git-annex branch: %s", what)
+            self._said = what
+        self._not_before = now + AGAIN_S
+        return self._not_before
+
+    def _journal_due(self, now: float) -> float:
+        """When the journal is to be committed; infinity if it has nothing."""
+        changed = self._journal_changed()
+        if changed is None:
+            self._first = None
+            return math.inf
+        if self._first is None:
+            self._first = now
+        quiet = now - max(0.0, time.time() - changed) + QUIET_S
+        return max(min(quiet, self._first + LATEST_S), self._committed + SPACING_S * self._busy())
+
+    def _busy(self) -> bool:
+        """Whether the last commit was just before what is in the journal now."""
+        return self._first is not None and self._first < self._committed + SPACING_S
+
+    def _journal_changed(self) -> float | None:
+        """When the journal last changed (Unix s); None if it is empty."""
+        path = self._repository.layout.journal
+        try:
+            with os.scandir(path) as entries:
+                if next(entries, None) is None:
+                    return None
+            return os.stat(path).st_mtime
+        except FileNotFoundError:
+            return None
+
+    def _commit(self) -> None:
+        with Branch(self._repository) as branch:
+            commit_journal(branch, time.time())
+        self._first = None
+        self._committed = time.monotonic()
+        self._tip = self._refs.get(ANNEX_REF)
+
+    def _merge(self) -> None:
+        """Merge what has come, and put back what somebody's commit took away."""
+        tip = self._refs.get(ANNEX_REF)
+        siblings = self._siblings.read()
+        news = siblings - self._merged - {tip}
+        if tip == self._tip and not news:
+            return
+        with Branch(self._repository) as branch:
+            if self._tip is not None and tip != self._tip:
+                heal(branch, self._tip, time.time())
+            if news:
+                merge = merge_siblings(branch)
+                if merge.outcome is Outcome.LEFT and tip is not None:
+                    log.info("leave the git-annex branch to git-annex: %s", merge.why)
+                    # Any command that reads the branch merges it first.
+                    run_annex(self._repository, "group", "here")
+        self._merged = siblings
+        self._tip = self._refs.get(ANNEX_REF)
