@@ -1,0 +1,433 @@
+"""What has arrived is merged into the work tree, and nothing of a user's is touched."""
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.desks import copy_pair, desk_of, make_pair, nothing, paths
+from tests.repo import Repo
+from workers.apply import Dirty
+from workers.desk import Desk
+from workers.footing import Footing
+from workers.merging import Held, Merged, Merging, Quiet
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two clones that know each other by relative paths, to be copied."""
+    return make_pair(tmp_path_factory)
+
+
+@pytest.fixture
+def pair(template: Path, tmp_path: Path) -> tuple[Repo, Repo]:
+    """As everywhere, but made once for all tests of this module."""
+    return copy_pair(template, tmp_path)
+
+
+@pytest.fixture
+def desk(pair: tuple[Repo, Repo]) -> Iterator[Desk]:
+    """The watcher's desk in ``b``."""
+    with desk_of(pair[1]) as desk:
+        yield desk
+
+
+@pytest.fixture
+def merging(desk: Desk) -> Merging:
+    return Merging(desk, Footing(desk), nothing)
+
+
+def push(a: Repo) -> None:
+    a.git("push", "-q", "b", "main:synced/main", "+git-annex:synced/git-annex")
+
+
+def save(repo: Repo, name: str, content: bytes) -> None:
+    """Commit an unlocked annexed file."""
+    repo.write(name, content)
+    repo.annex("add", "-q", "-c", "annex.addunlocked=true", "--", name)
+    repo.git("commit", "-q", "-m", f"save {name}")
+
+
+def note(repo: Repo, name: str, content: bytes) -> None:
+    """Commit a text."""
+    repo.write(name, content)
+    repo.git("-c", "annex.largefiles=nothing", "add", "--", name)
+    repo.git("commit", "-q", "-m", f"note {name}")
+
+
+def merged(merging: Merging) -> Merged:
+    outcome = merging.merge()
+    assert isinstance(outcome, Merged), outcome
+    return outcome
+
+
+def follows(a: Repo, b: Repo) -> None:
+    """Both have the same tree; b's index, work tree and HEAD agree without git having to look."""
+    assert b.tree() == a.tree()
+    assert b.git("diff-files", "--name-only") == b""
+    assert b.status() == b""
+
+
+def test_files_of_all_kinds_arrive(pair: tuple[Repo, Repo], merging: Merging) -> None:
+    a, b = pair
+    save(a, "deep/er/annexed", b"content")
+    a.add("locked", b"locked content")
+    note(a, "text", b"words\n")
+    note(a, "tool", b"#!/bin/sh\n")
+    a.git("update-index", "--chmod=+x", "tool")
+    (a.path / "link").symlink_to("/etc/passwd")
+    a.git("add", "link")
+    a.git("commit", "-qm", "more")
+    push(a)
+
+    merged(merging)
+
+    follows(a, b)
+    assert paths(b) == {"deep/er/annexed", "locked", "text", "tool", "link"}
+    assert b.read("text") == b"words\n"
+    assert b.read("deep/er/annexed").startswith(b"/annex/objects/")
+    assert os.access(b.path / "tool", os.X_OK)
+    assert (b.path / "link").readlink() == Path("/etc/passwd")
+    assert merging.merge() is Quiet.NOTHING
+
+
+def test_edits_renames_and_deletions_follow(pair: tuple[Repo, Repo], merging: Merging) -> None:
+    a, b = pair
+    for name in ("edited", "renamed", "d/gone", "d/e/gone too", "stays"):
+        note(a, name, b"first " + name.encode())
+    push(a)
+    merged(merging)
+    note(a, "edited", b"second")
+    a.git("mv", "renamed", "new name")
+    a.git("rm", "-q", "d/gone", "d/e/gone too")
+    (a.path / "stays").chmod(0o755)
+    a.git("commit", "-qam", "changes")
+    push(a)
+
+    merged(merging)
+
+    follows(a, b)
+    assert paths(b) == {"edited", "new name", "stays"}
+    assert not b.exists("d")
+    assert b.read("edited") == b"second"
+    assert (b.path / "stays").stat().st_mode & stat.S_IXUSR
+
+
+def test_a_file_becomes_a_directory_and_back(pair: tuple[Repo, Repo], merging: Merging) -> None:
+    a, b = pair
+    note(a, "thing", b"a file")
+    push(a)
+    merged(merging)
+    a.git("rm", "-q", "thing")
+    note(a, "thing/inside", b"in a directory")
+    push(a)
+    merged(merging)
+    follows(a, b)
+    a.git("rm", "-rq", "thing")
+    note(a, "thing", b"a file again")
+    push(a)
+
+    merged(merging)
+
+    follows(a, b)
+
+
+def test_content_that_is_here_is_filled_in_at_once(
+    pair: tuple[Repo, Repo], merging: Merging
+) -> None:
+    a, b = pair
+    save(a, "f", b"content")
+    key = a.key("f")
+    a.annex("copy", "-q", "--to", "b", "f")
+    push(a)
+
+    outcome = merged(merging)
+
+    assert outcome.keys == {key}
+    assert b.read("f") == b"content"
+    assert b.git("diff-files", "--name-only") == b""
+    assert b.status() == b""
+
+
+def test_both_sides_have_gone_on(pair: tuple[Repo, Repo], merging: Merging) -> None:
+    a, b = pair
+    note(a, "of a", b"a")
+    note(b, "of b", b"b")
+    push(a)
+
+    merged(merging)
+
+    assert paths(b) == {"of a", "of b"}
+    assert b.status() == b""
+    assert len(b.git("rev-list", "--parents", "-1", "HEAD").split()) == 3
+
+
+def test_a_conflict_keeps_both_contents(pair: tuple[Repo, Repo], merging: Merging) -> None:
+    a, b = pair
+    save(a, "f.txt", b"of a")
+    save(b, "f.txt", b"of b, longer")
+    push(a)
+
+    merged(merging)
+
+    assert len(paths(b)) == 2
+    assert all(".variant-" in name for name in paths(b))
+    assert b.status() == b""
+    contents = {b.read(name) for name in paths(b)}
+    assert b"of b, longer" in contents
+
+
+def test_with_resolvemerge_off_a_conflict_is_held(
+    pair: tuple[Repo, Repo], merging: Merging, desk: Desk
+) -> None:
+    a, b = pair
+    b.config("annex.resolvemerge", "false")
+    desk.reload()
+    save(a, "f.txt", b"of a")
+    save(b, "f.txt", b"of b, longer")
+    push(a)
+    before = b.head()
+
+    assert isinstance(merging.merge(), Held)
+
+    assert b.head() == before
+    assert b.read("f.txt") == b"of b, longer"
+
+
+@pytest.mark.parametrize("content", [b"an edit", b"edited"], ids=["longer", "of the same size"])
+def test_an_edit_that_is_not_committed_is_dirty(
+    pair: tuple[Repo, Repo], merging: Merging, content: bytes
+) -> None:
+    a, b = pair
+    note(a, "f", b"before")
+    push(a)
+    merged(merging)
+    note(a, "f", b"after!")
+    push(a)
+    b.write("f", content)
+
+    assert merging.merge() == Dirty((b"f",))
+
+    assert b.read("f") == content
+
+
+def test_an_untracked_file_in_the_way_is_dirty(pair: tuple[Repo, Repo], merging: Merging) -> None:
+    a, b = pair
+    note(a, "d/f", b"theirs")
+    push(a)
+    b.write("d/f", b"ours")
+
+    assert merging.merge() == Dirty((b"d/f",))
+    (b.path / "d/f").unlink()
+    (b.path / "d").rmdir()
+    b.write("d", b"a file where a directory is to be")
+    assert merging.merge() == Dirty((b"d",))
+
+    assert b.read("d") == b"a file where a directory is to be"
+
+
+def test_an_untracked_file_in_a_directory_that_becomes_a_file_is_dirty(
+    pair: tuple[Repo, Repo], merging: Merging
+) -> None:
+    a, b = pair
+    note(a, "d/f", b"f")
+    push(a)
+    merged(merging)
+    a.git("rm", "-rq", "d")
+    note(a, "d", b"a file")
+    push(a)
+    b.write("d/mine/too", b"mine")
+
+    assert merging.merge() == Dirty((b"d/mine/too",))
+
+
+def test_what_is_ignored_and_in_the_way_is_moved_aside(
+    pair: tuple[Repo, Repo], merging: Merging
+) -> None:
+    a, b = pair
+    (b.path / ".git/info/exclude").write_text("*.o\n")
+    note(a, "f.o", b"theirs")
+    note(a, "d", b"a file")
+    push(a)
+    b.write("f.o", b"mine")
+    b.write("d/g.o", b"mine too")
+
+    merged(merging)
+
+    follows(a, b)
+    assert b.read("f.o") == b"theirs"
+    assert b.read("d") == b"a file"
+    kept = {b.read(name) for name in paths(b) - {"f.o", "d"}}
+    assert kept == {b"mine", b"mine too"}
+
+
+def test_a_file_that_an_editor_has_open_waits(pair: tuple[Repo, Repo], merging: Merging) -> None:
+    a, b = pair
+    note(a, "f", b"before")
+    push(a)
+    merged(merging)
+    note(a, "f", b"after")
+    push(a)
+
+    with (b.path / "f").open("ab") as editor:
+        outcome = merging.merge()
+        assert isinstance(outcome, Dirty)
+        assert outcome.writers == (b"f",)
+        assert b.read("f") == b"before"
+        editor.flush()
+    merged(merging)
+
+    follows(a, b)
+
+
+def test_a_link_does_not_lead_out_of_the_repository(
+    pair: tuple[Repo, Repo], merging: Merging, tmp_path: Path
+) -> None:
+    a, b = pair
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    note(a, "d/f", b"f")
+    push(a)
+    (b.path / "d").symlink_to(outside)
+
+    assert merging.merge() == Dirty((b"d",))
+
+    assert not list(outside.iterdir())
+
+
+def test_another_repository_is_not_written_into(pair: tuple[Repo, Repo], merging: Merging) -> None:
+    a, b = pair
+    note(a, "d/f", b"f")
+    push(a)
+    Repo.plain(b.path / "d")
+
+    assert isinstance(merging.merge(), Held)
+
+    assert not b.exists("d/f")
+
+
+def test_many_deletions_are_held_until_they_are_accepted(
+    pair: tuple[Repo, Repo], merging: Merging
+) -> None:
+    a, b = pair
+    for number in range(30):
+        a.write(f"{number}", b"%d" % number)
+    a.annex("add", "-q", ".")
+    a.git("commit", "-qm", "many")
+    push(a)
+    merged(merging)
+    a.git("rm", "-q", "*")
+    a.git("commit", "-qm", "none")
+    push(a)
+
+    assert isinstance(merging.merge(), Held)
+    assert len(paths(b)) == 30
+    merging.accept()
+    merged(merging)
+
+    assert not paths(b)
+
+
+def test_unrelated_histories_are_held(
+    pair: tuple[Repo, Repo], merging: Merging, desk: Desk, tmp_path: Path
+) -> None:
+    _, b = pair
+    stranger = Repo.create(tmp_path / "stranger")
+    note(stranger, "strange", b"strange")
+    stranger.git("push", "-q", b.path, "main:synced/main")
+
+    assert isinstance(merging.merge(), Held)
+    assert not b.exists("strange")
+    b.config("annexd.allow-unrelated", "true")
+    desk.reload()
+    merged(merging)
+
+    assert b.exists("strange")
+
+
+def test_a_branch_without_commits_takes_over_what_arrives(
+    pair: tuple[Repo, Repo], tmp_path: Path
+) -> None:
+    a, _ = pair
+    c = Repo.create(tmp_path / "c")
+    note(a, "f", b"f")
+    a.git("push", "-q", c.path, "main:synced/main")
+
+    with desk_of(c) as desk:
+        merged(Merging(desk, Footing(desk), nothing))
+
+    follows(a, c)
+
+
+@pytest.mark.parametrize("how", ["push", "update-ref"])
+def test_a_push_into_the_checked_out_branch_is_merged(
+    pair: tuple[Repo, Repo], merging: Merging, how: str
+) -> None:
+    """P11."""
+    a, b = pair
+    note(a, "f", b"before")
+    push(a)
+    merged(merging)
+    note(a, "f", b"after")
+    if how == "push":
+        b.config("receive.denyCurrentBranch", "ignore")
+        a.git("push", "-q", "b", "main:main")
+    else:
+        push(a)
+        b.git("update-ref", "refs/heads/main", "synced/main")
+
+    merged(merging)
+
+    follows(a, b)
+    assert b.read("f") == b"after"
+    assert not b.git("for-each-ref", "refs/annexd/pushed/")
+
+
+def test_what_was_pushed_under_an_edit_is_not_reverted(
+    pair: tuple[Repo, Repo], merging: Merging
+) -> None:
+    """P11, with a dirty work tree, and after a restart that knows nothing."""
+    a, b = pair
+    note(a, "f", b"before")
+    note(a, "g", b"before")
+    push(a)
+    merged(merging)
+    before = b.head()
+    note(a, "f", b"after")
+    b.config("receive.denyCurrentBranch", "ignore")
+    a.git("push", "-q", "b", "main:main")
+    b.write("f", b"an edit")
+
+    assert merging.merge() == Dirty((b"f",))
+
+    assert b.head() == before
+    assert b.status() == b" M f\n"
+
+
+def test_a_users_own_commit_is_no_push(pair: tuple[Repo, Repo], merging: Merging) -> None:
+    _, b = pair
+    assert merging.merge() is Quiet.NOTHING
+    note(b, "f", b"mine")
+    head = b.head()
+
+    assert merging.merge() is Quiet.NOTHING
+
+    assert b.head() == head
+    assert b.status() == b""
+
+
+def test_a_merge_waits_while_the_index_is_locked(pair: tuple[Repo, Repo], merging: Merging) -> None:
+    a, b = pair
+    note(a, "f", b"f")
+    push(a)
+    lock = b.path / ".git/index.lock"
+    lock.touch()
+
+    assert merging.merge() is Quiet.BUSY
+    assert not b.exists("f")
+    lock.unlink()
+    merged(merging)
+
+    follows(a, b)

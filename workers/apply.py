@@ -1,0 +1,300 @@
+"""Make the work tree and the index what another tree says, path by path.
+
+In this order, so that a crash, or a user who is faster, costs nothing:
+
+1. every path is looked at (``workers.survey``): if one is dirty, nothing is changed;
+2. new contents are written under temporary names, and made durable;
+3. files go, files come, each only while it still is what was seen (``workers.inplace``);
+4. all that is made durable, and then the index, with the stat data of the files as they are now.
+
+Killed between 3 and 4: what has changed looks like a user's edit that is just what the other tree
+has.  It is committed as such, and merges cleanly.  The same is left, and reported as dirty, if in 3
+a user comes between.
+"""
+
+import contextlib
+import os
+import select
+import stat
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Final, final
+
+from spool.key import Key
+from workers.descent import Descent, ObstacleError
+from workers.desk import Desk
+from workers.git.index import Index
+from workers.git.index_entry import GITLINK, StatData
+from workers.git.index_install import LOCK, Prepared, Refusal, prepare
+from workers.git.index_racy import Staged
+from workers.git.tree import Change, Version
+from workers.inplace import Done, Name, look, put, replace, set_aside, take_away
+from workers.render import Rendered, Renderer
+from workers.survey import Step, Survey, survey
+
+INSTALL_S: Final = 5.0
+"""How long to wait for somebody's index.lock, when the work tree has been changed already."""
+_PAUSE_S: Final = 0.005
+
+
+class Obstacle(Enum):
+    """Why nothing was changed, if not for dirty files."""
+
+    BUSY = auto()
+    """Somebody is changing the index: try again when ``index.lock`` is gone."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Dirty:
+    """Paths that differ from the index: examine and commit them, then merge again."""
+
+    paths: tuple[bytes, ...]
+    writers: tuple[bytes, ...] = ()
+    """Those that somebody has open for writing: they have to be waited for."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Blocked:
+    """A person must make room."""
+
+    path: bytes
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """Work tree and index are what the tree says."""
+
+    filled: frozenset[Key]
+    renamed: tuple[bytes, ...]
+    """Where things were that were in the way."""
+
+
+def apply(
+    desk: Desk, changes: Iterable[Change], breathe: Callable[[], None]
+) -> Applied | Dirty | Blocked | Obstacle:
+    """Make ``changes``; see the module.  ``breathe`` is called now and then.
+
+    Raises ``OSError`` (a full disk), ``GitError``, ``StreamEndedError``.
+    """
+    index = desk.index()
+    if os.path.lexists(index.path + LOCK):
+        return Obstacle.BUSY
+    found = survey(desk, index, changes)
+    if found.blocked is not None:
+        return Blocked(found.blocked)
+    if found.dirty:
+        return Dirty(tuple(found.dirty))
+    wanted = [
+        (step.path, step.new)
+        for step in found.steps
+        if step.new is not None and not step.done and step.new.mode != GITLINK
+    ]
+    renderer = Renderer(desk, breathe)
+    rendered: dict[bytes, Rendered] = {}
+    try:
+        for each in renderer.render(wanted):
+            rendered[each.path] = each
+            breathe()
+        if rendered:
+            desk.sync()
+        with Descent(desk.top) as descent:
+            change = _Application(desk, descent, rendered)
+            change.run(found)
+    finally:
+        renderer.close()
+        for each in rendered.values():
+            with contextlib.suppress(FileNotFoundError):  # it has its name now
+                os.unlink(each.temporary)
+    if change.dirty or change.writers:
+        return Dirty((*change.dirty, *change.staged), tuple(change.writers))
+    if found.steps:
+        desk.sync()
+        if not install(desk, change.staged):
+            return Dirty(tuple(change.staged))
+    filled = frozenset(each.filled for each in rendered.values() if each.filled is not None)
+    return Applied(filled, tuple(change.renamed))
+
+
+def install(desk: Desk, staged: dict[bytes, Staged | None]) -> bool:
+    """Tell the index; False if somebody kept it locked for too long, or staged other things."""
+    deadline = time.monotonic() + INSTALL_S
+    expected = desk.index()
+    before = {path: expected.get(path) for path in staged}
+    while True:
+        index = desk.index()
+        if index is not expected and any(
+            index.get(path) != entry for path, entry in before.items()
+        ):
+            return False
+        installed = _try_install(desk, index, staged)
+        if isinstance(installed, Index):
+            return True
+        if time.monotonic() > deadline:
+            return False
+        if installed is Refusal.BUSY:
+            # No descriptor tells; a git command holds the lock while it writes the index.
+            select.select((), (), (), _PAUSE_S)
+
+
+def _try_install(desk: Desk, index: Index, staged: dict[bytes, Staged | None]) -> Index | Refusal:
+    conventions = desk.conventions
+    prepared = prepare(
+        index,
+        staged,
+        lstat=desk.lstat,
+        settings=conventions.stat,
+        sharing=conventions.sharing,
+    )
+    if not isinstance(prepared, Prepared):
+        return prepared
+    try:
+        prepared.sync()
+        return prepared.install()
+    finally:
+        prepared.discard()
+
+
+@final
+class _Application:
+    """One run over the names."""
+
+    def __init__(self, desk: Desk, descent: Descent, rendered: dict[bytes, Rendered]) -> None:
+        self._desk = desk
+        self._descent = descent
+        self._rendered = rendered
+        self.staged: dict[bytes, Staged | None] = {}
+        self.dirty: list[bytes] = []
+        self.writers: list[bytes] = []
+        self.renamed: list[bytes] = []
+        self._left: set[bytes] = set()
+
+    def run(self, found: Survey) -> None:
+        # What goes makes room for what comes: a file for a directory, or the reverse.
+        going = [step for step in found.steps if step.new is None]
+        for step in sorted(going, key=lambda step: step.path, reverse=True):
+            if not self._is_stopped:
+                self._remove(step)
+        for path in () if self._is_stopped else found.aside:
+            self._set_aside(path)
+        for step in found.steps:
+            if self._is_stopped:
+                return
+            if step.new is not None:
+                self._set(step, step.new)
+        self._tidy()
+
+    @property
+    def _is_stopped(self) -> bool:
+        return bool(self.dirty or self.writers)
+
+    def _name(self, path: bytes) -> Name:
+        directory, _slash, base = path.rpartition(b"/")
+        return Name(self._descent.make(directory), base)
+
+    def _set_aside(self, path: bytes) -> None:
+        directory, _slash, base = path.rpartition(b"/")
+        fd = self._descent.open(directory)
+        other = None if fd is None else set_aside(Name(fd, base))
+        if other is not None:
+            self._descent.forget()
+            self.renamed.append(directory + b"/" + other if directory else other)
+
+    def _remove(self, step: Step) -> None:
+        directory, _slash, base = step.path.rpartition(b"/")
+        if step.done or step.seen is None:
+            self.staged[step.path] = None
+            return
+        try:
+            fd = self._descent.open(directory)
+        except ObstacleError:
+            fd = None
+        if fd is None:
+            self.dirty.append(step.path)
+            return
+        if stat.S_ISDIR(step.seen.st_mode):  # a submodule: only an empty one goes
+            with contextlib.suppress(OSError):
+                os.rmdir(base, dir_fd=fd)
+            done = Done.YES
+        else:
+            done = take_away(self._desk.temporary(), Name(fd, base), step.seen)
+        if self._note(step.path, done):
+            self.staged[step.path] = None
+            self._left.add(directory)
+
+    def _set(self, step: Step, new: Version) -> None:
+        try:
+            name = self._name(step.path)
+        except (ObstacleError, OSError):  # somebody has put something there just now
+            self.dirty.append(step.path)
+            return
+        if new.mode == GITLINK:
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(name.name, dir_fd=name.directory)
+            self.staged[step.path] = Staged(new.mode, new.oid, None)
+            return
+        if not step.done and not self._note(step.path, self._place(step, name)):
+            return
+        seen_ns = time.time_ns()
+        st = step.seen if step.done else look(name)
+        self.staged[step.path] = Staged(
+            new.mode, new.oid, None if st is None else StatData.of(st), seen_ns
+        )
+
+    def _place(self, step: Step, name: Name) -> Done:
+        temporary = self._rendered[step.path].temporary
+        if step.seen is not None and not stat.S_ISDIR(step.seen.st_mode):
+            return replace(temporary, name, step.seen)
+        done = put(temporary, name)
+        if done is Done.CHANGED and _clear(name):
+            done = put(temporary, name)
+        return done
+
+    def _note(self, path: bytes, done: Done) -> bool:
+        if done is Done.CHANGED:
+            self.dirty.append(path)
+        elif done is Done.WRITER:
+            self.writers.append(path)
+        return done is Done.YES
+
+    def _tidy(self) -> None:
+        """Remove the directories that have become empty by what we took out of them."""
+        self._descent.forget()
+        pending = sorted(self._left, reverse=True)
+        for directory in pending:
+            path = directory
+            while path and self._remove_empty(path):
+                path = path.rpartition(b"/")[0]
+
+    def _remove_empty(self, directory: bytes) -> bool:
+        parent, _slash, base = directory.rpartition(b"/")
+        with contextlib.suppress(OSError, ObstacleError):  # not empty, or not there
+            fd = self._descent.open(parent)
+            if fd is not None:
+                os.rmdir(base, dir_fd=fd)
+                self._descent.forget()
+                return True
+        return False
+
+
+def _clear(name: Name) -> bool:
+    """Remove a directory that holds nothing but empty directories; False if it holds more."""
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        fd = os.open(name.name, flags, dir_fd=name.directory)
+    except OSError:
+        return False
+    try:
+        if not all(_clear(Name(fd, os.fsencode(each))) for each in os.listdir(fd)):
+            return False
+    finally:
+        os.close(fd)
+    try:
+        os.rmdir(name.name, dir_fd=name.directory)
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,114 @@
+"""The one commit that has all that has arrived in its history.
+
+All lines of history are united in the order of their names, so repositories that have heard of the
+same commits come to the same one, whichever of them was theirs.
+
+Left out, with a reason for a person: what has no history in common with ours, unless
+``annexd.allow-unrelated`` says so; and with ``annex.resolvemerge=false``, what is in conflict.
+"""
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final, final
+
+from spool.key import to_file
+from workers.annex.pointer import POINTER_MAX, parse_link, parse_pointer
+from workers.arrivals import Arrival
+from workers.desk import Desk
+from workers.git.index_entry import LINK
+from workers.git.merge import Unrelated
+from workers.git.refs import merge_bases
+from workers.git.stream import ObjectId
+from workers.resolve import Annexed
+from workers.unite import Pointers, Uniter
+
+log = logging.getLogger(__name__)
+
+
+def annexed(mode: int, content: bytes) -> Annexed | None:
+    """What a file or link in git points to."""
+    key = parse_link(content) if mode == LINK else parse_pointer(content)
+    return None if key is None else Annexed(key, to_file(key))
+
+
+POINTERS: Final = Pointers(annexed, POINTER_MAX)
+
+
+@final
+@dataclass(slots=True)
+class Confluence:
+    """What everything comes to."""
+
+    commit: ObjectId | None
+    """None if there is nothing."""
+    held: list[str] = field(default_factory=list)
+    """What was left out, and why."""
+
+
+def unite_all(desk: Desk, head: ObjectId | None, arrived: Iterable[Arrival]) -> Confluence:
+    """Unite HEAD's commit (None: there is none yet) with all that has arrived.
+
+    Raises ``GitError``, ``MissingObjectError``.
+    """
+    scratch = desk.place.tmp
+    scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
+    uniter = Uniter(desk.commits, POINTERS, scratch)
+    found = Confluence(head)
+    allowed = desk.settings.flag("annexd.allow-unrelated") is True
+    lines = sorted(arrived, key=lambda arrival: arrival.commit)
+    if head is None and lines:
+        head = found.commit = lines.pop(0).commit  # the others must be related to something
+    related = []
+    for arrival in lines:
+        if head is None or allowed or merge_bases(desk.git, head, arrival.commit):
+            related.append(arrival)
+        else:
+            found.held.append(
+                f"{_shown(arrival)} has no history in common with ours; if it is to be merged: "
+                "git config annexd.allow-unrelated true"
+            )
+    if desk.repository.settings.flag("annex.resolvemerge", default=True):
+        _unite_in_order(uniter, found, related)
+    else:
+        _unite_without_conflicts(uniter, found, related)
+    return found
+
+
+def _unite_in_order(uniter: Uniter, found: Confluence, arrived: list[Arrival]) -> None:
+    commits = {arrival.commit for arrival in arrived}
+    if found.commit is not None:
+        commits.add(found.commit)
+    united: ObjectId | None = None
+    for commit in sorted(commits):
+        if united is None:
+            united = commit
+            continue
+        result = uniter.unite(united, commit)
+        if isinstance(result, Unrelated):  # allowed: by the user, or HEAD has both already
+            result = uniter.unite_unrelated(united, commit)
+        for note in result.notes:
+            log.info("conflict %r: %s: %r", note.path, note.fate.name, note.names)
+        united = result.commit
+    found.commit = united
+
+
+def _unite_without_conflicts(uniter: Uniter, found: Confluence, arrived: list[Arrival]) -> None:
+    for arrival in arrived:
+        if found.commit is None:
+            found.commit = arrival.commit
+            continue
+        result = uniter.unite(found.commit, arrival.commit)
+        if isinstance(result, Unrelated):
+            result = uniter.unite_unrelated(found.commit, arrival.commit)
+        if result.notes:
+            found.held.append(
+                f"{_shown(arrival)} is in conflict with ours, and annex.resolvemerge is false; "
+                f"to resolve it: git merge {_shown(arrival)}"
+            )
+        else:
+            found.commit = result.commit
+
+
+def _shown(arrival: Arrival) -> str:
+    return arrival.ref.decode(errors="backslashreplace")

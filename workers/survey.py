@@ -1,0 +1,260 @@
+"""Before the work tree is changed, find out what is at each path, and whether it may change.
+
+A path may be changed if its file is what the index says, which is what the old tree says; nothing
+of a user's is lost then.  All else is *dirty*: it has to be committed first, and then the change is
+merged with it.  What cannot be committed because it is ignored, or is no file, and is in the way of
+a file that comes, will be renamed.
+
+Nothing is changed here.
+"""
+
+import os
+import stat
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple, final
+
+from workers.annex.pointer import POINTER_MAX, parse_pointer
+from workers.descent import BoundaryError, Descent, ObstacleError
+from workers.desk import Desk
+from workers.git.attributes import CheckIgnore
+from workers.git.index import Index
+from workers.git.index_entry import (
+    FILE,
+    GITLINK,
+    LINK,
+    Entry,
+    is_clean,
+    is_racy,
+    same_type,
+)
+from workers.git.objectid import ObjectFormat, blob_id
+from workers.git.stream import StreamEndedError
+from workers.git.tree import Change, Version
+from workers.inplace import Name, look
+from workers.lease import open_to_read
+
+SMALL: Final = 1 << 20
+"""Bytes: a file that is larger is not read to find out what it is."""
+
+
+class Step(NamedTuple):
+    """What is to be done at one path."""
+
+    path: bytes
+    new: Version | None
+    seen: os.stat_result | None
+    """What was there; None: nothing that has to be replaced."""
+    done: bool = False
+    """It is there already: only the index has to be told."""
+
+
+@final
+@dataclass(slots=True)
+class Survey:
+    """What was found."""
+
+    steps: list[Step] = field(default_factory=list)
+    dirty: list[bytes] = field(default_factory=list)
+    """To be committed first; then everything is to be looked at again."""
+    aside: list[bytes] = field(default_factory=list)
+    """In the way, and to be renamed."""
+    blocked: bytes | None = None
+    """Another repository, where a file or directory of ours should be."""
+
+
+def survey(desk: Desk, index: Index, changes: Iterable[Change]) -> Survey:
+    """Look at every path that is to change, in order.  Raises ``OSError``."""
+    listed = {change.path: change for change in changes}
+    with Descent(desk.top) as descent:
+        surveyor = _Surveyor(desk, index, listed, descent)
+        try:
+            for change in listed.values():
+                surveyor.visit(change)
+        finally:
+            surveyor.close()
+    return surveyor.found
+
+
+@final
+class _Surveyor:
+    def __init__(
+        self, desk: Desk, index: Index, changes: Mapping[bytes, Change], descent: Descent
+    ) -> None:
+        self.found = Survey()
+        self._desk = desk
+        self._index = index
+        self._changes = changes
+        self._descent = descent
+        self._format = desk.conventions.object_format
+        self._settings = desk.conventions.stat
+        self._ignored: CheckIgnore | None = None
+        self._obstacles: set[bytes] = set()
+
+    def close(self) -> None:
+        if self._ignored is not None:
+            self._ignored.close()
+
+    def visit(self, change: Change) -> None:
+        """Decide about one path."""
+        try:
+            name = self._reach(change)
+        except BoundaryError as boundary:
+            self.found.blocked = boundary.path
+            return
+        entry = self._index.get(change.path)
+        st = None if name is None else look(name)
+        if self._is_done(change, entry, name, st):
+            self.found.steps.append(Step(change.path, change.new, st, done=True))
+        elif not self._is_expected(entry, change.old):
+            self.found.dirty.append(change.path)  # something else is staged
+        elif entry is None:
+            self._arrives(change, st)
+        elif st is None or name is None:
+            self.found.dirty.append(change.path)  # deleted, and not committed yet
+        elif self._is_replaceable(change, entry, name, st):
+            self.found.steps.append(Step(change.path, change.new, st))
+        else:
+            self.found.dirty.append(change.path)
+
+    def _reach(self, change: Change) -> Name | None:
+        """The name to be changed; None if there is no such directory."""
+        directory, _slash, base = change.path.rpartition(b"/")
+        try:
+            fd = self._descent.open(directory)
+        except ObstacleError as obstacle:
+            if change.new is None:
+                return None
+            if isinstance(obstacle, BoundaryError):
+                raise
+            if obstacle.path not in self._changes:  # else it goes first, or is dirty itself
+                self._obstacle(obstacle.path)
+            return None
+        return None if fd is None else Name(fd, base)
+
+    def _is_replaceable(self, change: Change, entry: Entry, name: Name, st: os.stat_result) -> bool:
+        if entry.mode == GITLINK or (change.new is not None and change.new.mode == GITLINK):
+            return True  # a directory, which nobody but its own repository fills
+        return not stat.S_ISDIR(st.st_mode) and self._is_clean(entry, name, st)
+
+    def _is_done(
+        self, change: Change, entry: Entry | None, name: Name | None, st: os.stat_result | None
+    ) -> bool:
+        """Whether the file is already what it is to be: left by a run that was killed, say."""
+        if change.new is None:
+            return st is None and (entry is None or self._is_expected(entry, change.old))
+        if name is None or st is None:
+            return False
+        if entry is not None and (entry.mode, entry.oid) == change.new:
+            return self._is_clean(entry, name, st)
+        return same_type(change.new.mode, st, self._settings) and holds(
+            name, st, change.new, self._format
+        )
+
+    @staticmethod
+    def _is_expected(entry: Entry | None, old: Version | None) -> bool:
+        return (None if entry is None else (entry.mode, entry.oid)) == old
+
+    def _is_clean(self, entry: Entry, name: Name, st: os.stat_result) -> bool:
+        if not is_clean(entry, st, self._settings):
+            return same_type(entry.mode, st, self._settings) and holds(
+                name, st, Version(entry.mode, entry.oid), self._format
+            )
+        if not is_racy(entry.stat, self._index.mtime_ns) or entry.mode == GITLINK:
+            return True
+        # It was recorded so soon after it was written that it may have been written again.
+        return holds(name, st, Version(entry.mode, entry.oid), self._format) or self._is_content(
+            entry, name
+        )
+
+    def _is_content(self, entry: Entry, name: Name) -> bool:
+        """Whether a file has the content of the key that its entry points to."""
+        found = self._desk.cat_file().get_small(entry.oid.encode(), POINTER_MAX)
+        key = None if found is None else parse_pointer(found.data)
+        content = None if key is None else self._desk.objects.locate(key)
+        if content is None:
+            return False
+        with (
+            open(open_to_read(name.name, name.directory), "rb") as file,
+            open(content, "rb") as whole,
+        ):
+            if os.fstat(file.fileno()).st_size != os.fstat(whole.fileno()).st_size:
+                return False
+            while chunk := file.read(SMALL):
+                if chunk != whole.read(len(chunk)):
+                    return False
+        return True
+
+    def _arrives(self, change: Change, st: os.stat_result | None) -> None:
+        """A path that is new to us."""
+        if change.new is None:
+            self.found.steps.append(Step(change.path, None, None, done=True))
+            return
+        if st is not None and stat.S_ISDIR(st.st_mode):
+            if change.new.mode != GITLINK:
+                self._directory(change.path)
+        elif st is not None:
+            self._obstacle(change.path)
+        self.found.steps.append(Step(change.path, change.new, None))
+
+    def _directory(self, path: bytes) -> None:
+        """A directory where a file is to be: everything in it has to go first."""
+        for below in _walk(self._desk.full(path), path):
+            if os.path.basename(below) == b".git":
+                self.found.blocked = path
+                return
+            change = self._changes.get(below)
+            if change is None or change.new is not None:
+                self._obstacle(below, path)
+
+    def _obstacle(self, path: bytes, renamed: bytes | None = None) -> None:
+        """Something that nobody has committed is in the way (or below ``renamed``)."""
+        if path in self._obstacles:
+            return
+        self._obstacles.add(path)
+        st = self._desk.lstat(path)
+        committable = st is not None and (stat.S_ISREG(st.st_mode) or stat.S_ISLNK(st.st_mode))
+        if self._index.get(path) is None and (not committable or self._is_ignored(path)):
+            self.found.aside.append(renamed or path)
+        else:
+            self.found.dirty.append(path)
+
+    def _is_ignored(self, path: bytes) -> bool:
+        if self._ignored is None:
+            self._ignored = CheckIgnore(self._desk.git)
+        try:
+            rules = list(self._ignored.ask((path,)))
+        except StreamEndedError:
+            self._ignored.close()
+            self._ignored = None
+            return True  # git does not take such a path
+        return any(rule is not None and rule.ignores for rule in rules)
+
+
+def holds(name: Name, st: os.stat_result, version: Version, object_format: ObjectFormat) -> bool:
+    """Whether a file that is small, or a link, is just the blob of a version."""
+    if version.mode == LINK and stat.S_ISLNK(st.st_mode):
+        target = os.readlink(name.name, dir_fd=name.directory)
+        return blob_id(object_format, target) == version.oid
+    if version.mode < FILE or not stat.S_ISREG(st.st_mode) or st.st_size > SMALL:
+        return False
+    try:
+        fd = open_to_read(name.name, name.directory)
+    except OSError:  # gone, or not for us to read: not known to be it, at any rate
+        return False
+    with open(fd, "rb") as file:
+        return blob_id(object_format, file.read(SMALL + 1)) == version.oid
+
+
+def _walk(directory: bytes, path: bytes) -> Iterator[bytes]:
+    """All that is in a directory and is not a directory itself."""
+    pending = [(directory, path)]
+    while pending:
+        where, shown = pending.pop()
+        with os.scandir(where) as entries:
+            for entry in entries:
+                below = shown + b"/" + entry.name
+                if entry.is_dir(follow_symlinks=False) and entry.name != b".git":
+                    pending.append((entry.path, below))
+                else:
+                    yield below
