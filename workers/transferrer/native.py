@@ -20,7 +20,7 @@ import errno
 import logging
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, final
 
@@ -31,16 +31,15 @@ from spool.publisher import Publisher
 from spool.transfer import Direction, Lane
 from spool.transferlock import TransferLock, TransferLocks
 from workers.annex import backend, maplog, space
-from workers.annex.branch import Branch
 from workers.annex.copying import Copier, Expected, WrongContentError, link, open_source
-from workers.annex.objects import Objects
 from workers.annex.presence import Status
 from workers.annex.record import record_locations
-from workers.annex.repository import Repository
 from workers.git.run import GitError
 from workers.git.syscalls import sync_file_system
 from workers.transferrer.far import Far
-from workers.transferrer.verdict import End, Verdict
+from workers.transferrer.heed import Heed
+from workers.transferrer.near import Near
+from workers.transferrer.verdict import End, StoppedError, Verdict
 
 log = logging.getLogger(__name__)
 
@@ -48,20 +47,6 @@ SIZE_ONLY: Final = frozenset((b"WORM", b"URL"))
 """Backends whose keys say nothing about the content but its size."""
 
 _FULL: Final = frozenset((errno.ENOSPC, errno.EDQUOT))
-
-
-class StoppedError(Exception):
-    """We are to stop; what has been copied stays, to be resumed."""
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class Near:
-    """Our own repository, opened."""
-
-    repository: Repository
-    objects: Objects
-    branch: Branch
 
 
 @final
@@ -84,8 +69,7 @@ class _Ended(Exception):  # noqa: N818 -- not an error: how one attempt ended
 class NativeMover:
     """Moves batches of one lane.  To be closed, so that the remote can be unmounted."""
 
-    def __init__(self, near: Near, far: Far, lane: Lane, heed: Callable[[int], None]) -> None:
-        """``heed`` is told of bytes moved, now and then, and ends the batch by ``StoppedError``."""
+    def __init__(self, near: Near, far: Far, lane: Lane, heed: Heed) -> None:
         self._near = near
         self._far = far
         self._lane = lane
@@ -133,7 +117,7 @@ class NativeMover:
                 verdicts.append(Verdict(claim, End.UNDONE))
                 continue
             try:
-                self._heed(0)
+                self._heed.between(self._lane)
                 staged.append(self._stage(claim, locks))
             except _Ended as ended:
                 verdicts.append(Verdict(claim, ended.end, ended.why))
@@ -151,16 +135,14 @@ class NativeMover:
 
     def _stage(self, claim: Claim, locks: contextlib.ExitStack) -> _Staged:
         key = claim.transfer.key
+        mine, theirs = self._lock(key, locks)
+        # Looked for under the locks: who had them may just have brought it.
         if self._sink.objects.locate(key) is not None:
             return _Staged(claim, None)
         source = self._source.objects.locate(key)
         if source is None:
             raise _Ended(End.NEEDLESS if self._upload else End.MISSING, "the content is not there")
         expected = self._expected(key)
-        mine, theirs = self._lock(key, locks)
-        # Somebody may have brought it between our look and our lock.
-        if self._sink.objects.locate(key) is not None:
-            return _Staged(claim, None)
         temporary = self._sink.repository.layout.tmp_object(key)
         self._copy(claim, source, temporary, expected, (mine, theirs))
         return _Staged(claim, temporary)
@@ -229,7 +211,7 @@ class NativeMover:
                 now = time.time()
                 for publisher in shown:
                     publisher.progress(done, now)
-                self._heed(done)
+                self._heed.within()
 
             repository.sharing.make_directory(repository.layout.tmp)
             self._copier.copy(fd, temporary, expected, heed)
@@ -275,7 +257,7 @@ class NativeMover:
         )
 
 
-BATCH_MAX: Final = 128
+BATCH_MAX: Final = 256
 """Jobs: each needs a descriptor for its claim, and up to three for git-annex's locks."""
 
 

@@ -18,22 +18,15 @@ from typing import Final, final
 from inotify_simple import flags as inotify
 
 from spool import corrupt, hold, layout, stale
-from spool.claim import Claims
 from spool.directory import InTheWayError
 from spool.queue import Queue
 from spool.transfer import UUID, Direction, Lane
 from workers.annex.remotes import Remote
-from workers.annex.remoteurl import LocalPath
-from workers.annex.repository import RepositoryError
-from workers.annex.stream import AnnexEndedError
-from workers.git.run import GitError
-from workers.git.stream import StreamEndedError
 from workers.process import Worker
 from workers.transferrer import order
-from workers.transferrer.far import AwayError, Far
 from workers.transferrer.gate import Gates
-from workers.transferrer.native import BATCH_MAX, NativeMover, StoppedError
-from workers.transferrer.verdict import End, settle
+from workers.transferrer.heed import Heed
+from workers.transferrer.lanes import LOST, Lanes
 from workers.transferrer.ways import Ways
 from workers.voice import Voice
 from workers.wakeup import ENTRIES, VANISHING
@@ -41,19 +34,12 @@ from workers.wakeup import ENTRIES, VANISHING
 log = logging.getLogger(__name__)
 
 SWEEP_S: Final = 1800.0
-LINGER_S: Final = 5.0
-"""How long git processes are kept after the last job."""
-
-LANE_S: Final = 2.0
-"""How long one lane is worked on before the others are looked at again."""
-
-HEED_S: Final = 0.1
-"""How often a batch looks whether it is to stop."""
+LINGER_S: Final = 30.0
+"""How long git-annex and git processes are kept after the last job."""
 
 FILES_MAX: Final = 4096
 _JOBS: Final = ENTRIES | int(inotify.ATTRIB) | VANISHING
 _CONFIG: Final = int(inotify.MODIFY | inotify.ATTRIB) | VANISHING
-_LOST: Final = (AwayError, AnnexEndedError, StreamEndedError, GitError, RepositoryError, OSError)
 
 
 def main(worker: Worker) -> None:
@@ -74,8 +60,11 @@ class Transferrer:
         self._voice = Voice(worker)
         self._gates = Gates(worker.place.remotes)
         self._ways = Ways(worker.place)
-        self._fars: dict[str, Far] = {}
-        self._heeded = 0.0
+        self._heed = Heed(worker.wakeup, self._paths)
+        self._lanes = self._open()
+
+    def _open(self) -> Lanes:
+        return Lanes(self._paths, self._gates, self._heed, self._ways.near)
 
     def serve(self) -> None:
         """Look, work, wait."""
@@ -101,8 +90,9 @@ class Transferrer:
             if woken.reload:
                 self._ways.forget()
             if time.monotonic() >= linger:
-                self._ways.near.branch.close()
+                self._lanes.rest()
                 linger = math.inf
+        self._lanes.stop()
 
     def _watch(self) -> None:
         """Watch everything that may give us something to do."""
@@ -126,7 +116,8 @@ class Transferrer:
     def _turn(self) -> float | None:
         """Work on one lane; None if that was possible, else until when there is nothing to do."""
         if self._ways.refresh():
-            self._fars.clear()
+            self._lanes.rest()
+            self._lanes = self._open()
         now = time.time()
         held, until = self._holds(now)
         waiting = self._queue.look(now)
@@ -160,8 +151,6 @@ class Transferrer:
         for remote in self._ways.to(lane.uuid, lane.direction):
             # Whoever says that it can be reached, or gives back its slot, does it in there.
             self._worker.wakeup.watch(self._gates.directory(remote), _JOBS)
-            if not (remote.native and isinstance(remote.way, LocalPath)):
-                continue
             opens = self._gates.opens(remote, now)
             if not opens:
                 return remote, math.inf
@@ -171,57 +160,11 @@ class Transferrer:
     def _serve(self, lane: Lane, remote: Remote, names: list[bytes]) -> bool:
         """Work on a lane for a while; whether there was anything to claim."""
         try:
-            return self._serve_native(lane, remote, names)
-        except _LOST as lost:
+            return self._lanes.serve(lane, remote, names)
+        except LOST as lost:
             log.warning("away %s: %s", remote.name, lost)
             self._gates.failed(remote, str(lost), time.time())
-            self._fars.pop(remote.name, None)
             return True
-
-    def _serve_native(self, lane: Lane, remote: Remote, names: list[bytes]) -> bool:
-        assert isinstance(remote.way, LocalPath)  # noqa: S101
-        far = self._far(remote)
-        served = False
-        until = time.monotonic() + LANE_S
-        mover = NativeMover(self._ways.near, far, lane, lambda _done: self._heed(lane))
-        with contextlib.closing(far), contextlib.closing(mover):
-            for batch in order.batches(names, BATCH_MAX):
-                with self._queue.claim(lane, batch, time.time()) as claims:
-                    if not claims:
-                        continue
-                    served = True
-                    self._settle(mover, claims, remote)
-                if self._is_to_stop(lane) or time.monotonic() > until:
-                    break
-            if served and not far.fills_itself:
-                far.fold(time.time())
-        return served
-
-    def _settle(self, mover: NativeMover, claims: Claims, remote: Remote) -> None:
-        verdicts = mover.move(claims)
-        now = time.time()
-        if any(verdict.end is End.DONE for verdict in verdicts):
-            self._gates.succeeded(remote, now)
-        settle(self._queue, verdicts, now)
-
-    def _far(self, remote: Remote) -> Far:
-        far = self._fars.get(remote.name)
-        if far is None or not far.same:
-            far = self._fars[remote.name] = Far(remote)
-        return far
-
-    def _heed(self, lane: Lane) -> None:
-        """End the batch if it is to end.  Cheap: it is called for each chunk."""
-        if self._worker.wakeup.stopping:
-            raise StoppedError
-        now = time.monotonic()
-        if now - self._heeded > HEED_S:
-            self._heeded = now
-            if self._is_to_stop(lane):
-                raise StoppedError
-
-    def _is_to_stop(self, lane: Lane) -> bool:
-        return self._worker.wakeup.stopping or hold.is_held(self._paths, lane.uuid, time.time())
 
 
 def _monotonic(at: float, now: float) -> float:

@@ -21,6 +21,10 @@ WRONG_MAX_S: Final = 60.0
 """A job that has waited as long when its content is wrong again is given up: the third time."""
 
 
+class StoppedError(Exception):
+    """A batch is to end now; what has been copied stays, to be resumed."""
+
+
 class End(Enum):
     """How an attempt ended."""
 

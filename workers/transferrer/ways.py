@@ -5,6 +5,7 @@ at, not opened, at the beginning of a turn.
 """
 
 import contextlib
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,8 +18,11 @@ from workers.annex.branch import Branch
 from workers.annex.objects import Objects
 from workers.annex.remotecommands import answered
 from workers.annex.remotes import Remote
-from workers.annex.repository import find_with_worktree
-from workers.transferrer.native import Near
+from workers.annex.repository import RepositoryError, find_with_worktree
+from workers.git.run import GitError
+from workers.transferrer.near import Near
+
+log = logging.getLogger(__name__)
 
 
 @final
@@ -34,8 +38,12 @@ class Ways:
         """Read the configuration again if it may have changed; whether it was."""
         if self._look() == self._seen:
             return False
-        self.near.branch.close()
-        self.near = self._read()
+        try:
+            near = self._read()
+        except (GitError, RepositoryError, ValueError) as failure:
+            log.warning("skip the configuration: %s", failure)
+            return False
+        self.near = near
         return True
 
     def to(self, uuid: UUID, direction: Direction) -> tuple[Remote, ...]:

@@ -1,0 +1,141 @@
+"""Working on one lane: claim a batch, have it moved, settle it; then the next batch.
+
+DIAGNOSTICS: one of ``LOST`` when the remote cannot be used; nothing is lost by it.
+"""
+
+import contextlib
+import time
+from collections.abc import Iterator
+from typing import Final, final
+
+from spool.claim import Claim
+from spool.layout import Layout
+from spool.queue import Queue
+from spool.transfer import Lane
+from workers.annex.commit import BranchBusyError
+from workers.annex.record import BranchMissingError
+from workers.annex.remotes import Remote
+from workers.annex.remoteurl import LocalPath
+from workers.annex.repository import RepositoryError
+from workers.annex.stream import AnnexEndedError
+from workers.git.run import GitError
+from workers.git.stream import StreamEndedError
+from workers.transferrer import byannex, native, order
+from workers.transferrer.byannex import AnnexMover, ConnectionLostError
+from workers.transferrer.far import AwayError, Far
+from workers.transferrer.gate import Gates
+from workers.transferrer.heed import Heed
+from workers.transferrer.native import NativeMover
+from workers.transferrer.near import Near
+from workers.transferrer.verdict import End, Verdict, settle
+
+LANE_S: Final = 5.0
+"""How long one lane is worked on before the others are looked at again."""
+
+FAILURES: Final = 2
+"""So many failures of git-annex in a row, for reasons unknown, are a broken remote."""
+
+LOST: Final = (
+    *(AwayError, ConnectionLostError, AnnexEndedError, StreamEndedError),
+    *(GitError, RepositoryError, BranchMissingError, BranchBusyError, OSError),
+)
+
+
+@final
+class Lanes:
+    """What a worker has at hand to work on any lane."""
+
+    def __init__(self, paths: Layout, gates: Gates, heed: Heed, near: Near) -> None:
+        self._paths = paths
+        self._queue = Queue(paths)
+        self._gates = gates
+        self._heed = heed
+        self._near = near
+        self._annex = AnnexMover(near, paths, heed)
+        self._fars: dict[str, Far] = {}
+
+    def serve(self, lane: Lane, remote: Remote, names: list[bytes]) -> bool:
+        """Work on a lane for a while; whether there was anything to claim."""
+        far = self._far(remote)
+        if far is None:
+            return self._serve_by_annex(lane, remote, names)
+        try:
+            return self._serve_natively(lane, far, names)
+        except LOST:
+            del self._fars[remote.name]
+            raise
+
+    def rest(self) -> None:
+        """End what was kept in case that more is to do."""
+        self._near.branch.close()
+        self._annex.close()
+
+    def stop(self) -> None:
+        """End it at once."""
+        self._near.branch.close()
+        self._annex.kill()
+
+    def _far(self, remote: Remote) -> Far | None:
+        """The remote opened natively; None if only git-annex can use it."""
+        if not (remote.native and isinstance(remote.way, LocalPath)):
+            return None
+        far = self._fars.get(remote.name)
+        if far is None or not far.same:
+            try:
+                far = self._fars[remote.name] = Far(remote)
+            except RepositoryError:  # another version, or its locks are not ours
+                return None
+        return far
+
+    def _serve_natively(self, lane: Lane, far: Far, names: list[bytes]) -> bool:
+        served = False
+        with (
+            contextlib.closing(far),
+            contextlib.closing(NativeMover(self._near, far, lane, self._heed)) as mover,
+        ):
+            for batch in self._batches(lane, names, native.BATCH_MAX):
+                with self._queue.claim(lane, batch, time.time()) as claims:
+                    if claims:
+                        served = True
+                        verdicts = mover.move(claims)
+                        self._settle(far.remote, verdicts)
+                        self._hand_over(far.remote, verdicts)
+            if served and not far.fills_itself:
+                far.fold(time.time())
+        return served
+
+    def _hand_over(self, remote: Remote, verdicts: list[Verdict]) -> None:
+        """Have git-annex do what only it can."""
+        left = [verdict.claim for verdict in verdicts if verdict.end is End.ANNEX]
+        if left:
+            self._have_moved(remote, left)
+
+    def _serve_by_annex(self, lane: Lane, remote: Remote, names: list[bytes]) -> bool:
+        served = False
+        for batch in self._batches(lane, names, byannex.BATCH_MAX):
+            with self._queue.claim(lane, batch, time.time()) as claims:
+                if claims:
+                    served = True
+                    self._have_moved(remote, list(claims))
+        return served
+
+    def _have_moved(self, remote: Remote, claims: list[Claim]) -> None:
+        failures = 0
+        for verdict in self._annex.move(remote, claims):
+            self._settle(remote, [verdict])
+            failures = failures + 1 if verdict.end is End.FAILED else 0
+            if failures == FAILURES:
+                raise ConnectionLostError(verdict.why)
+
+    def _settle(self, remote: Remote, verdicts: list[Verdict]) -> None:
+        now = time.time()
+        if any(verdict.end is End.DONE for verdict in verdicts):
+            self._gates.succeeded(remote, now)
+        settle(self._queue, verdicts, now)
+
+    def _batches(self, lane: Lane, names: list[bytes], most: int) -> Iterator[list[bytes]]:
+        until = time.monotonic() + LANE_S
+        for batch in order.batches(names, most):
+            yield batch
+            if time.monotonic() > until or not self._heed.goes_on(lane):
+                return
