@@ -13,6 +13,7 @@ undo it (git-annex-formats.md §4.6).
 
 import contextlib
 import os
+import re
 from dataclasses import dataclass, field
 from typing import Final, final
 
@@ -44,6 +45,12 @@ from workers.pusher.values import (
     tracking,
 )
 
+REASONS_MAX: Final = 4
+_NOISE: Final = re.compile(
+    r"\s*\Z|Please make sure you have|and the repository exists|hint:|"
+    r"(?:remote: )?[A-Z][a-z]+ objects"
+)
+
 PROBE_S: Final = 60.0
 """For git-annex to ask an ssh server who it is."""
 
@@ -73,7 +80,8 @@ def exchange(here: Repository, task: Task) -> Outcome:
     except (GitError, RepositoryError, OSError, ValueError) as failure:
         if task.peer is not None and pathremote.find(task.peer.gitdir) is None:
             return Outcome(Result.AWAY, run.theirs)
-        return Outcome(Result.FAILED, run.theirs, str(failure), fetched=run.fetched)
+        why = explain(failure) if isinstance(failure, GitError) else str(failure)
+        return Outcome(Result.FAILED, run.theirs, why, fetched=run.fetched)
 
 
 @final
@@ -307,6 +315,13 @@ def _forgotten(here: Repository) -> set[str]:
             return set(file.read().decode(errors="replace").split())
     except FileNotFoundError:
         return set()
+
+
+def explain(failure: GitError) -> str:
+    """What git, ssh and the remote said, without progress and advice; on one line."""
+    lines = failure.stderr.replace(b"\r", b"\n").decode(errors="backslashreplace").splitlines()
+    said = [line.strip() for line in lines if not _NOISE.match(line)]
+    return " / ".join(said[-REASONS_MAX:]) or str(failure)
 
 
 def _quote(refused: list[Said]) -> str:

@@ -1,0 +1,359 @@
+"""The pusher alone: refs reach every remote, and what remotes have reaches us.
+
+Nobody merges trees in these tests but the tests themselves.
+"""
+
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.processes import alive, descendants, wait_until
+from tests.pushing import place, pushing, tip
+from tests.repo import Repo
+
+
+def commit(repo: Repo, name: str = "file", content: bytes = b"x") -> str:
+    """Commit a file, without the help of git-annex; the commit."""
+    repo.write(name, content)
+    repo.git("add", "--", name)
+    repo.git("commit", "-q", "-m", name)
+    return repo.head()
+
+
+def bare(path: Path) -> Repo:
+    """A bare repository that git-annex has not seen."""
+    path.mkdir()
+    repo = Repo(path)
+    repo.git("init", "-q", "--bare")
+    return repo
+
+
+def has(repo: Repo, ref: str, oid: str) -> Callable[[], bool]:
+    """Whether a ref is at a commit."""
+    return lambda: tip(repo, ref) == oid
+
+
+def test_a_commit_reaches_a_repository_with_a_work_tree_beside_its_branch(
+    pair: tuple[Repo, Repo],
+) -> None:
+    a, b = pair
+    before = b.head()
+    with pushing(a) as pusher:
+        new = commit(a)
+
+        wait_until(has(b, "heads/synced/main", new))
+        pusher.settled()
+    assert b.head() == before
+    assert b.status() == b""
+
+
+def test_a_branch_of_any_name_is_pushed(pair: tuple[Repo, Repo]) -> None:
+    a, b = pair
+    with pushing(a):
+        a.git("checkout", "-q", "-b", "deep/er/näme")
+        new = commit(a)
+
+        wait_until(has(b, "heads/synced/deep/er/näme", new))
+
+
+def test_an_adjusted_branch_stays_here_and_its_original_is_pushed(pair: tuple[Repo, Repo]) -> None:
+    a, b = pair
+    a.annex("adjust", "-q", "--unlock")
+    with pushing(a) as pusher:
+        new = a.git("commit-tree", "main^{tree}", "-p", "main", "-m", "new").decode().strip()
+        a.git("update-ref", "refs/heads/main", new)
+
+        wait_until(has(b, "heads/synced/main", new))
+        pusher.settled()
+    assert b"adjusted" not in b.git("for-each-ref")
+
+
+def test_a_bare_repository_gets_the_branch_itself_and_becomes_an_annex(
+    repo: Repo, tmp_path: Path
+) -> None:
+    first = commit(repo)
+    hub = bare(tmp_path / "hub")
+    repo.git("remote", "add", "hub", "../hub")
+    with pushing(repo) as pusher:
+        wait_until(has(hub, "heads/main", first))
+        wait_until(lambda: b"remote.hub.annex-uuid" in repo.git("config", "-l"))
+        pusher.settled()
+        new = commit(repo, "more")
+        wait_until(has(hub, "heads/main", new))
+        wait_until(has(hub, "heads/synced/main", new))
+    assert repo.git("config", "remote.hub.annex-uuid").decode().strip() == hub.uuid()
+    assert repo.uuid().encode() in hub.git("show", "git-annex:uuid.log")
+
+
+def test_a_git_repository_that_shall_not_be_an_annex_is_none(repo: Repo, tmp_path: Path) -> None:
+    first = commit(repo)
+    hub = bare(tmp_path / "hub")
+    hub.config("annex.autoinit", "false")
+    repo.git("remote", "add", "hub", "../hub")
+    with pushing(repo) as pusher:
+        wait_until(has(hub, "heads/main", first))
+        pusher.settled()
+
+    assert tip(hub, "heads/git-annex") == repo.annex_tip()
+    assert b"annex.uuid" not in hub.git("config", "-l")
+
+
+def test_the_journal_is_committed_and_pushed(pair: tuple[Repo, Repo]) -> None:
+    a, b = pair
+    with pushing(a) as pusher:
+        a.config("annex.alwayscommit", "false")
+        a.annex("setpresentkey", "SHA256E-s3--x", a.uuid(), "1")
+        assert list((a.path / ".git/annex/journal").iterdir())
+        a.config("annex.alwayscommit", "true")
+
+        wait_until(lambda: not list((a.path / ".git/annex/journal").iterdir()))
+        wait_until(lambda: tip(b, "heads/synced/git-annex") == a.annex_tip())
+        pusher.settled()
+    assert b.whereis(b"SHA256E-s3--x") == {a.uuid().encode()}
+
+
+def test_what_a_remote_without_a_daemon_has_is_fetched_and_merged(pair: tuple[Repo, Repo]) -> None:
+    a, b = pair
+    with pushing(a) as pusher:
+        pusher.settled()
+        key = b.add("from b", b"content")
+
+        wait_until(has(a, "remotes/b/main", b.head()))
+        wait_until(lambda: b.uuid().encode() in a.whereis(key))
+
+
+def test_what_is_pushed_into_us_is_merged_into_the_git_annex_branch(
+    pair: tuple[Repo, Repo],
+) -> None:
+    a, b = pair
+    a.git("remote", "remove", "b")
+    with pushing(a) as pusher:
+        pusher.settled()
+        b.annex("setpresentkey", "SHA256E-s3--x", b.uuid(), "1")
+        b.annex("merge", "-q")
+        b.git("push", "-q", "a", "+git-annex:synced/git-annex")
+
+        wait_until(lambda: b.git("merge-base", "--is-ancestor", "git-annex", a.annex_tip()) == b"")
+
+
+def test_what_others_have_is_merged_before_what_we_have_is_pushed(pair: tuple[Repo, Repo]) -> None:
+    a, b = pair
+    theirs = commit(b, "theirs")
+    b.git("branch", "-f", "synced/main")
+    with pushing(a) as pusher:
+        ours = commit(a, "ours")
+        wait_until(has(a, "remotes/b/synced/main", theirs))
+        assert tip(b, "heads/synced/main") == theirs
+
+        a.git("merge", "-q", "--no-edit", "b/main")
+
+        wait_until(has(b, "heads/synced/main", a.head()))
+        pusher.settled()
+    b.git("merge-base", "--is-ancestor", ours, "synced/main")
+
+
+def test_what_is_never_merged_here_does_not_keep_ours_from_the_remote(
+    pair: tuple[Repo, Repo],
+) -> None:
+    a, b = pair
+    commit(b, "theirs")
+    b.git("branch", "-f", "synced/main")
+    with pushing(a) as pusher:
+        ours = commit(a, "ours")
+        mine = f"synced/{a.uuid()}/main"
+        wait_until(has(b, mine, ours), 30)
+
+        a.git("merge", "-q", "--no-edit", "b/main")
+
+        wait_until(has(b, "heads/synced/main", a.head()))
+        wait_until(has(b, mine, ""))
+        pusher.settled()
+
+
+def test_unrelated_files_are_neither_pushed_nor_fetched(repo: Repo, tmp_path: Path) -> None:
+    commit(repo, "ours")
+    stranger = Repo.create(tmp_path / "stranger")
+    commit(stranger, "theirs")
+    before = stranger.git("for-each-ref")
+    ours = repo.annex_tip()
+    repo.git("remote", "add", "stranger", stranger.path)
+    with pushing(repo) as pusher:
+        wait_until(lambda: (at := pusher.settled().state()) and at.note("unrelated") == "stranger")
+        assert stranger.git("for-each-ref") == before
+        assert repo.annex_tip() == ours
+
+        repo.config("annexd.allow-unrelated", "true")
+
+        wait_until(lambda: tip(repo, "remotes/stranger/git-annex"))
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [("annex-sync", "false"), ("annex-push", "false"), ("annex-readonly", "true")],
+)
+def test_a_remote_that_is_not_to_be_pushed_to_is_left_alone_until_it_is(
+    pair: tuple[Repo, Repo], setting: str, value: str
+) -> None:
+    a, b = pair
+    a.config(f"remote.b.{setting}", value)
+    before = b.git("for-each-ref")
+    with pushing(a) as pusher:
+        new = commit(a)
+        pusher.settled()
+        assert b.git("for-each-ref") == before
+
+        a.git("config", "--unset", f"remote.b.{setting}")
+
+        wait_until(has(b, "heads/synced/main", new))
+
+
+def test_nothing_is_fetched_from_a_remote_that_is_not_to_be_pulled_from(
+    pair: tuple[Repo, Repo],
+) -> None:
+    a, b = pair
+    a.config("remote.b.annex-pull", "false")
+    before = tip(a, "remotes/b/main")
+    with pushing(a) as pusher:
+        commit(b, "theirs")
+        pusher.settled()
+        assert tip(a, "remotes/b/main") == before
+
+
+def test_a_remote_added_while_it_runs_is_pushed_to_and_one_removed_is_not(
+    pair: tuple[Repo, Repo], tmp_path: Path
+) -> None:
+    a, b = pair
+    with pushing(a) as pusher:
+        pusher.settled()
+        c = bare(tmp_path / "c")
+        a.git("remote", "add", "c", c.path)
+        wait_until(has(c, "heads/main", a.head()))
+        a.git("remote", "remove", "b")
+        before = tip(b, "heads/synced/main")
+
+        new = commit(a)
+
+        wait_until(has(c, "heads/main", new))
+        pusher.settled()
+        assert tip(b, "heads/synced/main") == before
+
+
+def test_a_remote_that_was_away_is_pushed_to_when_it_returns(
+    pair: tuple[Repo, Repo], tmp_path: Path
+) -> None:
+    a, b = pair
+    (tmp_path / "b").rename(tmp_path / "away")
+    with pushing(a) as pusher:
+        new = commit(a)
+        pusher.settled()
+        assert not (tmp_path / "b").exists()
+
+        (tmp_path / "away").rename(tmp_path / "b")
+
+        wait_until(has(b, "heads/synced/main", new))
+
+
+def test_another_repository_at_the_path_gets_nothing(
+    pair: tuple[Repo, Repo], tmp_path: Path
+) -> None:
+    a, b = pair
+    with pushing(a) as pusher:
+        pusher.settled()
+        (tmp_path / "b").rename(tmp_path / "away")
+        other = Repo.create(tmp_path / "other")
+        before = other.git("for-each-ref")
+        other.path.rename(b.path)
+
+        commit(a)
+        pusher.settled()
+
+        assert b.git("for-each-ref") == before
+
+
+def test_a_remote_that_hangs_delays_no_other_and_ends_with_the_pusher(
+    pair: tuple[Repo, Repo], tmp_path: Path
+) -> None:
+    a, b = pair
+    hung = bare(tmp_path / "hung")
+    script = tmp_path / "receive-pack"
+    script.write_text("#!/bin/sh\nexec sleep 1000\n")
+    script.chmod(0o755)
+    a.git("remote", "add", "hung", hung.path)
+    a.config("remote.hung.receivepack", str(script))
+    with pushing(a) as pusher:
+        for number in range(3):
+            new = commit(a, f"{number}")
+            wait_until(has(b, "heads/synced/main", new), 5)
+        wait_until(lambda: "sleep" in descendants(pusher.pid).values())
+        left = set(descendants(pusher.pid))
+
+        os.kill(pusher.pid, signal.SIGKILL)
+
+        wait_until(lambda: not any(alive(pid) for pid in left), 5)
+
+
+def test_a_failure_is_remembered_and_tried_again_when_asked(
+    pair: tuple[Repo, Repo], tmp_path: Path
+) -> None:
+    a, b = pair
+    script = tmp_path / "receive-pack"
+    script.write_text("#!/bin/sh\necho no way >&2; exit 1\n")
+    script.chmod(0o755)
+    a.config("remote.b.receivepack", str(script))
+    with pushing(a) as pusher:
+        new = commit(a)
+        wait_until(lambda: pusher.record("b").failures == 1)
+        record = pusher.record("b")
+        assert "no way" in record.last_error
+        assert record.not_before is not None
+    with pushing(a) as pusher:
+        assert pusher.record("b") == record
+
+        script.write_text('#!/bin/sh\nexec git receive-pack "$@"\n')
+        with pytest.raises(AssertionError):
+            pusher.settled(0.0)
+
+        wait_until(has(b, "heads/synced/main", new))
+        pusher.settled()
+        assert pusher.record("b").failures == 0
+
+
+def test_a_pusher_with_nothing_to_do_starts_no_process_and_moves_no_ref(
+    pair: tuple[Repo, Repo],
+) -> None:
+    a, b = pair
+    with pushing(a) as one, pushing(b) as other:
+        commit(a)
+        one.settled()
+        a.git("branch", "-q", "other")  # something that concerns nobody
+        other.settled()
+        refs = [a.git("for-each-ref"), b.git("for-each-ref")]
+        records = [one.record("b"), other.record("a")]
+
+        one.settled()
+        other.settled()
+
+        assert descendants(one.pid) == {} == descendants(other.pid)
+        assert [a.git("for-each-ref"), b.git("for-each-ref")] == refs
+        assert [one.record("b"), other.record("a")] == records
+
+
+def test_a_hundred_contents_logged_in_a_row_are_a_few_commits(pair: tuple[Repo, Repo]) -> None:
+    a, _b = pair
+    before = int(a.git("rev-list", "--count", "git-annex"))
+    a.config("annex.alwayscommit", "false")
+    with pushing(a):
+        a.config("annex.alwayscommit", "true")
+        line = f"1795000000.5s 1 {a.uuid()}\n"
+        journal = a.path / ".git/annex/journal"
+        journal.mkdir(exist_ok=True)
+        for number in range(100):
+            temporary = place(a).annex / f"new{number}"
+            temporary.write_text(line)
+            temporary.rename(journal / f"{number:03x}_000_SHA256E-s1--{number}.log")
+            a.git("--version")  # as long as a small transfer
+        wait_until(lambda: not list(journal.iterdir()))
+    assert int(a.git("rev-list", "--count", "git-annex")) - before <= 3
