@@ -24,7 +24,6 @@ from workers.annex.location import log_path
 from workers.annex.presence import Status
 from workers.annex.record import record_locations
 from workers.annex.repository import find
-from workers.git.run import GitError
 from workers.git.stream import ObjectId
 
 A_KEY = Key(b"A--x")
@@ -132,8 +131,8 @@ def test_keys_and_uuids_that_cannot_be_trusted_are_left_out(repo: Repo, branch: 
 def test_a_commit_that_is_gone_is_an_error_and_not_an_end(branch: Branch) -> None:
     tip = branch.at("git-annex")
 
-    with pytest.raises(GitError):
-        list(location_changes(branch, tip._replace(commit=ObjectId("1" * 40)), tip))
+    with pytest.raises(LookupError):
+        list(location_changes(branch, tip._replace(tree=ObjectId("1" * 40)), tip))
 
 
 def test_many_logs_are_read_in_little_memory(repo: Repo, branch: Branch) -> None:

@@ -21,6 +21,8 @@ from workers.annex.journal import Journal
 from workers.annex.lockfile import held
 from workers.annex.repository import Repository
 from workers.git.stream import CatFile, Found, ObjectId, StreamEndedError
+from workers.git.tree import Change
+from workers.git.tree_diff import differences
 
 REF: Final = b"refs/heads/git-annex"
 
@@ -149,6 +151,16 @@ class Branch:
             found = self.objects([tip.tree.encode()])[0]
             self._root = (tip.tree, {} if found is None else parse_tree(found))
         return self._root[1]
+
+    def differences(self, old: Tip, new: Tip) -> Iterator[Change]:
+        """Paths that differ between two commits, of whatever branch, in any order.
+
+        Raises ``GitError``, ``LookupError``.
+        """
+        repository = self.repository
+        return differences(
+            repository.git, self.objects_in_turn, repository.object_format, old.tree, new.tree
+        )
 
     def objects(self, names: Iterable[bytes]) -> list[Found | None]:
         """What git has under those names."""

@@ -3,8 +3,8 @@
 Everything is streamed: memory does not depend on how many logs there are.  Logs repeat one another
 (a batch is logged with one line), so each content is read and parsed once.
 
-Keys and uuids that our parsers refuse are left out.  DIAGNOSTICS: ``GitError`` if git fails, for
-one because ``old`` is no longer in the repository; then what was yielded is not all.
+Keys and uuids that our parsers refuse are left out.  DIAGNOSTICS: ``LookupError`` if ``old`` is
+no longer in the repository, ``GitError`` if git fails; then what was yielded is not all.
 """
 
 from collections.abc import Iterable, Iterator
@@ -16,7 +16,7 @@ from spool.transfer import UUID
 from workers.annex.branch import DIRECTORY, Branch, Tip
 from workers.annex.location import locations, log_key, log_path
 from workers.git.stream import ObjectId
-from workers.git.tree import Change, Version, diff_trees, list_tree
+from workers.git.tree import Change, Version, list_tree
 
 BATCH: Final = 1000
 """Logs that are asked for at a time."""
@@ -81,7 +81,7 @@ def location_changes(branch: Branch, old: Tip, new: Tip) -> Iterator[Moved]:
     """The keys that the commit ``new`` has elsewhere than ``old`` had them; not the journal."""
     changes = (
         (key, change)
-        for change in diff_trees(branch.repository.git, old.commit, new.commit)
+        for change in branch.differences(old, new)
         if (key := log_key(change.path)) is not None
     )
     reader = _Reader(branch)

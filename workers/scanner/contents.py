@@ -22,7 +22,7 @@ from workers.git.objectid import blob_id
 from workers.git.refname import RefName, branch_ref
 from workers.git.refs import Refs
 from workers.git.stream import ObjectId
-from workers.git.tree import TreeEntry, diff_trees, list_tree
+from workers.git.tree import TreeEntry, list_tree
 
 BATCH: Final = 1000
 """Files whose blobs are asked for at a time."""
@@ -101,9 +101,12 @@ class Contents:
         entries = list_tree(self._repository.git, commit)
         yield from self._batches(entry for entry in entries if entry.path >= start)
 
-    def added(self, old: str, new: str) -> Iterator[list[File]]:
-        """The annexed files that a commit has and another one has not, or has otherwise."""
-        changes = diff_trees(self._repository.git, old, new)
+    def added(self, old: ObjectId, new: ObjectId) -> Iterator[list[File]]:
+        """The annexed files that a commit has and another one has not, or has otherwise.
+
+        Raises ``LookupError`` if a commit is missing; ``GitError``.
+        """
+        changes = self._branch.differences(self._branch.at(old), self._branch.at(new))
         yield from self._batches(
             TreeEntry(change.path, change.new.mode, change.new.oid)
             for change in changes

@@ -22,10 +22,6 @@ from workers.git.stream import ObjectId
 BATCH: Final = 1000
 
 
-class LostError(Exception):
-    """What was looked at last is no longer in the repository: only a full scan can tell."""
-
-
 class News(NamedTuple):
     """Some keys, and where they are now."""
 
@@ -72,15 +68,14 @@ class Logs:
     def committed(self) -> Iterator[News]:
         """What has changed in the branch since ``seen``, which moves when all has been read.
 
-        Raises ``LostError``; ``GitError`` when the commit vanishes meanwhile.
+        Raises ``LookupError`` if that commit is no longer in the repository; ``GitError``.
         """
         new = self._refs.get(RefName(REF))
         if new == self.seen or new is None:
             return
-        old = None if self.seen is None else self._branch.tip(self.seen.encode())
-        if old is None:
-            raise LostError
-        changes = location_changes(self._branch, old, self._branch.at(new))
+        if self.seen is None:
+            raise LookupError("there was no git-annex branch")
+        changes = location_changes(self._branch, self._branch.at(self.seen), self._branch.at(new))
         while batch := list(islice(changes, BATCH)):
             yield self._with_journal(batch)
         self.seen = new

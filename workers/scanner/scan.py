@@ -30,7 +30,7 @@ from workers.git.stream import ObjectId
 from workers.scanner.contents import Contents, File, Followed, Shape, followed
 from workers.scanner.decider import Decider
 from workers.scanner.lanes import Lanes
-from workers.scanner.logs import Logs, LostError, News
+from workers.scanner.logs import Logs, News
 from workers.scanner.memory import Memory, queue_identity
 from workers.scanner.network import SETTING_LOGS, Network, survey
 from workers.scanner.watches import Hint
@@ -202,6 +202,8 @@ class Scan:
             self._queue.cancel(job.transfer)
 
     def _make_queue(self) -> None:
+        """Make the directories that are watched."""
+        self.repository.sharing.make_directory(self._place.layout.journal)
         for direction in Direction:
             os.close(corrupt.make_way(self._place.layout.annex, layout.queue_lanes(direction)))
 
@@ -212,7 +214,7 @@ class Scan:
             for news in chain(self._logs.of(journalled), self._logs.committed()):
                 self._take(news)
             self._look_at_tree()
-        except (LostError, GitError):
+        except (LookupError, GitError):
             self.start_over()
 
     def _look_at_tree(self) -> None:
@@ -220,7 +222,7 @@ class Scan:
         if new in {None, self._seen}:
             return
         if self._seen is None:
-            raise LostError
+            raise LookupError("there was no commit")
         for files in self._contents.added(self._seen, new):
             self._take_files(files)
         self._seen = new
