@@ -5,8 +5,8 @@ One per process.  What is opened lazily (git children, the index) is opened by w
 is never cached.
 """
 
-import contextlib
 import os
+import time
 from typing import Final, final
 
 from spool.record import make_directory
@@ -15,7 +15,7 @@ from workers.annex.objects import Objects
 from workers.annex.repository import Repository, find_with_worktree
 from workers.git.commit import Commits
 from workers.git.conventions import Conventions
-from workers.git.index import Index, read_index, reread
+from workers.git.index import Identity, Index, read_index, reread
 from workers.git.refname import RefName
 from workers.git.refs import Head, Refs
 from workers.git.settings import Settings
@@ -42,6 +42,10 @@ class Desk:
         self.gitdir = os.fsencode(self.place.gitdir)
         self._cat_file: CatFile | None = None
         self._index: Index | None = None
+        self.installed: Identity | None = None
+        """The last version of the index that we have installed ourselves."""
+        self._tmp = os.fsencode(self.place.tmp)
+        self._token = b"%b-%d-%d" % (worker.name.encode(), os.getpid(), time.monotonic_ns())
         self._temporaries = 0
         self._open(*self._read())
 
@@ -93,6 +97,11 @@ class Desk:
             self._index = reread(self._index)
         return self._index
 
+    def adopt(self, index: Index) -> None:
+        """We have installed this version of the index ourselves."""
+        self._index = index
+        self.installed = index.identity
+
     def head(self) -> Head:
         """HEAD's branch and commit, now."""
         return self.refs.head()
@@ -117,18 +126,9 @@ class Desk:
     def temporary(self) -> bytes:
         """An absolute name that nothing has, on the file system of the objects."""
         self._temporaries += 1
-        directory = os.fsencode(self.place.tmp)
-        if self._temporaries == 1 or not os.path.isdir(directory):  # all of annexd/ may be deleted
+        if not os.path.isdir(self._tmp):  # all of annexd/ may be deleted at any time
             make_directory(self.place.tmp)
-        name = b"%b/%b-%d-%d" % (
-            directory,
-            self.worker.name.encode(),
-            os.getpid(),
-            self._temporaries,
-        )
-        with contextlib.suppress(FileNotFoundError):  # of a dead process that had our pid
-            os.unlink(name)
-        return name
+        return b"%b/%b-%d" % (self._tmp, self._token, self._temporaries)
 
     def sync(self) -> None:
         """Make durable whatever was written to the repository's file system."""

@@ -40,6 +40,11 @@ class Voice:
         self._worker.wakeup.watch(os.fsencode(self._place.poke))
         self._seq = poke.latest(self._place.poke)
 
+    @property
+    def is_asked(self) -> bool:
+        """Whether somebody waits for an answer to the last poke."""
+        return self._said is None or self._said.seq != self._seq
+
     def busy(self, notes: Fields = ()) -> None:
         """Say that the look, or what it found to do, is under way."""
         self._say(State(Activity.BUSY, self._seq, notes))

@@ -37,16 +37,19 @@ class Result:
     """For a person, when it failed."""
 
 
-def add(repository: Repository, paths: Sequence[bytes]) -> Iterator[Result]:
+def add(
+    repository: Repository, paths: Sequence[bytes], options: tuple[str, ...] = ()
+) -> Iterator[Result]:
     """Add files as ``git annex add`` does; they are staged when the iteration ends.
 
+    ``options`` are git-annex's (``-c annex.addunlocked=true``).
     Results come in order.  Raises ``AnnexEndedError`` if git-annex gives up, as it does for all
     files when a setting is wrong.
     """
     if not any(b"\n" in path for path in paths):
-        return _each(repository, ("add", "--batch"), _lines(paths))
+        return _each(repository, ("add", *options, "--batch"), _lines(paths))
     # Only if it must be: with -z, git-annex answers an item only when it has the next one.
-    return _each(repository, ("add", "--batch", "-z"), _separated(paths))
+    return _each(repository, ("add", *options, "--batch", "-z"), _separated(paths))
 
 
 def drop_unwanted(

@@ -1,0 +1,151 @@
+"""Which paths to look at, and when.  Pure; all times are the monotonic clock's, in seconds.
+
+A path is looked at as soon as something is heard of it.  It is put off while it cannot be decided
+about: somebody is writing to it, it has vanished (perhaps for a moment only), or it was committed
+just now and is being saved again.  Whatever is heard of it meanwhile brings it forward again.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, final
+
+AGAIN_S: Final = 2.0
+"""A path that changes so soon after it was committed…"""
+REST_S: Final = 1.0
+"""…waits until it has been quiet for so long…"""
+RESTLESS_S: Final = 10.0
+"""…but not longer than this."""
+
+GONE_S: Final = 2.0
+"""How long a path must have been missing to count as deleted."""
+RENAMED_S: Final = 0.5
+"""The same for one whose file has turned up under another name."""
+
+RETRIES_S: Final = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
+
+
+class Why(StrEnum):
+    """Why a path is put off; the words that ``annexd status`` shows."""
+
+    HEARD = "heard of"
+    OPEN = "open"
+    UNSTABLE = "changing"
+    GONE = "missing"
+    NEW = "new"
+    UNREADABLE = "unreadable"
+    STAGED = "staged"
+
+
+@final
+@dataclass(slots=True)
+class Item:
+    """One path's turn."""
+
+    due: float
+    since: float
+    """When it was first heard of, since it was last settled."""
+    heard: float
+    """When it was last heard of."""
+    why: Why = Why.HEARD
+    tries: int = 0
+    gone: float = math.inf
+    """When it was first found missing."""
+
+
+@final
+class Agenda:
+    """The paths that have to be looked at."""
+
+    def __init__(self) -> None:
+        self._items: dict[bytes, Item] = {}
+        self._committed: dict[bytes, float] = {}
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __contains__(self, path: bytes) -> bool:
+        return path in self._items
+
+    def mark(self, path: bytes, now: float) -> None:
+        """Something was heard of a path."""
+        item = self._items.get(path)
+        if item is None:
+            item = self._items[path] = Item(now, now, now)
+        item.heard = now
+        item.due = self._rested(path, item, now)
+        item.why = Why.HEARD
+
+    def look(self, path: bytes, now: float) -> None:
+        """A path has to be looked at, though nothing was heard of it: at once."""
+        if path not in self._items:
+            self._items[path] = Item(now, now, now)
+        self._items[path].due = now
+
+    def put_off(self, path: bytes, now: float, why: Why) -> None:
+        """Look again after a while: longer each time."""
+        item = self._items.setdefault(path, Item(now, now, now))
+        item.why = why
+        item.due = now + RETRIES_S[min(item.tries, len(RETRIES_S) - 1)]
+        item.tries += 1
+
+    def wait_until(self, path: bytes, when: float, why: Why) -> None:
+        """Look again then."""
+        item = self._items.setdefault(path, Item(when, when, when))
+        item.why = why
+        item.due = when
+
+    def missing(self, path: bytes, now: float, settle_s: float) -> bool:
+        """It is not there: whether it has been missing for long enough.  If not, it is put off."""
+        item = self._items.setdefault(path, Item(now, now, now))
+        item.gone = min(item.gone, now)
+        if now >= item.gone + settle_s:
+            return True
+        item.why = Why.GONE
+        item.due = item.gone + settle_s
+        return False
+
+    def present(self, path: bytes) -> None:
+        """It is there, whatever it is: it has not been missing."""
+        item = self._items.get(path)
+        if item is not None:
+            item.gone = math.inf
+
+    def heard(self, path: bytes) -> float:
+        """When it was last heard of; long ago if never."""
+        item = self._items.get(path)
+        return -math.inf if item is None else item.heard
+
+    def settle(self, path: bytes) -> None:
+        """It is decided about."""
+        self._items.pop(path, None)
+
+    def committed(self, path: bytes, now: float) -> None:
+        """It is in a commit: if it changes again soon, it is being saved more than once."""
+        self._committed[path] = now
+
+    def due(self, now: float) -> list[bytes]:
+        """The paths to look at now."""
+        return [path for path, item in self._items.items() if item.due <= now]
+
+    def next_due(self) -> float:
+        """When the next path is to be looked at."""
+        return min((item.due for item in self._items.values()), default=math.inf)
+
+    def waiting(self, *whys: Why) -> Iterator[bytes]:
+        """The paths that are put off for one of these reasons."""
+        return (path for path, item in self._items.items() if item.why in whys)
+
+    def prune(self, now: float) -> None:
+        """Forget what was committed too long ago to matter."""
+        if self._committed:
+            self._committed = {
+                path: when for path, when in self._committed.items() if when > now - AGAIN_S
+            }
+
+    def _rested(self, path: bytes, item: Item, now: float) -> float:
+        committed = self._committed.get(path)
+        if committed is None or item.since - committed > AGAIN_S:
+            return now
+        return min(now + REST_S, item.since + RESTLESS_S)

@@ -1,0 +1,218 @@
+"""What was found and is not committed yet, and the decision to commit it.
+
+Left to the user, for a while: what he has staged himself.  Left to a person: deletions of very many
+files at once.
+"""
+
+import logging
+import math
+import os
+import time
+from collections.abc import Iterable
+from typing import Final, final
+
+from workers.agenda import Agenda, Why
+from workers.batch import FILES_MAX, Batch
+from workers.desk import Desk
+from workers.finding import Finding
+from workers.git.run import GitError
+from workers.git.tree import Version, diff_index
+from workers.guard import Guard
+from workers.massdeletion import is_suspicious
+from workers.stage import Outcome, Stage, Staging
+
+log = logging.getLogger(__name__)
+
+MANNERS_S: Final = 5.0
+"""What a user has staged is left to him for so long after the index has changed last."""
+
+RETRY_S: Final = (0.05, 0.1, 0.2, 0.5, 1.0)
+REFUSED_S: Final = 30.0
+"""Before a hook that said no is asked again."""
+
+BURST_S: Final = 10.0
+"""Deletions in so short a time count as one."""
+
+
+@final
+class Committing:
+    """The findings of one repository."""
+
+    def __init__(self, desk: Desk, agenda: Agenda, guard: Guard) -> None:
+        self._desk = desk
+        self._agenda = agenda
+        self._guard = guard
+        self._stage = Stage(desk)
+        self._batch = Batch()
+        self._findings: dict[bytes, Finding] = {}
+        self._staged_until = -math.inf
+        """When what the user has staged is taken care of; minus infinity: nothing is staged."""
+        self._not_before = -math.inf
+        self._tries = 0
+        self._burst = 0
+        self._burst_until = -math.inf
+        self._vanished = False
+        self._accepted = False
+        self.held: dict[bytes, Finding] = {}
+        """Deletions that a person must accept."""
+        self.refusal = ""
+        """Why a hook of the user's refuses to commit."""
+
+    def reload(self) -> None:
+        """Settings or hooks may have changed."""
+        self._stage = Stage(self._desk)
+        self._not_before = -math.inf
+
+    def __len__(self) -> int:
+        staged = 1 if self._staged_until > -math.inf else 0
+        return len(self._findings) + len(self.held) + staged
+
+    def add(self, findings: Iterable[Finding], now: float) -> None:
+        """Have these committed."""
+        for finding in findings:
+            self._findings[finding.path] = finding
+            self._agenda.settle(finding.path)
+            self._batch.note(now)
+
+    def heard(self, path: bytes, now: float) -> None:
+        """Something has happened to a path: what is held of it may not be so any more."""
+        if self.held:
+            self.held.pop(path, None)
+        self._batch.disturb(now)
+
+    def respect(self, until: float) -> None:
+        """Somebody else has written the index: what is staged there is his until then."""
+        self._staged_until = max(self._staged_until, until)
+
+    def suspect_all(self) -> None:
+        """At the start, everything was missing: believe no deletion before a person says so."""
+        self._vanished = True
+
+    def accept(self) -> None:
+        """A person has accepted what is held."""
+        self._accepted, self._vanished = True, False
+        for path in self.held:
+            self._agenda.look(path, time.monotonic())
+        self._findings.update(self.held)
+        for _finding in self.held:
+            self._batch.note(time.monotonic())
+        self.held.clear()
+
+    def due(self) -> float:
+        """When to call ``commit``."""
+        staged = self._staged_until if self._staged_until > -math.inf else math.inf
+        return max(min(self._batch.due(), staged), self._not_before)
+
+    def commit(self, now: float) -> None:
+        """Commit what is due.  Raises ``OSError`` when the disk is full; then all is kept."""
+        if not self._guard.head_may_move(now) or self._guard.index_is_locked():
+            self._retry(now)
+            return
+        staged = self._staged()
+        from_index: dict[bytes, Version | None] = {}
+        if staged and now >= self._staged_until:
+            from_index, staged = staged, {}
+        staging = Staging(self._choose(staged), from_index)
+        if staging.findings or from_index:
+            try:
+                outcome = self._stage.commit(staging)
+            except GitError as failure:
+                log.warning("tempfail to commit: %s", failure)
+                outcome = Outcome.BUSY
+        else:
+            outcome = Outcome.NOTHING
+        self._conclude(staging, outcome, now)
+
+    def _conclude(self, staging: Staging, outcome: Outcome, now: float) -> None:
+        for path in staging.outdated:
+            self._findings.pop(path, None)
+            self._agenda.look(path, now)
+        self.refusal = staging.refusal
+        if outcome in (Outcome.BUSY, Outcome.MOVED):
+            self._retry(now)
+            return
+        if outcome is Outcome.REFUSED:
+            self._not_before = now + REFUSED_S
+            log.warning("refused by a hook: %s", staging.refusal)
+            return
+        for finding in staging.findings:
+            self._findings.pop(finding.path, None)
+            self._agenda.committed(finding.path, now)
+        self._tries, self._not_before = 0, -math.inf
+        if now >= self._staged_until:
+            self._staged_until = -math.inf
+        self._count_deletions(staging.findings, now)
+        if self._accepted and not self._findings:
+            self._accepted = False
+        self._batch.committed(now)
+        for _finding in self._findings:
+            self._batch.note(now)
+        if outcome is Outcome.DONE:
+            count = len(staging.findings) + len(staging.from_index)
+            log.info("committed %d files", count)
+
+    def _retry(self, now: float) -> None:
+        self._not_before = now + RETRY_S[min(self._tries, len(RETRY_S) - 1)]
+        self._tries += 1
+
+    def _staged(self) -> dict[bytes, Version | None]:
+        """What is staged and not committed, as the index has it."""
+        if self._staged_until == -math.inf:
+            return {}
+        head = self._desk.head().oid or self._desk.conventions.object_format.empty_tree()
+        index = self._desk.index()
+        unmerged = {entry.path for entry in index.unmerged()}
+        return {
+            change.path: change.new
+            for change in diff_index(self._desk.git, head)
+            if change.path not in unmerged
+        }
+
+    def _choose(self, staged: dict[bytes, Version | None]) -> list[Finding]:
+        """The findings to commit now: not what the user has staged, nor too many deletions."""
+        chosen: list[Finding] = []
+        for path, finding in list(self._findings.items()):
+            if path in staged:
+                del self._findings[path]
+                self._agenda.wait_until(path, self._staged_until, Why.STAGED)
+            elif len(chosen) < FILES_MAX:
+                chosen.append(finding)
+        deletions = _true_deletions(chosen, self._desk)
+        if not deletions or self._accepted:
+            return chosen
+        missing = sum(1 for _path in self._agenda.waiting(Why.GONE)) + len(self.held)
+        burst = self._burst if time.monotonic() < self._burst_until else 0
+        total = len(deletions) + missing + burst
+        if not self._vanished and not is_suspicious(total, len(self._desk.index()) + burst):
+            return chosen
+        for path in deletions:
+            self.held[path] = self._findings.pop(path)
+        log.warning("held %d deletions; if that is right: annexd accept", len(self.held))
+        return [finding for finding in chosen if finding.path not in deletions]
+
+    def _count_deletions(self, findings: Iterable[Finding], now: float) -> None:
+        deleted = sum(finding.staged is None for finding in findings)
+        if now >= self._burst_until:
+            self._burst = 0
+        if deleted:
+            self._burst += deleted
+            self._burst_until = now + BURST_S
+
+
+def _true_deletions(findings: Iterable[Finding], desk: Desk) -> set[bytes]:
+    """The deletions whose content does not come back in the same commit under another name."""
+    gone = {finding.path for finding in findings if finding.staged is None}
+    if not gone:
+        return gone
+    came = {finding.staged.oid for finding in findings if finding.staged is not None}
+    index = desk.index()
+    return {path for path in gone if (old := index.get(path)) is None or old.oid not in came}
+
+
+def consume_acceptance(desk: Desk) -> bool:
+    """Whether a person has accepted what is held; to be asked once, since it is taken back."""
+    try:
+        os.unlink(desk.place.accept)
+    except FileNotFoundError:
+        return False
+    return True

@@ -1,0 +1,149 @@
+"""Whether anything may be done now: no operation of the user's is under way, and nobody holds.
+
+And whether what is missing may count as deleted: only if the directory it was in can be read, and
+is on the file system on which it was.
+"""
+
+import logging
+import os
+import time
+from collections.abc import Iterable
+from typing import Final, final
+
+from spool.commithold import read_hold
+from workers.desk import Desk
+from workers.foreign import Work, at_work
+from workers.git.index import Index
+from workers.git.index_entry import Entry, is_clean
+from workers.git.index_install import LOCK
+from workers.wakeup import ENTRIES, Event
+
+log = logging.getLogger(__name__)
+
+_OPERATIONS: Final = {
+    b"MERGE_HEAD": "a merge is under way",
+    b"CHERRY_PICK_HEAD": "a cherry-pick is under way",
+    b"REVERT_HEAD": "a revert is under way",
+    b"rebase-merge": "a rebase is under way",
+    b"rebase-apply": "a rebase or am is under way",
+    b"sequencer": "a cherry-pick or revert is under way",
+    b"BISECT_LOG": "a bisect is under way",
+}
+_SETTINGS: Final = frozenset((b"config", b"config.worktree"))
+_RULES: Final = frozenset((b"exclude", b"attributes"))
+_VIEWS: Final = b"refs/heads/views/"
+
+STALE_S: Final = 600.0
+"""After so long nobody is believed to be still at it."""
+
+_SAMPLE: Final = 2000
+"""Entries that are looked at to find out where a file system is now."""
+
+
+@final
+class Guard:
+    """Watches over one repository."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._devices: dict[tuple[int, bytes], bool] = {}
+        self._mover_since: float | None = None
+        self._wds: dict[int, bytes] = {}
+        self.settings_changed = False
+        """Whether git's configuration may have changed; for the caller to take back."""
+        self.rules_changed = False
+        """The same of ``info/exclude`` and ``info/attributes``."""
+
+    def listen(self) -> None:
+        """Watch what ends, or begins, a hindrance."""
+        place, wakeup = self._desk.place, self._desk.worker.wakeup
+        git = {place.gitdir, place.common}
+        for directory in (*git, *(each / "info" for each in git), place.annexd):
+            wd = wakeup.watch(os.fsencode(directory), ENTRIES)
+            if wd is not None:
+                self._wds[wd] = os.fsencode(directory)
+
+    def take(self, events: Iterable[Event]) -> None:
+        """Note what the events are about."""
+        for event in events:
+            if event.wd in self._wds:
+                if event.name in _SETTINGS:
+                    self.settings_changed = True
+                elif event.name in _RULES:
+                    self.rules_changed = True
+
+    def hindrance(self) -> str | None:
+        """Why nothing may be done of our own accord; None if nothing is in the way."""
+        for name, reason in _OPERATIONS.items():
+            if os.path.lexists(self._desk.gitdir + b"/" + name):
+                return reason
+        branch = self._desk.head().branch
+        if branch is None:
+            return "no branch is checked out"
+        if branch.startswith(_VIEWS):
+            return "a view is checked out"
+        hold = read_hold(self._desk.place)
+        if hold is not None and hold.in_force(time.time()):
+            return "commits are held"
+        return None
+
+    def index_is_locked(self) -> bool:
+        """Whether somebody is changing the index."""
+        return os.path.lexists(self._desk.gitdir + b"/index" + LOCK)
+
+    def head_may_move(self, now: float) -> bool:
+        """Whether moving HEAD's branch would make nobody's command fail."""
+        if Work.MOVES_HEAD not in at_work(self._desk):
+            self._mover_since = None
+            return True
+        if self._mover_since is None:
+            self._mover_since = now
+        return now - self._mover_since > STALE_S
+
+    def files_hold_still(self) -> bool:
+        """Whether nobody's command may be removing files for a moment only."""
+        return not self.index_is_locked() and Work.CHANGES_FILES not in at_work(self._desk)
+
+    def forget(self) -> None:
+        """Look again where file systems are."""
+        self._devices.clear()
+
+    def is_certain(self, entry: Entry, index: Index) -> bool:
+        """Whether a file that is not there has been deleted, and has not just gone out of sight."""
+        directory, st = entry.path, None
+        while st is None:
+            directory = directory.rpartition(b"/")[0]
+            try:
+                st = os.lstat(self._desk.full(directory))
+            except (FileNotFoundError, NotADirectoryError):
+                if not directory:
+                    return False
+            except OSError:
+                return False
+        if not os.access(self._desk.full(directory), os.R_OK | os.X_OK):
+            return False
+        dev = entry.stat.dev
+        if not dev:  # never looked at: the file system of the work tree, unless it is a mount
+            return st.st_dev == os.lstat(self._desk.top).st_dev
+        return dev == st.st_dev & 0xFFFFFFFF or self._is_now(dev, st.st_dev, directory, index)
+
+    def _is_now(self, recorded: int, dev: int, directory: bytes, index: Index) -> bool:
+        """Whether the file system that had the number ``recorded`` has ``dev`` now.
+
+        It has if a file that was on it is still there, unchanged, and is on ``dev``: numbers are
+        given anew at each start of the machine.
+        """
+        known = self._devices.get((recorded, directory))
+        if known is None:
+            known = self._devices[recorded, directory] = self._search(recorded, dev, index)
+        return known
+
+    def _search(self, recorded: int, dev: int, index: Index) -> bool:
+        settings = self._desk.conventions.stat
+        for number in range(0, len(index), max(1, len(index) // _SAMPLE)):
+            entry = index[number]
+            if entry.stat.dev == recorded:
+                st = self._desk.lstat(entry.path)
+                if st is not None and st.st_dev == dev and is_clean(entry, st, settings):
+                    return True
+        return False

@@ -1,0 +1,236 @@
+"""The paths whose turn it is, looked at: findings to commit, or another turn later.
+
+What is missing is decided first: a new file that is one of those that are missing was renamed, and
+is not read again; both halves go into one commit.
+"""
+
+import logging
+import os
+import stat
+import time
+from collections.abc import Callable, Sequence
+from typing import Final, final
+
+from spool.record import escape
+from workers.agenda import GONE_S, RENAMED_S, Agenda, Why
+from workers.desk import Desk
+from workers.examine import Look, look, mode_to_stage, same_file
+from workers.finding import Finding
+from workers.git.index import Index
+from workers.git.index_entry import LINK, Entry, StatData, is_racy
+from workers.git.index_racy import Staged
+from workers.git.trackable import is_trackable
+from workers.guard import Guard
+from workers.ingest import Ingest
+from workers.relink import mend
+from workers.rules import Rules
+
+log = logging.getLogger(__name__)
+
+STIR_S: Final = 0.2
+"""How soon to ask again whether a user's command has ended."""
+STIR_MAX_S: Final = 30.0
+"""A command that runs for longer does not remove files for a moment only."""
+TURN_S: Final = 1.0
+"""So long is spent on reading files before what there is gets committed."""
+
+_Identity = tuple[int, int, int, int]
+
+
+@final
+class Looker:
+    """Looks at paths, for one ``Agenda``."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        agenda: Agenda,
+        rules: Rules,
+        guard: Guard,
+        breathe: Callable[[], None],
+    ) -> None:
+        self._desk = desk
+        self._agenda = agenda
+        self._rules = rules
+        self._guard = guard
+        self._breathe = breathe
+        self._ingest = Ingest(desk, rules, breathe)
+        self._delay_s = float(desk.repository.settings.number("annex.delayadd", 0))
+        self._lost: dict[_Identity, bytes] = {}
+        """Files that are missing, by what would be known of them under another name."""
+        self.asked: dict[bytes, None] = {}
+        """Paths that only git-annex can add; the caller takes them out."""
+        self.suspect: dict[bytes, None] = {}
+        """Paths that are out of sight, and not known to be deleted."""
+
+    def look(self, paths: Sequence[bytes], now: float) -> list[Finding]:
+        """Look at these paths now; those with no finding are settled, or put off."""
+        index = self._desk.index()
+        written_ns, settings = index.mtime_ns, self._desk.conventions.stat
+        gone: list[Entry] = []
+        links: list[tuple[bytes, os.stat_result, Entry | None]] = []
+        files: list[tuple[bytes, os.stat_result, Entry | None]] = []
+        findings: list[Finding] = []
+        for path in paths:
+            entries = index.stages(path)
+            st = self._desk.lstat(path)
+            entry = entries[0] if entries else None
+            found = look(st, entries, settings, written_ns)
+            if found is Look.GONE and entry is not None:
+                gone.append(entry)
+                continue
+            self._agenda.present(path)
+            if st is None or found in (Look.CLEAN, Look.CONFLICT):
+                self._agenda.settle(path)
+            elif found is Look.MODE and entry is not None:
+                mode = mode_to_stage(st, entry, settings)
+                staged = Staged(mode, entry.oid, StatData.of(st), time.time_ns())
+                findings.append(Finding(path, staged, st))
+            else:
+                (links if found is Look.LINK else files).append((path, st, entry))
+        self._lost.update((_identity(entry), entry.path) for entry in gone)
+        files = [each for each in files if not self._is_too_new(*each, now)]
+        ignored = self._ignored([path for path, _, entry in links + files if entry is None])
+        renamed: set[bytes] = set()
+        reads: list[tuple[bytes, Entry | None]] = []
+        for path, st, entry in links + files:
+            if path in ignored:
+                continue
+            old = self._old_name(st, index) if entry is None else None
+            if old is not None:
+                renamed.add(old.path)
+                if not self._agenda.missing(old.path, now, RENAMED_S):
+                    self._agenda.wait_until(path, now + RENAMED_S, Why.NEW)
+                    self._agenda.wait_until(old.path, now + RENAMED_S, Why.GONE)
+                    continue
+            if stat.S_ISLNK(st.st_mode):
+                self._look_at_link(path, st, findings)
+            elif old is not None and not is_racy(old.stat, written_ns):
+                mode = mode_to_stage(st, old, settings)
+                staged = Staged(mode, old.oid, StatData.of(st), time.time_ns())
+                findings.append(Finding(path, staged, st))
+            else:
+                reads.append((path, entry))
+        if not len(self._agenda):
+            self._lost.clear()
+        self._decide_gone(gone, renamed, index, now, findings)
+        self._read(reads, now, findings)
+        return findings
+
+    def _ignored(self, paths: list[bytes]) -> set[bytes]:
+        """Those of the new paths that are not to be added; they are settled."""
+        if not paths:
+            return set()
+        ignored = self._rules.ignored(paths)
+        for path in paths:
+            if not is_trackable(path, LINK):
+                log.warning("skip %s: git refuses such a name", _shown(path))
+                ignored.add(path)
+        for path in ignored:
+            self._agenda.settle(path)
+        return ignored
+
+    def _is_too_new(
+        self, path: bytes, _st: os.stat_result, entry: Entry | None, now: float
+    ) -> bool:
+        """Whether ``annex.delayadd`` wants a new file to be left alone for a while."""
+        if not self._delay_s or entry is not None:
+            return False
+        until = self._agenda.heard(path) + self._delay_s
+        if until <= now:
+            return False
+        self._agenda.wait_until(path, until, Why.NEW)
+        return True
+
+    def _look_at_link(
+        self,
+        path: bytes,
+        st: os.stat_result,
+        findings: list[Finding],
+    ) -> None:
+        mended = mend(self._desk, path, st)
+        if mended is None:
+            self._agenda.put_off(path, time.monotonic(), Why.UNSTABLE)
+            return
+        target, now = mended
+        seen_ns = time.time_ns()
+        after = self._desk.lstat(path)
+        if after is None or (after.st_ino, after.st_ctime_ns) != (now.st_ino, now.st_ctime_ns):
+            self._agenda.put_off(path, time.monotonic(), Why.UNSTABLE)
+            return
+        blob = self._desk.commits.blob(target)
+        findings.append(Finding(path, Staged(LINK, blob, StatData.of(now), seen_ns), now))
+
+    def _old_name(self, st: os.stat_result, index: Index) -> Entry | None:
+        """The missing file that this one was, under its old name."""
+        path = self._lost.get(_identity_of(st))
+        old = None if path is None else index.get(path)
+        if old is None or not same_file(old, st) or self._desk.lstat(old.path) is not None:
+            return None
+        return old
+
+    def _decide_gone(
+        self,
+        gone: Sequence[Entry],
+        renamed: set[bytes],
+        index: Index,
+        now: float,
+        findings: list[Finding],
+    ) -> None:
+        holds_still: bool | None = None
+        for entry in gone:
+            is_renamed = entry.path in renamed
+            settle_s = RENAMED_S if is_renamed else GONE_S
+            if not self._agenda.missing(entry.path, now, settle_s):
+                continue
+            if not self._guard.is_certain(entry, index):
+                self._suspect(entry.path)
+                self._agenda.put_off(entry.path, now, Why.UNREADABLE)
+                continue
+            if holds_still is None:
+                holds_still = self._guard.files_hold_still()
+            if not holds_still and not self._agenda.missing(entry.path, now, STIR_MAX_S):
+                self._agenda.wait_until(entry.path, now + STIR_S, Why.GONE)
+                continue
+            self.suspect.pop(entry.path, None)
+            findings.append(Finding(entry.path, None, None, is_rename=is_renamed))
+
+    def _read(
+        self,
+        reads: Sequence[tuple[bytes, Entry | None]],
+        now: float,
+        findings: list[Finding],
+    ) -> None:
+        attributes = self._rules.attributes([path for path, _entry in reads])
+        for (path, entry), attribute in zip(reads, attributes, strict=True):
+            self._breathe()
+            found = self._ingest.take(path, entry, attribute)
+            if isinstance(found, Finding):
+                findings.append(found)
+            elif isinstance(found, Why):
+                self._agenda.put_off(path, now, found)
+            else:
+                self._agenda.settle(path)
+                if found is not None:
+                    self.asked[path] = None
+            if time.monotonic() - now > TURN_S:
+                return  # the others are due still
+
+    def _suspect(self, path: bytes) -> None:
+        if path not in self.suspect:
+            self.suspect[path] = None
+            log.warning("suspect %s: out of sight, not known to be deleted", _shown(path))
+
+
+def _identity(entry: Entry) -> _Identity:
+    st = entry.stat
+    return st.ino, st.size, st.mtime_s, st.mtime_ns
+
+
+def _identity_of(st: os.stat_result) -> _Identity:
+    now = StatData.of(st)
+    return now.ino, now.size, now.mtime_s, now.mtime_ns
+
+
+def _shown(path: bytes) -> str:
+    return escape(os.fsdecode(path))

@@ -1,0 +1,193 @@
+"""What the user's rules say of paths: ignored or not, git's or the annex's.
+
+``.gitignore`` and ``.gitattributes`` are read by long-lived git processes that keep what they have
+read: ``reload`` ends them when one of those files has changed.  If git gives no answer for a path,
+the path counts as ignored: what may be ignored is not added.
+"""
+
+import logging
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, final
+
+from spool.record import escape
+from workers.annex import maplog
+from workers.annex.addpolicy import CONFIG, AddPolicy, Kind
+from workers.annex.backend import choose
+from workers.annex.branch import REF
+from workers.annex.version import GitAnnex
+from workers.desk import Desk
+from workers.git.attributes import CheckAttributes, CheckIgnore, Rule
+from workers.git.refname import RefName
+from workers.git.stream import ObjectId, StreamEndedError
+
+log = logging.getLogger(__name__)
+
+_CONVERTING: Final = ("text", "eol", "crlf", "ident", "working-tree-encoding")
+_ATTRIBUTES: Final = ("annex.largefiles", "annex.backend", "filter", *_CONVERTING)
+_SILENT: Final = frozenset((b"unspecified", b"unset"))
+
+_PASSING: Final = re.compile(
+    rb"(?:.*/)?(?:\.~lock\..*\#|\..*\.sw[a-px]|\.\#[^/]*|\#[^/]*\#|\.goutputstream-[A-Z0-9]{6}"
+    rb"|~\$[^/]*\.(?:doc|xls|ppt)[xm]?|[^/]*\.crdownload)",
+    re.DOTALL,
+)
+"""Locks and unfinished files of programs: LibreOffice, vim, Emacs, GLib, MS Office, Chromium."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Attributes:
+    """What .gitattributes says of a path."""
+
+    largefiles: str | None
+    backend: bytes | None
+    converts: bool
+    """Whether git stores something else than the file's bytes."""
+
+
+_UNKNOWN: Final = Attributes(None, None, converts=False)
+
+
+@final
+class Rules:
+    """The rules of one repository."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._ignore: CheckIgnore | None = None
+        self._attributes: CheckAttributes | None = None
+        self._tip: ObjectId | None = None
+        self._shared: dict[bytes, bytes] | None = None
+        self._git_annex: GitAnnex | None = None
+        self.policy = self._read_policy()
+
+    def reload(self) -> None:
+        """Rules or settings may have changed."""
+        self.close()
+        self._shared = None
+        self.policy = self._read_policy()
+
+    def refresh(self) -> None:
+        """Look whether ``git annex config`` has set something."""
+        if self._desk.refs.get(RefName(REF)) != self._tip:
+            self.policy = self._read_policy()
+
+    def close(self) -> None:
+        """End the git processes."""
+        for asker in (self._ignore, self._attributes):
+            if asker is not None:
+                asker.close()
+        self._ignore = self._attributes = None
+
+    @property
+    def autocommit(self) -> bool:
+        """``annex.autocommit``: whether anything is committed of one's own accord."""
+        settings = self._desk.repository.settings
+        shared = (self._shared or {}).get(b"annex.autocommit", b"").decode(errors="replace")
+        default = shared.lower() not in ("false", "no", "off", "0") or not shared
+        return settings.flag("annex.autocommit", default=default)
+
+    @property
+    def adds_unlocked(self) -> bool:
+        """Whether all new files are added unlocked, as the assistant does by default."""
+        settings = self._desk.repository.settings
+        return not settings.flag("annex.assistant.allowunlocked", default=False)
+
+    def backend(self, attributes: Attributes) -> bytes:
+        """The name of the backend for new content."""
+        settings = self._desk.repository.settings
+        if attributes.backend is None:
+            configured = settings.get("annex.backend")
+            if configured is None:
+                configured = settings.get("annex.backends", "").split(" ")[0]
+            return os.fsencode(configured or "SHA256E")
+        if self._git_annex is None:
+            self._git_annex = GitAnnex.installed()
+        return choose(attributes.backend, settings, self._git_annex)
+
+    def kind(self, path: bytes, size: int, attributes: Attributes) -> Kind:
+        """What becomes of a new file."""
+        return self.policy.kind(path, size, attributes.largefiles)
+
+    def shared_kind(self, path: bytes, size: int, attributes: Attributes) -> Kind | None:
+        """As ``kind``, from the rules that every clone has; None if they are silent."""
+        if attributes.largefiles is None and not (self._shared or {}).get(b"annex.largefiles"):
+            return None
+        if self.policy.largefiles is not None:
+            return None  # this clone's own setting goes before them
+        return self.kind(path, size, attributes)
+
+    def ignores(self, path: bytes) -> bool:
+        """Whether a path that is not tracked is to be left alone."""
+        return bool(self.ignored((path,)))
+
+    def ignored(self, paths: Sequence[bytes]) -> set[bytes]:
+        """Those of the paths that are to be left alone, unless they are tracked."""
+        found: set[bytes] = set()
+        at = 0
+        while at < len(paths):
+            try:
+                if self._ignore is None:
+                    self._ignore = CheckIgnore(self._desk.git)
+                for path, rule in zip(paths[at:], self._ignore.ask(paths[at:]), strict=True):
+                    at += 1
+                    if _is_ignored(path, rule):
+                        found.add(path)
+            except StreamEndedError:
+                if self._ignore is not None:
+                    self._ignore.close()
+                self._ignore = None
+                log.info("skip %s: git cannot tell whether it is ignored", _shown(paths[at]))
+                found.add(paths[at])
+                at += 1
+        return found
+
+    def attributes(self, paths: Sequence[bytes]) -> list[Attributes]:
+        """Of each path."""
+        found: list[Attributes] = []
+        while len(found) < len(paths):
+            try:
+                if self._attributes is None:
+                    self._attributes = CheckAttributes(self._desk.git, *_ATTRIBUTES)
+                found.extend(map(self._read, self._attributes.ask(paths[len(found) :])))
+            except StreamEndedError:
+                if self._attributes is not None:
+                    self._attributes.close()
+                self._attributes = None
+                found.append(_UNKNOWN)
+        return found
+
+    def _read(self, values: dict[str, bytes]) -> Attributes:
+        large, backend = values["annex.largefiles"], values["annex.backend"]
+        converts = values["filter"] not in (*_SILENT, b"annex") or any(
+            values[name] not in _SILENT for name in _CONVERTING
+        )
+        return Attributes(
+            None if large in _SILENT else large.decode(errors="surrogateescape"),
+            None if backend in _SILENT else backend,
+            converts or self._autocrlf,
+        )
+
+    def _read_policy(self) -> AddPolicy:
+        self._tip = self._desk.refs.get(RefName(REF))
+        shared = maplog.by_name(self._desk.branch.read(CONFIG))
+        settings = self._desk.repository.settings
+        crlf = settings.get("core.autocrlf", "false").lower()
+        self._autocrlf = crlf not in ("false", "no", "off", "0", "")
+        if shared != self._shared:
+            self._shared = shared
+            return AddPolicy.for_assistant(settings, shared)
+        return self.policy
+
+
+def _is_ignored(path: bytes, rule: Rule | None) -> bool:
+    if rule is not None:
+        return rule.ignores  # a rule with "!" overrides the list of passing files
+    return _PASSING.fullmatch(path) is not None
+
+
+def _shown(path: bytes) -> str:
+    return escape(os.fsdecode(path))

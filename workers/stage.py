@@ -1,0 +1,234 @@
+"""What was found becomes a commit, in the order of docs/ARCHITECTURE.md, "How a commit is made".
+
+Killed at any point: the next start finds what is staged and not committed, and what is in the work
+tree and not staged, and does it again.
+"""
+
+import logging
+import os
+import stat
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import Final, final
+
+from spool.key import Key
+from workers.annex.branch import REF
+from workers.annex.commit import identity
+from workers.annex.description import commit_message
+from workers.annex.presence import Status
+from workers.annex.record import record_locations
+from workers.desk import Desk
+from workers.finding import Finding, is_same
+from workers.git.commit import Signature
+from workers.git.index_install import Prepared, Refusal, prepare
+from workers.git.index_racy import Staged
+from workers.git.refname import RefName, branch_ref
+from workers.git.refs import Head, is_ancestor
+from workers.git.run import GitError
+from workers.git.stream import ObjectId
+from workers.git.tree import Version
+from workers.git.update_refs import Move
+from workers.hooks import HookRefusedError, Hooks
+
+log = logging.getLogger(__name__)
+
+_HEADS: Final = b"refs/heads/"
+_SYNCED: Final = b"synced/"
+
+
+class Outcome(Enum):
+    """How an attempt to commit has ended."""
+
+    DONE = auto()
+    NOTHING = auto()
+    """HEAD's tree has it all; the index may have been changed."""
+    BUSY = auto()
+    """Somebody is changing the index, or a ref: try again soon."""
+    MOVED = auto()
+    """HEAD or the index has changed meanwhile: look, and try again."""
+    REFUSED = auto()
+    """A hook of the user's says no."""
+
+
+@final
+@dataclass(slots=True)
+class Staging:
+    """What is to be committed at once."""
+
+    findings: Sequence[Finding]
+    from_index: Mapping[bytes, Version | None] = field(default_factory=dict)
+    """Paths that are staged already."""
+    outdated: list[bytes] = field(default_factory=list)
+    """Filled in: paths that have changed since they were found, and are left out."""
+    refusal: str = ""
+    """Filled in: what the hook said."""
+
+
+@final
+class Stage:
+    """Makes the watcher's commits."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._hooks = Hooks(desk)
+        self._identity = identity(desk.git)
+        self._described: tuple[ObjectId | None, bytes] | None = None
+        settings = desk.repository.settings
+        self._signs = settings.flag("commit.gpgsign", default=False) and settings.flag(
+            "annex.allowsign", default=False
+        )
+
+    def commit(self, staging: Staging) -> Outcome:
+        """Commit on HEAD's branch.
+
+        Raises ``OSError`` (the disk is full), ``GitError``; then, too, it can be tried again.
+        """
+        desk = self._desk
+        head = desk.head()
+        if head.branch is None:
+            return Outcome.BUSY
+        index = desk.index()
+        findings = list(self._current(staging))
+        changes = {finding.path: finding.staged for finding in findings}
+        edits: dict[bytes, Version | None] = dict(staging.from_index)
+        edits.update((path, _version(staged)) for path, staged in changes.items())
+        base = None if head.oid is None else desk.commits.tree_of(head.oid)
+        tree = desk.commits.tree(base, edits)
+        changed = tree != base and not (base is None and not edits)
+        prepared: Prepared | None = None
+        if changes:
+            made = prepare(
+                index,
+                changes,
+                lstat=desk.lstat,
+                settings=desk.conventions.stat,
+                sharing=desk.conventions.sharing,
+            )
+            if isinstance(made, Refusal):
+                return _outcome(made)
+            prepared = made
+        try:
+            return self._carry_out(staging, findings, head, tree if changed else None, prepared)
+        finally:
+            if prepared is not None:
+                prepared.discard()
+
+    def _carry_out(
+        self,
+        staging: Staging,
+        findings: Sequence[Finding],
+        head: Head,
+        tree: ObjectId | None,
+        prepared: Prepared | None,
+    ) -> Outcome:
+        desk = self._desk
+        message = self._message()
+        commit = None
+        if tree is not None:
+            commit = self._make(tree, head.oid, message)
+        self._log(finding.key for finding in findings if finding.key is not None)
+        if prepared is not None:
+            installed = prepared.install()
+            if isinstance(installed, Refusal):
+                return _outcome(installed)
+            desk.adopt(installed)
+        if commit is None or tree is None:
+            return Outcome.NOTHING
+        if self._hooks.any_before:
+            try:
+                edited = self._hooks.ask(message)
+            except HookRefusedError as refusal:
+                staging.refusal = str(refusal)
+                return Outcome.REFUSED
+            if edited != message:
+                commit = self._make(tree, head.oid, edited)
+        return self._move(head, commit)
+
+    def _make(self, tree: ObjectId, parent: ObjectId | None, message: bytes) -> ObjectId:
+        name, _, rest = self._identity.partition(b" <")
+        now = int(time.time())
+        who = Signature(name, rest.rstrip(b">"), now, time.strftime("%z").encode())
+        parents = () if parent is None else (parent,)
+        commit = self._desk.commits.commit(
+            tree, parents, author=who, committer=who, message=message
+        )
+        if not self._signs:
+            return commit
+        options = [option for each in parents for option in ("-p", each)]
+        signed = self._desk.git.run("commit-tree", "-S", *options, "-F", "-", tree, stdin=message)
+        return ObjectId(signed.strip().decode())
+
+    def _move(self, head: Head, commit: ObjectId) -> Outcome:
+        desk = self._desk
+        assert head.branch is not None  # noqa: S101 -- for mypy: asked by the caller
+        moves = [Move(head.branch, commit, head.oid)]
+        synced = _synced(head.branch)
+        synced_at = None if synced is None else desk.refs.get(synced)
+        if synced is not None and synced_at is not None and synced_at == head.oid:
+            moves.append(Move(synced, commit, synced_at))
+        try:
+            if not desk.update_refs.move(*moves):
+                return Outcome.MOVED
+            if synced is not None and synced_at not in (None, head.oid):
+                self._catch_up(synced, synced_at, commit)
+        except GitError as failure:
+            log.warning("tempfail to move the branch: %s", failure)
+            return Outcome.BUSY
+        self._hooks.tell()
+        return Outcome.DONE
+
+    def _catch_up(self, synced: RefName, at: ObjectId | None, commit: ObjectId) -> None:
+        """Have ``synced/BRANCH``, which was left behind, follow; what others pushed there stays."""
+        if at is not None and is_ancestor(self._desk.git, at, commit):
+            self._desk.update_refs.move(Move(synced, commit, at))
+
+    def _current(self, staging: Staging) -> Iterable[Finding]:
+        """Those findings that still hold."""
+        for finding in staging.findings:
+            if finding.st is None:
+                holds = self._is_gone(finding.path)
+            else:
+                holds = is_same(self._desk.lstat(finding.path), finding.st)
+            if holds:
+                yield finding
+            else:
+                staging.outdated.append(finding.path)
+
+    def _is_gone(self, path: bytes) -> bool:
+        """Whether there is no file; a directory may have taken its place."""
+        try:
+            return stat.S_ISDIR(os.lstat(self._desk.full(path)).st_mode)
+        except (FileNotFoundError, NotADirectoryError):
+            return True
+        except OSError:
+            return False
+
+    def _log(self, keys: Iterable[Key]) -> None:
+        present = list(keys)
+        if present:
+            desk = self._desk
+            uuid = desk.repository.uuid
+            record_locations(desk.branch, present, uuid, Status.PRESENT, time.time())
+
+    def _message(self) -> bytes:
+        tip = self._desk.refs.get(RefName(REF))
+        if self._described is None or self._described[0] != tip:
+            log_text = self._desk.branch.read(b"uuid.log")
+            text = commit_message(log_text, self._desk.repository.uuid)
+            self._described = tip, text + b"\n"
+        return self._described[1]
+
+
+def _version(staged: Staged | None) -> Version | None:
+    return None if staged is None else Version(staged.mode, staged.oid)
+
+
+def _synced(branch: RefName) -> RefName | None:
+    short = branch.removeprefix(_HEADS)
+    return None if short.startswith(_SYNCED) else branch_ref(_SYNCED + short)
+
+
+def _outcome(refusal: Refusal) -> Outcome:
+    return Outcome.BUSY if refusal is Refusal.BUSY else Outcome.MOVED

@@ -1,0 +1,326 @@
+"""The role that owns the work tree, the index and HEAD's branch: what users do is committed.
+
+One turn: what has happened since the last one marks paths; marked paths are looked at, and what is
+found is committed; then what has arrived from elsewhere is merged.  All of it may be interrupted
+anywhere: the next turn, or the next process, finds what is left to do by looking.
+"""
+
+import errno
+import logging
+import math
+import os
+import time
+from collections.abc import Iterable
+from itertools import islice
+from typing import Final, final
+
+from spool.record import Fields, escape
+from workers.agenda import Agenda, Why
+from workers.annex import oneshot
+from workers.annex.stream import AnnexEndedError
+from workers.committing import MANNERS_S, Committing, consume_acceptance
+from workers.desk import Desk
+from workers.git.index import Index
+from workers.git.index_compare import changed_paths
+from workers.git.index_format import UnsupportedIndexError
+from workers.git.index_install import sweep
+from workers.git.run import GitError
+from workers.git.stream import StreamEndedError
+from workers.guard import Guard
+from workers.looking import Looker
+from workers.process import Worker
+from workers.rules import Rules
+from workers.voice import Voice
+from workers.wakeup import Woken
+from workers.worktree import WorkTree
+
+log = logging.getLogger(__name__)
+
+SWEEP_S: Final = 3600.0
+"""How often everything is looked at, though nothing was heard of it."""
+SWEEP_UNWATCHED_S: Final = 30.0
+"""The same when not everything can be watched."""
+
+BREATH_S: Final = 0.005
+"""During long work events are taken this often: the kernel keeps only so many."""
+
+SAID_S: Final = 0.03
+"""What will be done so soon is not worth a word."""
+
+FULL_S: Final = 5.0
+"""How often to see whether the disk has room again."""
+TROUBLE_S: Final = 2.0
+HELD_S: Final = 5.0
+"""How often to look whether whoever holds still runs."""
+
+MANY: Final = 100
+SHOWN: Final = 5
+
+_NO_SPACE: Final = frozenset((errno.ENOSPC, errno.EDQUOT))
+
+
+class _StoppingError(Exception):
+    """We were asked to stop, in the middle of something."""
+
+
+def main(worker: Worker) -> None:
+    """Serve until asked to stop."""
+    Watcher(worker).serve()
+
+
+@final
+class Watcher:
+    """The loop, and what it remembers from one turn to the next."""
+
+    def __init__(self, worker: Worker) -> None:
+        self._wakeup = worker.wakeup
+        self._desk = Desk(worker)
+        self._voice = Voice(worker)
+        self._agenda = Agenda()
+        self._guard = Guard(self._desk)
+        self._tree = WorkTree(self._desk.top, worker.wakeup, self._mark)
+        self._rules = Rules(self._desk)
+        self._looker = self._new_looker()
+        self._committing = Committing(self._desk, self._agenda, self._guard)
+        self._index: Index | None = None
+        """The version that what is known of the work tree was compared with."""
+        self._is_first = True
+        self._must_reload = False
+        self._breathed = 0.0
+        self._swept = time.monotonic()
+        self._not_before = -math.inf
+        self._trouble = ""
+        self._reason: str | None = None
+        self._unreleased = False
+
+    def serve(self) -> None:
+        """Until asked to stop."""
+        self._desk.commits.start()
+        sweep(os.path.join(self._desk.gitdir, b"index"))
+        while not self._wakeup.stopping:
+            try:
+                self._turn()
+                self._trouble = ""
+            except _StoppingError:
+                break
+            except OSError as failure:
+                if failure.errno not in _NO_SPACE:
+                    raise
+                self._pause(f"the disk is full: {failure.strerror}", FULL_S)
+            except (GitError, StreamEndedError, UnsupportedIndexError) as failure:
+                self._desk.close()
+                self._rules.close()
+                self._pause(f"{failure}", TROUBLE_S)
+            self._say()
+            self._take(self._wakeup.wait(self._until()))
+        self._rules.close()
+        self._desk.close()
+
+    # One turn.
+
+    def _turn(self) -> None:
+        self._listen()
+        if self._must_reload:
+            self._reload()
+        now = time.monotonic()
+        if now < self._not_before:
+            return
+        self._reason = self._guard.hindrance()
+        self._follow_index(now)
+        self._walk()
+        if self._reason is not None or not self._rules.autocommit:
+            return
+        if consume_acceptance(self._desk):
+            self._committing.accept()
+        self._look()
+        self._ask_git_annex()
+        now = time.monotonic()
+        if now >= self._committing.due():
+            self._committing.commit(now)
+            self._unreleased = True
+
+    def _listen(self) -> None:
+        """Watch, and take all that has happened before now."""
+        self._voice.listen()
+        self._guard.listen()
+        while True:
+            woken = self._wakeup.wait(time.monotonic())
+            self._take(woken)
+            if not woken.events:
+                return
+
+    def _take(self, woken: Woken) -> None:
+        self._must_reload = self._must_reload or woken.reload
+        if woken.overflow:
+            log.info("overflow: look at everything")
+            self._tree.look_at(b"")
+        self._tree.take(woken.events)
+        self._guard.take(woken.events)
+        if self._guard.settings_changed:
+            self._guard.settings_changed = False
+            self._must_reload = True
+
+    def _mark(self, path: bytes) -> None:
+        now = time.monotonic()
+        self._agenda.mark(path, now)
+        self._committing.heard(path, now)
+
+    def _breathe(self) -> None:
+        """Called now and then during long work."""
+        if self._wakeup.stopping:
+            raise _StoppingError
+        now = time.monotonic()
+        if now - self._breathed >= BREATH_S:
+            self._breathed = now
+            self._take(self._wakeup.wait(now))
+
+    def _reload(self) -> None:
+        self._must_reload = False
+        had = self._rules.autocommit
+        self._desk.reload()
+        self._rules.reload()
+        self._looker = self._new_looker()
+        self._committing.reload()
+        if self._rules.autocommit and not had:
+            self._tree.look_at(b"")
+
+    def _follow_index(self, now: float) -> None:
+        """What others have changed in the index may differ from the work tree now."""
+        index = self._desk.index()
+        if self._index is None:
+            written = index.mtime_ns / 1e9 - time.time() + now
+            self._committing.respect(min(written, now) + MANNERS_S)
+        elif index.identity != self._index.identity and index.identity != self._desk.installed:
+            self._committing.respect(now + MANNERS_S)
+            for path in set(changed_paths(self._index, index)):
+                self._agenda.look(path, now)
+        self._index = index
+
+    def _walk(self) -> None:
+        """Look at the directories that have to be, and at what the rules say of them now."""
+        if self._tree.rules_changed or self._guard.rules_changed:
+            self._tree.rules_changed = self._guard.rules_changed = False
+            self._rules.reload()
+        now = time.monotonic()
+        sweep_s = SWEEP_UNWATCHED_S if self._tree.limited else SWEEP_S
+        if now - self._swept >= sweep_s:
+            self._tree.look_at(b"")
+        if not self._tree.has_to_walk:
+            return
+        settings = self._desk.repository.settings
+        scans = not self._is_first or settings.flag("annex.startupscan", default=True)
+        mark = self._suspect_of if scans else None
+        index, stat_settings = self._desk.index(), self._desk.conventions.stat
+        self._guard.forget()
+        self._tree.limited = self._tree.limited and now - self._swept < sweep_s
+        for directory in self._tree.walk(index, stat_settings, self._rules.ignores, mark):
+            if not directory:
+                self._swept = time.monotonic()
+            self._breathe()
+        if self._is_first and _has_vanished(self._desk, index):
+            self._committing.suspect_all()
+        self._is_first = False
+
+    def _suspect_of(self, path: bytes) -> None:
+        self._agenda.look(path, time.monotonic())
+
+    def _look(self) -> None:
+        now = time.monotonic()
+        self._agenda.prune(now)
+        due = self._agenda.due(now)
+        if not due:
+            return
+        if len(due) > MANY:
+            self._voice.busy(self._notes())
+        self._rules.refresh()
+        self._committing.add(self._looker.look(due, now), time.monotonic())
+
+    def _ask_git_annex(self) -> None:
+        """Have git-annex add what only it can."""
+        if not self._looker.asked:
+            return
+        paths = list(self._looker.asked)
+        self._looker.asked.clear()
+        unlocked = self._rules.adds_unlocked
+        options = ("-c", "annex.addunlocked=true") if unlocked else ()
+        try:
+            for result in oneshot.add(self._desk.repository, paths, options):
+                if result.reason:
+                    log.warning("skip %s: %s", escape(os.fsdecode(result.item)), result.reason)
+                self._breathe()
+        except AnnexEndedError as failure:
+            log.warning("tempfail to add %d files: %s", len(paths), failure)
+            now = time.monotonic()
+            for path in paths:
+                self._agenda.put_off(path, now, Why.UNSTABLE)
+        # It has staged them: nobody else wants to commit that.
+        self._index = self._desk.index()
+        self._committing.respect(time.monotonic())
+
+    # What is said, and how long to sleep.
+
+    def _pause(self, trouble: str, pause_s: float) -> None:
+        if trouble != self._trouble:
+            log.warning("pause: %s", trouble)
+        self._trouble = trouble
+        self._not_before = time.monotonic() + pause_s
+
+    def _until(self) -> float:
+        sweep_s = SWEEP_UNWATCHED_S if self._tree.limited else SWEEP_S
+        until = self._swept + sweep_s
+        now = time.monotonic()
+        if now < self._not_before:
+            return min(until, self._not_before)
+        if self._reason is not None:
+            return min(until, now + HELD_S)
+        if self._tree.has_to_walk:
+            return now
+        if self._rules.autocommit:
+            until = min(until, self._agenda.next_due(), self._committing.due())
+        return until
+
+    def _say(self) -> None:
+        until = self._until()
+        now = time.monotonic()
+        if self._unreleased and until - now > 1.0:
+            self._unreleased = False
+            self._desk.commits.release()
+            if self._index is not None:
+                self._index.relax()
+        if until - now > SAID_S or self._voice.is_asked:
+            self._voice.idle(self._notes())
+
+    def _notes(self) -> Fields:
+        notes: list[tuple[str, str]] = []
+        if self._rules.autocommit:
+            pending = len(self._agenda) + len(self._committing)
+            if pending:
+                notes.append(("pending", str(pending)))
+        if self._committing.held:
+            notes.append(("held", f"{len(self._committing.held)} deletions"))
+        if self._reason is not None:
+            notes.append(("waits", self._reason))
+        if self._trouble:
+            notes.append(("trouble", self._trouble))
+        if self._committing.refusal:
+            notes.append(("refused", self._committing.refusal))
+        notes += _some("open", self._agenda.waiting(Why.OPEN, Why.UNSTABLE))
+        notes += _some("unreadable", self._agenda.waiting(Why.UNREADABLE))
+        notes += _some("suspect", self._tree.suspect)
+        notes += _some("boundary", self._tree.boundaries)
+        if self._tree.limited:
+            notes.append(("unwatched", "not all directories are watched: see the log"))
+        return tuple(notes)
+
+    def _new_looker(self) -> Looker:
+        return Looker(self._desk, self._agenda, self._rules, self._guard, self._breathe)
+
+
+def _has_vanished(desk: Desk, index: Index) -> bool:
+    """Whether there are files in the index, and none of them is in the work tree."""
+    return len(index) > 0 and all(desk.lstat(entry.path) is None for entry in index)
+
+
+def _some(name: str, paths: Iterable[bytes]) -> list[tuple[str, str]]:
+    """The first few paths, each as a note."""
+    return [(name, os.fsdecode(path)) for path in islice(paths, SHOWN)]

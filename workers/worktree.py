@@ -1,0 +1,319 @@
+"""The directories of the work tree: watched, walked, and compared with the index.
+
+An event only says where to look: at a path, or at a directory with all that is below it.  A
+directory is watched before it is listed, so nothing falls between the two.  Not entered are
+``.git``, other repositories (a directory with a ``.git`` of its own, or a submodule), and ignored
+directories that hold nothing tracked.
+
+A directory that cannot be read is *suspect*: what is below it is neither there nor gone.
+
+When the kernel grants no more watches (``limited``), a walk over everything now and then has to do.
+"""
+
+import errno
+import logging
+import os
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final, final
+
+from inotify_simple import flags as inotify
+
+from spool.record import escape
+from workers.git.index import Index
+from workers.git.index_entry import GITLINK, Entry, StatSettings, is_clean, is_racy, mode_of
+from workers.wakeup import Event, Wakeup, WatchLimitError
+
+log = logging.getLogger(__name__)
+
+MASK: Final = int(
+    inotify.CREATE
+    | inotify.CLOSE_WRITE
+    | inotify.MOVED_FROM
+    | inotify.MOVED_TO
+    | inotify.DELETE
+    | inotify.ATTRIB
+    | inotify.DELETE_SELF
+    | inotify.MOVE_SELF
+    | inotify.ONLYDIR
+    | inotify.DONT_FOLLOW
+    | inotify.EXCL_UNLINK
+)
+_ISDIR: Final = int(inotify.ISDIR)
+_AWAY: Final = int(inotify.MOVED_FROM)
+_UNWATCHED: Final = int(inotify.IGNORED)
+_SELF: Final = int(inotify.DELETE_SELF | inotify.MOVE_SELF | inotify.UNMOUNT)
+_GIT: Final = b".git"
+RULES: Final = frozenset((b".gitignore", b".gitattributes"))
+
+Ignored = Callable[[bytes], bool]
+Mark = Callable[[bytes], None]
+
+
+@final
+class WorkTree:
+    """What is watched, and which directories have to be walked."""
+
+    def __init__(self, top: bytes, wakeup: Wakeup, mark: Mark) -> None:
+        self._top = top
+        self._wakeup = wakeup
+        self._mark = mark
+        """Told of each path that may differ from the index."""
+        self._paths: dict[int, bytes] = {}
+        self._wds: dict[bytes, int] = {}
+        self._unwalked: dict[bytes, None] = {b"": None}
+        self.rules_changed = False
+        """Whether a .gitignore or .gitattributes may have changed; for the caller to take back."""
+        self.suspect: set[bytes] = set()
+        """Directories that could not be read."""
+        self.boundaries: set[bytes] = set()
+        """Other repositories in this one."""
+        self.limited = False
+        """Whether some directories are not watched, for want of watches."""
+
+    @property
+    def has_to_walk(self) -> bool:
+        """Whether ``walk`` has something to do."""
+        return bool(self._unwalked)
+
+    def look_at(self, directory: bytes) -> None:
+        """Have a directory, and all below it, compared with the index; b"" is everything."""
+        self._unwalked[directory] = None
+
+    def is_watched(self, directory: bytes) -> bool:
+        """Whether changes in a directory are heard of."""
+        return directory in self._wds
+
+    def take(self, events: Iterable[Event]) -> None:
+        """Mark what the events are about.  Those of others' watches are passed over."""
+        for event in events:
+            directory = self._paths.get(event.wd)
+            if directory is None:
+                continue
+            if event.mask & _UNWATCHED:
+                self._drop(directory)
+            elif not event.name:
+                # About the directory itself: gone, moved, unmounted, or its permissions.
+                self.look_at(directory if not event.mask & _SELF else _parent(directory))
+            elif event.name == _GIT:
+                if directory:  # it has become a repository, or ceased to be one
+                    self.look_at(directory)
+            else:
+                path = directory + b"/" + event.name if directory else event.name
+                if event.mask & _ISDIR:
+                    self._take_directory(path, event.mask)
+                else:
+                    self._mark(path)
+                    if event.name in RULES:
+                        self.rules_changed = True
+                        self.look_at(directory)
+
+    def _take_directory(self, path: bytes, mask: int) -> None:
+        if mask & _AWAY:
+            # Its watches go on under a name that it has no more.
+            self._unwatch(path)
+        self._mark(path)  # where a file was
+        self.look_at(path)
+
+    def walk(
+        self, index: Index, settings: StatSettings, ignored: Ignored, mark_files: Mark | None
+    ) -> Iterator[bytes]:
+        """Walk what has to be walked; yields each directory when it is done.
+
+        ``mark_files`` is told of each path that differs from the index; None: directories are
+        watched and files are not looked at (``annex.startupscan=false``).
+        """
+        while self._unwalked:
+            todo = [self._unwalked.popitem()[0]]
+            while todo:
+                directory = todo.pop()
+                self._unwalked.pop(directory, None)
+                todo += self._visit(directory, index, settings, ignored, mark_files)
+                yield directory
+
+    def _visit(
+        self,
+        directory: bytes,
+        index: Index,
+        settings: StatSettings,
+        ignored: Ignored,
+        mark: Mark | None,
+    ) -> list[bytes]:
+        """Watch, list and compare one directory; the directories in it."""
+        if directory in self.boundaries:
+            self._leave_boundary(directory)
+        self._watch(directory)
+        try:
+            with os.scandir(self._full(directory)) as listing:
+                found = list(listing)
+        except (FileNotFoundError, NotADirectoryError):
+            self._forget(directory, index, mark)
+            return []
+        except OSError as failure:
+            self._suspect(directory, failure)
+            return []
+        self.suspect.discard(directory)
+        if directory and any(entry.name == _GIT for entry in found):
+            self._stop_at(directory)
+            return []
+        return self._compare(directory, found, index, settings, ignored, mark)
+
+    def _compare(  # noqa: PLR0913 -- one directory and everything it is compared with
+        self,
+        directory: bytes,
+        found: list["os.DirEntry[bytes]"],
+        index: Index,
+        settings: StatSettings,
+        ignored: Ignored,
+        mark: Mark | None,
+    ) -> list[bytes]:
+        known, tracked = children(index, directory)
+        written_ns = index.mtime_ns
+        prefix = directory + b"/" if directory else b""
+        below: list[bytes] = []
+        for item in found:
+            name = item.name
+            if name == _GIT:
+                continue
+            path = prefix + name
+            if item.is_dir(follow_symlinks=False):
+                entry = known.get(path)
+                if entry is not None and entry.mode == GITLINK:
+                    del known[path]
+                    self._stop_at(path)
+                elif path in tracked or path in self._wds or not ignored(path):
+                    below.append(path)
+                continue
+            if mark is None:
+                continue
+            entry = known.pop(path, None)
+            if entry is None or entry.stage:
+                mark(path)
+                continue
+            try:
+                st = item.stat(follow_symlinks=False)
+            except OSError:  # gone since: or the event says so
+                mark(path)
+                continue
+            if not is_clean(entry, st, settings) or is_racy(entry.stat, written_ns):
+                mark(path)
+        gone = tracked.difference(below)
+        if mark is not None:
+            for path in known:
+                mark(path)
+            for path in gone:
+                for entry in index.under(path):
+                    mark(entry.path)
+        return below
+
+    def _forget(self, directory: bytes, index: Index, mark: Mark | None) -> None:
+        """It is not there (any more)."""
+        self._unwatch(directory)
+        self.suspect.discard(directory)
+        self.boundaries = {
+            path for path in self.boundaries if path != directory and not _below(path, directory)
+        }
+        if mark is not None:
+            for entry in index.under(directory):
+                mark(entry.path)
+
+    def _suspect(self, directory: bytes, failure: OSError) -> None:
+        if directory not in self.suspect:
+            self.suspect.add(directory)
+            log.warning("unreadable %s: %s", _shown(directory), failure.strerror)
+
+    def _stop_at(self, directory: bytes) -> None:
+        self._unwatch(directory, keep=directory)
+        if directory not in self.boundaries:
+            self.boundaries.add(directory)
+            log.info("leave %s to itself: it is a repository of its own", _shown(directory))
+
+    def _leave_boundary(self, directory: bytes) -> None:
+        if not os.path.lexists(self._full(directory) + b"/.git"):
+            self.boundaries.discard(directory)
+
+    def _watch(self, directory: bytes) -> None:
+        try:
+            wd = self._wakeup.watch(self._full(directory), MASK)
+        except WatchLimitError as limit:
+            if not self.limited:
+                log.warning("unwatched directories: %s", limit)
+            self.limited = True
+            return
+        except PermissionError:
+            return  # listing it will say so
+        except OSError as failure:
+            if failure.errno not in {errno.EIO, errno.ESTALE, errno.ENOTCONN, errno.ENAMETOOLONG}:
+                raise
+            return
+        if wd is None:
+            return
+        before = self._paths.get(wd)
+        if before is not None and before != directory:
+            self._unwatch_names(before)  # it was moved, and the event is still to come
+        old = self._wds.get(directory)
+        if old is not None and old != wd:
+            self._paths.pop(old, None)
+            self._wakeup.unwatch(old)
+        self._paths[wd] = directory
+        self._wds[directory] = wd
+
+    def _unwatch(self, directory: bytes, keep: bytes | None = None) -> None:
+        """No longer watch a directory and what is below it; ``keep`` stays watched."""
+        for path in self._names_below(directory):
+            if path != keep:
+                self._wakeup.unwatch(self._wds[path])
+                self._drop(path)
+
+    def _unwatch_names(self, directory: bytes) -> None:
+        for path in self._names_below(directory):
+            self._drop(path)
+
+    def _names_below(self, directory: bytes) -> list[bytes]:
+        if not directory:
+            return list(self._wds)
+        prefix = directory + b"/"
+        return [path for path in self._wds if path == directory or path.startswith(prefix)]
+
+    def _drop(self, directory: bytes) -> None:
+        wd = self._wds.pop(directory, None)
+        if wd is not None:
+            self._paths.pop(wd, None)
+
+    def _full(self, directory: bytes) -> bytes:
+        return self._top + b"/" + directory if directory else self._top
+
+
+def children(index: Index, directory: bytes) -> tuple[dict[bytes, Entry], set[bytes]]:
+    """What the index has in a directory: entries by path, and the directories that hold more."""
+    entries: dict[bytes, Entry] = {}
+    directories: set[bytes] = set()
+    at, end = index.span_under(directory)
+    start = len(directory) + 1 if directory else 0
+    while at < end:
+        entry = index[at]
+        slash = entry.path.find(b"/", start)
+        if slash < 0:
+            entries[entry.path] = entry
+            at += 1
+        else:
+            below = entry.path[:slash]
+            directories.add(below)
+            at = index.span_under(below)[1]
+    return entries, directories
+
+
+def is_ordinary(st: os.stat_result) -> bool:
+    """Whether git tracks such a thing: a file or a link; not a socket, a device, a directory."""
+    return mode_of(st) not in (0, GITLINK)
+
+
+def _parent(directory: bytes) -> bytes:
+    return directory.rpartition(b"/")[0]
+
+
+def _below(path: bytes, directory: bytes) -> bool:
+    return not directory or path.startswith(directory + b"/")
+
+
+def _shown(path: bytes) -> str:
+    return escape(os.fsdecode(path)) or "the work tree"
