@@ -15,7 +15,9 @@ from workers.agenda import Agenda, Why
 from workers.batch import FILES_MAX, Batch
 from workers.desk import Desk
 from workers.finding import Finding
+from workers.footing import Footing
 from workers.git.run import GitError
+from workers.git.stream import ObjectId
 from workers.git.tree import Version, diff_index
 from workers.guard import Guard
 from workers.massdeletion import is_suspicious
@@ -38,11 +40,12 @@ BURST_S: Final = 10.0
 class Committing:
     """The findings of one repository."""
 
-    def __init__(self, desk: Desk, agenda: Agenda, guard: Guard) -> None:
+    def __init__(self, desk: Desk, agenda: Agenda, guard: Guard, footing: Footing) -> None:
         self._desk = desk
+        self._footing = footing
         self._agenda = agenda
         self._guard = guard
-        self._stage = Stage(desk)
+        self._stage = Stage(desk, footing)
         self._batch = Batch()
         self._findings: dict[bytes, Finding] = {}
         self._staged_until = -math.inf
@@ -60,7 +63,7 @@ class Committing:
 
     def reload(self) -> None:
         """Settings or hooks may have changed."""
-        self._stage = Stage(self._desk)
+        self._stage = Stage(self._desk, self._footing)
         self._not_before = -math.inf
 
     def __len__(self) -> int:
@@ -103,11 +106,14 @@ class Committing:
         staged = self._staged_until if self._staged_until > -math.inf else math.inf
         return max(min(self._batch.due(), staged), self._not_before)
 
-    def commit(self, now: float) -> None:
-        """Commit what is due.  Raises ``OSError`` when the disk is full; then all is kept."""
+    def commit(self, now: float) -> ObjectId | None:
+        """Commit what is due; the commit, if HEAD's branch has moved to a new one.
+
+        Raises ``OSError`` when the disk is full; then all is kept.
+        """
         if not self._guard.head_may_move(now) or self._guard.index_is_locked():
             self._retry(now)
-            return
+            return None
         staged = self._staged()
         from_index: dict[bytes, Version | None] = {}
         if staged and now >= self._staged_until:
@@ -122,6 +128,7 @@ class Committing:
         else:
             outcome = Outcome.NOTHING
         self._conclude(staging, outcome, now)
+        return staging.commit if outcome is Outcome.DONE else None
 
     def _conclude(self, staging: Staging, outcome: Outcome, now: float) -> None:
         for path in staging.outdated:

@@ -57,20 +57,17 @@ def look(
     if any(entry.stage for entry in entries):
         return Look.CONFLICT
     entry = entries[0] if entries else None
-    if entry is not None and _is_not_looked_at(entry):
-        return Look.CLEAN
     mode = 0 if st is None else mode_of(st)
     if st is None or mode in (0, GITLINK):
-        if entry is None or (st is not None and not stat.S_ISDIR(st.st_mode)):
-            return Look.CLEAN  # a socket or a device where a file was: a user's doing, and left
-        return Look.GONE
-    if entry is None:
-        return Look.LINK if mode == LINK else Look.READ
-    if is_clean(entry, st, settings) and not is_racy(entry.stat, index_ns):
+        # A socket or a device where a file was is a user's doing, and left.
+        is_out = st is None or mode == GITLINK
+        return Look.GONE if entry is not None and _is_ours(entry) and is_out else Look.CLEAN
+    if entry is not None and (not _is_ours(entry) or _is_clean(entry, st, settings, index_ns)):
         return Look.CLEAN
     if mode == LINK:
         return Look.LINK
-    return Look.MODE if _only_mode_differs(entry, mode, st, index_ns) else Look.READ
+    only_mode = entry is not None and _only_mode_differs(entry, mode, st, index_ns)
+    return Look.MODE if only_mode else Look.READ
 
 
 def mode_to_stage(st: os.stat_result, entry: Entry | None, settings: StatSettings) -> int:
@@ -94,9 +91,13 @@ def same_file(entry: Entry, st: os.stat_result) -> bool:
     )
 
 
-def _is_not_looked_at(entry: Entry) -> bool:
-    """A submodule, or a file that the user has told git not to look at."""
-    return entry.mode == GITLINK or bool(entry.flags & (ASSUME_VALID | SKIP_WORKTREE))
+def _is_ours(entry: Entry) -> bool:
+    """Not a submodule, nor a file that the user has told git not to look at."""
+    return entry.mode != GITLINK and not entry.flags & (ASSUME_VALID | SKIP_WORKTREE)
+
+
+def _is_clean(entry: Entry, st: os.stat_result, settings: StatSettings, index_ns: int) -> bool:
+    return is_clean(entry, st, settings) and not is_racy(entry.stat, index_ns)
 
 
 def _only_mode_differs(entry: Entry, mode: int, st: os.stat_result, index_ns: int) -> bool:

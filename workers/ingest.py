@@ -60,6 +60,10 @@ class _ChangedError(Exception):
     """The file has changed while it was read."""
 
 
+class _GoneError(Exception):
+    """There is another thing of that name now."""
+
+
 @final
 @dataclass(frozen=True, slots=True)
 class _Source:
@@ -93,8 +97,22 @@ class Ingest:
         ``Why`` it is too early; ``ASK`` if git-annex has to add it; None if there is nothing to
         do, or the file has gone: then there was an event.
         """
+        fd = self._open(path)
+        if not isinstance(fd, int):
+            return fd
         try:
-            fd = open_to_read(self._desk.full(path), None)
+            source = self._hold(path, fd)
+            return source if isinstance(source, Why) else self._take(source, entry, attributes)
+        except _ChangedError:
+            return Why.UNSTABLE
+        except _GoneError:
+            return None
+        finally:
+            os.close(fd)
+
+    def _open(self, path: bytes) -> int | Why | None:
+        try:
+            return open_to_read(self._desk.full(path))
         except PermissionError:
             return Why.UNREADABLE
         except OSError as failure:
@@ -103,23 +121,21 @@ class Ingest:
             if failure.errno in {errno.EIO, errno.ESTALE}:
                 return Why.UNREADABLE
             raise
-        try:
-            st = os.fstat(fd)
-            if not stat.S_ISREG(st.st_mode):
-                return None
-            grant = try_lease(fd)
-            if grant is Grant.WRITER or (grant is Grant.NONE and has_writer(st)):
-                return Why.OPEN
-            if grant is Grant.TAKEN:
-                st = os.fstat(fd)  # it may have been written to before the lease was ours
-            elif is_racy(StatData.of(st), time.time_ns()):
-                return Why.UNSTABLE
-            source = _Source(path, fd, st, grant is Grant.TAKEN)
-            return self._take(source, entry, attributes)
-        except _ChangedError:
+
+    @staticmethod
+    def _hold(path: bytes, fd: int) -> _Source | Why:
+        """The open file, if nobody writes to it."""
+        st = os.fstat(fd)
+        if not stat.S_ISREG(st.st_mode):
+            raise _GoneError
+        grant = try_lease(fd)
+        if grant is Grant.WRITER or (grant is Grant.NONE and has_writer(st)):
+            return Why.OPEN
+        if grant is Grant.TAKEN:
+            st = os.fstat(fd)  # it may have been written to before the lease was ours
+        elif is_racy(StatData.of(st), time.time_ns()):
             return Why.UNSTABLE
-        finally:
-            os.close(fd)
+        return _Source(path, fd, st, grant is Grant.TAKEN)
 
     def _take(
         self, source: _Source, entry: Entry | None, attributes: Attributes

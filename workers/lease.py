@@ -51,7 +51,7 @@ def is_broken(fd: int) -> bool:
     return fcntl.fcntl(fd, fcntl.F_GETLEASE) != fcntl.F_RDLCK
 
 
-def open_to_read(name: bytes, dir_fd: int) -> int:
+def open_to_read(name: bytes, dir_fd: int | None = None) -> int:
     """Open what may be anything: no link is followed, no FIFO is waited for."""
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     return os.open(name, flags, dir_fd=dir_fd)

@@ -9,6 +9,7 @@ import os
 import stat
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Final, final
 
 from spool.record import escape
@@ -37,6 +38,20 @@ TURN_S: Final = 1.0
 _Identity = tuple[int, int, int, int]
 
 
+_Found = tuple[bytes, os.stat_result, Entry | None]
+
+
+@final
+@dataclass(slots=True)
+class _Sorted:
+    """Paths, by what they are."""
+
+    gone: list[Entry] = field(default_factory=list)
+    links: list[_Found] = field(default_factory=list)
+    files: list[_Found] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+
+
 @final
 class Looker:
     """Looks at paths, for one ``Agenda``."""
@@ -56,6 +71,8 @@ class Looker:
         self._breathe = breathe
         self._ingest = Ingest(desk, rules, breathe)
         self._delay_s = float(desk.repository.settings.number("annex.delayadd", 0))
+        self._seen_ns = 0
+        """When this look began: no later than any lstat of it."""
         self._lost: dict[_Identity, bytes] = {}
         """Files that are missing, by what would be known of them under another name."""
         self.asked: dict[bytes, None] = {}
@@ -66,28 +83,9 @@ class Looker:
     def look(self, paths: Sequence[bytes], now: float) -> list[Finding]:
         """Look at these paths now; those with no finding are settled, or put off."""
         index = self._desk.index()
-        written_ns, settings = index.mtime_ns, self._desk.conventions.stat
-        gone: list[Entry] = []
-        links: list[tuple[bytes, os.stat_result, Entry | None]] = []
-        files: list[tuple[bytes, os.stat_result, Entry | None]] = []
-        findings: list[Finding] = []
-        for path in paths:
-            entries = index.stages(path)
-            st = self._desk.lstat(path)
-            entry = entries[0] if entries else None
-            found = look(st, entries, settings, written_ns)
-            if found is Look.GONE and entry is not None:
-                gone.append(entry)
-                continue
-            self._agenda.present(path)
-            if st is None or found in (Look.CLEAN, Look.CONFLICT):
-                self._agenda.settle(path)
-            elif found is Look.MODE and entry is not None:
-                mode = mode_to_stage(st, entry, settings)
-                staged = Staged(mode, entry.oid, StatData.of(st), time.time_ns())
-                findings.append(Finding(path, staged, st))
-            else:
-                (links if found is Look.LINK else files).append((path, st, entry))
+        self._seen_ns = time.time_ns()
+        found = self._sort(paths, index)
+        links, files, gone, findings = found.links, found.files, found.gone, found.findings
         self._lost.update((_identity(entry), entry.path) for entry in gone)
         files = [each for each in files if not self._is_too_new(*each, now)]
         ignored = self._ignored([path for path, _, entry in links + files if entry is None])
@@ -105,10 +103,8 @@ class Looker:
                     continue
             if stat.S_ISLNK(st.st_mode):
                 self._look_at_link(path, st, findings)
-            elif old is not None and not is_racy(old.stat, written_ns):
-                mode = mode_to_stage(st, old, settings)
-                staged = Staged(mode, old.oid, StatData.of(st), time.time_ns())
-                findings.append(Finding(path, staged, st))
+            elif old is not None and not is_racy(old.stat, index.mtime_ns):
+                findings.append(self._as_it_is(path, st, old))
             else:
                 reads.append((path, entry))
         if not len(self._agenda):
@@ -116,6 +112,33 @@ class Looker:
         self._decide_gone(gone, renamed, index, now, findings)
         self._read(reads, now, findings)
         return findings
+
+    def _sort(self, paths: Sequence[bytes], index: Index) -> "_Sorted":
+        """What each path is, by its lstat."""
+        written_ns, settings = index.mtime_ns, self._desk.conventions.stat
+        found = _Sorted()
+        for path in paths:
+            entries = index.stages(path)
+            st = self._desk.lstat(path)
+            entry = entries[0] if entries else None
+            seen = look(st, entries, settings, written_ns)
+            if seen is Look.GONE and entry is not None:
+                found.gone.append(entry)
+                continue
+            self._agenda.present(path)
+            if st is None or seen in (Look.CLEAN, Look.CONFLICT):
+                self._agenda.settle(path)
+            elif seen is Look.MODE and entry is not None:
+                found.findings.append(self._as_it_is(path, st, entry))
+            else:
+                (found.links if seen is Look.LINK else found.files).append((path, st, entry))
+        return found
+
+    def _as_it_is(self, path: bytes, st: os.stat_result, entry: Entry) -> Finding:
+        """A file with the content of an entry that is known already."""
+        mode = mode_to_stage(st, entry, self._desk.conventions.stat)
+        staged = Staged(mode, entry.oid, StatData.of(st), self._seen_ns)
+        return Finding(path, staged, st)
 
     def _ignored(self, paths: list[bytes]) -> set[bytes]:
         """Those of the new paths that are not to be added; they are settled."""

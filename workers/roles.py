@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import final
 
-from workers import scanner
+from workers import scanner, watcher
 from workers.process import Worker
 from workers.pusher import role as pusher
 from workers.sentry import serve as sentry
@@ -30,6 +30,7 @@ class Role:
 
 
 ROLES: tuple[Role, ...] = (
+    Role("watcher", watcher.main),
     Role("pusher", pusher.main),
     Role("scanner", scanner.main),
     Role("sentry", sentry.main),

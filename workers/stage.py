@@ -21,6 +21,7 @@ from workers.annex.presence import Status
 from workers.annex.record import record_locations
 from workers.desk import Desk
 from workers.finding import Finding, is_same
+from workers.footing import Footing
 from workers.git.commit import Signature
 from workers.git.index_install import Prepared, Refusal, prepare
 from workers.git.index_racy import Staged
@@ -64,14 +65,17 @@ class Staging:
     """Filled in: paths that have changed since they were found, and are left out."""
     refusal: str = ""
     """Filled in: what the hook said."""
+    commit: ObjectId | None = None
+    """Filled in: what was made of it."""
 
 
 @final
 class Stage:
     """Makes the watcher's commits."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, footing: Footing) -> None:
         self._desk = desk
+        self._footing = footing
         self._hooks = Hooks(desk)
         self._identity = identity(desk.git)
         self._described: tuple[ObjectId | None, bytes] | None = None
@@ -86,7 +90,7 @@ class Stage:
         Raises ``OSError`` (the disk is full), ``GitError``; then, too, it can be tried again.
         """
         desk = self._desk
-        head = desk.head()
+        head = self._footing.settle()
         if head.branch is None:
             return Outcome.BUSY
         index = desk.index()
@@ -144,6 +148,7 @@ class Stage:
                 return Outcome.REFUSED
             if edited != message:
                 commit = self._make(tree, head.oid, edited)
+        staging.commit = commit
         return self._move(head, commit)
 
     def _make(self, tree: ObjectId, parent: ObjectId | None, message: bytes) -> ObjectId:
@@ -171,6 +176,7 @@ class Stage:
         try:
             if not desk.update_refs.move(*moves):
                 return Outcome.MOVED
+            self._footing.stand_on(head.branch, commit)
             if synced is not None and synced_at not in (None, head.oid):
                 self._catch_up(synced, synced_at, commit)
         except GitError as failure:

@@ -20,6 +20,7 @@ from workers.annex import oneshot
 from workers.annex.stream import AnnexEndedError
 from workers.committing import MANNERS_S, Committing, consume_acceptance
 from workers.desk import Desk
+from workers.footing import Footing
 from workers.git.index import Index
 from workers.git.index_compare import changed_paths
 from workers.git.index_format import UnsupportedIndexError
@@ -27,12 +28,13 @@ from workers.git.index_install import sweep
 from workers.git.run import GitError
 from workers.git.stream import StreamEndedError
 from workers.guard import Guard
+from workers.joining import Joining
 from workers.looking import Looker
 from workers.process import Worker
 from workers.rules import Rules
 from workers.voice import Voice
 from workers.wakeup import Woken
-from workers.worktree import WorkTree
+from workers.worktree import Walk, WorkTree
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +83,9 @@ class Watcher:
         self._tree = WorkTree(self._desk.top, worker.wakeup, self._mark)
         self._rules = Rules(self._desk)
         self._looker = self._new_looker()
-        self._committing = Committing(self._desk, self._agenda, self._guard)
+        footing = Footing(self._desk)
+        self._committing = Committing(self._desk, self._agenda, self._guard, footing)
+        self._joining = Joining(self._desk, footing, self._breathe)
         self._index: Index | None = None
         """The version that what is known of the work tree was compared with."""
         self._is_first = True
@@ -128,21 +132,42 @@ class Watcher:
         self._reason = self._guard.hindrance()
         self._follow_index(now)
         self._walk()
-        if self._reason is not None or not self._rules.autocommit:
+        if self._reason is not None:
             return
         if consume_acceptance(self._desk):
             self._committing.accept()
-        self._look()
-        self._ask_git_annex()
+            self._joining.accept()
+        if self._rules.autocommit:
+            self._look()
+            self._ask_git_annex()
+            self._commit()
+        self._merge()
+
+    def _commit(self) -> None:
         now = time.monotonic()
-        if now >= self._committing.due():
-            self._committing.commit(now)
+        if now < self._committing.due():
+            return
+        commit = self._committing.commit(now)
+        if commit is not None:
+            self._joining.stand_on(commit)
             self._unreleased = True
+
+    def _merge(self) -> None:
+        """Merge what has arrived; what is in its way has to be committed first."""
+        now = time.monotonic()
+        for path in self._joining.merge(now):
+            self._agenda.look(path, now)
+        index = self._desk.index()
+        if self._index is not None and index.identity != self._index.identity:
+            for path in set(changed_paths(self._index, index)):
+                self._agenda.look(path, now)
+            self._index = index
 
     def _listen(self) -> None:
         """Watch, and take all that has happened before now."""
         self._voice.listen()
         self._guard.listen()
+        self._joining.listen()
         while True:
             woken = self._wakeup.wait(time.monotonic())
             self._take(woken)
@@ -181,6 +206,7 @@ class Watcher:
         self._rules.reload()
         self._looker = self._new_looker()
         self._committing.reload()
+        self._joining.reload()
         if self._rules.autocommit and not had:
             self._tree.look_at(b"")
 
@@ -190,7 +216,7 @@ class Watcher:
         if self._index is None:
             written = index.mtime_ns / 1e9 - time.time() + now
             self._committing.respect(min(written, now) + MANNERS_S)
-        elif index.identity != self._index.identity and index.identity != self._desk.installed:
+        elif index.identity not in (self._index.identity, self._desk.installed):
             self._committing.respect(now + MANNERS_S)
             for path in set(changed_paths(self._index, index)):
                 self._agenda.look(path, now)
@@ -210,10 +236,11 @@ class Watcher:
         settings = self._desk.repository.settings
         scans = not self._is_first or settings.flag("annex.startupscan", default=True)
         mark = self._suspect_of if scans else None
-        index, stat_settings = self._desk.index(), self._desk.conventions.stat
+        index = self._desk.index()
         self._guard.forget()
         self._tree.limited = self._tree.limited and now - self._swept < sweep_s
-        for directory in self._tree.walk(index, stat_settings, self._rules.ignores, mark):
+        look = Walk(index, self._desk.conventions.stat, self._rules.ignores, mark)
+        for directory in self._tree.walk(look):
             if not directory:
                 self._swept = time.monotonic()
             self._breathe()
@@ -275,6 +302,7 @@ class Watcher:
             return min(until, now + HELD_S)
         if self._tree.has_to_walk:
             return now
+        until = min(until, self._joining.due())
         if self._rules.autocommit:
             until = min(until, self._agenda.next_due(), self._committing.due())
         return until
@@ -292,10 +320,11 @@ class Watcher:
 
     def _notes(self) -> Fields:
         notes: list[tuple[str, str]] = []
-        if self._rules.autocommit:
-            pending = len(self._agenda) + len(self._committing)
-            if pending:
-                notes.append(("pending", str(pending)))
+        pending = len(self._agenda) + len(self._committing) if self._rules.autocommit else 0
+        pending += self._joining.is_pending + len(self._joining.held)
+        if pending:
+            notes.append(("pending", str(pending)))
+        notes += (("held", reason) for reason in self._joining.held)
         if self._committing.held:
             notes.append(("held", f"{len(self._committing.held)} deletions"))
         if self._reason is not None:

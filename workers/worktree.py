@@ -14,13 +14,14 @@ import errno
 import logging
 import os
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Final, final
 
 from inotify_simple import flags as inotify
 
 from spool.record import escape
 from workers.git.index import Index
-from workers.git.index_entry import GITLINK, Entry, StatSettings, is_clean, is_racy, mode_of
+from workers.git.index_entry import GITLINK, Entry, StatSettings, is_clean, is_racy
 from workers.wakeup import Event, Wakeup, WatchLimitError
 
 log = logging.getLogger(__name__)
@@ -47,6 +48,19 @@ RULES: Final = frozenset((b".gitignore", b".gitattributes"))
 
 Ignored = Callable[[bytes], bool]
 Mark = Callable[[bytes], None]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """What directories are compared with, and who is told."""
+
+    index: Index
+    settings: StatSettings
+    ignored: Ignored
+    mark: Mark | None
+    """Told of each path that differs from the index; None: directories are watched, and files are
+    not looked at (``annex.startupscan=false``)."""
 
 
 @final
@@ -114,30 +128,17 @@ class WorkTree:
         self._mark(path)  # where a file was
         self.look_at(path)
 
-    def walk(
-        self, index: Index, settings: StatSettings, ignored: Ignored, mark_files: Mark | None
-    ) -> Iterator[bytes]:
-        """Walk what has to be walked; yields each directory when it is done.
-
-        ``mark_files`` is told of each path that differs from the index; None: directories are
-        watched and files are not looked at (``annex.startupscan=false``).
-        """
+    def walk(self, look: Walk) -> Iterator[bytes]:
+        """Walk what has to be walked; yields each directory when it is done."""
         while self._unwalked:
             todo = [self._unwalked.popitem()[0]]
             while todo:
                 directory = todo.pop()
                 self._unwalked.pop(directory, None)
-                todo += self._visit(directory, index, settings, ignored, mark_files)
+                todo += self._visit(directory, look)
                 yield directory
 
-    def _visit(
-        self,
-        directory: bytes,
-        index: Index,
-        settings: StatSettings,
-        ignored: Ignored,
-        mark: Mark | None,
-    ) -> list[bytes]:
+    def _visit(self, directory: bytes, look: Walk) -> list[bytes]:
         """Watch, list and compare one directory; the directories in it."""
         if directory in self.boundaries:
             self._leave_boundary(directory)
@@ -146,7 +147,7 @@ class WorkTree:
             with os.scandir(self._full(directory)) as listing:
                 found = list(listing)
         except (FileNotFoundError, NotADirectoryError):
-            self._forget(directory, index, mark)
+            self._forget(directory, look)
             return []
         except OSError as failure:
             self._suspect(directory, failure)
@@ -155,66 +156,52 @@ class WorkTree:
         if directory and any(entry.name == _GIT for entry in found):
             self._stop_at(directory)
             return []
-        return self._compare(directory, found, index, settings, ignored, mark)
+        return self._compare(directory, found, look)
 
-    def _compare(  # noqa: PLR0913 -- one directory and everything it is compared with
-        self,
-        directory: bytes,
-        found: list["os.DirEntry[bytes]"],
-        index: Index,
-        settings: StatSettings,
-        ignored: Ignored,
-        mark: Mark | None,
+    def _compare(
+        self, directory: bytes, found: list["os.DirEntry[bytes]"], look: Walk
     ) -> list[bytes]:
+        index = look.index
         known, tracked = children(index, directory)
-        written_ns = index.mtime_ns
         prefix = directory + b"/" if directory else b""
         below: list[bytes] = []
         for item in found:
-            name = item.name
-            if name == _GIT:
-                continue
-            path = prefix + name
+            path = prefix + item.name
             if item.is_dir(follow_symlinks=False):
-                entry = known.get(path)
-                if entry is not None and entry.mode == GITLINK:
-                    del known[path]
-                    self._stop_at(path)
-                elif path in tracked or path in self._wds or not ignored(path):
+                if self._is_entered(path, known.get(path), tracked, look):
                     below.append(path)
-                continue
-            if mark is None:
-                continue
-            entry = known.pop(path, None)
-            if entry is None or entry.stage:
-                mark(path)
-                continue
-            try:
-                st = item.stat(follow_symlinks=False)
-            except OSError:  # gone since: or the event says so
-                mark(path)
-                continue
-            if not is_clean(entry, st, settings) or is_racy(entry.stat, written_ns):
-                mark(path)
-        gone = tracked.difference(below)
-        if mark is not None:
+                elif path in self.boundaries:
+                    known.pop(path, None)
+            elif look.mark is not None and _differs(item, known.pop(path, None), look):
+                look.mark(path)
+        if look.mark is not None:
             for path in known:
-                mark(path)
-            for path in gone:
+                look.mark(path)
+            for path in tracked.difference(below):
                 for entry in index.under(path):
-                    mark(entry.path)
+                    look.mark(entry.path)
         return below
 
-    def _forget(self, directory: bytes, index: Index, mark: Mark | None) -> None:
+    def _is_entered(
+        self, path: bytes, entry: Entry | None, tracked: set[bytes], look: Walk
+    ) -> bool:
+        if path == _GIT:
+            return False
+        if entry is not None and entry.mode == GITLINK:
+            self._stop_at(path)
+            return False
+        return path in tracked or path in self._wds or not look.ignored(path)
+
+    def _forget(self, directory: bytes, look: Walk) -> None:
         """It is not there (any more)."""
         self._unwatch(directory)
         self.suspect.discard(directory)
         self.boundaries = {
             path for path in self.boundaries if path != directory and not _below(path, directory)
         }
-        if mark is not None:
-            for entry in index.under(directory):
-                mark(entry.path)
+        if look.mark is not None:
+            for entry in look.index.under(directory):
+                look.mark(entry.path)
 
     def _suspect(self, directory: bytes, failure: OSError) -> None:
         if directory not in self.suspect:
@@ -302,9 +289,15 @@ def children(index: Index, directory: bytes) -> tuple[dict[bytes, Entry], set[by
     return entries, directories
 
 
-def is_ordinary(st: os.stat_result) -> bool:
-    """Whether git tracks such a thing: a file or a link; not a socket, a device, a directory."""
-    return mode_of(st) not in (0, GITLINK)
+def _differs(item: "os.DirEntry[bytes]", entry: Entry | None, look: Walk) -> bool:
+    """Whether a file may not be what its entry says."""
+    if entry is None or entry.stage:
+        return True
+    try:
+        st = item.stat(follow_symlinks=False)
+    except OSError:  # gone since
+        return True
+    return not is_clean(entry, st, look.settings) or is_racy(entry.stat, look.index.mtime_ns)
 
 
 def _parent(directory: bytes) -> bytes:

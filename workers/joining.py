@@ -1,0 +1,88 @@
+"""When to merge: as soon as refs have moved that others move; again later what could not be done.
+
+The merging itself is ``workers.merging``'s.
+"""
+
+import logging
+import math
+from collections.abc import Callable
+from typing import Final, final
+
+from workers.apply import Dirty
+from workers.desk import Desk
+from workers.footing import Footing
+from workers.git.commit import MissingObjectError
+from workers.git.run import GitError
+from workers.git.stream import ObjectId
+from workers.incoming import Fingerprint, Incoming
+from workers.merging import Held, Merged, Merging, Quiet
+
+log = logging.getLogger(__name__)
+
+RETRY_S: Final = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+
+
+@final
+class Joining:
+    """The merges of one repository."""
+
+    def __init__(self, desk: Desk, footing: Footing, breathe: Callable[[], None]) -> None:
+        self._desk = desk
+        self._merging = Merging(desk, footing, breathe)
+        self._incoming = Incoming(desk)
+        self._seen: tuple[Fingerprint, ObjectId | None] | None = None
+        """What was there when all that had arrived was merged."""
+        self._not_before = -math.inf
+        self._tries = 0
+        self.held: tuple[str, ...] = ()
+        """What a person must decide."""
+
+    def listen(self) -> None:
+        """Watch the refs."""
+        self._incoming.listen()
+
+    def accept(self) -> None:
+        """A person has accepted what is held."""
+        self._merging.accept()
+        self._seen = None
+
+    def reload(self) -> None:
+        """Settings may have changed: what was held may be wanted."""
+        self._seen = None
+
+    def stand_on(self, head: ObjectId) -> None:
+        """We have moved HEAD's branch ourselves."""
+        if self._seen is not None:
+            self._seen = (self._seen[0], head)
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether something that has arrived could not be merged yet."""
+        return self._tries > 0
+
+    def due(self) -> float:
+        """When to try again what could not be done."""
+        return self._not_before if self._tries else math.inf
+
+    def merge(self, now: float) -> tuple[bytes, ...]:
+        """Merge what has arrived; returns paths that have to be committed before."""
+        if now < self._not_before:
+            return ()
+        seen = (self._incoming.look(), self._desk.head().oid)
+        if seen == self._seen:
+            return ()
+        try:
+            outcome = self._merging.merge()
+        except (GitError, MissingObjectError) as failure:
+            log.warning("tempfail to merge: %s", failure)
+            outcome = Quiet.BUSY
+        if outcome is Quiet.BUSY or isinstance(outcome, Dirty):
+            self._not_before = now + RETRY_S[min(self._tries, len(RETRY_S) - 1)]
+            self._tries += 1
+            return outcome.paths if isinstance(outcome, Dirty) else ()
+        self._tries, self._not_before = 0, -math.inf
+        self.held = outcome.reasons if isinstance(outcome, Held) else ()
+        if isinstance(outcome, Merged):
+            self.held = outcome.held
+        self._seen = (seen[0], self._desk.head().oid)
+        return ()
