@@ -9,6 +9,8 @@ Source: gitrepository-layout(5), "objects"; git-cat-file(1).
 import os
 import zlib
 from collections import deque
+from collections.abc import Iterator
+from itertools import zip_longest
 from typing import Final, final
 
 from workers.git.refs import common_dir
@@ -39,8 +41,9 @@ class Ancestry:
 
         False if one of them is not here.
         """
-        if ancestor == descendant or self.is_near(descendant, ancestor):
-            return True
+        near = self.nearby(descendant, ancestor)
+        if near is not None:
+            return near
         question = (descendant, ancestor)
         if question not in self._known:
             try:
@@ -52,18 +55,28 @@ class Ancestry:
             self._known[question] = answer
         return self._known[question]
 
-    def is_near(self, descendant: ObjectId, ancestor: ObjectId) -> bool:
-        """The same, but False may mean that it is too far away to be seen without git."""
-        seen = {descendant}
+    def nearby(self, descendant: ObjectId, ancestor: ObjectId) -> bool | None:
+        """The same, seen natively; None if they are too far from each other, or unrelated."""
+        if ancestor == descendant:
+            return True
+        # Both ways in turn: mostly one is the other's parent, and we do not know which.
+        for before, after in zip_longest(self._walk(descendant), self._walk(ancestor)):
+            if before == ancestor:
+                return True
+            if after == descendant:
+                return False
+        return None
+
+    def _walk(self, commit: ObjectId) -> Iterator[ObjectId]:
+        """Its ancestors, the nearest first."""
+        seen = {commit}
         ahead = deque(seen)
         while ahead and len(seen) <= NEAR:
             for parent in self._parents(ahead.popleft()):
-                if parent == ancestor:
-                    return True
                 if parent not in seen:
                     seen.add(parent)
                     ahead.append(parent)
-        return False
+                    yield parent
 
     def _parents(self, commit: ObjectId) -> list[ObjectId]:
         """The parents of a loose commit; none if it is not loose."""

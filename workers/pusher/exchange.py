@@ -164,7 +164,7 @@ class _Exchange:
             return False
         for ref in (own(ours.branch), synced(ours.branch)):
             oid = self.theirs.get(ref)
-            if oid is None or self.ancestry.is_near(ours.head, oid) or oid == ours.head:
+            if oid is None or self.ancestry.nearby(ours.head, oid) is not None:
                 continue
             try:
                 if not merge_bases(self.here.git, ours.head, oid):
@@ -276,7 +276,8 @@ class _Exchange:
             seen = pathremote.look(remote)
             if seen.state is pathremote.State.INITIALISABLE and seen.gitdir is not None:
                 uuid = pathremote.initialise(seen.gitdir)
-        if uuid is not None and self.pushed and not peer.tended:
+        logs = self.theirs.get(synced(ANNEX))
+        if uuid is not None and logs != self.task.theirs.get(synced(ANNEX)) and not peer.tended:
             # Nobody is there to merge it.
             with contextlib.suppress(RepositoryError), Branch(find(peer.gitdir)) as branch:
                 merge_siblings(branch)
