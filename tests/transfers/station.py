@@ -110,4 +110,5 @@ def add_many(repo: Repo, contents: Iterable[tuple[str, bytes]]) -> dict[str, byt
     names = [repo.write(file, content).name for file, content in contents]
     repo.annex("add", "-q", ".")
     repo.git("commit", "-q", "-m", "many")
-    return {file: repo.key(file) for file in names}
+    listed = repo.annex("find", "--format=${file}\\n${key}\\n", *names).decode().split("\n")
+    return {file: key.encode() for file, key in zip(listed[::2], listed[1::2], strict=False)}

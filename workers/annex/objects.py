@@ -140,6 +140,9 @@ class Objects:
         except FileExistsError:  # perhaps of somebody else's, and with the right mode
             pass
         except FileNotFoundError:
+            if len(directory) < len(self._root):
+                # No annex: its drive has gone.  What we made there would hide below the next mount.
+                raise
             self._make_above(directory[: directory.rindex(b"/")])
             self._make_above(directory)
         else:

@@ -10,7 +10,9 @@ and ``GitError`` if it is there and cannot be used natively.
 """
 
 import contextlib
+import logging
 import os
+import sqlite3
 from collections.abc import Iterable
 from typing import final
 
@@ -18,6 +20,7 @@ from spool import lock
 from spool.key import Key
 from workers.annex import pathremote, repository
 from workers.annex.branch import Branch
+from workers.annex.commit import BranchBusyError
 from workers.annex.fold import commit_journal
 from workers.annex.keysdb import associated_files
 from workers.annex.objects import Objects
@@ -25,6 +28,9 @@ from workers.annex.remotes import Remote
 from workers.annex.remoteurl import LocalPath
 from workers.annex.repository import UninitialisedError
 from workers.annex.smudge import fill
+from workers.git.run import GitError
+
+log = logging.getLogger(__name__)
 
 Identity = tuple[int, ...]
 
@@ -69,15 +75,22 @@ class Far:
         return lock.owner_pid(own) is not None
 
     def fill(self, keys: Iterable[Key]) -> None:
-        """Fill the pointer files of keys that have come; raises ``GitError``."""
+        """Fill the pointer files of keys that have come."""
         if self.repository.bare:
             return
-        files = associated_files(self.repository, keys)
-        fill(self.repository, ((key, path) for key, paths in files.items() for path in paths))
+        try:
+            files = associated_files(self.repository, keys)
+            fill(self.repository, ((key, path) for key, paths in files.items() for path in paths))
+        except (GitError, OSError, sqlite3.Error) as failure:
+            # The contents are there and logged; the next git-annex that looks fills the files.
+            log.warning("unfilled %s: %s", self.remote.name, failure)
 
     def fold(self, now: float) -> None:
-        """Commit what the journal there has; raises ``GitError``."""
-        commit_journal(self.branch, now)
+        """Commit what the journal there has."""
+        try:
+            commit_journal(self.branch, now)
+        except (GitError, OSError, BranchBusyError) as failure:
+            log.debug("unfolded %s: %s", self.remote.name, failure)  # the next git-annex does it
 
     def close(self) -> None:
         """Let go of it, so that it can be unmounted."""

@@ -3,6 +3,7 @@
 A pause starts nothing more, but what runs goes on (docs/SPOOL.md); a stop ends also that.
 """
 
+import select
 import time
 from typing import Final, final
 
@@ -14,6 +15,9 @@ from workers.wakeup import Wakeup
 
 LOOK_S: Final = 0.1
 """How often holds are looked at, between the jobs of a batch."""
+
+PAUSE_S: Final = 0.2
+"""How long it sleeps at most without looking whether to stop."""
 
 
 @final
@@ -46,3 +50,29 @@ class Heed:
         except StoppedError:
             return False
         return True
+
+    def sleep(self, seconds: float) -> None:
+        """Let a transfer wait; raise ``StoppedError`` if it is to be broken off."""
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            self.within()
+            select.select((), (), (), min(left, PAUSE_S))
+
+
+@final
+class Pace:
+    """Keeps one transfer at ``annex-bwlimit``."""
+
+    def __init__(self, heed: Heed, bytes_per_s: int | None, there: int) -> None:
+        """``there`` are the bytes that need not be moved."""
+        self._heed = heed
+        self._rate = bytes_per_s
+        self._there = there
+        self._started = time.monotonic()
+
+    def keep(self, done: int) -> None:
+        """Wait if it has got further than it should have; raises ``StoppedError``."""
+        self._heed.within()
+        if self._rate is not None:
+            due = self._started + (done - self._there) / self._rate
+            self._heed.sleep(due - time.monotonic())

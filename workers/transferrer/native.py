@@ -32,12 +32,13 @@ from spool.transfer import Direction, Lane
 from spool.transferlock import TransferLock, TransferLocks
 from workers.annex import backend, maplog, space
 from workers.annex.copying import Copier, Expected, WrongContentError, link, open_source
+from workers.annex.limits import limits
 from workers.annex.presence import Status
 from workers.annex.record import record_locations
 from workers.git.run import GitError
 from workers.git.syscalls import sync_file_system
 from workers.transferrer.far import Far
-from workers.transferrer.heed import Heed
+from workers.transferrer.heed import Heed, Pace
 from workers.transferrer.near import Near
 from workers.transferrer.verdict import End, StoppedError, Verdict
 
@@ -86,6 +87,7 @@ class NativeMover:
         self._copier = Copier()
         self._verifies = self._is_verified()
         self._links = self._are_linked()
+        self._rate = limits(far.remote.settings, lane.direction).bytes_per_s
         self._secure = _is_secure_only(self._sink)
 
     def close(self) -> None:
@@ -101,11 +103,19 @@ class NativeMover:
         verdicts: list[Verdict] = []
         with contextlib.ExitStack() as locks:
             staged = self._stage_all(claims, locks, verdicts)
-            if staged:
-                self._publish([one for one in staged if one.temporary is not None])
-                self._record([one.claim.transfer.key for one in staged])
-                verdicts += [Verdict(one.claim, End.DONE) for one in staged]
+            end, why = self._finish(staged) if staged else (End.DONE, "")
+            verdicts += [Verdict(one.claim, end, why) for one in staged]
         return verdicts
+
+    def _finish(self, staged: list[_Staged]) -> tuple[End, str]:
+        try:
+            self._publish([one for one in staged if one.temporary is not None])
+            self._record([one.claim.transfer.key for one in staged])
+        except OSError as error:
+            if error.errno not in _FULL:
+                raise
+            return End.FULL, str(error)
+        return End.DONE, ""
 
     def _stage_all(
         self, claims: Iterable[Claim], locks: contextlib.ExitStack, verdicts: list[Verdict]
@@ -193,10 +203,9 @@ class NativeMover:
         with contextlib.ExitStack() as stack:
             stack.callback(os.close, fd)
             size = os.fstat(fd).st_size
-            if size:
-                lacking = space.missing(repository, size, _size(temporary))
-                if lacking:
-                    raise _Ended(End.FULL, f"{lacking} bytes short of annex.diskreserve")
+            there = _size(temporary)
+            if lacking := space.missing(repository, size, there):
+                raise _Ended(End.FULL, f"{lacking} bytes short of annex.diskreserve")
             shown = [
                 stack.enter_context(
                     Publisher(
@@ -207,11 +216,13 @@ class NativeMover:
                 if at is not None
             ]
 
+            pace = Pace(self._heed, self._rate, there)
+
             def heed(done: int) -> None:
                 now = time.time()
                 for publisher in shown:
                     publisher.progress(done, now)
-                self._heed.within()
+                pace.keep(done)
 
             repository.sharing.make_directory(repository.layout.tmp)
             self._copier.copy(fd, temporary, expected, heed)
