@@ -67,4 +67,5 @@ def copy_pair(template: Path, place: Path) -> tuple[Repo, Repo]:
     """The two clones, fresh."""
     for name in "ab":
         shutil.copytree(template / name, place / name, symlinks=True)
+        Repo(place / name).git("update-index", "-q", "--refresh")  # they are other inodes
     return Repo(place / "a"), Repo(place / "b")

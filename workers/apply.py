@@ -14,29 +14,24 @@ a user comes between.
 
 import contextlib
 import os
-import select
 import stat
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Final, final
+from typing import final
 
 from spool.key import Key
 from workers.descent import Descent, ObstacleError
 from workers.desk import Desk
-from workers.git.index import Index
 from workers.git.index_entry import GITLINK, StatData
-from workers.git.index_install import LOCK, Prepared, Refusal, prepare
+from workers.git.index_install import LOCK
 from workers.git.index_racy import Staged
 from workers.git.tree import Change, Version
+from workers.indexing import install
 from workers.inplace import Done, Name, look, put, replace, set_aside, take_away
 from workers.render import Rendered, Renderer
 from workers.survey import Step, Survey, survey
-
-INSTALL_S: Final = 5.0
-"""How long to wait for somebody's index.lock, when the work tree has been changed already."""
-_PAUSE_S: Final = 0.005
 
 
 class Obstacle(Enum):
@@ -118,45 +113,6 @@ def apply(
             return Dirty(tuple(change.staged))
     filled = frozenset(each.filled for each in rendered.values() if each.filled is not None)
     return Applied(filled, tuple(change.renamed))
-
-
-def install(desk: Desk, staged: dict[bytes, Staged | None]) -> bool:
-    """Tell the index; False if somebody kept it locked for too long, or staged other things."""
-    deadline = time.monotonic() + INSTALL_S
-    expected = desk.index()
-    before = {path: expected.get(path) for path in staged}
-    while True:
-        index = desk.index()
-        if index is not expected and any(
-            index.get(path) != entry for path, entry in before.items()
-        ):
-            return False
-        installed = _try_install(desk, index, staged)
-        if isinstance(installed, Index):
-            return True
-        if time.monotonic() > deadline:
-            return False
-        if installed is Refusal.BUSY:
-            # No descriptor tells; a git command holds the lock while it writes the index.
-            select.select((), (), (), _PAUSE_S)
-
-
-def _try_install(desk: Desk, index: Index, staged: dict[bytes, Staged | None]) -> Index | Refusal:
-    conventions = desk.conventions
-    prepared = prepare(
-        index,
-        staged,
-        lstat=desk.lstat,
-        settings=conventions.stat,
-        sharing=conventions.sharing,
-    )
-    if not isinstance(prepared, Prepared):
-        return prepared
-    try:
-        prepared.sync()
-        return prepared.install()
-    finally:
-        prepared.discard()
 
 
 @final

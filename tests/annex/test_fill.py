@@ -1,0 +1,175 @@
+"""However a content arrives, the unlocked files that want it have it; and git need not look."""
+
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.desks import copy_pair, desk_of, make_pair, nothing
+from tests.repo import Repo
+from workers.desk import Desk
+from workers.fill import Fill
+from workers.tidings import Tidings
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """``b`` has the names of all that ``a`` has, and no content."""
+    place = make_pair(tmp_path_factory)
+    a, b = Repo(place / "a"), Repo(place / "b")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
+        patch.setenv("GIT_AUTHOR_NAME", "t")
+        patch.setenv("GIT_COMMITTER_NAME", "t")
+        patch.setenv("EMAIL", "t@example.com")
+        for number in range(5):
+            a.write(f"d/{number}", b"content %d" % number)
+        a.write("twin of 0", b"content 0")
+        (a.path / "twin of 0").chmod(0o755)
+        a.annex("add", "-q", "-c", "annex.addunlocked=true", ".")
+        a.git("commit", "-q", "-m", "files")
+        a.annex("sync", "-q", "--no-content")
+        b.annex("sync", "-q", "--no-content")
+    return place
+
+
+@pytest.fixture
+def pair(template: Path, tmp_path: Path) -> tuple[Repo, Repo]:
+    return copy_pair(template, tmp_path)
+
+
+@pytest.fixture
+def desk(pair: tuple[Repo, Repo]) -> Iterator[Desk]:
+    """The watcher's desk in ``b``."""
+    with desk_of(pair[1]) as desk:
+        yield desk
+
+
+@pytest.fixture
+def fill(desk: Desk) -> Fill:
+    """After its first look at everything, which found nothing to fill."""
+    fill = Fill(desk, nothing)
+    fill.turn()
+    assert fill.filled == 0
+    return fill
+
+
+def arrive(a: Repo, b: Repo, name: str) -> bytes:
+    """Put an object where it belongs, by hand; returns its key."""
+    key = a.key(name)
+    path = b.annex("examinekey", "--format=${objectpath}", key).decode()
+    (b.path / path).parent.mkdir(parents=True)
+    source = a.path / a.annex("contentlocation", key).decode().strip()
+    shutil.copy(source, b.path / path)
+    (b.path / path).chmod(0o444)
+    return key
+
+
+def is_settled(b: Repo) -> None:
+    """Git believes every file without reading it, and git-annex agrees about all."""
+    assert b.git("diff-files", "--name-only") == b""
+    assert b.status() == b""
+
+
+def test_all_names_of_a_key_get_its_content(pair: tuple[Repo, Repo], fill: Fill) -> None:
+    a, b = pair
+    key = arrive(a, b, "d/0")
+
+    fill.hint([key])
+    fill.turn()
+
+    assert b.read("d/0") == b.read("twin of 0") == b"content 0"
+    assert os.access(b.path / "twin of 0", os.X_OK)
+    assert not os.access(b.path / "d/0", os.X_OK)
+    assert fill.filled == 2
+    is_settled(b)
+
+
+def test_what_arrived_while_nobody_listened_is_found(pair: tuple[Repo, Repo], desk: Desk) -> None:
+    a, b = pair
+    arrive(a, b, "d/3")
+
+    Fill(desk, nothing).turn()
+
+    assert b.read("d/3") == b"content 3"
+    is_settled(b)
+
+
+def test_git_annex_knows_of_it_and_can_drop_it_again(pair: tuple[Repo, Repo], fill: Fill) -> None:
+    a, b = pair
+    key = arrive(a, b, "d/1")
+    b.annex("find", "-q")  # so that it has its database
+    fill.hint([key])
+    fill.turn()
+    assert b.read("d/1") == b"content 1"
+    pointer = b.git("cat-file", "-p", "HEAD:d/1")
+    b.annex("fsck", "-q", "--fast", "d/1")
+
+    b.annex("drop", "-q", "d/1")
+
+    assert b.read("d/1") == pointer
+    assert b.status() == b""
+
+
+def test_what_is_no_pointer_any_more_is_left_alone(pair: tuple[Repo, Repo], fill: Fill) -> None:
+    a, b = pair
+    key = arrive(a, b, "d/2")
+    b.write("d/2", b"the user's own")
+
+    fill.hint([key])
+    fill.turn()
+
+    assert b.read("d/2") == b"the user's own"
+
+
+def test_a_pointer_that_somebody_has_open_for_writing_is_filled_later(
+    pair: tuple[Repo, Repo], fill: Fill
+) -> None:
+    a, b = pair
+    key = arrive(a, b, "d/2")
+
+    with (b.path / "d/2").open("ab"):
+        fill.hint([key])
+        fill.turn()
+        assert b.read("d/2").startswith(b"/annex/")
+        assert 0 < fill.due() - time.monotonic() <= 1
+    while fill.filled == 0:
+        fill.turn()
+
+    assert b.read("d/2") == b"content 2"
+
+
+def test_names_that_are_no_keys_are_no_matter(fill: Fill) -> None:
+    fill.hint([b"lck", b"", b"../../etc/passwd", b"\xff"])
+
+    fill.turn()
+
+    assert fill.filled == 0
+
+
+@pytest.mark.parametrize("how", ["get", "copy"])
+def test_what_git_annex_stores_is_heard_of(
+    pair: tuple[Repo, Repo], desk: Desk, fill: Fill, how: str
+) -> None:
+    a, b = pair
+    tidings = Tidings(desk)
+    tidings.listen()
+
+    if how == "get":
+        b.annex("get", "-q", "d/4")
+    else:
+        a.annex("copy", "-q", "--to", "b", "d/4")
+    heard: set[bytes] = set()
+    while not heard:
+        tidings.take(desk.worker.wakeup.wait(time.monotonic() + 5).events)
+        tidings.listen()
+        heard |= set(tidings.take_keys())
+
+    assert heard == {a.key("d/4")}
+    fill.hint(heard)
+    fill.turn()
+    assert b.read("d/4") == b"content 4"
+    is_settled(b)

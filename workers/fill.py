@@ -1,0 +1,300 @@
+"""Contents that have arrived appear in the unlocked files that want them.
+
+Whoever stores an object (a transferrer, ``git annex get``, ``git-annex-shell``, a person with cp)
+may leave the files that point to it as they are.  Here, for each key that is heard of: the index
+says which files are pointers to it; those that still are, are replaced by a copy of the object
+(``workers.inplace``), the index learns their new stat data, so that nobody has to look at them
+again, and git-annex's database learns that their content is known.
+
+A file that somebody has open for writing is tried again later.  An object that is dropped at the
+same moment takes its copies with it: the pointer is put back, as git-annex would do it.
+
+Killed at any point: a file has the pointer or all of the content.  What the index was not told, the
+next look at the file finds out.
+"""
+
+import contextlib
+import os
+import stat
+import time
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from typing import Final, NamedTuple, final
+
+from spool.key import Key, from_file
+from workers.annex import keysdb, smudge
+from workers.annex.keysdb import Unlocked
+from workers.annex.pointer import POINTER_MAX, format_pointer, parse_pointer
+from workers.copying import copy, set_back
+from workers.descent import Descent, ObstacleError
+from workers.desk import Desk
+from workers.git.index_entry import EXECUTABLE, FILE, Entry, StatData
+from workers.git.index_racy import Staged
+from workers.git.objectid import blob_id
+from workers.git.permissions import umask
+from workers.git.stream import ObjectId
+from workers.indexing import install
+from workers.inplace import Done, Name, look, replace
+from workers.lease import open_to_read
+from workers.render import write_all
+from workers.space import Space
+
+FILES_MAX: Final = 2000
+BYTES_MAX: Final = 256 << 20
+"""Files, and bytes, that are filled before the index is told."""
+
+CANONICAL_MAX: Final = 512
+"""Bytes: the pointer to a key whose name a file can have is smaller."""
+
+RETRIES_S: Final = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
+
+_NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+
+
+class Pointer(NamedTuple):
+    """A file that points to a key whose content is here."""
+
+    entry: Entry
+    key: Key
+    content: bytes
+    """Where the object is."""
+    size: int
+
+
+class _Copied(NamedTuple):
+    pointer: Pointer
+    temporary: bytes
+    seen: os.stat_result
+    """The pointer file."""
+
+
+@final
+class Fill:
+    """Fills the files of one repository.  ``breathe`` is called now and then."""
+
+    def __init__(self, desk: Desk, breathe: Callable[[], None]) -> None:
+        self._desk = desk
+        self._breathe = breathe
+        self._keys: dict[Key, None] = {}
+        self._waiting: dict[Key, None] = {}
+        self._tries = 0
+        self._again = float("inf")
+        self._must_sweep = True
+        self.filled = 0
+        """Files, since the start."""
+
+    def __len__(self) -> int:
+        return len(self._keys) + len(self._waiting)
+
+    def hint(self, names: Iterable[bytes]) -> None:
+        """The contents of these keys (as file names) may have arrived."""
+        for name in names:
+            with contextlib.suppress(ValueError):  # a name of somebody's, but no key
+                self._keys[from_file(name)] = None
+
+    def hint_keys(self, keys: Iterable[Key]) -> None:
+        """The same, of keys."""
+        self._keys.update(dict.fromkeys(keys))
+
+    def sweep(self) -> None:
+        """Have every file looked at: hints may have been lost."""
+        self._must_sweep = True
+
+    def due(self) -> float:
+        """When to call ``turn`` (monotonic clock)."""
+        return 0.0 if self._keys or self._must_sweep else self._again
+
+    def turn(self) -> None:
+        """Fill what can be filled now.  Raises ``OSError`` (a full disk), ``GitError``."""
+        if time.monotonic() >= self._again:
+            self._keys.update(self._waiting)
+            self._waiting.clear()
+            self._again = float("inf")
+        if self._must_sweep:
+            self._fill(self._all_pointers())
+            self._must_sweep = False
+        while self._keys:
+            keys = list(islice(self._keys, FILES_MAX))
+            self._fill(self._pointers_to(keys))
+            for key in keys:
+                self._keys.pop(key, None)
+        if not self._waiting:
+            self._tries = 0
+
+    def _pointers_to(self, keys: Iterable[Key]) -> Iterator[Pointer]:
+        """The files that point to keys, of those that are here."""
+        objects, wanted = self._desk.objects, dict[ObjectId, tuple[Key, bytes]]()
+        object_format = self._desk.conventions.object_format
+        for key in keys:
+            content = objects.locate(key)
+            if content is not None:
+                wanted[blob_id(object_format, format_pointer(key))] = key, content
+        if not wanted:
+            return
+        for entry in self._desk.index().with_blobs(frozenset(wanted)):
+            if entry.stage == 0 and entry.mode in (FILE, EXECUTABLE):
+                key, content = wanted[entry.oid]
+                yield Pointer(entry, key, content, os.lstat(content).st_size)
+
+    def _all_pointers(self) -> Iterator[Pointer]:
+        """All that are left, by a look at every file that is as small as a pointer."""
+        desk = self._desk
+        for entry in desk.index():
+            self._breathe()
+            if entry.stage or entry.mode not in (FILE, EXECUTABLE):
+                continue
+            if entry.stat.size > CANONICAL_MAX:
+                continue
+            key = _read_key(desk.full(entry.path))
+            content = None if key is None else desk.objects.locate(key)
+            if key is not None and content is not None:
+                yield Pointer(entry, key, content, os.lstat(content).st_size)
+
+    def _fill(self, pointers: Iterator[Pointer]) -> None:
+        settings = self._desk.repository.settings
+        if settings.flag("annex.thin", default=False) or self._desk.objects.hooked:
+            files = [(each.key, each.entry.path) for each in pointers]
+            self.filled += smudge.fill(self._desk.repository, files)
+            return
+        batch: list[Pointer] = []
+        size = 0
+        for each in pointers:
+            batch.append(each)
+            size += each.size
+            if len(batch) >= FILES_MAX or size >= BYTES_MAX:
+                self._fill_batch(batch)
+                batch, size = [], 0
+        if batch:
+            self._fill_batch(batch)
+
+    def _fill_batch(self, batch: list[Pointer]) -> None:
+        Space(self._desk).demand(sum(each.size for each in batch))
+        copies: list[_Copied] = []
+        staged: dict[bytes, Staged | None] = {}
+        known: list[Unlocked] = []
+        with Descent(self._desk.top) as descent:
+            try:
+                for pointer in batch:
+                    copied = self._copy(pointer, descent)
+                    if copied is not None:
+                        copies.append(copied)
+                    self._breathe()
+                if copies:
+                    self._desk.sync()
+                for copied in copies:
+                    self._place(copied, descent, staged, known)
+            finally:
+                for copied in copies:
+                    with contextlib.suppress(FileNotFoundError):  # it has its name now
+                        os.unlink(copied.temporary)
+        if staged:
+            self.filled += len(staged)
+            install(self._desk, staged)
+            keysdb.record(self._desk.repository, known)
+
+    def _copy(self, pointer: Pointer, descent: Descent) -> _Copied | None:
+        name = _name(pointer.entry.path, descent)
+        seen = None if name is None else look(name)
+        if name is None or seen is None or seen.st_size > POINTER_MAX:
+            return None
+        if _read_key_at(name, seen) != pointer.key:
+            return None
+        temporary = self._desk.temporary()
+        mode = 0o777 if pointer.entry.mode == EXECUTABLE else 0o666
+        try:
+            source = os.open(pointer.content, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:  # dropped just now
+            return None
+        try:
+            fd = os.open(temporary, _NEW, mode & ~umask())
+            try:
+                copy(source, fd, self._breathe)
+                set_back(fd)
+            finally:
+                os.close(fd)
+        finally:
+            os.close(source)
+        return _Copied(pointer, temporary, seen)
+
+    def _place(
+        self,
+        copied: _Copied,
+        descent: Descent,
+        staged: dict[bytes, Staged | None],
+        known: list[Unlocked],
+    ) -> None:
+        path, key = copied.pointer.entry.path, copied.pointer.key
+        name = _name(path, descent)
+        if name is None:
+            return
+        done = replace(copied.temporary, name, copied.seen)
+        if done is Done.WRITER:
+            self._wait_for(key)
+        if done is not Done.YES:
+            return
+        seen_ns = time.time_ns()
+        st, entry = look(name), copied.pointer.entry
+        if st is None:
+            return
+        try:
+            content = os.lstat(copied.pointer.content)
+        except FileNotFoundError:
+            self._take_back(name, key, st, entry)
+            return
+        staged[path] = Staged(entry.mode, entry.oid, StatData.of(st), seen_ns)
+        known.append(Unlocked(key, path, st, content))
+
+    def _take_back(self, name: Name, key: Key, st: os.stat_result, entry: Entry) -> None:
+        """The object was dropped while it was copied: so is the copy."""
+        temporary = self._desk.temporary()
+        mode = 0o777 if entry.mode == EXECUTABLE else 0o666
+        fd = os.open(temporary, _NEW, mode & ~umask())
+        try:
+            write_all(fd, format_pointer(key))
+        finally:
+            os.close(fd)
+        if replace(temporary, name, st) is not Done.YES:
+            os.unlink(temporary)
+
+    def _wait_for(self, key: Key) -> None:
+        if not self._waiting:
+            pause_s = RETRIES_S[min(self._tries, len(RETRIES_S) - 1)]
+            self._tries += 1
+            self._again = time.monotonic() + pause_s
+        self._waiting[key] = None
+
+
+def _name(path: bytes, descent: Descent) -> Name | None:
+    directory, _slash, base = path.rpartition(b"/")
+    with contextlib.suppress(ObstacleError):
+        fd = descent.open(directory)
+        if fd is not None:
+            return Name(fd, base)
+    return None
+
+
+def _read_key_at(name: Name, seen: os.stat_result) -> Key | None:
+    if not stat.S_ISREG(seen.st_mode):
+        return None
+    try:
+        fd = open_to_read(name.name, name.directory)
+    except OSError:  # gone, or a link now, or forbidden: not ours to fill
+        return None
+    return _parse(fd)
+
+
+def _read_key(path: bytes) -> Key | None:
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:  # gone, or not a file
+        return None
+    return _parse(fd)
+
+
+def _parse(fd: int) -> Key | None:
+    try:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            return None
+        return parse_pointer(os.read(fd, POINTER_MAX + 1))
+    finally:
+        os.close(fd)
