@@ -14,6 +14,7 @@ next look at the file finds out.
 """
 
 import contextlib
+import math
 import os
 import stat
 import time
@@ -38,6 +39,8 @@ from workers.inplace import Done, Name, look, replace
 from workers.lease import open_to_read
 from workers.render import write_all
 from workers.space import Space
+from workers.tidings import Tidings
+from workers.wakeup import Event
 
 FILES_MAX: Final = 2000
 BYTES_MAX: Final = 256 << 20
@@ -75,16 +78,25 @@ class Fill:
     def __init__(self, desk: Desk, breathe: Callable[[], None]) -> None:
         self._desk = desk
         self._breathe = breathe
+        self._tidings = Tidings(desk)
         self._keys: dict[Key, None] = {}
         self._waiting: dict[Key, None] = {}
         self._tries = 0
-        self._again = float("inf")
+        self._again = math.inf
         self._must_sweep = True
         self.filled = 0
         """Files, since the start."""
 
     def __len__(self) -> int:
         return len(self._keys) + len(self._waiting)
+
+    def listen(self) -> None:
+        """Watch where contents arrive; to be called before each turn."""
+        self._tidings.listen()
+
+    def take(self, events: Iterable[Event]) -> None:
+        """Note what events are about."""
+        self._tidings.take(events)
 
     def hint(self, names: Iterable[bytes]) -> None:
         """The contents of these keys (as file names) may have arrived."""
@@ -102,14 +114,21 @@ class Fill:
 
     def due(self) -> float:
         """When to call ``turn`` (monotonic clock)."""
-        return 0.0 if self._keys or self._must_sweep else self._again
+        return -math.inf if self._keys or self._must_sweep else self._again
 
-    def turn(self) -> None:
-        """Fill what can be filled now.  Raises ``OSError`` (a full disk), ``GitError``."""
+    def turn(self) -> bool:
+        """Fill what can be filled now; whether any file was.
+
+        Raises ``OSError`` (a full disk), ``GitError``; then the rest is still to do.
+        """
+        before = self.filled
+        self.hint(self._tidings.take_keys())
+        self._must_sweep = self._must_sweep or self._tidings.missed
+        self._tidings.missed = False
         if time.monotonic() >= self._again:
             self._keys.update(self._waiting)
             self._waiting.clear()
-            self._again = float("inf")
+            self._again = math.inf
         if self._must_sweep:
             self._fill(self._all_pointers())
             self._must_sweep = False
@@ -120,6 +139,7 @@ class Fill:
                 self._keys.pop(key, None)
         if not self._waiting:
             self._tries = 0
+        return self.filled > before
 
     def _pointers_to(self, keys: Iterable[Key]) -> Iterator[Pointer]:
         """The files that point to keys, of those that are here."""

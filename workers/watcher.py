@@ -20,6 +20,7 @@ from workers.annex import oneshot
 from workers.annex.stream import AnnexEndedError
 from workers.committing import MANNERS_S, Committing, consume_acceptance
 from workers.desk import Desk
+from workers.fill import Fill
 from workers.footing import Footing
 from workers.git.index import Index
 from workers.git.index_compare import changed_paths
@@ -86,6 +87,7 @@ class Watcher:
         footing = Footing(self._desk)
         self._committing = Committing(self._desk, self._agenda, self._guard, footing)
         self._joining = Joining(self._desk, footing, self._breathe)
+        self._fill = Fill(self._desk, self._breathe)
         self._index: Index | None = None
         """The version that what is known of the work tree was compared with."""
         self._is_first = True
@@ -142,6 +144,7 @@ class Watcher:
             self._ask_git_annex()
             self._commit()
         self._merge()
+        self._fill.turn()
 
     def _commit(self) -> None:
         now = time.monotonic()
@@ -168,6 +171,7 @@ class Watcher:
         self._voice.listen()
         self._guard.listen()
         self._joining.listen()
+        self._fill.listen()
         while True:
             woken = self._wakeup.wait(time.monotonic())
             self._take(woken)
@@ -179,7 +183,9 @@ class Watcher:
         if woken.overflow:
             log.info("overflow: look at everything")
             self._tree.look_at(b"")
+            self._fill.sweep()
         self._tree.take(woken.events)
+        self._fill.take(woken.events)
         self._guard.take(woken.events)
         if self._guard.settings_changed:
             self._guard.settings_changed = False
@@ -302,7 +308,7 @@ class Watcher:
             return min(until, now + HELD_S)
         if self._tree.has_to_walk:
             return now
-        until = min(until, self._joining.due())
+        until = min(until, self._joining.due(), self._fill.due())
         if self._rules.autocommit:
             until = min(until, self._agenda.next_due(), self._committing.due())
         return until
@@ -321,7 +327,7 @@ class Watcher:
     def _notes(self) -> Fields:
         notes: list[tuple[str, str]] = []
         pending = len(self._agenda) + len(self._committing) if self._rules.autocommit else 0
-        pending += self._joining.is_pending + len(self._joining.held)
+        pending += self._joining.is_pending + len(self._joining.held) + len(self._fill)
         if pending:
             notes.append(("pending", str(pending)))
         notes += (("held", reason) for reason in self._joining.held)
