@@ -12,6 +12,9 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+PATIENCE = float(os.environ.get("ANNEXD_TEST_PATIENCE", "1"))
+"""Every upper bound on waiting is multiplied by it; more than 1 on a slow machine."""
+
 
 def wait_until(
     condition: Callable[[], object],
@@ -22,12 +25,38 @@ def wait_until(
 
     ``why`` is called on failure to say what was seen instead.
     """
+    timeout_s *= PATIENCE
     deadline = time.monotonic() + timeout_s
     while not condition():
         if time.monotonic() > deadline:
             seen = f": {why()}" if why is not None else ""
             raise AssertionError(f"not within {timeout_s} s{seen}")
         time.sleep(0.01)
+
+
+def stays(
+    condition: Callable[[], object],
+    duration_s: float,
+    why: Callable[[], object] | None = None,
+) -> None:
+    """Watch ``condition()`` for ``duration_s``; fail the test as soon as it is not true.
+
+    For what must *not* happen: there is no event to wait for.
+    """
+    end = time.monotonic() + duration_s
+    while True:
+        now = time.monotonic()
+        if not condition():
+            seen = f": {why()}" if why is not None else ""
+            raise AssertionError(f"no longer so, {end - now:.1f} s before the end{seen}")
+        if now >= end:
+            return
+        time.sleep(0.05)
+
+
+def pause(duration_s: float) -> None:
+    """A person's pace: part of what the scenario tells, never a wait for something to be done."""
+    time.sleep(duration_s)
 
 
 def run(
@@ -139,6 +168,32 @@ def kill(pid: int) -> None:
         os.kill(pid, signal.SIGKILL)
     except ProcessLookupError:
         return
+
+
+@contextlib.contextmanager
+def running(
+    argv: Iterable[str | bytes | Path],
+    cwd: Path | None = None,
+    output: Path | None = None,
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A program beside the test, in a process group of its own that is killed at the end."""
+    with contextlib.ExitStack() as stack:
+        sink = stack.enter_context(output.open("wb")) if output else subprocess.DEVNULL
+        process = subprocess.Popen(
+            [os.fspath(arg) for arg in argv],
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=sink,
+            stderr=sink,
+            start_new_session=True,
+        )
+        try:
+            yield process
+        finally:
+            # Its group may be gone already; nobody else can have got the number before wait().
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
 
 @contextlib.contextmanager

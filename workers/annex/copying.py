@@ -66,7 +66,7 @@ class Copier:
             raise WrongContentError("not a regular file")
         if expected.size not in {None, status.st_size}:
             raise WrongContentError(f"{status.st_size} bytes, not {expected.size}")
-        fd = _open_target(target)
+        fd = open_target(target)
         try:
             self._fill(source, fd, expected, heed)
             if status.st_mode & 0o111:
@@ -137,7 +137,7 @@ def link(source: bytes, target: bytes) -> bool:
     return True
 
 
-def _open_target(path: bytes) -> int:
+def open_target(path: bytes) -> int:
     """Open it, made anew if it is no file of its own: written to is only what is nobody else's."""
     try:
         fd = os.open(path, _NEW, 0o666)

@@ -17,7 +17,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Final, final
 
-from workers.annex import pathremote
+from workers.annex import pathremote, ssh
 from workers.annex.branch import Branch
 from workers.annex.remoteurl import LocalPath, Ssh
 from workers.annex.repository import Repository, RepositoryError, find
@@ -30,7 +30,6 @@ from workers.git.refs import Refs, merge_bases
 from workers.git.run import Git, GitError
 from workers.git.stream import ObjectId
 from workers.pusher.peer import PUSH_HOOKS, Peer, only_stock_hooks
-from workers.pusher.ssh import ssh_command
 from workers.pusher.values import (
     ANNEX,
     Mode,
@@ -293,7 +292,7 @@ def _way(here: Repository, task: Task) -> Way:
     )
     return Way(
         task.remote.name,
-        env=ssh_command(here, task.remote),
+        env=ssh.for_git(here, task.remote.settings) if isinstance(task.remote.way, Ssh) else {},
         verify=not stock,
         receive_pack=(
             NO_HOOKS

@@ -8,11 +8,12 @@ import time
 from collections.abc import Iterator
 from typing import Final, final
 
-from spool.claim import Claim
+from spool.claim import Claim, Claims
 from spool.layout import Layout
 from spool.queue import Queue
 from spool.transfer import Lane
 from workers.annex.commit import BranchBusyError
+from workers.annex.pipes import EndedError
 from workers.annex.record import BranchMissingError
 from workers.annex.remotes import Remote
 from workers.annex.remoteurl import LocalPath
@@ -20,14 +21,16 @@ from workers.annex.repository import RepositoryError
 from workers.annex.stream import AnnexEndedError
 from workers.git.run import GitError
 from workers.git.stream import StreamEndedError
-from workers.transferrer import byannex, native, order
+from workers.transferrer import byannex, calls, lines, native, order
 from workers.transferrer.byannex import AnnexMover, ConnectionLostError
+from workers.transferrer.calls import PeerMover
 from workers.transferrer.far import AwayError, Far
 from workers.transferrer.gate import Gates
 from workers.transferrer.heed import Heed
+from workers.transferrer.lines import Lines
 from workers.transferrer.native import NativeMover
 from workers.transferrer.near import Near
-from workers.transferrer.verdict import End, Verdict, settle
+from workers.transferrer.verdict import End, StoppedError, Verdict, settle
 
 LANE_S: Final = 5.0
 """How long one lane is worked on before the others are looked at again."""
@@ -36,7 +39,7 @@ FAILURES: Final = 2
 """So many failures of git-annex in a row, for reasons unknown, are a broken remote."""
 
 LOST: Final = (
-    *(AwayError, ConnectionLostError, AnnexEndedError, StreamEndedError),
+    *(AwayError, ConnectionLostError, AnnexEndedError, EndedError, StreamEndedError),
     *(GitError, RepositoryError, BranchMissingError, BranchBusyError, OSError),
 )
 
@@ -52,10 +55,13 @@ class Lanes:
         self._heed = heed
         self._near = near
         self._annex = AnnexMover(near, paths, heed)
+        self._lines = Lines()
         self._fars: dict[str, Far] = {}
 
     def serve(self, lane: Lane, remote: Remote, names: list[bytes]) -> bool:
         """Work on a lane for a while; whether there was anything to claim."""
+        if lines.speaks(remote, lane.direction):
+            return self._serve_by_call(lane, remote, names)
         far = self._far(remote)
         if far is None:
             return self._serve_by_annex(lane, remote, names)
@@ -69,11 +75,13 @@ class Lanes:
         """End what was kept in case that more is to do."""
         self._near.branch.close()
         self._annex.close()
+        self._lines.hang_up()
 
     def stop(self) -> None:
         """End it at once."""
         self._near.branch.close()
         self._annex.kill()
+        self._lines.cut()
 
     def _far(self, remote: Remote) -> Far | None:
         """The remote opened natively; None if only git-annex can use it."""
@@ -103,6 +111,30 @@ class Lanes:
             if served and not far.fills_itself:
                 far.fold(time.time())
         return served
+
+    def _serve_by_call(self, lane: Lane, remote: Remote, names: list[bytes]) -> bool:
+        served = False
+        for batch in self._batches(lane, names, calls.BATCH_MAX):
+            with self._queue.claim(lane, batch, time.time()) as claims:
+                if claims:
+                    served = True
+                    verdicts = self._call(lane, remote, claims)
+                    self._settle(remote, verdicts)
+                    self._hand_over(remote, verdicts)
+        return served
+
+    def _call(self, lane: Lane, remote: Remote, claims: Claims) -> list[Verdict]:
+        try:
+            peer = self._lines.to(self._near.repository, remote)
+            with contextlib.closing(PeerMover(self._near, peer, remote, lane, self._heed)) as mover:
+                return mover.move(claims)
+        except StoppedError:
+            # In the middle of a content: only the end of the connection ends it.
+            self._lines.drop(remote)
+            return []
+        except LOST:
+            self._lines.drop(remote)
+            raise
 
     def _hand_over(self, remote: Remote, verdicts: list[Verdict]) -> None:
         """Have git-annex do what only it can."""

@@ -24,28 +24,25 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, final
 
-from spool import key as keys
 from spool.claim import Claim
 from spool.key import Key
 from spool.publisher import Publisher
 from spool.transfer import Direction, Lane
 from spool.transferlock import TransferLock, TransferLocks
-from workers.annex import backend, maplog, space
+from workers.annex import space
 from workers.annex.copying import Copier, Expected, WrongContentError, link, open_source
 from workers.annex.limits import limits
 from workers.annex.presence import Status
 from workers.annex.record import record_locations
 from workers.git.run import GitError
 from workers.git.syscalls import sync_file_system
+from workers.transferrer.check import Check
 from workers.transferrer.far import Far
 from workers.transferrer.heed import Heed, Pace
 from workers.transferrer.near import Near
-from workers.transferrer.verdict import End, StoppedError, Verdict
+from workers.transferrer.verdict import AttemptEndedError, End, StoppedError, Verdict
 
 log = logging.getLogger(__name__)
-
-SIZE_ONLY: Final = frozenset((b"WORM", b"URL"))
-"""Backends whose keys say nothing about the content but its size."""
 
 _FULL: Final = frozenset((errno.ENOSPC, errno.EDQUOT))
 
@@ -57,13 +54,6 @@ class _Staged:
 
     claim: Claim
     temporary: bytes | None
-
-
-class _Ended(Exception):  # noqa: N818 -- not an error: how one attempt ended
-    def __init__(self, end: End, why: str = "") -> None:
-        super().__init__(why)
-        self.end = end
-        self.why = why
 
 
 @final
@@ -88,7 +78,7 @@ class NativeMover:
         self._verifies = self._is_verified()
         self._links = self._are_linked()
         self._rate = limits(far.remote.settings, lane.direction).bytes_per_s
-        self._secure = _is_secure_only(self._sink)
+        self._check = Check(self._sink.repository, self._sink.objects, self._sink.branch)
 
     def close(self) -> None:
         """Let go of both repositories' spools."""
@@ -129,7 +119,7 @@ class NativeMover:
             try:
                 self._heed.between(self._lane)
                 staged.append(self._stage(claim, locks))
-            except _Ended as ended:
+            except AttemptEndedError as ended:
                 verdicts.append(Verdict(claim, ended.end, ended.why))
             except WrongContentError as wrong:
                 verdicts.append(Verdict(claim, End.WRONG, str(wrong)))
@@ -151,27 +141,20 @@ class NativeMover:
             return _Staged(claim, None)
         source = self._source.objects.locate(key)
         if source is None:
-            raise _Ended(End.NEEDLESS if self._upload else End.MISSING, "the content is not there")
-        expected = self._expected(key)
+            raise AttemptEndedError(
+                End.NEEDLESS if self._upload else End.MISSING, "the content is not there"
+            )
+        expected = self._check.expected(key, verify=self._verifies)
         temporary = self._sink.repository.layout.tmp_object(key)
         self._copy(claim, source, temporary, expected, (mine, theirs))
         return _Staged(claim, temporary)
-
-    def _expected(self, key: Key) -> Expected:
-        """What to check; ends the attempt if only git-annex can tell, or forbids it."""
-        verifier = backend.verifier(key)
-        unknown = verifier is None and key.partition(b"-")[0] not in SIZE_ONLY
-        hooked = self._sink.objects.hooked
-        if unknown or hooked or (self._secure and not backend.is_secure(key)):
-            raise _Ended(End.ANNEX)
-        return Expected(keys.parts(key).size, verifier if self._verifies else None)
 
     def _lock(
         self, key: Key, locks: contextlib.ExitStack
     ) -> tuple[TransferLock, TransferLock | None]:
         mine = self._our_locks.try_take(key)
         if mine is None:
-            raise _Ended(End.BUSY)
+            raise AttemptEndedError(End.BUSY)
         locks.callback(mine.release)
         try:
             theirs = self._their_locks.try_take(key)
@@ -182,7 +165,7 @@ class NativeMover:
         if theirs is not None:
             locks.callback(theirs.release)
         elif self._upload:
-            raise _Ended(End.BUSY)
+            raise AttemptEndedError(End.BUSY)
         return mine, theirs
 
     def _copy(
@@ -199,13 +182,13 @@ class NativeMover:
         try:
             fd = open_source(source)
         except FileNotFoundError:
-            raise _Ended(End.FAILED, "the content has just been dropped") from None
+            raise AttemptEndedError(End.FAILED, "the content has just been dropped") from None
         with contextlib.ExitStack() as stack:
             stack.callback(os.close, fd)
             size = os.fstat(fd).st_size
             there = _size(temporary)
             if lacking := space.missing(repository, size, there):
-                raise _Ended(End.FULL, f"{lacking} bytes short of annex.diskreserve")
+                raise AttemptEndedError(End.FULL, f"{lacking} bytes short of annex.diskreserve")
             shown = [
                 stack.enter_context(
                     Publisher(
@@ -270,14 +253,6 @@ class NativeMover:
 
 BATCH_MAX: Final = 256
 """Jobs: each needs a descriptor for its claim, and up to three for git-annex's locks."""
-
-
-def _is_secure_only(sink: Near | Far) -> bool:
-    settings = sink.repository.settings
-    if settings.get("annex.securehashesonly") is not None:
-        return settings.flag("annex.securehashesonly", default=False)
-    configured = maplog.by_name(sink.branch.read(b"config.log"))
-    return configured.get(b"annex.securehashesonly", b"false").lower() in {b"true", b"yes", b"1"}
 
 
 def _size(path: bytes) -> int:

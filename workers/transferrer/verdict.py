@@ -65,6 +65,15 @@ PUT_OFF_S: Final = {End.BUSY: 2.0, End.FULL: 60.0}
 """These waits do not grow: what is waited for is not the remote."""
 
 
+class AttemptEndedError(Exception):
+    """One attempt ended other than well; the batch goes on."""
+
+    def __init__(self, end: End, why: str = "") -> None:
+        super().__init__(why)
+        self.end = end
+        self.why = why
+
+
 @final
 @dataclass(frozen=True, slots=True)
 class Verdict:

@@ -1,0 +1,155 @@
+"""Contents to and from a repository behind a real sshd, by git-annex's P2P protocol."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from spool.transfer import Direction
+from tests.processes import wait_until
+from tests.repo import Repo
+from tests.scenarios.sshd import Sshd, needs_sshd, sshd
+from tests.transfers.station import Station, add_many
+
+pytestmark = needs_sshd
+
+
+@pytest.fixture
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sshd]:
+    with sshd(tmp_path / "sshd", monkeypatch) as server:
+        yield server
+
+
+@pytest.fixture
+def a(pair: tuple[Repo, Repo], server: Sshd) -> Station:
+    """The other one is reached over ssh."""
+    here, there = pair
+    here.git("remote", "set-url", "b", server.url(there.path))
+    return Station(here)
+
+
+@pytest.fixture
+def b(pair: tuple[Repo, Repo]) -> Station:
+    return Station(pair[1])
+
+
+def uuids(*repos: Repo) -> set[bytes]:
+    return {repo.uuid().encode() for repo in repos}
+
+
+def test_contents_are_sent_over_one_connection(a: Station, b: Station, server: Sshd) -> None:
+    keys = add_many(a.repo, ((f"file{n}", b"%d" % n * 1000) for n in range(30)))
+    before = server.sessions()
+    lane = a.queue(Direction.UPLOAD, b.repo, *keys.values())
+
+    a.work_off(lane)
+
+    assert server.sessions() == before + 1
+    for name, key in keys.items():
+        content = b.content(key)
+        assert content is not None
+        assert content.read_bytes() == a.repo.read(name)
+        assert a.repo.whereis(key) == uuids(a.repo, b.repo)
+    b.repo.annex("fsck", "--all", "-q")
+
+
+def test_contents_are_fetched_verified_and_logged(a: Station, b: Station) -> None:
+    keys = add_many(b.repo, ((f"file{n}", os.urandom(100_000)) for n in range(5)))
+    lane = a.queue(Direction.DOWNLOAD, b.repo, *keys.values())
+
+    a.work_off(lane)
+
+    for name, key in keys.items():
+        content = a.content(key)
+        assert content is not None
+        assert content.read_bytes() == b.repo.read(name)
+        assert uuids(a.repo) <= a.repo.whereis(key)
+    a.repo.annex("fsck", "--all", "-q")
+
+
+def test_a_fetch_resumes_what_is_there(a: Station, b: Station) -> None:
+    content = os.urandom(3_000_000)
+    key = b.repo.add("file", content)
+    a.tmp(key).parent.mkdir(exist_ok=True)
+    a.tmp(key).write_bytes(content[:1_000_000])
+
+    a.work_off(a.queue(Direction.DOWNLOAD, b.repo, key))
+
+    found = a.content(key)
+    assert found is not None
+    assert found.read_bytes() == content
+
+
+def test_a_wrong_beginning_is_thrown_away_and_the_content_fetched_whole(
+    a: Station, b: Station
+) -> None:
+    key = b.repo.add("file", os.urandom(300_000))
+    a.tmp(key).parent.mkdir(exist_ok=True)
+    a.tmp(key).write_bytes(bytes(1000))
+    lane = a.queue(Direction.DOWNLOAD, b.repo, key)
+
+    with a.working() as pid:
+        wait_until(lambda: a.put_off(lane))
+        a.stop(pid)
+
+    assert a.content(key) is None
+    assert not a.tmp(key).exists()
+
+
+def test_a_content_that_is_damaged_there_does_not_become_ours(a: Station, b: Station) -> None:
+    key = b.repo.add("file", os.urandom(300_000))
+    there = b.content(key)
+    assert there is not None
+    there.chmod(0o644)
+    with there.open("r+b") as file:
+        file.write(b"damage")
+    lane = a.queue(Direction.DOWNLOAD, b.repo, key)
+
+    with a.working() as pid:
+        wait_until(lambda: a.put_off(lane))
+        a.stop(pid)
+
+    assert a.content(key) is None
+
+
+def test_what_is_not_there_is_given_up_until_something_changes(a: Station, b: Station) -> None:
+    key = a.repo.add("file", b"gone")
+    b.repo.git("pull", "-q", "a", "main")
+    a.repo.annex("drop", "--force", "-q", "file")
+    lane = a.queue(Direction.DOWNLOAD, b.repo, key)
+
+    a.work_off(lane)
+
+    assert a.is_failed(lane, key)
+
+
+def test_a_server_that_falls_silent_and_dies_leaves_the_job(
+    a: Station, b: Station, server: Sshd
+) -> None:
+    a.repo.config("remote.b.annex-stalldetection", "1KB/2s")
+    key = a.repo.add("file", os.urandom(50_000_000))
+    lane = a.queue(Direction.UPLOAD, b.repo, key)
+    failure = a.place.remotes / "b" / "transfer"
+    with server.asleep(), a.working() as pid:
+        wait_until(failure.exists, 60)
+        a.stop(pid)
+
+    assert a.waiting(lane) == {key}
+    failure.unlink()  # which is what patience would do
+    a.work_off(lane)
+    assert b.content(key) is not None
+
+
+def test_a_stop_in_mid_content_leaves_what_the_next_attempt_resumes(a: Station, b: Station) -> None:
+    key = b.repo.add("file", os.urandom(200_000_000))
+    lane = a.queue(Direction.DOWNLOAD, b.repo, key)
+    with a.working() as pid:
+        wait_until(lambda: a.tmp(key).exists() and a.tmp(key).stat().st_size > 1_000_000)
+        a.stop(pid)
+
+    assert a.content(key) is None
+    assert a.tmp(key).stat().st_size > 1_000_000
+    assert a.waiting(lane) == {key}
+    a.work_off(lane)
+    assert a.content(key) is not None

@@ -1,0 +1,86 @@
+"""How ssh is called: without asking anybody anything, never waiting for ever, sharing connections.
+
+git and the P2P protocol use the same connection, one for each destination; its master ends a
+minute after its last user.  It is not the one of git-annex's processes, which end theirs when they
+end, with whatever goes through it.
+
+Where the user has said how git is to call ssh (``core.sshCommand``, ``GIT_SSH_COMMAND``,
+``GIT_SSH``, in git's order), it is called so, and no option is added.
+
+Source: ssh(1), ssh_config(5); git-config(1), "core.sshCommand"; git-annex-formats.md §8.2.
+"""
+
+import os
+import shlex
+from collections.abc import Mapping
+from typing import Final
+
+from spool.record import make_directory
+from workers.annex.remoteurl import Ssh
+from workers.annex.repository import Repository
+from workers.git.run import environment
+
+OPTIONS: Final = (
+    *("-o", "BatchMode=yes", "-o", "ConnectTimeout=20"),
+    *("-o", "ServerAliveInterval=10", "-o", "ServerAliveCountMax=3"),
+)
+PERSIST_S: Final = 60
+SOCKET_MAX: Final = 100
+"""Bytes of a socket's path: unix(7) has 108, and ssh binds it with a suffix first."""
+
+_SOCKET_NAME: Final = 40 + 17
+"""Bytes: what ``%C`` becomes, and that suffix."""
+
+
+def argv(here: Repository, options: Mapping[str, str]) -> tuple[str, ...]:
+    """The command that is ssh; ``options`` are the remote's settings.
+
+    To be run where ``here.top`` is the current directory: the socket's path is relative to it.
+    """
+    own = own_command(here)
+    if own is not None:
+        return own
+    # The user's options come first: to ssh, the first value of an option counts.
+    wanted = shlex.split(options.get("ssh-options", ""))
+    return ("ssh", *wanted, *OPTIONS, *_shared(here))
+
+
+def for_git(here: Repository, options: Mapping[str, str]) -> dict[str, str]:
+    """What git's environment has to have; nothing if it knows the user's own way."""
+    if own_command(here) is not None:
+        return {}
+    return {"GIT_SSH_COMMAND": shlex.join(argv(here, options))}
+
+
+def to_run(
+    here: Repository, options: Mapping[str, str], way: Ssh, command: bytes
+) -> tuple[str | bytes, ...]:
+    """The whole command line that runs ``command`` there."""
+    port = () if way.port is None else ("-p", str(way.port))
+    return (*argv(here, options), *port, way.destination, command)
+
+
+def own_command(here: Repository) -> tuple[str, ...] | None:
+    """The user's own way to call ssh; None if there is none."""
+    known = environment()
+    command = known.get("GIT_SSH_COMMAND") or here.settings.get("core.sshcommand")
+    if command:
+        return ("sh", "-c", f'{command} "$@"', "ssh")
+    program = known.get("GIT_SSH")
+    return (program,) if program else None
+
+
+def _shared(here: Repository) -> tuple[str, ...]:
+    if not here.settings.flag("annex.sshcaching", default=True):
+        return ()
+    directory = here.common / "annex/annexd/ssh"
+    shown = os.path.relpath(directory, here.top)
+    if len(os.fsencode(shown)) + _SOCKET_NAME > SOCKET_MAX:
+        return ()
+    make_directory(directory)
+    persist = f"ControlPersist={PERSIST_S}"
+    # ssh has % sequences of its own in this path.
+    return (
+        *("-o", "ControlMaster=auto", "-o", persist),
+        *("-S", f"{shown.replace('%', '%%')}/%C"),
+    )

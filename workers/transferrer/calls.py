@@ -1,0 +1,239 @@
+"""Moving contents over a connection to a ``git-annex-shell`` (``workers.annex.p2p``).
+
+The other side takes its own locks, verifies what it receives, and writes its own log.  Here: our
+lock of the transfer, first; what comes is hashed while it is written to the tmp object, which may
+hold the beginning from an earlier attempt.  A batch of downloads is synced before any of it gets
+its name, and again before any of it is logged.
+
+If killed: tmp objects that the next attempt resumes, at either side.  After an exception the
+connection may be in the middle of something, and is of no use.
+"""
+
+import contextlib
+import os
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Final, final
+
+from spool.claim import Claim
+from spool.key import Key
+from spool.publisher import Publisher
+from spool.transfer import UUID, Direction, Lane
+from spool.transferlock import TransferLock, TransferLocks
+from workers.annex import space
+from workers.annex.copying import CHUNK, Expected, open_source, open_target
+from workers.annex.p2p import Peer, RefusedError, Sent
+from workers.annex.presence import Status
+from workers.annex.record import record_locations
+from workers.annex.remotes import Remote
+from workers.git.syscalls import sync_file_system
+from workers.transferrer.check import Check
+from workers.transferrer.heed import Heed
+from workers.transferrer.near import Near
+from workers.transferrer.verdict import AttemptEndedError, End, StoppedError, Verdict
+
+BATCH_MAX: Final = 64
+"""Jobs; what is fetched is synced, named and logged together."""
+
+
+@final
+class PeerMover:
+    """Moves batches of one lane."""
+
+    def __init__(self, near: Near, peer: Peer, remote: Remote, lane: Lane, heed: Heed) -> None:
+        self._near = near
+        self._peer = peer
+        self._lane = lane
+        self._heed = heed
+        self._locks = TransferLocks(near.repository.layout, lane)
+        self._check = Check(near.repository, near.objects, near.branch)
+        self._verifies = _verifies(remote)
+        self._upload = lane.direction is Direction.UPLOAD
+
+    def close(self) -> None:
+        """Let go of the spool."""
+        self._locks.close()
+
+    def move(self, claims: Iterable[Claim]) -> list[Verdict]:
+        """Attempt the transfers; a verdict for each.
+
+        Raises ``EndedError`` of ``pipes`` when the connection is lost, ``StoppedError`` in the
+        middle of a content, ``OSError``, ``GitError``: nothing of the batch has been settled then,
+        and all of it can be tried again.
+        """
+        verdicts: list[Verdict] = []
+        with contextlib.ExitStack() as locks:
+            moved = self._move_all(claims, locks, verdicts)
+            self._publish([one for one in moved if one.temporary is not None])
+            self._record(moved)
+            verdicts += [Verdict(one.claim, End.DONE) for one in moved]
+        return verdicts
+
+    def _move_all(
+        self, claims: Iterable[Claim], locks: contextlib.ExitStack, verdicts: list[Verdict]
+    ) -> "list[_Moved]":
+        moved: list[_Moved] = []
+        stopped = False
+        for claim in claims:
+            try:
+                stopped = stopped or self._is_to_end()
+                if stopped:
+                    verdicts.append(Verdict(claim, End.UNDONE))
+                else:
+                    moved.append(self._move(claim, locks))
+            except AttemptEndedError as ended:
+                verdicts.append(Verdict(claim, ended.end, ended.why))
+            except RefusedError as refused:
+                verdicts.append(Verdict(claim, End.FAILED, str(refused)))
+        return moved
+
+    def _is_to_end(self) -> bool:
+        try:
+            self._heed.between(self._lane)
+        except StoppedError:
+            return True
+        return False
+
+    def _move(self, claim: Claim, locks: contextlib.ExitStack) -> "_Moved":
+        taken = self._locks.try_take(claim.transfer.key)
+        if taken is None:
+            raise AttemptEndedError(End.BUSY)
+        locks.callback(taken.release)
+        return self._send(claim, taken) if self._upload else self._fetch(claim, taken)
+
+    def _send(self, claim: Claim, taken: TransferLock) -> "_Moved":
+        key = claim.transfer.key
+        source = self._near.objects.locate(key)
+        if source is None:
+            raise AttemptEndedError(End.NEEDLESS, "the content is not there")
+        fd = open_source(source)
+        with contextlib.ExitStack() as stack:
+            stack.callback(os.close, fd)
+            status = os.fstat(fd)
+            shown = stack.enter_context(_shown(claim, taken, status.st_size))
+            content = _Content(fd, status, lambda done: self._show(shown, done))
+            reply = self._peer.put(key, claim.info.associated_file or b"", content)
+        if reply.sent is Sent.REJECTED:
+            raise AttemptEndedError(End.WRONG, "the other side did not find it right")
+        return _Moved(claim, None, (self._lane.uuid, *reply.also))
+
+    def _fetch(self, claim: Claim, taken: TransferLock) -> "_Moved":
+        key, repository = claim.transfer.key, self._near.repository
+        if self._near.objects.locate(key) is not None:
+            return _Moved(claim, None, (repository.uuid,))
+        expected = self._check.expected(key, verify=self._verifies)
+        repository.sharing.make_directory(repository.layout.tmp)
+        temporary = repository.layout.tmp_object(key)
+        target = open_target(temporary)
+        with contextlib.ExitStack() as stack:
+            stack.callback(os.close, target)
+            there = _read_again(target, expected)
+            lacking = space.missing(repository, expected.size or 0, there)
+            if lacking:
+                raise AttemptEndedError(End.FULL, f"{lacking} bytes short of annex.diskreserve")
+            shown = stack.enter_context(_shown(claim, taken, expected.size))
+            done = there
+
+            def write(data: memoryview) -> None:
+                nonlocal done
+                if expected.verifier is not None:
+                    expected.verifier.update(data)
+                while data:
+                    written = os.pwrite(target, data, done)
+                    data = data[written:]
+                    done += written
+                self._show(shown, done)
+
+            file = claim.info.associated_file or b""
+            stands = self._peer.get(key, file, there, write)
+        self._judge(temporary, expected, done, got=done - there, stands=stands)
+        return _Moved(claim, temporary, (repository.uuid,))
+
+    def _judge(
+        self, temporary: bytes, expected: Expected, done: int, *, got: int, stands: bool
+    ) -> None:
+        """Answer the server: keep what came, or refuse it and end the attempt."""
+        right = expected.size in {None, done} and (
+            expected.verifier.matches() if expected.verifier is not None else stands
+        )
+        if right:
+            self._peer.keep()
+            return
+        self._peer.refuse()
+        os.unlink(temporary)
+        if got == 0 and not stands:
+            raise AttemptEndedError(End.MISSING, "the content is not there")
+        raise AttemptEndedError(End.WRONG, f"{done} bytes that are not the content of the key")
+
+    def _show(self, shown: Publisher, done: int) -> None:
+        shown.progress(done, time.time())
+        self._heed.within()
+
+    def _publish(self, arrived: "list[_Moved]") -> None:
+        """Make the tmp objects objects, durably."""
+        if not arrived:
+            return
+        annex = self._near.repository.layout.annex
+        sync_file_system(annex)
+        for one in arrived:
+            assert one.temporary is not None  # noqa: S101 -- for mypy: the caller's choice
+            self._near.objects.store(one.claim.transfer.key, one.temporary)
+        sync_file_system(annex)
+
+    def _record(self, moved: "list[_Moved]") -> None:
+        at: dict[UUID, list[Key]] = {}
+        for one in moved:
+            for uuid in one.at:
+                at.setdefault(uuid, []).append(one.claim.transfer.key)
+        for uuid, arrived in at.items():
+            record_locations(self._near.branch, arrived, uuid, Status.PRESENT, time.time())
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class _Moved:
+    claim: Claim
+    temporary: bytes | None
+    """What came, verified; None if it went, or was here."""
+
+    at: tuple[UUID, ...]
+    """Where it is now."""
+
+
+@final
+class _Content:
+    """What ``Peer.put`` sends."""
+
+    def __init__(self, fd: int, status: os.stat_result, advance: Callable[[int], None]) -> None:
+        self.fd = fd
+        self.size = status.st_size
+        self.advance = advance
+        self._before = status
+
+    def unchanged(self) -> bool:
+        """An object is never written to; but with ``annex.thin`` it is the user's own file."""
+        now, before = os.fstat(self.fd), self._before
+        return (now.st_size, now.st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+
+
+def _shown(claim: Claim, taken: TransferLock, size: int | None) -> Publisher:
+    return Publisher(taken, time.time(), size=size, associated_file=claim.info.associated_file)
+
+
+def _read_again(target: int, expected: Expected) -> int:
+    """Hash what an earlier attempt has left; how many bytes that is."""
+    there = os.fstat(target).st_size
+    if expected.size is None or there > expected.size:
+        os.ftruncate(target, 0)
+        return 0
+    done = 0
+    while data := os.pread(target, CHUNK, done):
+        if expected.verifier is not None:
+            expected.verifier.update(data)
+        done += len(data)
+    return done
+
+
+def _verifies(remote: Remote) -> bool:
+    return remote.settings.get("verify", "true").lower() not in {"false", "no", "0"}

@@ -1,0 +1,73 @@
+"""Connections to repositories behind ssh, kept while they are useful.
+
+One for each remote and worker.  A server commits its journal when the connection ends, so one that
+has not been used for a while is closed.
+"""
+
+from typing import Final, final
+
+from spool.transfer import Direction
+from workers.annex import p2p, ssh
+from workers.annex.limits import limits
+from workers.annex.p2p import Peer
+from workers.annex.pipes import Pipes
+from workers.annex.remotes import Remote
+from workers.annex.remoteurl import Ssh
+from workers.annex.repository import Repository
+
+SILENCE_S: Final = 120.0
+"""How long the other side may neither say nor take a byte, if nothing is configured."""
+
+_SHELL: Final = "git-annex-shell"
+
+
+@final
+class Lines:
+    """The connections of this process."""
+
+    def __init__(self) -> None:
+        self._peers: dict[str, Peer] = {}
+
+    def to(self, here: Repository, remote: Remote) -> Peer:
+        """The connection to a remote, made if there is none; raises ``EndedError``."""
+        peer = self._peers.get(remote.name)
+        if peer is None:
+            peer = self._peers[remote.name] = connect(here, remote)
+        return peer
+
+    def drop(self, remote: Remote) -> None:
+        """The connection is of no use any more."""
+        peer = self._peers.pop(remote.name, None)
+        if peer is not None:
+            peer.kill()
+
+    def cut(self) -> None:
+        """End all connections at once."""
+        while self._peers:
+            self._peers.popitem()[1].kill()
+
+    def hang_up(self) -> None:
+        """End all connections, and have the journals at the other sides committed."""
+        while self._peers:
+            self._peers.popitem()[1].close()
+
+
+def speaks(remote: Remote, direction: Direction) -> bool:
+    """Whether contents go to or from a remote so; those whose pace is limited do not."""
+    limited = limits(remote.settings, direction).bytes_per_s is not None
+    return remote.native and isinstance(remote.way, Ssh) and not limited
+
+
+def connect(here: Repository, remote: Remote) -> Peer:
+    """Call the other side; raises ``EndedError``, which quotes ssh."""
+    if not isinstance(remote.way, Ssh) or remote.uuid is None:
+        raise TypeError(f"{remote.name} is not behind ssh")
+    program = remote.settings.get("shell", _SHELL)
+    command = p2p.server(remote.way.path, here.uuid, remote.uuid, program)
+    argv = ssh.to_run(here, remote.settings, remote.way, command)
+    return Peer(Pipes(argv, cwd=here.top, silence_s=_silence_s(remote)), remote.uuid)
+
+
+def _silence_s(remote: Remote) -> float:
+    paces = (limits(remote.settings, direction).stall for direction in Direction)
+    return min((pace.period_s for pace in paces if pace is not None), default=SILENCE_S)
