@@ -79,6 +79,12 @@ class Repo:
         """The key of an annexed file; fails if it is not annexed."""
         return self.annex("lookupkey", "--", os.fsdecode(name)).strip()
 
+    def files(self) -> set[tuple[bytes, bytes]]:
+        """The annexed files: key and path."""
+        listed = self.annex("find", "--anything", "--format=${key}\\000${file}\\000")
+        words = listed.split(b"\0")
+        return set(zip(words[::2], words[1::2], strict=False))
+
     def uuid(self) -> str:
         """This repository's uuid."""
         return self.git("config", "annex.uuid").decode().strip()

@@ -1,8 +1,11 @@
 """A scanner that runs, and the queue it fills, as the tests speak of them."""
 
 import contextlib
+import os
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from spool import poke
 from spool.key import Key
@@ -10,10 +13,11 @@ from spool.place import Place
 from spool.queue import Queue
 from spool.state import State, read_state
 from spool.transfer import UUID, Direction, Lane
-from tests.processes import forked, wait_until
+from tests.processes import forked, reap, wait_until
 from tests.repo import Repo
 from workers import scanner
 from workers.process import Worker
+from workers.scanner.contents import Contents, File
 from workers.wakeup import Wakeup
 
 
@@ -44,12 +48,34 @@ class Scanned:
         wait_until(lambda: (at := self.state()) and at.settled(seq), why=self.state)
         return self
 
+    def stop(self) -> None:
+        """End it as the supervisor does."""
+        os.kill(self.pid, signal.SIGTERM)
+        assert reap(self.pid) == 0
+
+
+def sweeps(repo: Repo) -> int:
+    """How often scanners in this repository have walked through all of the tree."""
+    return len(_counter(repo).read_bytes())
+
+
+def _counter(repo: Repo) -> Path:
+    return repo.path.with_name(repo.path.name + ".sweeps")
+
 
 @contextlib.contextmanager
 def scanning(repo: Repo) -> Iterator[Scanned]:
     """Run a scanner, alone, until the end of the test."""
 
     def main() -> None:
+        in_tree = Contents.in_tree
+
+        def counted(self: Contents, commit: str, start: bytes) -> Iterator[list[File]]:
+            with _counter(repo).open("ab") as file:
+                file.write(b".")
+            return in_tree(self, commit, start)
+
+        Contents.in_tree = counted  # type: ignore[method-assign]
         scanner.main(Worker("scanner", 1, place(repo), Wakeup()))
 
     with forked(main) as pid:

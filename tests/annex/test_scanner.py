@@ -1,8 +1,22 @@
 """The scanner, in real repositories: what it queues, when, and what it does not."""
 
-from spool.transfer import Direction
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from spool.key import Key
+from spool.queue import Queue
+from spool.remotes import Reach, write_reach
+from spool.transfer import Direction, Lane
+from tests.processes import descendants, wait_until
 from tests.repo import Repo
-from tests.scanning import queued, scanning
+from tests.scanning import place, queued, scanning, sweeps, uuid
+from workers import scanner
+from workers.scanner import decider, lanes
+
+UP, DOWN = Direction.UPLOAD, Direction.DOWNLOAD
 
 
 def test_what_is_here_is_queued_for_a_remote_that_lacks_it(pair: tuple[Repo, Repo]) -> None:
@@ -11,12 +25,12 @@ def test_what_is_here_is_queued_for_a_remote_that_lacks_it(pair: tuple[Repo, Rep
 
     with scanning(a) as scanned:
         scanned.settled()
-        assert queued(a, Direction.UPLOAD, b) == {before: b"before"}
+        assert queued(a, UP, b) == {before: b"before"}
 
         after = a.add("d/after", b"2")
         scanned.settled()
 
-    assert queued(a, Direction.UPLOAD, b) == {before: b"before", after: b"d/after"}
+    assert queued(a, UP, b) == {before: b"before", after: b"d/after"}
 
 
 def test_what_is_in_the_tree_and_missing_is_queued_from_who_has_it(
@@ -27,12 +41,258 @@ def test_what_is_in_the_tree_and_missing_is_queued_from_who_has_it(
     with scanning(b) as scanned:
         b.annex("sync", "-q", "--no-content", "a")
         scanned.settled()
-        assert queued(b, Direction.DOWNLOAD, a) == {one: b"one"}
+        assert queued(b, DOWN, a) == {one: b"one"}
 
-        a.git("mv", "one", "renamed")
         two = a.add("two", b"2")
         b.annex("sync", "-q", "--no-content", "a")
         scanned.settled()
 
-    assert queued(b, Direction.DOWNLOAD, a) == {one: b"one", two: b"two"}
-    assert not queued(b, Direction.UPLOAD, a)
+    assert queued(b, DOWN, a) == {one: b"one", two: b"two"}
+    assert not queued(b, UP, a)
+
+
+def test_a_tree_that_arrives_before_its_location_logs_is_fetched_when_they_arrive(
+    pair: tuple[Repo, Repo],
+) -> None:
+    a, b = pair
+    for name in ("unlocked", "d/locked"):
+        a.write(name, name.encode())
+    a.annex("add", "-q", ".")
+    a.annex("lock", "-q", "d/locked")
+    a.annex("unlock", "-q", "unlocked")
+    a.git("commit", "-q", "-m", "files")
+    with scanning(b) as scanned:
+        b.git("fetch", "-q", "a", "main")
+        b.git("merge", "-q", "--ff-only", "FETCH_HEAD")
+        scanned.settled()
+        assert queued(b, DOWN, a) == {}
+
+        b.git("fetch", "-q", "a")
+        b.annex("merge", "-q")
+        scanned.settled()
+
+    expected = {Key(a.key(name)): name.encode() for name in ("unlocked", "d/locked")}
+    assert queued(b, DOWN, a) == expected
+
+
+def test_what_a_user_gets_is_passed_on(pair: tuple[Repo, Repo], tmp_path: Path) -> None:
+    a, b = pair
+    c = b.clone(tmp_path / "c")
+    b.git("remote", "add", "c", c.path)
+    key = a.add("file", b"1")
+    c.annex("sync", "-q", "--no-content")
+    b.annex("sync", "-q", "--no-content")
+    with scanning(b) as scanned:
+        scanned.settled()
+        assert queued(b, UP, c) == {}
+
+        b.annex("get", "-q", "file")
+        scanned.settled()
+
+    assert queued(b, UP, c) == {key: b"file"}
+
+
+def test_a_restart_in_sync_looks_at_no_file(pair: tuple[Repo, Repo]) -> None:
+    a, b = pair
+    key = a.add("file", b"1")
+    with scanning(a) as scanned:
+        scanned.settled()
+        assert queued(a, UP, b) == {key: b"file"}
+        scanned.stop()
+    assert sweeps(a) == 1
+
+    two = a.add("two", b"2")
+    with scanning(a) as scanned:
+        scanned.settled()
+
+    assert sweeps(a) == 1
+    assert queued(a, UP, b) == {key: b"file", two: b"two"}
+
+
+def test_a_deleted_queue_is_derived_again(pair: tuple[Repo, Repo], tmp_path: Path) -> None:
+    a, b = pair
+    key = a.add("file", b"1")
+    spool = a.path / ".git/annex/transfer"
+    with scanning(a) as scanned:
+        scanned.settled()
+        shutil.rmtree(spool, ignore_errors=True)  # it may be made again too soon for rmtree
+        wait_until(lambda: queued(a, UP, b) == {key: b"file"})
+        scanned.settled()
+
+        spool.rename(tmp_path / "away")
+        wait_until(lambda: queued(a, UP, b) == {key: b"file"})
+        scanned.settled()
+        scanned.stop()
+
+    shutil.rmtree(spool)
+    with scanning(a) as scanned:
+        scanned.settled()
+    assert queued(a, UP, b) == {key: b"file"}
+
+
+def test_the_queue_is_bounded_and_filled_again_as_it_drains(
+    pair: tuple[Repo, Repo], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lanes, "HIGH", 6)
+    monkeypatch.setattr(lanes, "LOW", 3)
+    monkeypatch.setattr(lanes, "ENOUGH", 4)
+    monkeypatch.setattr("workers.scanner.contents.BATCH", 5)
+    a, b = pair
+    for number in range(40):
+        a.write(f"f{number}", b"%d" % number)
+    a.annex("add", "-q", ".")
+    a.git("commit", "-q", "-m", "files")
+    keys = {key for key, _path in a.files()}
+    assert len(keys) == 40
+    done: set[Key] = set()
+    queue, lane = Queue(place(a).layout), Lane(UP, uuid(b))
+
+    with scanning(a):
+        while len(done) < 40:
+            wait_until(lambda: queue.count(lane, 100) >= min(3, 40 - len(done)))
+            assert queue.count(lane, 100) <= 6
+            for job in list(queue.jobs(lane))[:4]:
+                queue.cancel(job.transfer)
+                done.add(job.transfer.key)
+
+    assert done == keys
+
+
+def test_a_remote_that_comes_back_gets_its_put_off_jobs_at_once(pair: tuple[Repo, Repo]) -> None:
+    a, b = pair
+    a.add("file", b"1")
+    write_reach(place(a).remotes, b"b", Reach(here=False, since=1.0, why="unplugged"))
+    queue, lane = Queue(place(a).layout), Lane(UP, uuid(b))
+    with scanning(a) as scanned:
+        scanned.settled()
+        (job,) = queue.jobs(lane)
+        later = job.not_before + 500
+        os.utime(place(a).layout.job(job.transfer), (later, later))
+
+        write_reach(place(a).remotes, b"b", Reach(here=True, since=2.0, why="mounted"))
+
+        wait_until(lambda: next(queue.jobs(lane)).not_before < later - 400)
+
+
+def test_content_is_fetched_from_a_remote_that_is_there(
+    pair: tuple[Repo, Repo], tmp_path: Path
+) -> None:
+    a, b = pair
+    c = a.clone(tmp_path / "c")
+    b.git("remote", "add", "c", c.path)
+    key = a.add("file", b"1")
+    c.git("pull", "-q")
+    c.annex("get", "-q", "file")
+    b.annex("sync", "-q", "--no-content")
+    write_reach(place(b).remotes, b"a", Reach(here=False, since=1.0, why=""))
+    b.config("remote.c.annex-cost", "500")
+    with scanning(b) as scanned:
+        scanned.settled()
+        assert queued(b, DOWN, c) == {key: b"file"}
+        assert queued(b, DOWN, a) == {}
+
+        write_reach(place(b).remotes, b"a", Reach(here=True, since=2.0, why=""))
+        wait_until(lambda: queued(b, DOWN, a) == {key: b"file"})
+        scanned.settled()
+
+    assert queued(b, DOWN, c) == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("remote.b.annex-ignore", "true"),
+        ("remote.b.annex-readonly", "true"),
+        ("remote.b.annex-sync", "false"),
+        ("remote.b.annex-push", "false"),
+        ("annex.synccontent", "false"),
+    ],
+)
+def test_a_setting_forbids_uploads_at_once_and_takes_back_what_is_queued(
+    pair: tuple[Repo, Repo], name: str, value: str
+) -> None:
+    a, b = pair
+    key = a.add("file", b"1")
+    with scanning(a) as scanned:
+        scanned.settled()
+        assert queued(a, UP, b) == {key: b"file"}
+
+        a.config(name, value)
+        wait_until(lambda: queued(a, UP, b) == {})
+
+        a.git("config", "--unset", name)
+        wait_until(lambda: queued(a, UP, b) == {key: b"file"})
+        scanned.settled()
+
+
+def test_nothing_is_sent_to_the_dead_or_unwilling_and_no_job_of_a_persons_is_touched(
+    pair: tuple[Repo, Repo],
+) -> None:
+    a, b = pair
+    small, big = a.add("small", b"1"), a.add("big", b"1" * 2000)
+    with scanning(a) as scanned:
+        a.annex("wanted", "b", "smallerthan=1kb")
+        scanned.settled()
+        assert queued(a, UP, b) == {small: b"small"}
+
+        mine = a.path / ".git/annex/transfer/queue/to" / b.uuid() / os.fsdecode(big)
+        mine.touch()
+        a.annex("dead", "b")
+        wait_until(lambda: queued(a, UP, b) == {big: None})
+
+        a.annex("semitrust", "b")
+        a.annex("wanted", "b", "")
+        wait_until(lambda: queued(a, UP, b).keys() == {small, big})
+
+
+def test_expressions_that_only_git_annex_reads_are_left_to_it(pair: tuple[Repo, Repo]) -> None:
+    a, b = pair
+    yes = a.add("yes", b"1")
+    a.add("no", b"2")
+    a.annex("metadata", "-q", "yes", "--set", "tag=good")
+    a.annex("wanted", "b", "metadata=tag=good")
+
+    with scanning(a) as scanned:
+        scanned.settled()
+
+    assert queued(a, UP, b) == {yes: b"yes"}
+
+
+def test_content_that_is_here_and_not_logged_is_logged(
+    pair: tuple[Repo, Repo], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decider, "UNLOGGED_S", 0.1)
+    a, b = pair
+    key = a.add("file", b"1")
+    a.annex("setpresentkey", key, a.uuid(), "0")
+    assert a.whereis(key) == set()
+
+    with scanning(a) as scanned:
+        scanned.settled()
+        wait_until(lambda: queued(a, UP, b) == {key: b"file"})
+
+    assert a.whereis(key) == {uuid(a)}
+
+
+def test_files_that_are_hidden_for_want_of_content_are_fetched(pair: tuple[Repo, Repo]) -> None:
+    a, b = pair
+    b.annex("adjust", "-q", "--hide-missing")
+    key = a.add("file", b"1")
+    b.annex("sync", "-q", "--no-content")
+    assert not b.exists("file")
+
+    with scanning(b) as scanned:
+        scanned.settled()
+        assert queued(b, DOWN, a) == {key: b"file"}
+
+
+def test_an_idle_scanner_has_no_processes(
+    pair: tuple[Repo, Repo], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scanner, "QUIET_S", 0.2)
+    a, _b = pair
+    with scanning(a) as scanned:
+        a.add("file", b"1")
+        scanned.settled()
+
+        wait_until(lambda: not descendants(scanned.pid))

@@ -33,6 +33,19 @@ FILES: Final = frozenset((0o100644, 0o100755))
 ODD_MAX: Final = 10_000
 """Links remembered that lead elsewhere."""
 
+EXPECTED_MAX: Final = 20_000
+"""Blobs remembered that are likely to come."""
+
+NO_LINK: Final = -1
+
+
+class _Expected(NamedTuple):
+    """What a blob stands for."""
+
+    key: Key
+    depth: int
+    """In how many directories it stands as a link for that; or ``NO_LINK``."""
+
 
 _HIDING: Final = re.compile(rb"refs/heads/adjusted/(.+)\(hidemissing[^()]*\)", re.DOTALL)
 
@@ -89,9 +102,13 @@ class Contents:
         self._repository = branch.repository
         self._index_path = index_path
         self._index: Index | None = None
+        self._expected: dict[ObjectId, _Expected] = {}
+        # What is added is logged first and committed a moment later: then its key is known
+        # already by its blob.
 
     def close(self) -> None:
         """Let go of the index; it is opened again when it is needed."""
+        self._expected = {}
         if self._index is not None:
             self._index.close()
             self._index = None
@@ -115,13 +132,12 @@ class Contents:
 
     def find(self, keys: Sequence[Key], tree: Followed) -> dict[Key, tuple[bytes, ...]]:
         """The files of each of the keys; keys without any are left out."""
-        wanted: dict[ObjectId, Key] = {}
-        for key in keys:
-            for oid in self._blobs(key):
-                wanted[oid] = key
+        wanted = {oid: expected for key in keys for oid, expected in self._blobs(key)}
         found: dict[Key, list[bytes]] = {}
         for path, oid in self._with_blobs(frozenset(wanted), tree):
-            found.setdefault(wanted[oid], []).append(path)
+            found.setdefault(wanted[oid].key, []).append(path)
+        if len(self._expected) + len(wanted) < EXPECTED_MAX:
+            self._expected |= wanted
         for key in self.shape.odd.keys() & set(keys):
             found.setdefault(key, []).append(self.shape.odd[key])
         return {key: tuple(paths) for key, paths in found.items()}
@@ -132,8 +148,16 @@ class Contents:
             yield list(self._read(batch))
 
     def _read(self, batch: list[TreeEntry]) -> Iterator[File]:
-        blobs = self._branch.objects_in_turn(entry.oid for entry in batch)
-        for entry, blob in zip(batch, blobs, strict=True):
+        unread = []
+        for entry in batch:
+            expected = self._expected.get(entry.oid)
+            depth = entry.path.count(b"/") if entry.mode == LINK else NO_LINK
+            if expected is None or expected.depth != depth:
+                unread.append(entry)
+            else:
+                yield File(expected.key, entry.path)
+        blobs = self._branch.objects_in_turn(entry.oid for entry in unread)
+        for entry, blob in zip(unread, blobs, strict=True):
             if blob is None:
                 continue
             key = (parse_link if entry.mode == LINK else parse_pointer)(blob.data)
@@ -149,13 +173,14 @@ class Contents:
         if is_odd and len(self.shape.odd) < ODD_MAX:
             self.shape.odd[key] = path
 
-    def _blobs(self, key: Key) -> Iterator[ObjectId]:
+    def _blobs(self, key: Key) -> Iterator[tuple[ObjectId, _Expected]]:
         """What a file with that key may be in git."""
         object_format = self._repository.object_format
-        yield blob_id(object_format, format_pointer(key))
-        link = format_link(key, b"", self._repository.tuning)
-        for depth in self.shape.depths:
-            yield blob_id(object_format, b"../" * depth + link)
+        yield blob_id(object_format, format_pointer(key)), _Expected(key, NO_LINK)
+        if self.shape.depths:
+            link = format_link(key, b"", self._repository.tuning)
+            for depth in self.shape.depths:
+                yield blob_id(object_format, b"../" * depth + link), _Expected(key, depth)
 
     def _with_blobs(
         self, oids: frozenset[ObjectId], tree: Followed

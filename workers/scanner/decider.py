@@ -32,6 +32,9 @@ class Decider:
         self.unlogged: dict[Key, float] = {}
         """Here, though no log says so -> when to look again (monotonic, s)."""
 
+        self.doubts = False
+        """Whether to look if contents really are where the log has long said they are: here."""
+
         self._repository = repository
         self._objects = Objects(repository)
         self._lanes = lanes
@@ -55,8 +58,8 @@ class Decider:
                 self._offer(plan, item, decision, now)
 
     def _offer(self, plan: Plan, item: Item, decision: Decision, now: float) -> None:
-        if plan.here in item.locations and self._objects.locate(item.key) is None:
-            return  # dropped this moment, or lost: fsck will say so
+        if self.doubts and plan.here in item.locations and not self._objects.locate(item.key):
+            return  # lost: fsck will say so
         wanted = [each for each in decision.ask if self._is_wanted(plan.asked_of(each), item)]
         for transfer in (*decision.transfers, *wanted):
             path = item.paths[0] if item.paths else b""

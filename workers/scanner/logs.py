@@ -19,7 +19,7 @@ from workers.git.refname import RefName
 from workers.git.refs import Refs
 from workers.git.stream import ObjectId
 
-BATCH: Final = 1000
+BATCH: Final = 4000
 
 
 class News(NamedTuple):

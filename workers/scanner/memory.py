@@ -5,6 +5,7 @@
 after a boot, because the jobs that a power cut has taken were not on the disk.
 """
 
+import contextlib
 import os
 from dataclasses import dataclass
 from typing import Any, Final, Self, final
@@ -62,6 +63,12 @@ class Memory:
             VERSION,
             (self.annex, self.tree, self.fingerprint, self.queue, behind, depths, odd),
         )
+
+    @staticmethod
+    def discard(place: Place) -> None:
+        """What was stored is not so any more: what was decided is about to be decided anew."""
+        with contextlib.suppress(FileNotFoundError):  # nothing was
+            os.unlink(_path(place))
 
 
 def queue_identity(paths: Layout) -> bytes:

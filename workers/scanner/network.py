@@ -44,9 +44,6 @@ class Network:
     near: Mapping[str, float]
     """The names of those that are not known to be away, and since when (Unix time, s)."""
 
-    partners: frozenset[UUID]
-    """With whom contents may be exchanged, near or not."""
-
     fingerprint: bytes
 
     def reachable(self) -> frozenset[UUID]:
@@ -86,8 +83,7 @@ def survey(place: Place, repository: Repository, branch: Branch) -> Network:
     every = Plan.make(repository.uuid, preferences, useful, frozenset(reach))
     now = Plan.make(repository.uuid, preferences, useful, near)
     plan = replace(every, downloads=now.downloads, speculative=now.speculative)
-    partners = frozenset((*every.uploads, *every.downloads))
-    return Network(plan, known, near, partners, _fingerprint(plan, logs))
+    return Network(plan, known, near, _fingerprint(plan, logs))
 
 
 def _has_commands(remote: Remote) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass
 from itertools import chain
-from typing import final
+from typing import Final, final
 
 from spool import corrupt, failed, layout
 from spool.key import Key
@@ -35,6 +35,9 @@ from workers.scanner.memory import Memory, queue_identity
 from workers.scanner.network import SETTING_LOGS, Network, survey
 from workers.scanner.watches import Hint
 from workers.wanted import Item, Plan
+
+WHERE_MAX: Final = 20_000
+"""Keys whose locations are remembered for a moment: what is logged is committed soon."""
 
 
 @final
@@ -67,6 +70,8 @@ class Scan:
         self._tree = followed(self._refs)
         self._seen: ObjectId | None = None
         # The commit whose files are decided about.
+        self._where: dict[Key, frozenset[UUID]] = {}
+        # What the logs have said lately; true as long as all they say is taken from them.
         self._sweep: Sweep | None = None
         self.has_refilled = False
         """Whether there was room in the last turn for what had waited."""
@@ -78,6 +83,7 @@ class Scan:
 
     def close(self) -> None:
         """End what processes there are; they are started again when they are needed."""
+        self._where = {}
         self._branch.close()
         self._decider.close()
         self._contents.close()
@@ -103,7 +109,10 @@ class Scan:
 
     def start_over(self) -> None:
         """Decide about everything anew."""
+        Memory.discard(self._place)
+        self._memory = None
         self._lanes.forget()
+        self._where = {}
         self._sweep = None
         self._logs.skip()
         self._seen = self._tree.commit
@@ -173,6 +182,7 @@ class Scan:
             or memory.fingerprint != self._network.fingerprint
             or memory.queue != queue_identity(self._place.layout)
         ):
+            self._revoke(self._network.plan)
             self.start_over()
             return
         self._logs.seen, self._seen = memory.annex, memory.tree
@@ -191,15 +201,20 @@ class Scan:
         if network.fingerprint == before.fingerprint:
             return
         self._decider.close()  # git-annex reads preferences once
-        for lane in _lanes(before.plan) - _lanes(network.plan):
-            if lane.uuid not in network.partners:
-                self._empty(lane)
+        self._revoke(network.plan)
         self.start_over()
 
-    def _empty(self, lane: Lane) -> None:
-        """What may not be transferred any more is not to be tried."""
-        for job in list(self._queue.jobs(lane)):
-            self._queue.cancel(job.transfer)
+    def _revoke(self, plan: Plan) -> None:
+        """Take back what would not be queued any more; but not what a person has queued."""
+        for lane in self._queue.lanes():
+            jobs = [job for job in self._queue.jobs(lane) if job.info.started is not None]
+            where = locations_of(self._branch, {job.transfer.key for job in jobs})
+            for job in jobs:
+                key, file = job.transfer.key, job.info.associated_file
+                item = Item(key, () if file is None else (file,), where[key])
+                decision = plan.decide(item)
+                if job.transfer not in (*decision.transfers, *decision.ask):
+                    self._queue.cancel(job.transfer)
 
     def _make_queue(self) -> None:
         """Make the directories that are watched."""
@@ -229,6 +244,9 @@ class Scan:
 
     def _take(self, news: News) -> None:
         plan = self._plan()
+        if len(self._where) > WHERE_MAX:
+            self._where = {}
+        self._where |= news.now
         where = {
             key: uuids
             for key, uuids in news.now.items()
@@ -242,8 +260,12 @@ class Scan:
         paths: dict[Key, list[bytes]] = {}
         for key, path in files:
             paths.setdefault(key, []).append(path)
-        where = locations_of(self._branch, paths)
-        self._decide(Item(key, tuple(each), where[key]) for key, each in paths.items())
+        unknown = [key for key in paths if key not in self._where]
+        where = locations_of(self._branch, unknown) if unknown else {}
+        self._decide(
+            Item(key, tuple(each), where[key] if key in where else self._where[key])
+            for key, each in paths.items()
+        )
 
     def _decide(self, items: Iterable[Item]) -> None:
         now = time.time()
@@ -288,9 +310,9 @@ class Scan:
         if not sweep.lanes:
             self._sweep = None
             return
-        self._lanes.only = sweep.lanes
+        self._lanes.only, self._decider.doubts = sweep.lanes, True
         self._take_files(files)
-        self._lanes.only = None
+        self._lanes.only, self._decider.doubts = None, False
 
 
 def concerns(plan: Plan, before: frozenset[UUID] | None, after: frozenset[UUID]) -> bool:

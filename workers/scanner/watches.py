@@ -54,7 +54,7 @@ class Watches:
         self._add(kinds, os.fsencode(place.remotes), Hint.REACH)
         for name in _listed(place.remotes):
             self._add(kinds, os.fsencode(place.remotes / name), Hint.REACH)
-        for names in (layout.QUEUE, *map(layout.queue_lanes, Direction)):
+        for names in (layout.QUEUE[:1], layout.QUEUE, *map(layout.queue_lanes, Direction)):
             self._add(kinds, paths.below(names), Hint.QUEUE, _GONE)
         self._kinds = kinds
 
