@@ -111,6 +111,13 @@ class Neighbour:
         """Whether it is refused because its files have nothing to do with ours."""
         return self._refused != ""
 
+    def holds(self, ours: Ours) -> bool:
+        """Whether it has the commit that our branch is at, as far as we know."""
+        if ours.branch is None or ours.head is None or self._settled[1] is None:
+            return False
+        theirs = self._settled[1]
+        return ours.head in {theirs.get(own(ours.branch)), theirs.get(synced(ours.branch))}
+
     @property
     def directory(self) -> str:
         """Of what is known of it, in ``remotes``."""

@@ -21,6 +21,7 @@ from workers.git.run import GitError
 from workers.git.settings import Settings
 from workers.process import Worker
 from workers.pusher.branches import read_ours
+from workers.pusher.changehook import ChangeHook
 from workers.pusher.errand import Errand, Leash
 from workers.pusher.exchange import exchange
 from workers.pusher.neighbour import Neighbour
@@ -53,6 +54,7 @@ class Pusher:
         self._voice = Voice(worker)
         self._watches = Watches(worker.wakeup)
         self._leash = Leash()
+        self._hook = ChangeHook(worker.wakeup, self._leash)
         self._neighbours: dict[str, Neighbour] = {}
         self._here: Repository
         self._refs: Refs
@@ -74,6 +76,7 @@ class Pusher:
         for neighbour in self._neighbours.values():
             if neighbour.errand is not None:
                 neighbour.errand.kill()
+        self._hook.stop()
 
     def _has_reason(self, woken: Woken) -> bool:
         """Whether a wait ended for something that asks for a look."""
@@ -98,7 +101,18 @@ class Pusher:
         until = self._upkeep.work()
         until = min(until, self._exchange())
         self._speak()
-        return until
+        return min(until, self._tell())
+
+    def _tell(self) -> float:
+        """Let the user's program tell others; when to come again."""
+        try:
+            ours = read_ours(self._refs, self._here)
+        except BrokenRefError:
+            return math.inf
+        holders = [name for name, each in self._neighbours.items() if each.holds(ours)]
+        if not holders and any(each.errand is not None for each in self._neighbours.values()):
+            return math.inf  # its end tells
+        return self._hook.work(self._here, ours, holders)
 
     def _speak(self) -> None:
         running = sum(each.errand is not None for each in self._neighbours.values())
