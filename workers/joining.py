@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable
 from typing import Final, final
 
+from workers.adjusted import original_of
 from workers.apply import Dirty
 from workers.desk import Desk
 from workers.footing import Footing
@@ -52,7 +53,10 @@ class Joining:
 
     def stand_on(self, head: ObjectId) -> None:
         """We have moved HEAD's branch ourselves."""
-        if self._seen is not None:
+        branch = self._desk.head().branch
+        if branch is not None and original_of(branch) is not None:
+            self._seen = None  # the original has to follow
+        elif self._seen is not None:
             self._seen = (self._seen[0], head)
 
     @property

@@ -10,18 +10,22 @@ next merge starts from the new HEAD.
 """
 
 import logging
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final, final
 
 from spool.key import Key
+from workers import adjusted
 from workers.annex import siblings
 from workers.apply import Applied, Blocked, Dirty, Obstacle, apply
 from workers.arrivals import Arrival, arrivals
 from workers.confluence import unite_all
 from workers.desk import Desk
 from workers.footing import PUSHED, Footing
+from workers.git.index_install import LOCK
+from workers.git.refname import RefName
 from workers.git.refs import Head, is_ancestor
 from workers.git.stream import ObjectId
 from workers.git.tree import Change, diff_trees
@@ -90,6 +94,9 @@ class Merging:
         head = self._footing.settle()
         if head.branch is None:
             return Quiet.NOTHING
+        original = adjusted.original_of(head.branch)
+        if original is not None:
+            return self._merge_adjusted(head, original)
         arrived = arrivals(desk.repository, head.branch, head.oid)
         found = unite_all(desk, head.oid, arrived)
         held = tuple(found.held)
@@ -99,6 +106,29 @@ class Merging:
         if self._deletes_much(changes):
             return Held((*held, _much(arrived, changes)))
         return self._follow(head, found.commit, changes, held)
+
+    def _merge_adjusted(self, head: Head, original: RefName) -> Outcome:
+        desk = self._desk
+        if head.branch is None or os.path.lexists(desk.index().path + LOCK):
+            return Quiet.BUSY
+        adjusted.take_pushed(desk, head.branch, original)  # before git-annex sees it there
+        propagated = adjusted.propagate(desk, head)
+        before = desk.refs.get(original)
+        arrived = arrivals(desk.repository, original, before)
+        found = unite_all(desk, before, arrived)
+        held = tuple(found.held)
+        if found.commit is not None and found.commit != before:
+            changes = list(diff_trees(desk.git, before or self._empty(), found.commit))
+            if self._deletes_much(changes):
+                return Held((*held, _much(arrived, changes)))
+            adjusted.merge(desk, found.commit)
+            self._accepted = False
+            self._forget_pushed(found.commit)
+            log.info("merged %s", found.commit)
+        elif not propagated:
+            return Held(held) if held else Quiet.NOTHING
+        now = desk.head().oid
+        return Quiet.BUSY if now is None else Merged(now, frozenset(), held)
 
     def _merge_siblings(self) -> None:
         merge = siblings.merge_siblings(self._desk.branch)

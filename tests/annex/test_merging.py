@@ -431,3 +431,45 @@ def test_a_merge_waits_while_the_index_is_locked(pair: tuple[Repo, Repo], mergin
     merged(merging)
 
     follows(a, b)
+
+
+@pytest.mark.parametrize("how", ["synced", "pushed"])
+def test_an_adjusted_branch_gives_and_gets(
+    pair: tuple[Repo, Repo], merging: Merging, how: str
+) -> None:
+    a, b = pair
+    a.add("locked", b"locked")
+    push(a)
+    merged(merging)
+    b.annex("adjust", "-q", "--unlock")
+    note(b, "of b", b"b")
+    note(a, "of a", b"a")
+    a.git("push", "-q", "b", "main:main" if how == "pushed" else "main:synced/main")
+
+    merged(merging)
+
+    assert b.git("symbolic-ref", "HEAD").strip() == b"refs/heads/adjusted/main(unlocked)"
+    assert paths(b) == {"locked", "of a", "of b"}
+    tree = b.git("ls-tree", "-r", "main")
+    assert {line.split(b"\t")[1] for line in tree.splitlines()} == {b"locked", b"of a", b"of b"}
+    assert b"120000" in tree
+    assert merging.merge() is Quiet.NOTHING
+
+
+def test_a_conflict_on_an_adjusted_branch_is_resolved_as_on_any_other(
+    pair: tuple[Repo, Repo], merging: Merging
+) -> None:
+    a, b = pair
+    b.annex("adjust", "-q", "--unlock")
+    save(a, "f.txt", b"of a")
+    save(b, "f.txt", b"of b, longer")
+    push(a)
+    merged(merging)
+    b.git("push", "-q", a.path, "main:synced/main")
+
+    with desk_of(a) as desk:
+        merged(Merging(desk, Footing(desk), nothing))
+
+    assert a.git("rev-parse", "main") == b.git("rev-parse", "main")
+    assert paths(a) == paths(b)
+    assert all(".variant-" in name for name in paths(a))
