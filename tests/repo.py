@@ -85,6 +85,10 @@ class Repo:
         words = listed.split(b"\0")
         return set(zip(words[::2], words[1::2], strict=False))
 
+    def here(self) -> set[bytes]:
+        """The annexed files whose content is here."""
+        return set(self.annex("find", "--print0").split(b"\0")) - {b""}
+
     def uuid(self) -> str:
         """This repository's uuid."""
         return self.git("config", "annex.uuid").decode().strip()

@@ -14,7 +14,7 @@ from tests.processes import descendants, wait_until
 from tests.repo import Repo
 from tests.scanning import place, queued, scanning, sweeps, uuid
 from workers import scanner
-from workers.scanner import decider, lanes
+from workers.scanner import decider, dropper, lanes
 
 UP, DOWN = Direction.UPLOAD, Direction.DOWNLOAD
 
@@ -296,3 +296,64 @@ def test_an_idle_scanner_has_no_processes(
         scanned.settled()
 
         wait_until(lambda: not descendants(scanned.pid))
+
+
+def test_what_is_not_wanted_here_any_more_is_dropped_when_there_are_copies(
+    pair: tuple[Repo, Repo], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dropper, "GRACE_S", 0.2)
+    a, b = pair
+    for name in ("keep", "archive/old", "archive/only", "twin", "archive/twin"):
+        a.write(name, b"twin" if name.endswith("twin") else name.encode())
+    a.annex("add", "-q", ".")
+    a.git("commit", "-q", "-m", "files")
+    a.annex("copy", "-q", "--to", "b", "keep", "archive/old", "twin")
+    a.annex("group", "here", "client")
+    a.annex("group", "b", "archive")
+    with scanning(a) as scanned:
+        scanned.settled()
+        a.annex("wanted", "here", "standard")
+        wait_until(lambda: b"archive/old" not in a.here())
+        scanned.settled()
+        assert a.here() == {b"keep", b"archive/only", b"twin", b"archive/twin"}
+
+        a.annex("copy", "-q", "--to", "b", "archive/only")
+        wait_until(lambda: b"archive/only" not in a.here())
+        scanned.settled()
+        wait_until(lambda: not descendants(scanned.pid))
+
+    assert a.here() == {b"keep", b"twin", b"archive/twin"}
+    assert queued(a, DOWN, b) == {}
+
+
+def test_copies_between_manual_repositories_never_cause_a_drop(
+    pair: tuple[Repo, Repo], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RT-18."""
+    monkeypatch.setattr(dropper, "GRACE_S", 0.1)
+    a, b = pair
+    c = a.clone(tmp_path / "c")
+    a.git("remote", "add", "c", c.path)
+    names = {b"a b", b"new\nline", "\u00fcnicode".encode()}
+    for path in names:
+        a.write(path, path)
+    a.annex("add", "-q", ".")
+    a.git("commit", "-q", "-m", "files")
+    keys = {Key(key) for key, _path in a.files()}
+    a.annex("sync", "-q", "--no-content")
+    for name, group in (("here", "manual"), ("b", "manual"), ("c", "backup")):
+        a.annex("group", name, group)
+        a.annex("wanted", name, "standard")
+    with scanning(a) as scanned:
+        scanned.settled()
+        assert queued(a, UP, b) == {}
+        assert queued(a, UP, c).keys() == keys
+        for other in ("b", "c"):
+            a.annex("copy", "-q", "--to", other, ".")
+            scanned.settled()
+        b.annex("sync", "-q", "--no-content")
+        scanned.settled()
+        wait_until(lambda: not descendants(scanned.pid))
+
+    assert a.here() == names
+    assert {path for path in b.here() if not path.startswith(b".")} == names

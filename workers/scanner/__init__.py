@@ -19,6 +19,7 @@ from workers.git.refs import HEAD
 from workers.git.run import GitError
 from workers.git.stream import StreamEndedError
 from workers.process import Worker
+from workers.scanner.dropper import Dropper
 from workers.scanner.scan import Scan
 from workers.scanner.watches import EVERYTHING, Hint, Watches
 from workers.voice import Voice
@@ -54,7 +55,9 @@ class _Scanner:
         self._wakeup = worker.wakeup
         self._voice = Voice(worker)
         self._watches = Watches(worker.wakeup, worker.place)
-        self._scan = Scan(self._place, find_with_worktree(self._place.worktree))
+        repository = find_with_worktree(self._place.worktree)
+        self._dropper = Dropper(worker.wakeup, repository)
+        self._scan = Scan(self._place, repository, self._dropper)
         self._retry_s = RETRY_S
         self._refill_s = REFILL_S
         self._reconcile_at = time.monotonic() + RECONCILE_S
@@ -81,6 +84,7 @@ class _Scanner:
             if Hint.CONFIG in hints:
                 self._read_settings()
             self._scan.turn(hints)
+            self._dropper.work()
         except (GitError, StreamEndedError, OSError) as failure:
             return self._try_again(failure)
         self._retry_s = RETRY_S
@@ -89,13 +93,15 @@ class _Scanner:
             self._voice.busy(notes)
             return 0.0
         self._voice.idle(notes)
-        return min(self._scan.next_look, self._refill_at())
+        return min(self._scan.next_look, self._dropper.next_look(), self._refill_at())
 
     def _read_settings(self) -> None:
         before = self._scan.repository
         if Settings.read(before.git) != before.settings:
             self._settle_down()
-            self._scan = Scan(self._place, find_with_worktree(self._place.worktree))
+            repository = find_with_worktree(self._place.worktree)
+            self._dropper.repository = repository
+            self._scan = Scan(self._place, repository, self._dropper)
 
     def _refill_at(self) -> float:
         if not self._scan.waits_for_room:

@@ -8,7 +8,7 @@ began: what has changed since is a difference.
 
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass
 from itertools import chain
@@ -29,6 +29,7 @@ from workers.git.run import GitError
 from workers.git.stream import ObjectId
 from workers.scanner.contents import Contents, File, Followed, Shape, followed
 from workers.scanner.decider import Decider
+from workers.scanner.dropper import Dropper
 from workers.scanner.lanes import Lanes
 from workers.scanner.logs import Logs, News
 from workers.scanner.memory import Memory, queue_identity
@@ -54,8 +55,9 @@ class Sweep:
 class Scan:
     """What the scanner knows and does under one configuration."""
 
-    def __init__(self, place: Place, repository: Repository) -> None:
+    def __init__(self, place: Place, repository: Repository, dropper: Dropper) -> None:
         self.repository = repository
+        self._dropper = dropper
         self._place = place
         self._queue = Queue(place.layout)
         self._lanes = Lanes(self._queue)
@@ -243,7 +245,7 @@ class Scan:
         self._seen = new
 
     def _take(self, news: News) -> None:
-        plan = self._plan()
+        plan = self._known().plan
         if len(self._where) > WHERE_MAX:
             self._where = {}
         self._where |= news.now
@@ -254,7 +256,7 @@ class Scan:
         }
         if where:
             paths = self._contents.find(tuple(where), self._tree)
-            self._decide(Item(key, paths[key], where[key]) for key in where if key in paths)
+            self._decide([Item(key, paths[key], where[key]) for key in where if key in paths])
 
     def _take_files(self, files: Iterable[File]) -> None:
         paths: dict[Key, list[bytes]] = {}
@@ -263,19 +265,23 @@ class Scan:
         unknown = [key for key in paths if key not in self._where]
         where = locations_of(self._branch, unknown) if unknown else {}
         self._decide(
-            Item(key, tuple(each), where[key] if key in where else self._where[key])
-            for key, each in paths.items()
+            [
+                Item(key, tuple(each), where[key] if key in where else self._where[key])
+                for key, each in paths.items()
+            ]
         )
 
-    def _decide(self, items: Iterable[Item]) -> None:
+    def _decide(self, items: Collection[Item]) -> None:
         now = time.time()
-        self._decider.decide(self._plan(), items, now)
+        network = self._known()
+        self._decider.decide(network.plan, items, now)
         self._lanes.flush(now)
+        self._dropper.note(network, items)
 
-    def _plan(self) -> Plan:
+    def _known(self) -> Network:
         if self._network is None:
             raise RuntimeError("nothing can be decided before the survey")
-        return self._network.plan
+        return self._network
 
     def _record_unlogged(self) -> None:
         here = self.repository.uuid
@@ -319,7 +325,7 @@ def concerns(plan: Plan, before: frozenset[UUID] | None, after: frozenset[UUID])
     """Whether new locations of a key may call for a transfer that the old ones did not."""
     if before is None or plan.here not in after or plan.here not in before:
         return True
-    if any(plan.preferences.rule(uuid) is not None for uuid in plan.uploads):
+    if any(plan.preferences.rule(uuid) is not None for uuid in (plan.here, *plan.uploads)):
         return True  # who wants it may depend on who has it
     return not before <= after
 
