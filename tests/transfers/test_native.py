@@ -1,11 +1,19 @@
 """Contents go between repositories that are paths; git-annex itself says whether all is right."""
 
 import os
+import select
 import stat
+import time
 from pathlib import Path
 
-from spool.transfer import Direction
+import pytest
+
+from spool.key import Key
+from spool.remotes import Reach, write_reach
+from spool.transfer import UUID, Direction, Lane
+from tests.processes import descendants, run, wait_until
 from tests.transfers.station import Station, add_many
+from workers.transferrer import role
 
 UP, DOWN = Direction.UPLOAD, Direction.DOWNLOAD
 
@@ -72,3 +80,123 @@ def test_pointer_files_there_are_filled_when_nobody_else_does(a: Station, b: Sta
     assert b.repo.read("file") == b"hello"
     assert b.repo.status() == b""
     assert not list((b.repo.path / ".git/annex/journal").iterdir())  # it was folded
+
+
+def test_an_idle_transferrer_does_nothing_at_all(
+    a: Station, b: Station, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(role, "LINGER_S", 0.3)
+    key = a.repo.add("file", b"hello")
+    with a.working() as pid:
+        lane = a.queue(UP, b.repo, key)
+        wait_until(lambda: not a.waiting(lane))
+        wait_until(lambda: not descendants(pid))
+        select.select((), (), (), 0.5)
+        before = turns(pid)
+        select.select((), (), (), 1.5)  # that nothing happens can only be waited for
+        assert turns(pid) == before
+        assert not [
+            at for at in Path(f"/proc/{pid}/fd").iterdir() if b.repo.path in at.readlink().parents
+        ]
+
+
+def turns(pid: int) -> int:
+    """How often a process has gone to sleep."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition("\nvoluntary_ctxt_switches:")[2].split()[0])
+
+
+def test_a_remote_whose_keys_git_annex_alone_can_check_is_served_by_it(
+    a: Station, b: Station
+) -> None:
+    a.repo.config("annex.backend", "SKEIN256")
+    key = a.repo.add("file", b"hello" * 1000)
+    assert key.startswith(b"SKEIN256-")
+
+    a.work_off(a.queue(UP, b.repo, key))
+
+    assert b.content(key) is not None
+    assert a.repo.whereis(key) == both(a, b)
+
+
+def test_contents_without_checksum_go_by_their_size(a: Station, b: Station) -> None:
+    a.repo.config("annex.backend", "WORM")
+    key = a.repo.add("file", b"hello" * 1000)
+
+    a.work_off(a.queue(UP, b.repo, key))
+
+    assert b.content(key) is not None
+    b.repo.annex("fsck", "-q", "--key", key)
+
+
+def test_contents_are_hard_links_if_the_user_wants_them_to_be(a: Station, b: Station) -> None:
+    a.repo.config("annex.hardlink", "true")
+    key = a.repo.add("file", b"hello" * 1000)
+
+    a.work_off(a.queue(UP, b.repo, key))
+
+    ours, theirs = a.content(key), b.content(key)
+    assert ours is not None
+    assert theirs is not None
+    assert ours.samefile(theirs)
+
+
+def test_what_is_there_already_is_only_logged(a: Station, b: Station) -> None:
+    key = a.repo.add("file", b"hello")
+    b.repo.write("same", b"hello")
+    b.repo.annex("add", "-q", "--backend=SHA256E", "same")
+    path = b.content(key)
+    assert path is not None
+    inode = path.stat().st_ino
+
+    a.work_off(a.queue(UP, b.repo, key))
+
+    assert path.stat().st_ino == inode
+    assert a.repo.whereis(key) == both(a, b)
+
+
+def test_what_is_not_here_any_more_is_not_sent_and_not_a_failure(a: Station, b: Station) -> None:
+    key = a.repo.add("file", b"hello")
+    a.repo.annex("drop", "-q", "--force", "file")
+
+    lane = a.queue(UP, b.repo, key)
+    a.work_off(lane)
+
+    assert not a.is_failed(lane, key)
+
+
+def test_a_bare_repository_gets_contents(a: Station, tmp_path: Path) -> None:
+    run(["git", "clone", "-q", "--bare", a.repo.path, tmp_path / "bare.git"])
+    run(["git-annex", "init", "-q", "bare"], cwd=tmp_path / "bare.git")
+    a.repo.git("remote", "add", "bare", tmp_path / "bare.git")
+    a.repo.annex("sync", "-q", "--no-content", "bare")
+    key = a.repo.add("file", b"hello")
+    uuid = a.repo.git("config", "remote.bare.annex-uuid").strip()
+    lane = Lane(UP, UUID(uuid))
+    a.jobs.add_many(lane, [(Key(key), b"file")], 0)
+
+    a.work_off(lane)
+
+    run(["git-annex", "fsck", "-q", "--key", key.decode()], cwd=tmp_path / "bare.git")
+    assert uuid in a.repo.whereis(key)
+
+
+def test_several_remotes_are_served_though_one_of_them_is_dead(
+    a: Station, b: Station, tmp_path: Path
+) -> None:
+    dead = a.repo.clone(tmp_path / "dead")
+    a.repo.git("remote", "add", "adead", dead.path)
+    a.repo.annex("sync", "-q", "--no-content")
+    keys = add_many(a.repo, [(f"f{i}", b"%d" % i) for i in range(3)]).values()
+    dead_lane = a.queue(UP, dead, *keys)
+    dead.path.rename(tmp_path / "away")
+
+    with a.working():
+        lane = a.queue(UP, b.repo, *keys)
+        wait_until(lambda: not a.waiting(lane))
+        assert a.waiting(dead_lane) == set(keys)
+        (tmp_path / "away").rename(dead.path)
+        write_reach(
+            a.place.remotes, b"adead", Reach(here=True, since=time.time() + 1, why="mounted")
+        )
+        wait_until(lambda: not a.waiting(dead_lane))

@@ -4,7 +4,7 @@ Source: git-annex-formats.md §7, 2; git-annex(1), ``annex.diskreserve``.
 """
 
 import os
-from typing import Final
+from typing import Final, final
 
 from spool import key as keys
 from spool import running
@@ -28,16 +28,25 @@ def reserve(settings: Settings) -> int:
         return RESERVE
 
 
-def missing(repository: Repository, size: int, there: int) -> int:
-    """How many bytes are missing for a content, of which ``there`` are there; 0 if there is room.
+@final
+class Room:
+    """The room in one repository, asked for one content after another."""
 
-    Raises ``OSError``.
-    """
-    status = os.statvfs(repository.layout.annex)
-    free = status.f_bavail * status.f_frsize - reserve(repository.settings)
-    if size > LARGE:
-        free -= arriving(repository)
-    return max(0, size - there - free)
+    def __init__(self, repository: Repository) -> None:
+        self._repository = repository
+        self._annex = repository.layout.annex
+        self._reserve = reserve(repository.settings)
+
+    def lacking(self, size: int, there: int) -> int:
+        """How many bytes are missing for a content, of which ``there`` are there; 0: none.
+
+        Raises ``OSError``.
+        """
+        status = os.statvfs(self._annex)
+        free = status.f_bavail * status.f_frsize - self._reserve
+        if size > LARGE:
+            free -= arriving(self._repository)
+        return max(0, size - there - free)
 
 
 def arriving(repository: Repository) -> int:

@@ -21,12 +21,12 @@ from spool.key import Key
 from spool.publisher import Publisher
 from spool.transfer import UUID, Direction, Lane
 from spool.transferlock import TransferLock, TransferLocks
-from workers.annex import space
 from workers.annex.copying import CHUNK, Expected, open_source, open_target
 from workers.annex.p2p import Peer, RefusedError, Sent
 from workers.annex.presence import Status
 from workers.annex.record import record_locations
 from workers.annex.remotes import Remote
+from workers.annex.space import Room
 from workers.git.syscalls import sync_file_system
 from workers.transferrer.check import Check
 from workers.transferrer.heed import Heed
@@ -129,7 +129,7 @@ class PeerMover:
         with contextlib.ExitStack() as stack:
             stack.callback(os.close, target)
             there = _read_again(target, expected)
-            lacking = space.missing(repository, expected.size or 0, there)
+            lacking = Room(repository).lacking(expected.size or 0, there)
             if lacking:
                 raise AttemptEndedError(End.FULL, f"{lacking} bytes short of annex.diskreserve")
             shown = stack.enter_context(_shown(claim, taken, expected.size))

@@ -21,13 +21,15 @@ class Check:
 
     def __init__(self, repository: Repository, objects: Objects, branch: Branch) -> None:
         self._hooked = objects.hooked
-        self._secure = _is_secure_only(repository, branch)
+        self._repository = repository
+        self._branch = branch
 
     def expected(self, key: Key, *, verify: bool) -> Expected:
         """What to check; ends the attempt if only git-annex can tell, or forbids it."""
         verifier = backend.verifier(key)
         unknown = verifier is None and key.partition(b"-")[0] not in SIZE_ONLY
-        if unknown or self._hooked or (self._secure and not backend.is_secure(key)):
+        forged = not backend.is_secure(key) and _is_secure_only(self._repository, self._branch)
+        if unknown or self._hooked or forged:
             raise AttemptEndedError(End.ANNEX)
         return Expected(keys.parts(key).size, verifier if verify else None)
 

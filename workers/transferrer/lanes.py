@@ -4,11 +4,12 @@ DIAGNOSTICS: one of ``LOST`` when the remote cannot be used; nothing is lost by 
 """
 
 import contextlib
+import functools
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final, final
 
-from spool.claim import Claim, Claims
+from spool.claim import Claim
 from spool.layout import Layout
 from spool.queue import Queue
 from spool.transfer import Lane
@@ -44,6 +45,9 @@ LOST: Final = (
 )
 
 
+Move = Callable[[list[Claim]], None]
+
+
 @final
 class Lanes:
     """What a worker has at hand to work on any lane."""
@@ -59,17 +63,26 @@ class Lanes:
         self._fars: dict[str, Far] = {}
 
     def serve(self, lane: Lane, remote: Remote, names: list[bytes]) -> bool:
-        """Work on a lane for a while; whether there was anything to claim."""
-        if lines.speaks(remote, lane.direction):
-            return self._serve_by_call(lane, remote, names)
-        far = self._far(remote)
-        if far is None:
-            return self._serve_by_annex(lane, remote, names)
-        try:
-            return self._serve_natively(lane, far, names)
-        except LOST:
-            del self._fars[remote.name]
-            raise
+        """Work on a lane for a while; whether there was anything to claim.
+
+        Of several workers that are woken by one job only the one that gets it does any more.
+        """
+        served = False
+        most = _most(lane, remote)
+        with contextlib.ExitStack() as stack:
+            move: Move | None = None
+            for batch in self._batches(lane, names, most):
+                with self._queue.claim(lane, batch, time.time()) as claims:
+                    if claims:
+                        served = True
+                        move = move or self._open(lane, remote, stack)
+                        move(list(claims))
+        return served
+
+    def get_ready(self, remote: Remote) -> None:
+        """Read what is needed of a remote that is there, so that its first job need not wait."""
+        with contextlib.suppress(*LOST):
+            self._far(remote)
 
     def rest(self) -> None:
         """End what was kept in case that more is to do."""
@@ -83,47 +96,52 @@ class Lanes:
         self._annex.kill()
         self._lines.cut()
 
+    def _open(self, lane: Lane, remote: Remote, stack: contextlib.ExitStack) -> Move:
+        """What moves and settles a batch, for as long as the lane is worked on."""
+        if lines.speaks(remote, lane.direction):
+            return self._handing_over(remote, functools.partial(self._call, lane, remote))
+        far = self._far(remote)
+        if far is None:
+            return functools.partial(self._have_moved, remote)
+        stack.callback(self._close, far)
+        mover = NativeMover(self._near, far, lane, self._heed)
+        stack.callback(mover.close)
+        return self._handing_over(remote, mover.move)
+
+    def _handing_over(
+        self, remote: Remote, attempt: Callable[[list[Claim]], list[Verdict]]
+    ) -> Move:
+        """What settles the attempts, and has git-annex do what only it can."""
+
+        def move(claims: list[Claim]) -> None:
+            verdicts = attempt(claims)
+            self._settle(remote, verdicts)
+            left = [verdict.claim for verdict in verdicts if verdict.end is End.ANNEX]
+            if left:
+                self._have_moved(remote, left)
+
+        return move
+
+    def _close(self, far: Far) -> None:
+        """Leave it as git-annex would, and so that it can be unmounted."""
+        if far.same and not far.fills_itself:
+            far.fold(time.time())
+        far.close()
+
     def _far(self, remote: Remote) -> Far | None:
         """The remote opened natively; None if only git-annex can use it."""
-        if not (remote.native and isinstance(remote.way, LocalPath)):
+        if not is_native(remote):
             return None
         far = self._fars.get(remote.name)
         if far is None or not far.same:
+            self._fars.pop(remote.name, None)
             try:
                 far = self._fars[remote.name] = Far(remote)
             except RepositoryError:  # another version, or its locks are not ours
                 return None
         return far
 
-    def _serve_natively(self, lane: Lane, far: Far, names: list[bytes]) -> bool:
-        served = False
-        with (
-            contextlib.closing(far),
-            contextlib.closing(NativeMover(self._near, far, lane, self._heed)) as mover,
-        ):
-            for batch in self._batches(lane, names, native.BATCH_MAX):
-                with self._queue.claim(lane, batch, time.time()) as claims:
-                    if claims:
-                        served = True
-                        verdicts = mover.move(claims)
-                        self._settle(far.remote, verdicts)
-                        self._hand_over(far.remote, verdicts)
-            if served and not far.fills_itself:
-                far.fold(time.time())
-        return served
-
-    def _serve_by_call(self, lane: Lane, remote: Remote, names: list[bytes]) -> bool:
-        served = False
-        for batch in self._batches(lane, names, calls.BATCH_MAX):
-            with self._queue.claim(lane, batch, time.time()) as claims:
-                if claims:
-                    served = True
-                    verdicts = self._call(lane, remote, claims)
-                    self._settle(remote, verdicts)
-                    self._hand_over(remote, verdicts)
-        return served
-
-    def _call(self, lane: Lane, remote: Remote, claims: Claims) -> list[Verdict]:
+    def _call(self, lane: Lane, remote: Remote, claims: list[Claim]) -> list[Verdict]:
         try:
             peer = self._lines.to(self._near.repository, remote)
             with contextlib.closing(PeerMover(self._near, peer, remote, lane, self._heed)) as mover:
@@ -135,21 +153,6 @@ class Lanes:
         except LOST:
             self._lines.drop(remote)
             raise
-
-    def _hand_over(self, remote: Remote, verdicts: list[Verdict]) -> None:
-        """Have git-annex do what only it can."""
-        left = [verdict.claim for verdict in verdicts if verdict.end is End.ANNEX]
-        if left:
-            self._have_moved(remote, left)
-
-    def _serve_by_annex(self, lane: Lane, remote: Remote, names: list[bytes]) -> bool:
-        served = False
-        for batch in self._batches(lane, names, byannex.BATCH_MAX):
-            with self._queue.claim(lane, batch, time.time()) as claims:
-                if claims:
-                    served = True
-                    self._have_moved(remote, list(claims))
-        return served
 
     def _have_moved(self, remote: Remote, claims: list[Claim]) -> None:
         failures = 0
@@ -171,3 +174,15 @@ class Lanes:
             yield batch
             if time.monotonic() > until or not self._heed.goes_on(lane):
                 return
+
+
+def is_native(remote: Remote) -> bool:
+    """Whether contents may go there natively."""
+    return remote.native and isinstance(remote.way, LocalPath)
+
+
+def _most(lane: Lane, remote: Remote) -> int:
+    """How many jobs of a lane to claim at once."""
+    if lines.speaks(remote, lane.direction):
+        return calls.BATCH_MAX
+    return native.BATCH_MAX if is_native(remote) else byannex.BATCH_MAX

@@ -29,12 +29,14 @@ from spool.key import Key
 from spool.publisher import Publisher
 from spool.transfer import Direction, Lane
 from spool.transferlock import TransferLock, TransferLocks
-from workers.annex import space
-from workers.annex.copying import Copier, Expected, WrongContentError, link, open_source
+from workers.annex.commit import BranchBusyError
+from workers.annex.copying import CHUNK, Copier, Expected, WrongContentError, link, open_source
 from workers.annex.limits import limits
 from workers.annex.presence import Status
 from workers.annex.record import record_locations
+from workers.annex.space import Room
 from workers.git.run import GitError
+from workers.git.stream import StreamEndedError
 from workers.git.syscalls import sync_file_system
 from workers.transferrer.check import Check
 from workers.transferrer.far import Far
@@ -79,6 +81,8 @@ class NativeMover:
         self._links = self._are_linked()
         self._rate = limits(far.remote.settings, lane.direction).bytes_per_s
         self._check = Check(self._sink.repository, self._sink.objects, self._sink.branch)
+        self._room = Room(self._sink.repository)
+        self._tmp_is_made = False
 
     def close(self) -> None:
         """Let go of both repositories' spools."""
@@ -176,7 +180,10 @@ class NativeMover:
         expected: Expected,
         locks: tuple[TransferLock, TransferLock | None],
     ) -> None:
-        repository = self._sink.repository
+        if not self._tmp_is_made:
+            repository = self._sink.repository
+            repository.sharing.make_directory(repository.layout.tmp)
+            self._tmp_is_made = True
         if self._links and link(source, temporary):
             return
         try:
@@ -187,18 +194,14 @@ class NativeMover:
             stack.callback(os.close, fd)
             size = os.fstat(fd).st_size
             there = _size(temporary)
-            if lacking := space.missing(repository, size, there):
+            if lacking := self._room.lacking(size, there):
                 raise AttemptEndedError(End.FULL, f"{lacking} bytes short of annex.diskreserve")
+            # What is one chunk is over before anybody could look at it.
             shown = [
-                stack.enter_context(
-                    Publisher(
-                        at, time.time(), size=size, associated_file=claim.info.associated_file
-                    )
-                )
+                stack.enter_context(_show(claim, at, size))
                 for at in locks
-                if at is not None
+                if at is not None and size > CHUNK
             ]
-
             pace = Pace(self._heed, self._rate, there)
 
             def heed(done: int) -> None:
@@ -207,7 +210,6 @@ class NativeMover:
                     publisher.progress(done, now)
                 pace.keep(done)
 
-            repository.sharing.make_directory(repository.layout.tmp)
             self._copier.copy(fd, temporary, expected, heed)
 
     def _publish(self, staged: list[_Staged]) -> None:
@@ -234,7 +236,7 @@ class NativeMover:
         elif not self._far.remote.read_only:
             try:
                 record_locations(self._far.branch, arrived, uuid, Status.PRESENT, now)
-            except (OSError, GitError) as failure:
+            except (OSError, GitError, StreamEndedError, BranchBusyError) as failure:
                 # A courtesy: it learns this with our git-annex branch, too.
                 log.debug("unsaid %s: %s", self._lane, failure)
 
@@ -253,6 +255,10 @@ class NativeMover:
 
 BATCH_MAX: Final = 256
 """Jobs: each needs a descriptor for its claim, and up to three for git-annex's locks."""
+
+
+def _show(claim: Claim, at: TransferLock, size: int) -> Publisher:
+    return Publisher(at, time.time(), size=size, associated_file=claim.info.associated_file)
 
 
 def _size(path: bytes) -> int:

@@ -26,7 +26,8 @@ from workers.process import Worker
 from workers.transferrer import order
 from workers.transferrer.gate import Gates
 from workers.transferrer.heed import Heed
-from workers.transferrer.lanes import LOST, Lanes
+from workers.transferrer.lanes import LOST, Lanes, is_native
+from workers.transferrer.verdict import StoppedError
 from workers.transferrer.ways import Ways
 from workers.voice import Voice
 from workers.wakeup import ENTRIES, VANISHING
@@ -36,6 +37,8 @@ log = logging.getLogger(__name__)
 SWEEP_S: Final = 1800.0
 LINGER_S: Final = 30.0
 """How long git-annex and git processes are kept after the last job."""
+
+STAND_BACK_S: Final = 0.015
 
 FILES_MAX: Final = 4096
 _JOBS: Final = ENTRIES | int(inotify.ATTRIB) | VANISHING
@@ -80,6 +83,7 @@ class Transferrer:
             self._watch()
             if not spoken:
                 self._voice.busy()
+                self._get_ready()
             spoken = True
             due = self._turn()
             if due is None:
@@ -87,12 +91,19 @@ class Transferrer:
                 continue
             self._voice.idle()
             woken = wakeup.wait(min(due, linger, time.monotonic() + SWEEP_S))
+            if woken.events:
+                self._stand_back()
             if woken.reload:
                 self._ways.forget()
             if time.monotonic() >= linger:
                 self._lanes.rest()
                 linger = math.inf
         self._lanes.stop()
+
+    def _stand_back(self) -> None:
+        """Let the first worker go first: most events are one job, which one of us can do."""
+        with contextlib.suppress(StoppedError):
+            self._heed.sleep(STAND_BACK_S * self._slot())
 
     def _watch(self) -> None:
         """Watch everything that may give us something to do."""
@@ -112,6 +123,13 @@ class Transferrer:
             wakeup.watch(self._paths.below(layout.queue_lane(lane)), _JOBS)
         for path in self._ways.files:
             wakeup.watch(path, _CONFIG)
+
+    def _get_ready(self) -> None:
+        """Look at the remotes that are paths, before there is something to do."""
+        now = time.time()
+        for remote in self._ways.all():
+            if is_native(remote) and not self._gates.opens(remote, now):
+                self._lanes.get_ready(remote)
 
     def _turn(self) -> float | None:
         """Work on one lane; None if that was possible, else until when there is nothing to do."""
