@@ -336,7 +336,7 @@ def test_a_pusher_with_nothing_to_do_starts_no_process_and_moves_no_ref(
         one.settled()
         other.settled()
 
-        assert descendants(one.pid) == {} == descendants(other.pid)
+        wait_until(lambda: descendants(one.pid) == {} == descendants(other.pid))
         assert [a.git("for-each-ref"), b.git("for-each-ref")] == refs
         assert [one.record("b"), other.record("a")] == records
 

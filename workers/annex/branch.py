@@ -67,6 +67,8 @@ class Branch:
     def close(self) -> None:
         """End the git process, if one is open."""
         if self._cat is not None:
+            # It only reads.  A fork of ours may hold its stdin too, so it would not see the end.
+            self._cat.kill()
             self._cat.close()
             self._cat = None
 

@@ -14,6 +14,7 @@ import contextlib
 import os
 import subprocess
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -62,8 +63,12 @@ class Change(NamedTuple):
     """Its new content, or the blob that has it."""
 
 
+@lru_cache(maxsize=8)
 def identity(git: Git) -> bytes:
-    """Whom git would name as committer here; somebody must be named."""
+    """Whom git would name as committer here; somebody must be named.
+
+    Remembered; ``identity.cache_clear()`` when the configuration has changed.
+    """
     with contextlib.suppress(GitError):  # user.name is not set, and git has no guess
         return git.run("var", "GIT_COMMITTER_IDENT").rsplit(b" ", 2)[0].strip()
     return b"annexd <annexd@localhost>"

@@ -22,6 +22,9 @@ QUIET: Final = ("gc.auto=0", "maintenance.auto=false", "advice.pushUpdateRejecte
 NO_HOOKS: Final = "git -c core.hooksPath=/dev/null receive-pack"
 """What to run in a repository whose hooks are known to have nothing to say."""
 
+NO_HOOKS_NO_GC: Final = "git -c core.hooksPath=/dev/null -c receive.autogc=false receive-pack"
+"""The same, where somebody else sees to garbage."""
+
 MOVED: Final = (b"non-fast-forward", b"fetch first", b"stale info", b"needs force")
 """Why a ref was refused: it has something that we have not."""
 

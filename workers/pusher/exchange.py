@@ -24,7 +24,7 @@ from workers.annex.repository import Repository, RepositoryError, find
 from workers.annex.run_annex import run_annex
 from workers.annex.siblings import merge_siblings
 from workers.git.ancestry import Ancestry
-from workers.git.exchange import NO_HOOKS, Said, Update, Way, fetch, list_refs, push
+from workers.git.exchange import NO_HOOKS, NO_HOOKS_NO_GC, Said, Update, Way, fetch, list_refs, push
 from workers.git.refname import RefName
 from workers.git.refs import Refs, merge_bases
 from workers.git.run import Git, GitError
@@ -290,17 +290,16 @@ def _way(here: Repository, task: Task) -> Way:
     stock = here.settings.get("core.hookspath") is None and only_stock_hooks(
         here.common, PUSH_HOOKS
     )
+    receive_pack = None
+    if peer is not None and peer.hookless:
+        receive_pack = NO_HOOKS_NO_GC if peer.has_annexd else NO_HOOKS
+        if f"remote.{task.remote.name}.receivepack" in here.settings.values:
+            receive_pack = None
     return Way(
         task.remote.name,
         env=ssh.for_git(here, task.remote.settings) if isinstance(task.remote.way, Ssh) else {},
         verify=not stock,
-        receive_pack=(
-            NO_HOOKS
-            if peer is not None
-            and peer.hookless
-            and f"remote.{task.remote.name}.receivepack" not in here.settings.values
-            else None
-        ),
+        receive_pack=receive_pack,
     )
 
 

@@ -14,12 +14,14 @@ from typing import Final, final
 
 from spool import poke
 from workers.annex import remotes
+from workers.annex.commit import identity
 from workers.annex.remotecommands import answered
 from workers.annex.repository import Repository, RepositoryError, find
 from workers.git.refs import BrokenRefError, Refs
 from workers.git.run import GitError
 from workers.git.settings import Settings
 from workers.process import Worker
+from workers.pusher import garbage
 from workers.pusher.branches import read_ours
 from workers.pusher.changehook import ChangeHook
 from workers.pusher.errand import Errand, Leash
@@ -27,13 +29,16 @@ from workers.pusher.exchange import exchange
 from workers.pusher.neighbour import Neighbour
 from workers.pusher.siblingrefs import SiblingRefs
 from workers.pusher.upkeep import Upkeep
-from workers.pusher.values import Task
+from workers.pusher.values import Result, Task
 from workers.pusher.watches import ANNEX_NAMES, Watches
 from workers.trouble import TroubleError
 from workers.voice import Voice
 from workers.wakeup import Woken
 
 log = logging.getLogger(__name__)
+
+REST_S: Final = 3.0
+"""git processes are kept for so long, in case there is more to do."""
 
 SWEEP_S: Final = 60.0
 """Everything is looked at so often, whatever has been told."""
@@ -62,6 +67,8 @@ class Pusher:
         self._siblings: SiblingRefs
         self._config: tuple[Path, ...] = ()
         self._poked = 0
+        self._worked = time.monotonic()
+        self._gc: Errand | None = None
         self._read_config()
 
     def serve(self) -> None:
@@ -77,10 +84,13 @@ class Pusher:
             if neighbour.errand is not None:
                 neighbour.errand.kill()
         self._hook.stop()
+        if self._gc is not None:
+            self._gc.kill()
 
     def _has_reason(self, woken: Woken) -> bool:
         """Whether a wait ended for something that asks for a look."""
         if woken.reload or self._watches.touch_config(woken.events):
+            self._upkeep.rest()
             self._read_config()
             return True
         if woken.ready or woken.overflow or not woken.events:
@@ -99,9 +109,37 @@ class Pusher:
         self._watch()
         self._exchange()
         until = self._upkeep.work()
+        if self._upkeep.pending or any(each.errand for each in self._neighbours.values()):
+            self._worked = time.monotonic()
         until = min(until, self._exchange())
         self._speak()
-        return min(until, self._tell())
+        until = min(until, self._tell())
+        self._collect_garbage()
+        return min(until, self._rest(until))
+
+    def _rest(self, until: float) -> float:
+        """End what the upkeep of the branch keeps running, after a while; when to come again."""
+        if self._upkeep.rests:
+            return math.inf
+        now = time.monotonic()
+        if until > now + REST_S and now >= self._worked + REST_S:
+            self._upkeep.rest()
+            return math.inf
+        return max(now, self._worked) + REST_S
+
+    def _collect_garbage(self) -> None:
+        if self._gc is not None and self._gc.has_ended():
+            self._wakeup.ignore(self._gc.fd)
+            outcome = self._gc.finish()
+            self._gc = None
+            if outcome.result is Result.FAILED:
+                log.warning("tempfail garbage: %s", outcome.error)
+        here, cache = self._here, self._worker.place.cache
+        if self._gc is None and garbage.is_due(cache):
+            self._gc = Errand.start(
+                "gc", lambda: garbage.collect(here, cache), self._wakeup, self._leash
+            )
+            self._wakeup.attend(self._gc.fd)
 
     def _tell(self) -> float:
         """Let the user's program tell others; when to come again."""
@@ -203,6 +241,7 @@ class Pusher:
             self._config = Settings.read(here.git).files
         except (GitError, RepositoryError) as failure:
             raise TroubleError(str(failure)) from failure
+        identity.cache_clear()
         self._here, self._refs = here, Refs(here.git)
         self._upkeep, self._siblings = Upkeep(here), SiblingRefs(here.common)
         before = self._neighbours

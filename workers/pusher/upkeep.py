@@ -21,6 +21,7 @@ from workers.annex.record import BranchMissingError
 from workers.annex.repository import Repository
 from workers.annex.run_annex import run_annex
 from workers.annex.siblings import Outcome, merge_siblings
+from workers.git.ancestry import Ancestry
 from workers.git.refname import RefName
 from workers.git.refs import BrokenRefError, Refs
 from workers.git.run import GitError
@@ -53,6 +54,24 @@ class Upkeep:
         self._committed = -math.inf
         self._not_before = -math.inf
         self._said = ""
+        self._branch: Branch | None = None
+        self._ancestry = Ancestry(repository.git)
+
+    def rest(self) -> None:
+        """Nothing to do for a while: end what was kept running."""
+        if self._branch is not None:
+            self._branch.close()
+            self._branch = None
+
+    def _open(self) -> Branch:
+        if self._branch is None:
+            self._branch = Branch(self._repository)
+        return self._branch
+
+    @property
+    def rests(self) -> bool:
+        """Whether nothing is kept running."""
+        return self._branch is None
 
     def work(self) -> float:
         """Do what is due; returns when there will be something again, or infinity."""
@@ -111,8 +130,7 @@ class Upkeep:
             return None
 
     def _commit(self) -> None:
-        with Branch(self._repository) as branch:
-            commit_journal(branch, time.time())
+        commit_journal(self._open(), time.time())
         self._first = None
         self._committed = time.monotonic()
         self._tip = self._refs.get(ANNEX_REF)
@@ -121,17 +139,18 @@ class Upkeep:
         """Merge what has come, and put back what somebody's commit took away."""
         tip = self._refs.get(ANNEX_REF)
         siblings = self._siblings.read()
-        news = siblings - self._merged - {tip}
+        if tip is None:
+            return
+        news = {oid for oid in siblings - self._merged if not self._ancestry.nearby(tip, oid)}
         if tip == self._tip and not news:
             return
-        with Branch(self._repository) as branch:
-            if self._tip is not None and tip != self._tip:
-                heal(branch, self._tip, time.time())
-            if news:
-                merge = merge_siblings(branch)
-                if merge.outcome is Outcome.LEFT and tip is not None:
-                    log.info("leave the git-annex branch to git-annex: %s", merge.why)
-                    # Any command that reads the branch merges it first.
-                    run_annex(self._repository, "group", "here")
+        if self._tip is not None and tip != self._tip:
+            heal(self._open(), self._tip, time.time())
+        if news:
+            merge = merge_siblings(self._open())
+            if merge.outcome is Outcome.LEFT:
+                log.info("leave the git-annex branch to git-annex: %s", merge.why)
+                # Any command that reads the branch merges it first.
+                run_annex(self._repository, "group", "here")
         self._merged = siblings
         self._tip = self._refs.get(ANNEX_REF)
