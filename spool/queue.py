@@ -214,6 +214,14 @@ class Queue:
             raise
         return claims
 
+    def has_free(self, lane: Lane, names: Iterable[bytes]) -> bool:
+        """Whether one of the jobs is not claimed, as of now.
+
+        To ask this wakes nobody who watches the lane; to try to claim a job does.
+        """
+        with directory.opened(self._annex, layout.queue_lane(lane)) as fd:
+            return fd is not None and any(lock.owner_pid(name, dir_fd=fd) is None for name in names)
+
     def settle(self, claims: Iterable[Claim], outcome: Outcome, now: float) -> None:
         """Record how the attempts ended, and end the claims.
 

@@ -112,3 +112,9 @@ def add_many(repo: Repo, contents: Iterable[tuple[str, bytes]]) -> dict[str, byt
     repo.git("commit", "-q", "-m", "many")
     listed = repo.annex("find", "--format=${file}\\n${key}\\n", *names).decode().split("\n")
     return {file: key.encode() for file, key in zip(listed[::2], listed[1::2], strict=False)}
+
+
+def turns(pid: int) -> int:
+    """How often a process has gone to sleep."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition("\nvoluntary_ctxt_switches:")[2].split()[0])

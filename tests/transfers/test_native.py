@@ -12,7 +12,7 @@ from spool.key import Key
 from spool.remotes import Reach, write_reach
 from spool.transfer import UUID, Direction, Lane
 from tests.processes import descendants, run, wait_until
-from tests.transfers.station import Station, add_many
+from tests.transfers.station import Station, add_many, turns
 from workers.transferrer import role
 
 UP, DOWN = Direction.UPLOAD, Direction.DOWNLOAD
@@ -98,12 +98,6 @@ def test_an_idle_transferrer_does_nothing_at_all(
         assert not [
             at for at in Path(f"/proc/{pid}/fd").iterdir() if b.repo.path in at.readlink().parents
         ]
-
-
-def turns(pid: int) -> int:
-    """How often a process has gone to sleep."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    return int(status.partition("\nvoluntary_ctxt_switches:")[2].split()[0])
 
 
 def test_a_remote_whose_keys_git_annex_alone_can_check_is_served_by_it(

@@ -13,7 +13,7 @@ from spool.remotes import read_transfer
 from spool.transfer import Direction, Lane, Transfer
 from tests.processes import attempt, killed_before, reap, started, wait_until
 from tests.repo import Repo
-from tests.transfers.station import Station, add_many
+from tests.transfers.station import Station, add_many, turns
 from workers.annex.branch import Branch
 from workers.annex.location import locations, log_path
 from workers.annex.repository import find
@@ -186,6 +186,19 @@ def test_stopped_in_the_middle_it_leaves_what_can_be_resumed(
     assert content is not None
     assert content.stat().st_ino == inode
     assert_nothing_false(a, b)
+
+
+def test_the_other_workers_sleep_while_one_is_at_work(
+    slow: tuple[Station, Station, bytes],
+) -> None:
+    a, b, key = slow
+    with a.working(), a.working(slot=2) as second, a.working(slot=3) as third:
+        a.queue(UP, b.repo, key)
+        wait_until(lambda: b.tmp(key).exists() and b.tmp(key).stat().st_size > 1_000_000)
+        before = turns(second) + turns(third)
+        size = b.tmp(key).stat().st_size
+        wait_until(lambda: b.tmp(key).stat().st_size > size + 3_000_000)
+        assert turns(second) + turns(third) - before < 10
 
 
 def test_a_killed_transfer_is_free_for_git_annex_at_once(

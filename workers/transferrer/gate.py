@@ -45,6 +45,8 @@ class Gates:
 
     def __init__(self, remotes: Path) -> None:
         self._remotes = remotes
+        self._unwritten: dict[bytes, Exchange] = {}
+        """What the disk has no room for must hold all the same."""
 
     def directory(self, remote: Remote) -> bytes:
         """Where what is known of a remote stands, for a watch; made if it is missing."""
@@ -58,7 +60,11 @@ class Gates:
         reach = read_reach(self._remotes, name)
         if reach is not None and not reach.here:
             return float("inf")
-        return broken_until(read_transfer(self._remotes, name), reach, now)
+        return broken_until(self._read(name), reach, now)
+
+    def has_slot(self, remote: Remote) -> bool:
+        """Whether one of the remote's slots is free, as of now; wakes nobody."""
+        return any(lock.owner_pid(path) is None for path in self._slots(remote))
 
     @contextlib.contextmanager
     def slot(self, remote: Remote) -> Iterator[bool]:
@@ -72,7 +78,7 @@ class Gates:
 
     def succeeded(self, remote: Remote, now: float) -> None:
         """It works."""
-        last = read_transfer(self._remotes, os.fsencode(remote.name)) or Exchange()
+        last = self._read(os.fsencode(remote.name)) or Exchange()
         fresh = last.last_success is not None and 0 <= now - last.last_success < FRESH_S
         if last.failing_since is not None or not fresh:
             self._write(remote, Exchange(last_success=now))
@@ -80,22 +86,33 @@ class Gates:
     def failed(self, remote: Remote, why: str, now: float) -> None:
         """The connection failed."""
         name = os.fsencode(remote.name)
-        last = read_transfer(self._remotes, name) or Exchange()
+        last = self._read(name) or Exchange()
         self._write(remote, after_failure(last, read_reach(self._remotes, name), why, now))
 
     def _take(self, remote: Remote) -> FileLock | None:
-        directory = self.directory(remote)
-        for number in range(SLOTS_NATIVE if remote.native else SLOTS_NETWORK):
-            taken = lock.try_take(b"%b/slot.%d" % (directory, number), flags=_MAKE)
+        for path in self._slots(remote):
+            taken = lock.try_take(path, flags=_MAKE)
             if taken is not None:
                 return taken
         return None
 
+    def _slots(self, remote: Remote) -> list[bytes]:
+        count = SLOTS_NATIVE if remote.native else SLOTS_NETWORK
+        return [b"%b/slot.%d" % (self.directory(remote), number) for number in range(count)]
+
+    def _read(self, name: bytes) -> Exchange | None:
+        return self._unwritten.get(name) or read_transfer(self._remotes, name)
+
     def _write(self, remote: Remote, exchange: Exchange) -> None:
-        path = self.directory(remote) + b"/transfer.lck"
+        name = os.fsencode(remote.name)
+        self._unwritten[name] = exchange
         # Who is writing now says nearly the same; the record is for people and for pacing.
-        with contextlib.suppress(LockBusyError), lock.held(path, within_s=_LOCK_S):
-            write_transfer(self._remotes, os.fsencode(remote.name), exchange)
+        with (
+            contextlib.suppress(LockBusyError, OSError),
+            lock.held(self.directory(remote) + b"/transfer.lck", within_s=_LOCK_S),
+        ):
+            write_transfer(self._remotes, name, exchange)
+            del self._unwritten[name]
 
 
 def broken_until(exchange: Exchange | None, reach: Reach | None, now: float) -> float:

@@ -4,6 +4,7 @@ Small contents first, because then most files are in sync soonest; but every fou
 those that have waited longest, so that a stream of small ones does not starve the large.
 """
 
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -36,35 +37,27 @@ def batches(names: Sequence[bytes], most: int) -> Iterator[list[bytes]]:
     Names that are no jobs are kept, in some batch: the queue moves them aside when they are
     claimed.
     """
-    by_size = sorted((size_of(name), number) for number, name in enumerate(names))
-    oldest = 0
-    smallest = 0
-    taken = [False] * len(names)
-    turn = 0
-    while True:
-        turn += 1
-        batch: list[bytes] = []
-        total = 0
-        while len(batch) < most and total < BATCH_BYTES:
-            if turn % OLDEST_EVERY == 0:
-                while oldest < len(names) and taken[oldest]:
-                    oldest += 1
-                number = oldest
-            else:
-                while smallest < len(names) and taken[by_size[smallest][1]]:
-                    smallest += 1
-                number = by_size[smallest][1] if smallest < len(names) else len(names)
-            if number == len(names):
-                break
-            size = size_of(names[number])
-            if batch and total + size > BATCH_BYTES:
-                break
-            taken[number] = True
-            batch.append(names[number])
-            total += size
+    left = set(names)
+    by_size = sorted(names, key=size_of)
+    for turn in itertools.count(1):
+        order = by_size if turn % OLDEST_EVERY else names
+        batch = _cut((name for name in order if name in left), most)
         if not batch:
             return
         yield batch
+        left.difference_update(batch)
+
+
+def _cut(names: Iterator[bytes], most: int) -> list[bytes]:
+    """The first of them, up to either bound; at least one, if there is one."""
+    batch: list[bytes] = []
+    total = 0
+    for name in names:
+        total += size_of(name)
+        if batch and (len(batch) == most or total > BATCH_BYTES):
+            break
+        batch.append(name)
+    return batch
 
 
 def size_of(name: bytes) -> int:

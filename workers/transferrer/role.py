@@ -149,9 +149,12 @@ class Transferrer:
                 ready[lane] = remote
             until = min(until, opens)
         for lane in order.lanes({lane: way.cost for lane, way in ready.items()}, self._slot()):
-            remote = ready[lane]
+            remote, names = ready[lane], waiting.due[lane]
+            # Asked before it is tried: to try wakes the other workers, and they would wake us.
+            if not (self._gates.has_slot(remote) and self._queue.has_free(lane, names)):
+                continue
             with self._gates.slot(remote) as free:
-                if free and self._serve(lane, remote, waiting.due[lane]):
+                if free and self._serve(lane, remote, names):
                     return None
         return _monotonic(until, now)
 
