@@ -16,12 +16,14 @@ import contextlib
 import os
 import stat
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import final
 
 from spool.key import Key
+from workers.annex import keysdb
+from workers.annex.keysdb import Unlocked
 from workers.descent import Descent, ObstacleError
 from workers.desk import Desk
 from workers.git.index_entry import GITLINK, StatData
@@ -84,6 +86,10 @@ def apply(
         return Blocked(found.blocked)
     if found.dirty:
         return Dirty(tuple(found.dirty))
+    return _carry_out(desk, found, breathe)
+
+
+def _carry_out(desk: Desk, found: Survey, breathe: Callable[[], None]) -> Applied | Dirty:
     wanted = [
         (step.path, step.new)
         for step in found.steps
@@ -111,8 +117,19 @@ def apply(
         desk.sync()
         if not install(desk, change.staged):
             return Dirty(tuple(change.staged))
-    filled = frozenset(each.filled for each in rendered.values() if each.filled is not None)
-    return Applied(filled, tuple(change.renamed))
+    filled = {each.path: each.filled for each in rendered.values() if each.filled is not None}
+    if filled:
+        keysdb.record(desk.repository, _known(desk, filled))
+    return Applied(frozenset(filled.values()), tuple(change.renamed))
+
+
+def _known(desk: Desk, filled: Mapping[bytes, Key]) -> Iterator[Unlocked]:
+    """What git-annex is to know of files that have their content already."""
+    for path, key in filled.items():
+        st, content = desk.lstat(path), desk.objects.locate(key)
+        if st is not None and content is not None:
+            with contextlib.suppress(FileNotFoundError):  # dropped just now
+                yield Unlocked(key, path, st, os.lstat(content))
 
 
 @final

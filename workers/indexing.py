@@ -18,12 +18,9 @@ def install(desk: Desk, staged: dict[bytes, Staged | None]) -> bool:
     """Tell the index; False if somebody kept it locked for too long, or staged other things."""
     deadline = time.monotonic() + INSTALL_S
     expected = desk.index()
-    before = {path: expected.get(path) for path in staged}
     while True:
         index = desk.index()
-        if index is not expected and any(
-            index.get(path) != entry for path, entry in before.items()
-        ):
+        if index is not expected and any(index.get(path) != expected.get(path) for path in staged):
             return False
         installed = _try_install(desk, index, staged)
         if isinstance(installed, Index):

@@ -1,0 +1,82 @@
+"""Killed anywhere in a merge: every file is old or new, and the next run completes it."""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.desks import copy_pair, desk_of, make_pair, nothing
+from tests.processes import pause
+from tests.repo import Repo
+from workers.apply import Dirty
+from workers.footing import Footing
+from workers.merging import Merging, Quiet
+
+FILES = 150
+
+
+def versions(number: int) -> set[bytes | None]:
+    """What file ``number`` may be: before or after, and a third of them comes, a third goes."""
+    old, new = b"old %d\n" % number, b"new %d\n" % number
+    return {None if number % 3 == 0 else old, None if number % 3 == 1 else new}
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """``b`` has the old files and, in ``synced/main``, the new ones."""
+    place = make_pair(tmp_path_factory)
+    a, b = Repo(place / "a"), Repo(place / "b")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
+        for name in ("GIT_AUTHOR", "GIT_COMMITTER"):
+            patch.setenv(name + "_NAME", "t")
+            patch.setenv(name + "_EMAIL", "t@example.com")
+        for kind in (b"old", b"new"):
+            a.git("rm", "-rqf", "--ignore-unmatch", ".")
+            for number in range(FILES):
+                content = kind + b" %d\n" % number
+                if content in versions(number):
+                    a.write(f"d{number % 7}/{number}", content)
+            a.git("-c", "annex.largefiles=nothing", "add", ".")
+            a.git("commit", "-q", "-m", kind)
+            a.git("push", "-q", "b", "main:synced/main")
+            if kind == b"old":
+                b.git("merge", "-q", "synced/main")
+    return place
+
+
+def merge(b: Repo) -> object:
+    with desk_of(b) as desk:
+        desk.commits.start()
+        merging = Merging(desk, Footing(desk), nothing)
+        merging.accept()
+        return merging.merge()
+
+
+@pytest.mark.parametrize("delay_s", [0.02, 0.03, 0.04, 0.05, 0.06, 0.08, 0.1, 0.13])
+def test_a_killed_merge(template: Path, tmp_path: Path, delay_s: float) -> None:
+    a, b = copy_pair(template, tmp_path)
+    pid = os.fork()
+    if pid == 0:
+        try:
+            merge(b)
+        finally:
+            os._exit(0)
+    pause(delay_s)
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+
+    for number in range(FILES):
+        path = b.path / f"d{number % 7}/{number}"
+        assert (path.read_bytes() if path.exists() else None) in versions(number)
+    outcome = merge(b)
+    if isinstance(outcome, Dirty):  # as the watcher does with what looks like a user's edit
+        b.git("-c", "annex.largefiles=nothing", "add", "-A")
+        b.git("commit", "-q", "-m", "as if by a user")
+        outcome = merge(b)
+
+    assert b.git("rev-parse", "HEAD^{tree}") == a.git("rev-parse", "HEAD^{tree}"), outcome
+    assert b.status() == b""
+    assert merge(b) is Quiet.NOTHING
+    b.git("fsck", "--strict", "--no-dangling")
