@@ -173,6 +173,23 @@ def test_what_is_never_merged_here_does_not_keep_ours_from_the_remote(
         pusher.settled()
 
 
+def test_tagged_refs_that_others_left_here_are_removed_when_they_are_merged(
+    pair: tuple[Repo, Repo],
+) -> None:
+    a, b = pair
+    a.git("remote", "remove", "b")
+    with pushing(a):
+        commit(b, "theirs")
+        left = f"refs/synced/{b.uuid()}"
+        b.git("push", "-q", "a", f"main:{left}/main", f"git-annex:{left}/git-annex")
+        wait_until(has(a, f"synced/{b.uuid()}/git-annex", ""))
+        assert a.git("for-each-ref", left)
+
+        a.git("merge", "-q", f"{left}/main")
+
+        wait_until(lambda: not a.git("for-each-ref", left))
+
+
 def test_unrelated_files_are_neither_pushed_nor_fetched(repo: Repo, tmp_path: Path) -> None:
     commit(repo, "ours")
     stranger = Repo.create(tmp_path / "stranger")

@@ -28,8 +28,9 @@ from workers.pusher.errand import Errand, Leash
 from workers.pusher.exchange import exchange
 from workers.pusher.neighbour import Neighbour
 from workers.pusher.siblingrefs import SiblingRefs
+from workers.pusher.tags import Tags
 from workers.pusher.upkeep import Upkeep
-from workers.pusher.values import Result, Task
+from workers.pusher.values import Ours, Result, Task
 from workers.pusher.watches import ANNEX_NAMES, Watches
 from workers.trouble import TroubleError
 from workers.voice import Voice
@@ -65,6 +66,7 @@ class Pusher:
         self._refs: Refs
         self._upkeep: Upkeep
         self._siblings: SiblingRefs
+        self._tags: Tags
         self._config: tuple[Path, ...] = ()
         self._poked = 0
         self._worked = time.monotonic()
@@ -117,6 +119,12 @@ class Pusher:
         self._collect_garbage()
         return min(until, self._rest(until))
 
+    def _remove_tags(self, ours: Ours) -> None:
+        try:
+            self._tags.remove_merged(ours)
+        except GitError as failure:
+            log.warning("tempfail refs/synced: %s", failure)
+
     def _rest(self, until: float) -> float:
         """End what the upkeep of the branch keeps running, after a while; when to come again."""
         if self._upkeep.rests:
@@ -147,6 +155,7 @@ class Pusher:
             ours = read_ours(self._refs, self._here)
         except BrokenRefError:
             return math.inf
+        self._remove_tags(ours)
         holders = [name for name, each in self._neighbours.items() if each.holds(ours)]
         if not holders and any(each.errand is not None for each in self._neighbours.values()):
             return math.inf  # its end tells
@@ -205,8 +214,12 @@ class Pusher:
         place = self._worker.place
         branch = self._branch()
         self._watches.repository(place.gitdir, place.common, branch)
-        for path in self._siblings.directories():
-            self._watches.directory(path)
+        watched: set[bytes] = set()
+        # Until there are no more: what is made in one just before it is watched is seen by looking.
+        while more := set(self._siblings.directories()) - watched:
+            for path in more:
+                self._watches.directory(path)
+            watched |= more
         annex = os.fsencode(place.annex)
         self._watches.directory(annex, ANNEX_NAMES)
         if not self._upkeep.pending:
@@ -244,6 +257,7 @@ class Pusher:
         identity.cache_clear()
         self._here, self._refs = here, Refs(here.git)
         self._upkeep, self._siblings = Upkeep(here), SiblingRefs(here.common)
+        self._tags = Tags(here)
         before = self._neighbours
         self._neighbours = {}
         for remote in remotes.parse(here.settings, {}, top=here.top, home=Path.home()):

@@ -33,7 +33,6 @@ class Watches:
         self._names: dict[int, frozenset[bytes]] = {}
         """Watch -> the names that matter there; empty: all."""
         self._config: set[int] = set()
-        self._known: dict[tuple[bytes, int], int] = {}
 
     def directory(self, path: bytes, names: frozenset[bytes] = frozenset()) -> bool:
         """Watch a directory for names that come, change and go; False if there is none."""
@@ -54,7 +53,9 @@ class Watches:
         """Watch the refs of a repository that matter."""
         for path in {os.fsencode(gitdir), os.fsencode(common)}:
             self.directory(path, GITDIR_NAMES)
-        heads = os.path.join(os.fsencode(common), b"refs", b"heads")
+        refs = os.path.join(os.fsencode(common), b"refs")
+        self.directory(refs)
+        heads = os.path.join(refs, b"heads")
         for top in (heads, os.path.join(heads, b"synced")):
             self.directory(top)
             # A branch with slashes in its name is deeper down.
