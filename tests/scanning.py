@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from spool import poke
+from spool import lock, poke
 from spool.key import Key
 from spool.place import Place
 from spool.queue import Queue
@@ -89,3 +89,20 @@ def queued(repo: Repo, direction: Direction, other: Repo) -> dict[Key, bytes | N
     lane = Lane(direction, uuid(other))
     queue = Queue(place(repo).layout)
     return {job.transfer.key: job.info.associated_file for job in queue.jobs(lane)}
+
+
+@contextlib.contextmanager
+def lock_held(path: Path) -> Iterator[None]:
+    """Somebody else holds that lock."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    ready = path.with_name("held")
+
+    def hold() -> None:
+        taken = lock.try_take(os.fsencode(path), flags=lock.OPEN | os.O_CREAT)
+        ready.touch()
+        signal.pause()
+        assert taken is not None
+
+    with forked(hold):
+        wait_until(ready.exists)
+        yield

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from spool.key import Key
-from spool.queue import Queue
+from spool.queue import Job, Queue
 from spool.remotes import Reach, write_reach
 from spool.transfer import Direction, Lane
 from tests.processes import descendants, wait_until
 from tests.repo import Repo
-from tests.scanning import place, queued, scanning, sweeps, uuid
+from tests.scanning import lock_held, place, queued, scanning, sweeps, uuid
 from workers import scanner
 from workers.scanner import decider, dropper, lanes
 
@@ -357,3 +357,37 @@ def test_copies_between_manual_repositories_never_cause_a_drop(
 
     assert a.here() == names
     assert {path for path in b.here() if not path.startswith(b".")} == names
+
+
+def is_put_off(job: Job) -> bool:
+    return job.info.started is not None and job.not_before > float(job.info.started) + 1
+
+
+def test_what_a_neighbour_will_send_by_itself_is_put_off_and_withdrawn_when_it_has(
+    pair: tuple[Repo, Repo], tmp_path: Path
+) -> None:
+    a, b = pair
+    c = a.clone(tmp_path / "c")
+    c.git("remote", "rename", "origin", "a")
+    c.git("remote", "add", "b", b.path)
+    a.git("remote", "add", "c", c.path)
+    a.annex("sync", "-q", "--no-content")  # only now it knows c's uuid
+    key = a.add("file", b"1")
+    other = a.add("other", b"2")
+    with lock_held(place(a).lock), scanning(c) as scanned:
+        c.annex("sync", "-q", "--no-content", "a")
+        scanned.settled()
+        assert queued(c, DOWN, a).keys() == {key, other}
+        assert all(map(is_put_off, Queue(place(c).layout).jobs(Lane(DOWN, uuid(a)))))
+
+        c.annex("get", "-q", "file")
+        scanned.settled()
+        # And a will also send it to b.
+        assert queued(c, DOWN, a).keys() == {other}
+        (job,) = Queue(place(c).layout).jobs(Lane(UP, uuid(b)))
+        assert job.transfer.key == key
+        assert is_put_off(job)
+
+        c.annex("setpresentkey", key, b.uuid(), "1")
+        scanned.settled()
+        assert queued(c, UP, b) == {}

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable
 from typing import Final, final
 
-from spool.key import Key
+from spool.key import Key, parts
 from spool.transfer import UUID, Direction, Transfer
 from workers.annex.objects import Objects
 from workers.annex.questions import Wants
@@ -19,6 +19,10 @@ from workers.wanted import Decision, Item, Plan
 
 UNLOGGED_S: Final = 2.0
 """Content that is here and not logged: whoever brings it may be about to log it."""
+
+PER_KEY_S: Final = 0.005
+BYTES_PER_S: Final = 50e6
+"""How fast a neighbour is taken to be, before we start to help."""
 
 UNLOGGED_MAX: Final = 10_000
 
@@ -35,6 +39,9 @@ class Decider:
         self.doubts = False
         """Whether to look if contents really are where the log has long said they are: here."""
 
+        self._expected_until: dict[UUID, float] = {}
+        # When what somebody else will transfer should have been transferred, to or from whom we
+        # would have: Unix time, s.
         self._repository = repository
         self._objects = Objects(repository)
         self._lanes = lanes
@@ -89,4 +96,11 @@ class Decider:
                 for other in item.locations
                 if other not in {plan.here, transfer.uuid}
             )
-        return now + GRACE_S if will_come else 0.0
+        if not will_come:
+            return 0.0
+        # One after the other: who has much to send needs longer for the last of it.
+        size = parts(item.key).size or 0
+        begins = max(self._expected_until.get(transfer.uuid, 0.0), now + GRACE_S)
+        ends = begins + PER_KEY_S + size / BYTES_PER_S
+        self._expected_until[transfer.uuid] = ends
+        return ends

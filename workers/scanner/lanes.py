@@ -45,6 +45,8 @@ class Lanes:
         self._queue = queue
         self._offered: dict[Lane, list[Job]] = {}
         self._backlog: dict[Lane, deque[Job]] = {}
+        self._courtesies: dict[tuple[Lane, Key], float] = {}
+        # Jobs that are put off because somebody else should be faster -> until when.
         self.behind: dict[Lane, bytes] = {}
         """Lane -> the path from which on it has not been looked at."""
 
@@ -80,6 +82,9 @@ class Lanes:
     def refill(self, now: float) -> int:
         """Move what waits here into the lanes that have drained; returns how many jobs are new."""
         added = 0
+        if self._courtesies:
+            late = {each: until for each, until in self._courtesies.items() if until > now}
+            self._courtesies = late
         for lane, backlog in list(self._backlog.items()):
             room = HIGH - self._queue.count(lane, HIGH)
             if room > HIGH - LOW or len(backlog) <= room:
@@ -92,6 +97,16 @@ class Lanes:
             if not backlog:
                 del self._backlog[lane]
         return added
+
+    def withdraw(self, lane: Lane, key: Key) -> None:
+        """Somebody else was faster."""
+        if self._courtesies.pop((lane, key), None) is not None:
+            self._queue.cancel(Transfer(lane.direction, lane.uuid, key))
+
+    @property
+    def is_courteous(self) -> bool:
+        """Whether there are jobs to withdraw if somebody else is faster."""
+        return bool(self._courtesies)
 
     def drained(self) -> frozenset[Lane]:
         """The lanes that are behind, and have room."""
@@ -117,6 +132,8 @@ class Lanes:
         by_time: dict[float, list[tuple[Key, bytes]]] = {}
         for job in jobs:
             by_time.setdefault(job.not_before, []).append((job.key, job.path))
+            if job.not_before and len(self._courtesies) < BACKLOG:
+                self._courtesies[lane, job.key] = job.not_before
         return sum(
             self._queue.add_many(lane, each, now, not_before)
             for not_before, each in by_time.items()

@@ -249,6 +249,8 @@ class Scan:
         if len(self._where) > WHERE_MAX:
             self._where = {}
         self._where |= news.now
+        if self._lanes.is_courteous:
+            self._withdraw(plan, news)
         where = {
             key: uuids
             for key, uuids in news.now.items()
@@ -257,6 +259,14 @@ class Scan:
         if where:
             paths = self._contents.find(tuple(where), self._tree)
             self._decide([Item(key, paths[key], where[key]) for key in where if key in paths])
+
+    def _withdraw(self, plan: Plan, news: News) -> None:
+        for key, uuids in news.now.items():
+            lanes = [Lane(Direction.UPLOAD, uuid) for uuid in uuids]
+            if plan.here in uuids:
+                lanes += [Lane(Direction.DOWNLOAD, uuid) for uuid in plan.downloads]
+            for lane in lanes:
+                self._lanes.withdraw(lane, key)
 
     def _take_files(self, files: Iterable[File]) -> None:
         paths: dict[Key, list[bytes]] = {}
