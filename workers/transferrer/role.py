@@ -125,11 +125,16 @@ class Transferrer:
             wakeup.watch(path, _CONFIG)
 
     def _get_ready(self) -> None:
-        """Look at the remotes that are paths, before there is something to do."""
+        """Look at the remotes that are paths, before there is something to do.
+
+        By way of a slot: what hangs on a dead disk must not be all of us.
+        """
         now = time.time()
         for remote in self._ways.all():
             if is_native(remote) and not self._gates.opens(remote, now):
-                self._lanes.get_ready(remote)
+                with self._gates.slot(remote) as free:
+                    if free:
+                        self._lanes.get_ready(remote)
 
     def _turn(self) -> float | None:
         """Work on one lane; None if that was possible, else until when there is nothing to do."""
