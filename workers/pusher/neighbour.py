@@ -20,6 +20,7 @@ from workers.annex.remoteurl import LocalPath
 from workers.annex.repository import Repository
 from workers.git.refs import Refs
 from workers.git.run import GitError
+from workers.git.stream import ObjectId
 from workers.pusher import backoff, peer
 from workers.pusher.errand import Errand
 from workers.pusher.exchange import read_theirs, refs_of_interest
@@ -46,6 +47,9 @@ MERGE_S: Final = 10.0
 
 OVERTAKEN_MAX: Final = 3
 OVERTAKEN_S: Final = 0.5
+
+ASK_S: Final = 2.0
+"""Between two questions, however many hints there are."""
 
 POLL_FIRST_S: Final = 30.0
 POLL_LONGEST_S: Final = 3600.0
@@ -110,6 +114,20 @@ class Neighbour:
     def unrelated(self) -> bool:
         """Whether it is refused because its files have nothing to do with ours."""
         return self._refused != ""
+
+    @property
+    def is_up(self) -> bool:
+        """Whether the last exchange has worked."""
+        return self._settled[1] is not None and not self._record.last_error
+
+    def is_news(self, ours: Ours, shas: set[ObjectId]) -> bool:
+        """Whether there are objects among these that it has, and that we have not seen there."""
+        return bool(shas - {oid for _name, oid in ours.tips()} - set(self._theirs.values()))
+
+    def ask(self) -> None:
+        """It may have something new: ask it, but not too often."""
+        self._asks = True
+        self._pause = max(self._pause, self._polled + ASK_S)
 
     def holds(self, ours: Ours) -> bool:
         """Whether it has the commit that our branch is at, as far as we know."""

@@ -26,6 +26,7 @@ from workers.pusher.branches import read_ours
 from workers.pusher.changehook import ChangeHook
 from workers.pusher.errand import Errand, Leash
 from workers.pusher.exchange import exchange
+from workers.pusher.listening import Listening
 from workers.pusher.neighbour import Neighbour
 from workers.pusher.siblingrefs import SiblingRefs
 from workers.pusher.tags import Tags
@@ -60,6 +61,7 @@ class Pusher:
         self._voice = Voice(worker)
         self._watches = Watches(worker.wakeup)
         self._leash = Leash()
+        self._listening = Listening(worker.wakeup)
         self._hook = ChangeHook(worker.wakeup, self._leash)
         self._neighbours: dict[str, Neighbour] = {}
         self._here: Repository
@@ -86,6 +88,7 @@ class Pusher:
             if neighbour.errand is not None:
                 neighbour.errand.kill()
         self._hook.stop()
+        self._listening.stop()
         if self._gc is not None:
             self._gc.kill()
 
@@ -109,11 +112,12 @@ class Pusher:
                 neighbour.retry()
         self._poked = poked
         self._watch()
+        listened = self._listen()
         self._exchange()
         until = self._upkeep.work()
         if self._upkeep.pending or any(each.errand for each in self._neighbours.values()):
             self._worked = time.monotonic()
-        until = min(until, self._exchange())
+        until = min(until, listened, self._exchange())
         self._speak()
         until = min(until, self._tell())
         self._collect_garbage()
@@ -148,6 +152,14 @@ class Pusher:
                 "gc", lambda: garbage.collect(here, cache), self._wakeup, self._leash
             )
             self._wakeup.attend(self._gc.fd)
+
+    def _listen(self) -> float:
+        """Hear what remotes behind ssh say; when to come again."""
+        try:
+            ours = read_ours(self._refs, self._here)
+        except BrokenRefError:
+            return math.inf
+        return self._listening.work(self._here, ours, self._neighbours.values())
 
     def _tell(self) -> float:
         """Let the user's program tell others; when to come again."""
