@@ -1,7 +1,7 @@
 """A pusher that runs alone, as the tests speak of it."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from spool import poke
@@ -59,3 +59,8 @@ def pushing(repo: Repo) -> Iterator[Pushed]:
 def tip(repo: Repo, ref: str) -> str:
     """The commit that a ref is at; empty if there is none."""
     return repo.git("for-each-ref", "--format=%(objectname)", f"refs/{ref}").decode().strip()
+
+
+def has(repo: Repo, ref: str, oid: str) -> Callable[[], bool]:
+    """Whether a ref is at a commit; to be asked again and again."""
+    return lambda: tip(repo, ref) == oid

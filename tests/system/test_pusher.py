@@ -5,13 +5,12 @@ Nobody merges trees in these tests but the tests themselves.
 
 import os
 import signal
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.processes import alive, descendants, wait_until
-from tests.pushing import place, pushing, tip
+from tests.pushing import has, place, pushing, tip
 from tests.repo import Repo
 
 
@@ -29,11 +28,6 @@ def bare(path: Path) -> Repo:
     repo = Repo(path)
     repo.git("init", "-q", "--bare")
     return repo
-
-
-def has(repo: Repo, ref: str, oid: str) -> Callable[[], bool]:
-    """Whether a ref is at a commit."""
-    return lambda: tip(repo, ref) == oid
 
 
 def test_a_commit_reaches_a_repository_with_a_work_tree_beside_its_branch(

@@ -1,0 +1,101 @@
+"""The pusher and remotes behind a real ssh server."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.processes import alive, descendants, wait_until
+from tests.pushing import has, pushing, tip
+from tests.repo import Repo
+from tests.scenarios.sshd import Sshd, needs_sshd, sshd
+
+pytestmark = needs_sshd
+
+
+@pytest.fixture
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sshd]:
+    with sshd(tmp_path / "sshd", monkeypatch) as server:
+        yield server
+
+
+@pytest.fixture
+def apart(pair: tuple[Repo, Repo], server: Sshd) -> tuple[Repo, Repo]:
+    """``a``, and ``b``, which ``a`` reaches over ssh only."""
+    a, b = pair
+    a.git("remote", "set-url", "b", server.url(b.path))
+    return a, b
+
+
+def commit(repo: Repo, message: str) -> str:
+    repo.git("commit", "-q", "--allow-empty", "-m", message)
+    return repo.head()
+
+
+def test_commits_reach_a_repository_behind_ssh_by_one_connection(
+    apart: tuple[Repo, Repo], server: Sshd
+) -> None:
+    a, b = apart
+    with pushing(a) as pusher:
+        new = commit(a, "first")
+        wait_until(lambda: tip(b, "heads/synced/main") == new)
+        pusher.settled()
+        before = server.sessions()
+        for number in range(3):
+            new = commit(a, f"{number}")
+            wait_until(has(b, "heads/synced/main", new))
+        assert server.sessions() == before
+
+
+def test_a_change_behind_ssh_is_heard_of_at_once(apart: tuple[Repo, Repo]) -> None:
+    a, b = apart
+    with pushing(a) as pusher:
+        wait_until(lambda: "ssh" in descendants(pusher.settled().pid).values())
+        new = commit(b, "theirs")
+        began = time.monotonic()
+
+        wait_until(lambda: tip(a, "remotes/b/main") == new)
+
+        assert time.monotonic() - began < 20
+        left = set(descendants(pusher.pid))
+    wait_until(lambda: not any(alive(pid) for pid in left))
+
+
+def test_an_uninitialised_repository_behind_ssh_becomes_known(
+    repo: Repo, server: Sshd, tmp_path: Path
+) -> None:
+    commit(repo, "start")
+    (tmp_path / "hub").mkdir()
+    hub = Repo(tmp_path / "hub")
+    hub.git("init", "-q", "--bare")
+    repo.git("remote", "add", "hub", server.url(hub.path))
+    with pushing(repo):
+        wait_until(lambda: b"remote.hub.annex-uuid" in repo.git("config", "-l"), 60)
+        wait_until(lambda: tip(hub, "heads/synced/main") == repo.head())
+
+
+def test_a_server_that_asks_for_a_password_is_given_none(
+    pair: tuple[Repo, Repo], server: Sshd
+) -> None:
+    a, b = pair
+    (server.place / "user").unlink()
+    a.git("remote", "add", "locked", server.url(b.path))
+    with pushing(a) as pusher:
+        new = commit(a, "new")
+        wait_until(lambda: tip(b, "heads/synced/main") == new, 5)
+        wait_until(lambda: "denied" in pusher.record("locked").last_error)
+
+
+def test_a_server_that_sleeps_delays_no_other(
+    pair: tuple[Repo, Repo], server: Sshd, tmp_path: Path
+) -> None:
+    a, b = pair
+    far = b.clone(tmp_path / "far")
+    a.git("remote", "add", "far", server.url(far.path))
+    with pushing(a) as pusher:
+        pusher.settled(60)
+        with server.asleep():
+            for number in range(3):
+                new = commit(a, f"{number}")
+                wait_until(has(b, "heads/synced/main", new), 5)
