@@ -159,6 +159,8 @@ def test_what_is_never_merged_here_does_not_keep_ours_from_the_remote(
         ours = commit(a, "ours")
         mine = f"synced/{a.uuid()}/main"
         wait_until(has(b, mine, ours), 30)
+        pusher.settled()
+        assert tip(b, mine) == ours
 
         a.git("merge", "-q", "--no-edit", "b/main")
 

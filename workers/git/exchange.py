@@ -25,8 +25,12 @@ NO_HOOKS: Final = "git -c core.hooksPath=/dev/null receive-pack"
 NO_HOOKS_NO_GC: Final = "git -c core.hooksPath=/dev/null -c receive.autogc=false receive-pack"
 """The same, where somebody else sees to garbage."""
 
-MOVED: Final = (b"non-fast-forward", b"fetch first", b"stale info", b"needs force")
-"""Why a ref was refused: it has something that we have not."""
+MOVED: Final = (
+    *(b"non-fast-forward", b"fetch first", b"stale info", b"needs force"),
+    # At this very moment: by its lock, or between git's look and its change.
+    *(b"failed to update ref", b"cannot lock ref", b"incorrect old value"),
+)
+"""Why a ref was refused: somebody else has pushed there."""
 
 
 class Update(NamedTuple):

@@ -91,6 +91,7 @@ class _Exchange:
     theirs: dict[RefName, ObjectId] = field(init=False)
     fetched: bool = False
     pushed: bool = False
+    lost: str = ""
     way: Way = field(init=False)
     refs: Refs = field(init=False)
     ancestry: Ancestry = field(init=False)
@@ -116,8 +117,8 @@ class _Exchange:
             self.introduce()
         return self.outcome(result)
 
-    def outcome(self, result: Result, error: str = "") -> Outcome:
-        return Outcome(result, self.theirs, error, pushed=self.pushed, fetched=self.fetched)
+    def outcome(self, result: Result) -> Outcome:
+        return Outcome(result, self.theirs, self.lost, pushed=self.pushed, fetched=self.fetched)
 
     def ask(self) -> None:
         """Ask the remote what it has."""
@@ -175,9 +176,9 @@ class _Exchange:
     def push_all(self) -> Result:
         """Push what it lacks and can take."""
         required, optional, waiting = self.plan()
-        if self.task.mode is Mode.TAGGED and waiting:
-            required += self.tags()
-            waiting = False
+        is_tagged = self.task.mode is Mode.TAGGED and (waiting or bool(required))
+        if is_tagged:
+            required, optional = self.tags(), []
         said = self.push(required + optional)
         lost = [answer for answer in said if not answer.accepted]
         needed = {update.target for update in required}
@@ -185,10 +186,13 @@ class _Exchange:
             self.ask()
             if self.task.remote.pulls:
                 self.fetch_new()
+            self.lost = _quote(lost)
             return Result.OVERTAKEN
         refused = [answer for answer in lost if answer.target in needed]
         if refused:
             raise ValueError(_quote(refused))
+        if is_tagged:
+            return Result.TAGGED
         if waiting:
             return Result.WAITING
         self.remove_tags()

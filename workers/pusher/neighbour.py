@@ -11,17 +11,18 @@ import logging
 import math
 import random
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, final
 
-from spool.remotes import Exchange, Reach, directory_name, read_push, read_reach, write_push
 from workers.annex.remotes import Remote
 from workers.annex.remoteurl import LocalPath
 from workers.annex.repository import Repository
 from workers.git.refs import Refs
 from workers.git.run import GitError
 from workers.git.stream import ObjectId
-from workers.pusher import backoff, peer
+from workers.pusher import peer
+from workers.pusher.account import Account
 from workers.pusher.errand import Errand
 from workers.pusher.exchange import read_theirs, refs_of_interest
 from workers.pusher.peer import Peer
@@ -47,6 +48,11 @@ MERGE_S: Final = 10.0
 
 OVERTAKEN_MAX: Final = 3
 OVERTAKEN_S: Final = 0.5
+HOPELESS: Final = 6
+"""So many times in a row, it is no accident."""
+
+TAGGED_S: Final = 30.0
+"""Until we try the common refs again."""
 
 ASK_S: Final = 2.0
 """Between two questions, however many hints there are."""
@@ -68,11 +74,8 @@ class Neighbour:
         """Whether there is something to do that must wait for a moment."""
 
         self._here = here
-        self._records = records
         self._refs = Refs(here.git)
-        self._key = remote.name.encode(errors="surrogateescape")
-        self._record = read_push(records, self._key) or Exchange()
-        self._reach: Reach | None = read_reach(records, self._key)
+        self._account = Account(remote.name, records)
         self._peer: Peer | None = None
         self._peer_seen: peer.Signature | None = None
         self._theirs: Theirs = {}
@@ -84,6 +87,7 @@ class Neighbour:
         self._stuck: float | None = None
         self._news: tuple[Theirs, float] | None = None
         self._pause = -math.inf
+        self._common_at = math.inf
         self._poll_s = POLL_FIRST_S
         self._polled = time.monotonic()
         self._refused = ""
@@ -108,7 +112,7 @@ class Neighbour:
     @property
     def failing(self) -> str:
         """Why the last exchange failed; empty if it did not."""
-        return self._record.last_error
+        return self._account.error
 
     @property
     def unrelated(self) -> bool:
@@ -118,7 +122,7 @@ class Neighbour:
     @property
     def is_up(self) -> bool:
         """Whether the last exchange has worked."""
-        return self._settled[1] is not None and not self._record.last_error
+        return self._settled[1] is not None and not self._account.error
 
     def is_news(self, ours: Ours, shas: set[ObjectId]) -> bool:
         """Whether there are objects among these that it has, and that we have not seen there."""
@@ -139,7 +143,7 @@ class Neighbour:
     @property
     def directory(self) -> str:
         """Of what is known of it, in ``remotes``."""
-        return directory_name(self._key)
+        return self._account.directory
 
     def adopt(self, here: Repository) -> None:
         """The configuration was read again: try again what it had kept from being done."""
@@ -149,20 +153,12 @@ class Neighbour:
 
     def refresh(self) -> None:
         """Read what the sentry says; start over if the remote has come back."""
-        reach = read_reach(self._records, self._key)
-        if reach != self._reach:
-            self._reach = reach
-            if reach is not None and reach.here:
-                self.retry()
+        if self._account.has_returned():
+            self.retry()
 
     def retry(self) -> None:
         """Try again now, whatever has failed: something has changed."""
-        if self._record.not_before is not None:
-            self._record = Exchange(
-                last_success=self._record.last_success,
-                failing_since=self._record.failing_since,
-                last_error=self._record.last_error,
-            )
+        self._account.forgive()
         self._pause = -math.inf
         self._poll_s = POLL_FIRST_S
         self._settled = UNSEEN
@@ -174,17 +170,22 @@ class Neighbour:
         self.waits = False
         if self.errand is not None:
             return None, math.inf
-        if self._reach is not None and not self._reach.here:
+        if self._account.is_away:
             return None, math.inf
-        wait_s = backoff.remaining_s(self._record, time.time())
+        wait_s = self._account.remaining_s()
         if wait_s > 0:
             return None, now + wait_s
         if now < self._pause:
             self.waits = True
             return None, self._pause
-        if self.path is not None:
-            return self._plan_path(ours, self.path, now)
-        return self._plan_other(ours, now)
+        if now >= self._common_at:
+            self._common_at, self._settled = math.inf, UNSEEN
+        task, again = (
+            self._plan_path(ours, self.path, now)
+            if self.path is not None
+            else self._plan_other(ours, now)
+        )
+        return task, min(again, self._common_at)
 
     def _plan_path(self, ours: Ours, path: Path, now: float) -> tuple[Task | None, float]:
         try:
@@ -194,8 +195,8 @@ class Neighbour:
                 return None, math.inf
             theirs = read_theirs(self._peer, refs_of_interest(ours, self._here))
         except (GitError, ValueError, OSError) as failure:
-            self._fail(str(failure))
-            return None, now + backoff.remaining_s(self._record, time.time())
+            self._account.fail(str(failure))
+            return None, now + self._account.remaining_s()
         task = self._task_for(ours, theirs, now)
         if task is None:
             self.waits = self._stuck is not None
@@ -284,8 +285,11 @@ class Neighbour:
             self._polled = now
             busy = outcome.pushed or outcome.fetched
             self._poll_s = POLL_FIRST_S if busy else min(2 * self._poll_s, POLL_LONGEST_S)
+        if outcome.result is Result.OVERTAKEN and self._overtaken >= HOPELESS:
+            self._overtaken = 0
+            outcome = replace(outcome, result=Result.FAILED)
         if outcome.result is Result.FAILED:
-            self._fail(outcome.error)
+            self._account.fail(outcome.error)
             self._asks = self.path is None
             return outcome
         if outcome.result is Result.AWAY:
@@ -294,17 +298,21 @@ class Neighbour:
         self._theirs = outcome.theirs
         self._settled = (task.ours, outcome.theirs)
         self._follow_up(outcome, task, now)
-        self._succeed(outcome)
+        if outcome.pushed or outcome.fetched or not self._account.is_clean:
+            self._account.succeed()
         return outcome
 
     def _follow_up(self, outcome: Outcome, task: Task, now: float) -> None:
         if outcome.result is Result.OVERTAKEN:
             self._overtaken += 1
-            self._pause = now + OVERTAKEN_S * self._overtaken
+            # Not in step with those who were faster.
+            self._pause = now + OVERTAKEN_S * self._overtaken * (0.5 + _random())
             self._settled = UNSEEN
         elif outcome.result is Result.WAITING:
             self._stuck = self._stuck if self._stuck is not None else now
         else:
+            if outcome.result is Result.TAGGED and self._overtaken:
+                self._common_at = now + TAGGED_S
             self._overtaken, self._stuck = 0, None
         refused = ""
         if outcome.result is Result.UNRELATED:
@@ -317,17 +325,6 @@ class Neighbour:
                 )
         self._refused = refused
 
-    def _succeed(self, outcome: Outcome) -> None:
-        if self._record.failing_since is not None:
-            log.info("works again %s", self.remote.name)
-        elif not (outcome.pushed or outcome.fetched) and self._record.last_success is not None:
-            return
-        self._record = backoff.after_success(self._record, time.time())
-        write_push(self._records, self._key, self._record)
 
-    def _fail(self, error: str) -> None:
-        if error != self._record.last_error:
-            log.warning("tempfail %s: %s", self.remote.name, error)
-        jitter = random.random()  # noqa: S311 -- no secret
-        self._record = backoff.after_failure(self._record, time.time(), error, jitter)
-        write_push(self._records, self._key, self._record)
+def _random() -> float:
+    return random.random()  # noqa: S311 -- no secret

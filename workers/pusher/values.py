@@ -85,6 +85,8 @@ class Result(StrEnum):
     DONE = "done"
     WAITING = "waiting"
     """It has something that must be merged here before it takes what we have."""
+    TAGGED = "tagged"
+    """It has what we have, in refs of our own."""
     OVERTAKEN = "overtaken"
     """Somebody else has pushed there while we did."""
     UNRELATED = "unrelated"

@@ -1,0 +1,77 @@
+"""How exchanges with one remote have gone, on disk; and what the sentry says of it."""
+
+import logging
+import random
+import time
+from pathlib import Path
+from typing import final
+
+from spool.remotes import Exchange, Reach, directory_name, read_push, read_reach, write_push
+from workers.pusher import backoff
+
+log = logging.getLogger(__name__)
+
+
+@final
+class Account:
+    """Of one remote; ``records`` is the directory for what is known of remotes."""
+
+    def __init__(self, name: str, records: Path) -> None:
+        self._name = name
+        self._records = records
+        self._key = name.encode(errors="surrogateescape")
+        self._record = read_push(records, self._key) or Exchange()
+        self._reach: Reach | None = read_reach(records, self._key)
+
+    @property
+    def directory(self) -> str:
+        """Of what is known of it, in ``records``."""
+        return directory_name(self._key)
+
+    @property
+    def error(self) -> str:
+        """Why the last exchange failed; empty if it did not."""
+        return self._record.last_error
+
+    @property
+    def is_away(self) -> bool:
+        """Whether the sentry says that it cannot be reached."""
+        return self._reach is not None and not self._reach.here
+
+    def has_returned(self) -> bool:
+        """Read what the sentry says; whether it has changed, and the remote can be reached."""
+        before, self._reach = self._reach, read_reach(self._records, self._key)
+        return self._reach != before and not self.is_away
+
+    def remaining_s(self) -> float:
+        """How long to wait yet before it is tried again."""
+        return backoff.remaining_s(self._record, time.time())
+
+    def forgive(self) -> None:
+        """Try again now, and soon again if that fails."""
+        if self._record.not_before is not None:
+            self._record = Exchange(
+                last_success=self._record.last_success,
+                failing_since=self._record.failing_since,
+                last_error=self._record.last_error,
+            )
+
+    def succeed(self) -> None:
+        """An exchange has worked, and has moved something."""
+        if self._record.failing_since is not None:
+            log.info("works again %s", self._name)
+        self._record = backoff.after_success(self._record, time.time())
+        write_push(self._records, self._key, self._record)
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether the last exchange worked, and there was one."""
+        return self._record.failing_since is None and self._record.last_success is not None
+
+    def fail(self, error: str) -> None:
+        """One has not."""
+        if error != self._record.last_error:
+            log.warning("tempfail %s: %s", self._name, error)
+        jitter = random.random()  # noqa: S311 -- no secret
+        self._record = backoff.after_failure(self._record, time.time(), error, jitter)
+        write_push(self._records, self._key, self._record)
