@@ -47,7 +47,11 @@ class Desk:
         self._tmp = os.fsencode(self.place.tmp)
         self._token = b"%b-%d-%d" % (worker.name.encode(), os.getpid(), time.monotonic_ns())
         self._temporaries = 0
-        self._open(*self._read())
+        read = self._read()
+        self.commits = Commits(self.git, read[2], PRIVATE, self.sync)
+        """One for the whole life of the process: blobs wait in it for their commit, whatever is
+        reloaded meanwhile."""
+        self._open(*read)
 
     def reload(self) -> None:
         """Read the configuration again; raises what ``repository.find`` and ``Settings`` do.
@@ -83,7 +87,6 @@ class Desk:
         self.objects = Objects(repository)
         self.branch = Branch(repository)
         """The git-annex branch."""
-        self.commits = Commits(self.git, conventions, PRIVATE, self.sync)
 
     def index(self) -> Index:
         """The current version of the index.

@@ -12,6 +12,9 @@ from tests.repo import Repo
 from workers.apply import Dirty
 from workers.desk import Desk
 from workers.footing import Footing
+from workers.git.commit import Signature
+from workers.git.index_entry import FILE
+from workers.git.tree import Version
 from workers.merging import Held, Merged, Merging, Quiet
 
 
@@ -473,3 +476,14 @@ def test_a_conflict_on_an_adjusted_branch_is_resolved_as_on_any_other(
     assert a.git("rev-parse", "main") == b.git("rev-parse", "main")
     assert paths(a) == paths(b)
     assert all(".variant-" in name for name in paths(a))
+
+
+def test_a_reload_loses_no_blob_that_waits_for_its_commit(desk: Desk) -> None:
+    blob = desk.commits.blob(b"found before the reload\n")
+    tree = desk.commits.tree(None, {b"f": Version(FILE, blob)})
+
+    desk.reload()
+    who = Signature(b"t", b"t@example.com", 1_700_000_000)
+    desk.commits.commit(tree, (), author=who, committer=who, message=b"m\n")
+
+    assert desk.git.run("cat-file", "blob", blob) == b"found before the reload\n"
