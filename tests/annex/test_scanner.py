@@ -10,7 +10,7 @@ from spool.key import Key
 from spool.queue import Job, Queue
 from spool.remotes import Reach, write_reach
 from spool.transfer import Direction, Lane
-from tests.processes import descendants, wait_until
+from tests.processes import descendants, kill, wait_until
 from tests.repo import Repo
 from tests.scanning import lock_held, place, queued, scanning, sweeps, uuid
 from workers import scanner
@@ -391,3 +391,22 @@ def test_what_a_neighbour_will_send_by_itself_is_put_off_and_withdrawn_when_it_h
         c.annex("setpresentkey", key, b.uuid(), "1")
         scanned.settled()
         assert queued(c, UP, b) == {}
+
+
+def test_git_killed_under_a_scanner_costs_time_only(
+    pair: tuple[Repo, Repo], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scanner, "RETRY_S", 0.1)
+    monkeypatch.setattr(scanner, "QUIET_S", 60.0)
+    a, b = pair
+    one = a.add("one", b"1")
+    with scanning(a) as scanned:
+        scanned.settled()
+        killed = descendants(scanned.pid)
+        for git in killed:
+            kill(git)
+        assert killed
+
+        two = a.add("two", b"2")
+        wait_until(lambda: queued(a, UP, b) == {one: b"one", two: b"two"})
+        scanned.settled()

@@ -34,6 +34,7 @@ from workers.scanner.lanes import Lanes
 from workers.scanner.logs import Logs, News
 from workers.scanner.memory import Memory, queue_identity
 from workers.scanner.network import SETTING_LOGS, Network, survey
+from workers.scanner.relevance import concerns, lanes_of, revoke
 from workers.scanner.watches import Hint
 from workers.wanted import Item, Plan
 
@@ -119,7 +120,7 @@ class Scan:
         self._logs.skip()
         self._seen = self._tree.commit
         if self._network is not None:
-            self._begin_sweep(_lanes(self._network.plan), b"")
+            self._begin_sweep(lanes_of(self._network.plan), b"")
 
     def forget(self) -> None:
         """After a failure: what is decided, and what is not, is not known any more."""
@@ -184,7 +185,7 @@ class Scan:
             or memory.fingerprint != self._network.fingerprint
             or memory.queue != queue_identity(self._place.layout)
         ):
-            self._revoke(self._network.plan)
+            revoke(self._queue, self._branch, self._network.plan)
             self.start_over()
             return
         self._logs.seen, self._seen = memory.annex, memory.tree
@@ -203,20 +204,8 @@ class Scan:
         if network.fingerprint == before.fingerprint:
             return
         self._decider.close()  # git-annex reads preferences once
-        self._revoke(network.plan)
+        revoke(self._queue, self._branch, network.plan)
         self.start_over()
-
-    def _revoke(self, plan: Plan) -> None:
-        """Take back what would not be queued any more; but not what a person has queued."""
-        for lane in self._queue.lanes():
-            jobs = [job for job in self._queue.jobs(lane) if job.info.started is not None]
-            where = locations_of(self._branch, {job.transfer.key for job in jobs})
-            for job in jobs:
-                key, file = job.transfer.key, job.info.associated_file
-                item = Item(key, () if file is None else (file,), where[key])
-                decision = plan.decide(item)
-                if job.transfer not in (*decision.transfers, *decision.ask):
-                    self._queue.cancel(job.transfer)
 
     def _make_queue(self) -> None:
         """Make the directories that are watched."""
@@ -329,21 +318,3 @@ class Scan:
         self._lanes.only, self._decider.doubts = sweep.lanes, True
         self._take_files(files)
         self._lanes.only, self._decider.doubts = None, False
-
-
-def concerns(plan: Plan, before: frozenset[UUID] | None, after: frozenset[UUID]) -> bool:
-    """Whether new locations of a key may call for a transfer that the old ones did not."""
-    if before is None or plan.here not in after or plan.here not in before:
-        return True
-    if any(plan.preferences.rule(uuid) is not None for uuid in (plan.here, *plan.uploads)):
-        return True  # who wants it may depend on who has it
-    return not before <= after
-
-
-def _lanes(plan: Plan) -> frozenset[Lane]:
-    return frozenset(
-        (
-            *(Lane(Direction.UPLOAD, uuid) for uuid in plan.uploads),
-            *(Lane(Direction.DOWNLOAD, uuid) for uuid in plan.downloads),
-        )
-    )
