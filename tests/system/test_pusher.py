@@ -370,3 +370,21 @@ def test_a_hundred_contents_logged_in_a_row_are_a_few_commits(pair: tuple[Repo, 
             a.git("--version")  # as long as a small transfer
         wait_until(lambda: not list(journal.iterdir()))
     assert int(a.git("rev-list", "--count", "git-annex")) - before <= 3
+
+
+def test_a_full_disk_stops_git_writes_and_they_resume_by_themselves(
+    pair: tuple[Repo, Repo],
+) -> None:
+    a, b = pair
+    a.config("annex.diskreserve", "1000tb")
+    before = b.git("for-each-ref")
+    with pushing(a) as pusher:
+        new = commit(a)
+        wait_until(lambda: "full" in pusher.record("b").last_error)
+        assert b.git("for-each-ref") == before
+
+        a.config("annex.diskreserve", "1kb")
+
+        wait_until(has(b, "heads/synced/main", new))
+        pusher.settled()
+        assert pusher.record("b").last_error == ""

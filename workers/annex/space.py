@@ -16,6 +16,11 @@ from workers.annex.settings import Settings
 RESERVE: Final = 100_000_000
 """Bytes; what is kept free if nothing is configured."""
 
+SHARE: Final = 100
+"""On a small disk: not more than this part of it is kept from git, unless it is configured."""
+
+INODES: Final = 64
+
 LARGE: Final = 16 << 20
 """Bytes.  Before a larger content comes, what others are still receiving counts as taken."""
 
@@ -26,6 +31,16 @@ def reserve(settings: Settings) -> int:
         return datasize.parse(settings.get("annex.diskreserve", "").strip())
     except ValueError:
         return RESERVE
+
+
+def is_full(directory: bytes, settings: Settings) -> bool:
+    """Whether git, too, had better write nothing there.  Raises ``OSError``."""
+    status = os.statvfs(directory)
+    kept = reserve(settings)
+    if settings.get("annex.diskreserve") is None:
+        kept = min(kept, status.f_blocks * status.f_frsize // SHARE)
+    too_few = bool(status.f_files) and status.f_favail < INODES
+    return status.f_bavail * status.f_frsize < kept or too_few
 
 
 @final

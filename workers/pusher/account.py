@@ -3,6 +3,7 @@
 import logging
 import random
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import final
 
@@ -67,6 +68,13 @@ class Account:
     def is_clean(self) -> bool:
         """Whether the last exchange worked, and there was one."""
         return self._record.failing_since is None and self._record.last_success is not None
+
+    def hold(self, error: str) -> None:
+        """One could not even be tried, for now; it is no fault of the remote's."""
+        if error != self._record.last_error:
+            log.warning("tempfail %s: %s", self._name, error)
+            self._record = replace(self._record, last_error=error, failing_since=time.time())
+            write_push(self._records, self._key, self._record)
 
     def fail(self, error: str) -> None:
         """One has not."""

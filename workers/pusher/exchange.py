@@ -23,6 +23,7 @@ from workers.annex.remoteurl import LocalPath, Ssh
 from workers.annex.repository import Repository, RepositoryError, find
 from workers.annex.run_annex import run_annex
 from workers.annex.siblings import merge_siblings
+from workers.annex.space import is_full
 from workers.git.ancestry import Ancestry
 from workers.git.exchange import NO_HOOKS, NO_HOOKS_NO_GC, Said, Update, Way, fetch, list_refs, push
 from workers.git.refname import RefName
@@ -104,6 +105,10 @@ class _Exchange:
 
     def run(self) -> Outcome:
         remote = self.task.remote
+        full = self.full_disk()
+        if full is not None:
+            self.lost = f"the disk is full: {full}"
+            return self.outcome(Result.FULL)
         if self.task.ask:
             self.ask()
         if remote.pulls:
@@ -119,6 +124,15 @@ class _Exchange:
 
     def outcome(self, result: Result) -> Outcome:
         return Outcome(result, self.theirs, self.lost, pushed=self.pushed, fetched=self.fetched)
+
+    def full_disk(self) -> str | None:
+        """The repository, ours or theirs, that has no room for more."""
+        peer = self.task.peer
+        places = (self.here.common,) if peer is None else (self.here.common, peer.common)
+        for place in places:
+            if is_full(os.fsencode(place), self.here.settings):
+                return os.fspath(place)
+        return None
 
     def ask(self) -> None:
         """Ask the remote what it has."""

@@ -51,6 +51,9 @@ OVERTAKEN_S: Final = 0.5
 HOPELESS: Final = 6
 """So many times in a row, it is no accident."""
 
+FULL_S: Final = 10.0
+"""Until we look again whether there is room."""
+
 TAGGED_S: Final = 30.0
 """Until we try the common refs again."""
 
@@ -291,6 +294,10 @@ class Neighbour:
         if outcome.result is Result.FAILED:
             self._account.fail(outcome.error)
             self._asks = self.path is None
+            return outcome
+        if outcome.result is Result.FULL:
+            self._account.hold(outcome.error)
+            self._pause, self._asks = now + FULL_S, task.ask
             return outcome
         if outcome.result is Result.AWAY:
             self._peer_seen = None

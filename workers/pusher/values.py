@@ -92,6 +92,8 @@ class Result(StrEnum):
     UNRELATED = "unrelated"
     """Its files have another history than ours; nothing was pushed."""
     AWAY = "away"
+    FULL = "full"
+    """A disk is full, here or there."""
     FAILED = "failed"
 
 
