@@ -52,6 +52,8 @@ class Item:
     tries: int = 0
     gone: float = math.inf
     """When it was first found missing."""
+    is_first: bool = False
+    """Whether it is to be looked at before others."""
 
 
 @final
@@ -76,6 +78,11 @@ class Agenda:
         item.heard = now
         item.due = self._rested(path, item, now)
         item.why = Why.HEARD
+
+    def mark_missing(self, path: bytes, now: float) -> None:
+        """A path is said to be gone: others that are new may have been it, so it comes first."""
+        self.mark(path, now)
+        self._items[path].is_first = True
 
     def look(self, path: bytes, now: float) -> None:
         """A path has to be looked at, though nothing was heard of it: at once."""
@@ -126,8 +133,13 @@ class Agenda:
         self._committed[path] = now
 
     def due(self, now: float) -> list[bytes]:
-        """The paths to look at now."""
-        return [path for path, item in self._items.items() if item.due <= now]
+        """The paths to look at now, the missing ones first."""
+        first: list[bytes] = []
+        others: list[bytes] = []
+        for path, item in self._items.items():
+            if item.due <= now:
+                (first if item.is_first else others).append(path)
+        return first + others if first else others
 
     def next_due(self) -> float:
         """When the next path is to be looked at."""

@@ -253,12 +253,11 @@ class Ingest:
         objects, size = self._desk.objects, source.st.st_size
         if data is not None:
             key = self._key(source, backend, data)
-            if objects.locate(key) is None:
+            if entry is None or objects.locate(key) is None:
                 self._space.demand(size)
                 with self._temporary(source) as (temporary, fd):
                     _write(fd, data)
                     self._finish(source, fd)
-                    self._check(source)
                     objects.store(key, temporary)
             return key
         known = self._known_key(source, entry)

@@ -32,8 +32,6 @@ STIR_S: Final = 0.2
 """How soon to ask again whether a user's command has ended."""
 STIR_MAX_S: Final = 30.0
 """A command that runs for longer does not remove files for a moment only."""
-TURN_S: Final = 1.0
-"""So long is spent on reading files before what there is gets committed."""
 
 _Identity = tuple[int, int, int, int]
 
@@ -117,8 +115,10 @@ class Looker:
         """What each path is, by its lstat."""
         written_ns, settings = index.mtime_ns, self._desk.conventions.stat
         found = _Sorted()
-        for path in paths:
-            entries = index.stages(path)
+        at = 0
+        for path in sorted(paths):  # in order, they are found sooner
+            at, end = index.span(path, at)
+            entries = [index[number] for number in range(at, end)]
             st = self._desk.lstat(path)
             entry = entries[0] if entries else None
             seen = look(st, entries, settings, written_ns)
@@ -236,8 +236,6 @@ class Looker:
                 self._agenda.settle(path)
                 if found is not None:
                     self.asked[path] = None
-            if time.monotonic() - now > TURN_S:
-                return  # the others are due still
 
     def _suspect(self, path: bytes) -> None:
         if path not in self.suspect:

@@ -56,6 +56,10 @@ TROUBLE_S: Final = 2.0
 HELD_S: Final = 5.0
 """How often to look whether whoever holds still runs."""
 
+TURN_S: Final = 1.0
+"""So long files are read, before what there is gets committed."""
+PORTION: Final = 500
+"""Paths looked at together."""
 MANY: Final = 100
 SHOWN: Final = 5
 
@@ -81,7 +85,7 @@ class Watcher:
         self._voice = Voice(worker)
         self._agenda = Agenda()
         self._guard = Guard(self._desk)
-        self._tree = WorkTree(self._desk.top, worker.wakeup, self._mark)
+        self._tree = WorkTree(self._desk.top, worker.wakeup, self._mark, self._miss)
         self._rules = Rules(self._desk)
         self._looker = self._new_looker()
         footing = Footing(self._desk)
@@ -196,6 +200,11 @@ class Watcher:
         self._agenda.mark(path, now)
         self._committing.heard(path, now)
 
+    def _miss(self, path: bytes) -> None:
+        now = time.monotonic()
+        self._agenda.mark_missing(path, now)
+        self._committing.heard(path, now)
+
     def _breathe(self) -> None:
         """Called now and then during long work."""
         if self._wakeup.stopping:
@@ -241,11 +250,11 @@ class Watcher:
             return
         settings = self._desk.repository.settings
         scans = not self._is_first or settings.flag("annex.startupscan", default=True)
-        mark = self._suspect_of if scans else None
+        mark = self._mark if scans else None
         index = self._desk.index()
         self._guard.forget()
         self._tree.limited = self._tree.limited and now - self._swept < sweep_s
-        look = Walk(index, self._desk.conventions.stat, self._rules.ignores, mark)
+        look = Walk(index, self._desk.conventions.stat, self._rules.ignores, mark, self._miss)
         for directory in self._tree.walk(look):
             if not directory:
                 self._swept = time.monotonic()
@@ -253,9 +262,6 @@ class Watcher:
         if self._is_first and _has_vanished(self._desk, index):
             self._committing.suspect_all()
         self._is_first = False
-
-    def _suspect_of(self, path: bytes) -> None:
-        self._agenda.look(path, time.monotonic())
 
     def _look(self) -> None:
         now = time.monotonic()
@@ -266,7 +272,11 @@ class Watcher:
         if len(due) > MANY:
             self._voice.busy(self._notes())
         self._rules.refresh()
-        self._committing.add(self._looker.look(due, now), time.monotonic())
+        for start in range(0, len(due), PORTION):
+            portion = due[start : start + PORTION]
+            self._committing.add(self._looker.look(portion, now), time.monotonic())
+            if time.monotonic() - now > TURN_S:
+                break  # the others are due still
 
     def _ask_git_annex(self) -> None:
         """Have git-annex add what only it can."""

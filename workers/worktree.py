@@ -41,6 +41,7 @@ MASK: Final = int(
 )
 _ISDIR: Final = int(inotify.ISDIR)
 _AWAY: Final = int(inotify.MOVED_FROM)
+_GONE: Final = int(inotify.MOVED_FROM | inotify.DELETE)
 _UNWATCHED: Final = int(inotify.IGNORED)
 _SELF: Final = int(inotify.DELETE_SELF | inotify.MOVE_SELF | inotify.UNMOUNT)
 _GIT: Final = b".git"
@@ -61,17 +62,21 @@ class Walk:
     mark: Mark | None
     """Told of each path that differs from the index; None: directories are watched, and files are
     not looked at (``annex.startupscan=false``)."""
+    mark_missing: Mark
+    """Told of each that the index has, and that is not there."""
 
 
 @final
 class WorkTree:
     """What is watched, and which directories have to be walked."""
 
-    def __init__(self, top: bytes, wakeup: Wakeup, mark: Mark) -> None:
+    def __init__(self, top: bytes, wakeup: Wakeup, mark: Mark, mark_missing: Mark) -> None:
         self._top = top
         self._wakeup = wakeup
         self._mark = mark
         """Told of each path that may differ from the index."""
+        self._mark_missing = mark_missing
+        """The same, of each that is said to be gone."""
         self._paths: dict[int, bytes] = {}
         self._wds: dict[bytes, int] = {}
         self._unwalked: dict[bytes, None] = {b"": None}
@@ -116,7 +121,7 @@ class WorkTree:
                 if event.mask & _ISDIR:
                     self._take_directory(path, event.mask)
                 else:
-                    self._mark(path)
+                    (self._mark_missing if event.mask & _GONE else self._mark)(path)
                     if event.name in RULES:
                         self.rules_changed = True
                         self.look_at(directory)
@@ -176,10 +181,10 @@ class WorkTree:
                 look.mark(path)
         if look.mark is not None:
             for path in known:
-                look.mark(path)
+                look.mark_missing(path)
             for path in tracked.difference(below):
                 for entry in index.under(path):
-                    look.mark(entry.path)
+                    look.mark_missing(entry.path)
         return below
 
     def _is_entered(
@@ -201,7 +206,7 @@ class WorkTree:
         }
         if look.mark is not None:
             for entry in look.index.under(directory):
-                look.mark(entry.path)
+                look.mark_missing(entry.path)
 
     def _suspect(self, directory: bytes, failure: OSError) -> None:
         if directory not in self.suspect:

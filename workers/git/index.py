@@ -207,9 +207,17 @@ class Index:
         return path_at(self._data, self._layout.offsets[number], self._raw_size)
 
     def _position(self, path: bytes, start: int = 0) -> int:
-        data, raw_size = self._data, self._raw_size
+        data, raw_size, offsets = self._data, self._raw_size, self._layout.offsets
+        end = len(offsets)
+        if start:
+            # Who says where to start asks for paths in order: the next one is near.
+            step = 1
+            while start < end and path_at(data, offsets[start], raw_size) < path:
+                start += step
+                step *= 2
+            start, end = max(0, start - step // 2), min(start, end)
         return bisect_left(
-            self._layout.offsets, path, lo=start, key=lambda at: path_at(data, at, raw_size)
+            offsets, path, lo=start, hi=end, key=lambda at: path_at(data, at, raw_size)
         )
 
     def _with_blob(self, oid: ObjectId) -> Iterator[int]:
