@@ -82,7 +82,8 @@ class Agenda:
     def mark_missing(self, path: bytes, now: float) -> None:
         """A path is said to be gone: others that are new may have been it, so it comes first."""
         self.mark(path, now)
-        self._items[path].is_first = True
+        item = self._items[path]
+        item.is_first, item.due = True, now
 
     def look(self, path: bytes, now: float) -> None:
         """A path has to be looked at, though nothing was heard of it: at once."""

@@ -28,6 +28,11 @@ log = logging.getLogger(__name__)
 MANNERS_S: Final = 5.0
 """What a user has staged is left to him for so long after the index has changed last."""
 
+POLITE_S: Final = 1.0
+"""Nothing is committed for so long after the index was changed by a user…"""
+POLITE_MAX_S: Final = 5.0
+"""…but if he goes on and on."""
+
 RETRY_S: Final = (0.05, 0.1, 0.2, 0.5, 1.0)
 REFUSED_S: Final = 30.0
 """Before a hook that said no is asked again."""
@@ -45,12 +50,13 @@ class Committing:
         self._footing = footing
         self._agenda = agenda
         self._guard = guard
-        self._stage = Stage(desk, footing)
+        self._stage = Stage(desk, footing, guard)
         self._batch = Batch()
         self._findings: dict[bytes, Finding] = {}
         self._staged_until = -math.inf
         """When what the user has staged is taken care of; minus infinity: nothing is staged."""
         self._not_before = -math.inf
+        self._polite_since: float | None = None
         self._tries = 0
         self._burst = 0
         self._burst_until = -math.inf
@@ -63,7 +69,7 @@ class Committing:
 
     def reload(self) -> None:
         """Settings or hooks may have changed."""
-        self._stage = Stage(self._desk, self._footing)
+        self._stage = Stage(self._desk, self._footing, self._guard)
         self._not_before = -math.inf
 
     def __len__(self) -> int:
@@ -86,6 +92,13 @@ class Committing:
     def respect(self, until: float) -> None:
         """Somebody else has written the index: what is staged there is his until then."""
         self._staged_until = max(self._staged_until, until)
+
+    def be_polite(self, now: float) -> None:
+        """A user is staging something, and is about to commit it: let him, for a moment."""
+        if self._polite_since is None or now - self._polite_since > POLITE_MAX_S + POLITE_S:
+            self._polite_since = now
+        if now - self._polite_since <= POLITE_MAX_S:
+            self._not_before = max(self._not_before, now + POLITE_S)
 
     def suspect_all(self) -> None:
         """At the start, everything was missing: believe no deletion before a person says so."""
@@ -111,7 +124,7 @@ class Committing:
 
         Raises ``OSError`` when the disk is full; then all is kept.
         """
-        if not self._guard.head_may_move(now) or self._guard.index_is_locked():
+        if self._guard.index_is_locked():
             self._retry(now)
             return None
         staged = self._staged()

@@ -9,9 +9,10 @@ Our own programs are known by the mark in their environment (``annexd.strays``).
 
 import contextlib
 import os
+import time
 from collections.abc import Iterator, Sequence
 from enum import Flag, auto
-from typing import Final
+from typing import Final, final
 
 from workers.desk import Desk
 
@@ -21,6 +22,7 @@ _MOVES_HEAD: Final = frozenset(
     b"commit merge pull rebase cherry-pick revert am reset checkout switch stash filter-branch"
     b" bisect sync assist adjust view vadd vpop vfilter vcycle undo import".split()
 )
+_PREPARES: Final = frozenset(b"add rm mv restore apply update-index unlock lock pre-commit".split())
 _READS_ONLY: Final = frozenset(
     b"log show diff status cat-file ls-files ls-tree rev-parse rev-list blame grep describe config"
     b" for-each-ref gc repack prune fetch push receive-pack upload-pack fsck branch tag remote"
@@ -33,23 +35,52 @@ _WITH_VALUE: Final = frozenset(
 )
 
 
+YOUNG_S: Final = 2.0
+"""A shell becomes git by exec within this time, if at all."""
+OLD_S: Final = 60.0
+"""Then it is looked at again: a pid may have another process by now."""
+
+
 class Work(Flag):
     """What others may be doing."""
 
     NOTHING = 0
     MOVES_HEAD = auto()
+    PREPARES = auto()
+    """Stages something: most likely a commit follows."""
     CHANGES_FILES = auto()
 
 
-def at_work(desk: Desk) -> Work:
-    """What processes that are not annexd's are doing in the repository, right now."""
-    work = Work.NOTHING
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        # It has ended, or is another user's and cannot be looked into.
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError, PermissionError):
-            if _read(pid, "comm").startswith(b"git") and _is_here(desk, pid):
-                work |= _work_of(_read(pid, "cmdline").split(b"\0"))
-    return work
+@final
+class Others:
+    """The processes of others, asked about again and again.
+
+    A process that has run for a while and is no git is not looked at a second time: what matters is
+    to be quick, since a command that starts while we look is not seen.
+    """
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._known: dict[str, float] = {}
+
+    def at_work(self) -> Work:
+        """What they are doing in the repository, right now."""
+        work = Work.NOTHING
+        now = time.monotonic()
+        known: dict[str, float] = {}
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            since = self._known.get(pid, now)
+            if now - since < YOUNG_S or now - since > OLD_S:
+                # It has ended, or is another user's and cannot be looked into.
+                with contextlib.suppress(FileNotFoundError, ProcessLookupError, PermissionError):
+                    if _read(pid, "comm").startswith(b"git"):
+                        if _is_here(self._desk, pid):
+                            work |= _work_of(_read(pid, "cmdline").split(b"\0"))
+                        continue
+                since = now - YOUNG_S if now - since > OLD_S else since
+            known[pid] = since
+        self._known = known
+        return work
 
 
 def _is_here(desk: Desk, pid: str) -> bool:
@@ -71,7 +102,7 @@ def _work_of(arguments: Sequence[bytes]) -> Work:
         return Work.NOTHING
     if verb in _MOVES_HEAD:
         return Work.MOVES_HEAD | Work.CHANGES_FILES
-    return Work.CHANGES_FILES
+    return Work.CHANGES_FILES | (Work.PREPARES if verb in _PREPARES else Work.NOTHING)
 
 
 def _words(arguments: Sequence[bytes]) -> Iterator[bytes]:

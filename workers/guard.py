@@ -12,7 +12,7 @@ from typing import Final, final
 
 from spool.commithold import read_hold
 from workers.desk import Desk
-from workers.foreign import Work, at_work
+from workers.foreign import Others, Work
 from workers.git.index import Index
 from workers.git.index_entry import Entry, is_clean
 from workers.git.index_install import LOCK
@@ -36,6 +36,9 @@ _VIEWS: Final = b"refs/heads/views/"
 STALE_S: Final = 600.0
 """After so long nobody is believed to be still at it."""
 
+PREPARING_S: Final = 10.0
+"""So long a command that stages something is waited for: it may have many files to read."""
+
 _SAMPLE: Final = 2000
 """Entries that are looked at to find out where a file system is now."""
 
@@ -47,6 +50,7 @@ class Guard:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._devices: dict[tuple[int, bytes], bool] = {}
+        self._others = Others(desk)
         self._mover_since: float | None = None
         self._wds: dict[int, bytes] = {}
         self.settings_changed = False
@@ -91,18 +95,21 @@ class Guard:
         """Whether somebody is changing the index."""
         return os.path.lexists(self._desk.gitdir + b"/index" + LOCK)
 
-    def head_may_move(self, now: float) -> bool:
+    def head_may_move(self) -> bool:
         """Whether moving HEAD's branch would make nobody's command fail."""
-        if Work.MOVES_HEAD not in at_work(self._desk):
+        now = time.monotonic()
+        work = self._others.at_work()
+        if not work & (Work.MOVES_HEAD | Work.PREPARES):
             self._mover_since = None
             return True
         if self._mover_since is None:
             self._mover_since = now
-        return now - self._mover_since > STALE_S
+        patience_s = STALE_S if Work.MOVES_HEAD in work else PREPARING_S
+        return now - self._mover_since > patience_s
 
     def files_hold_still(self) -> bool:
         """Whether nobody's command may be removing files for a moment only."""
-        return not self.index_is_locked() and Work.CHANGES_FILES not in at_work(self._desk)
+        return not self.index_is_locked() and Work.CHANGES_FILES not in self._others.at_work()
 
     def forget(self) -> None:
         """Look again where file systems are."""

@@ -81,8 +81,8 @@ class Ingest:
 
     def __init__(self, desk: Desk, rules: Rules, breathe: Callable[[], None]) -> None:
         self._desk = desk
-        self._rules = rules
-        self._breathe = breathe
+        self.rules = rules
+        self.breathe = breathe
         """Called now and then while a large file is read; what it raises ends that."""
         self._limits = Limits.configured(desk.repository.settings)
         self._space = Space(desk)
@@ -167,8 +167,8 @@ class Ingest:
         path, size = source.path, source.st.st_size
         known = None if entry is None else self._is_annexed(entry)
         if known is None:
-            return self._rules.kind(path, size, attributes)
-        kind = self._rules.shared_kind(path, size, attributes)
+            return self.rules.kind(path, size, attributes)
+        kind = self.rules.shared_kind(path, size, attributes)
         if kind is Kind.ASK_GIT_ANNEX:
             return kind
         annexed = known if kind is None else kind in (Kind.ANNEX_UNLOCKED, Kind.ANNEX_LOCKED)
@@ -176,7 +176,7 @@ class Ingest:
             return Kind.GIT
         # What was unlocked stays so; a link that has become a file was unlocked by a user.
         locks = entry is not None and entry.mode == LINK
-        if locks and self._rules.kind(path, size, attributes) is Kind.ANNEX_LOCKED:
+        if locks and self.rules.kind(path, size, attributes) is Kind.ANNEX_LOCKED:
             return Kind.ANNEX_LOCKED
         return Kind.ANNEX_UNLOCKED
 
@@ -190,7 +190,7 @@ class Ingest:
         return parse_pointer(found.data) is not None
 
     def _backend(self, attributes: Attributes) -> HashBackend | bytes | None:
-        name = self._rules.backend(attributes)
+        name = self.rules.backend(attributes)
         return name if name == WORM else BACKENDS.get(name)
 
     def _pointer(self, source: _Source, entry: Entry | None, data: bytes) -> Finding | Why | None:
@@ -320,7 +320,7 @@ class Ingest:
             at += count
             if source.leased and is_broken(source.fd):
                 raise _ChangedError
-            self._breathe()
+            self.breathe()
 
     @contextlib.contextmanager
     def _temporary(self, source: _Source) -> Iterator[tuple[bytes, int]]:

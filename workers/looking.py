@@ -8,7 +8,7 @@ import logging
 import os
 import stat
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, final
 
@@ -24,7 +24,7 @@ from workers.git.trackable import is_trackable
 from workers.guard import Guard
 from workers.ingest import Ingest
 from workers.relink import mend
-from workers.rules import Rules
+from workers.worktree import WorkTree
 
 log = logging.getLogger(__name__)
 
@@ -58,16 +58,16 @@ class Looker:
         self,
         desk: Desk,
         agenda: Agenda,
-        rules: Rules,
         guard: Guard,
-        breathe: Callable[[], None],
+        tree: WorkTree,
+        ingest: Ingest,
     ) -> None:
         self._desk = desk
         self._agenda = agenda
-        self._rules = rules
         self._guard = guard
-        self._breathe = breathe
-        self._ingest = Ingest(desk, rules, breathe)
+        self._tree = tree
+        self._ingest = ingest
+        self._rules = ingest.rules
         self._delay_s = float(desk.repository.settings.number("annex.delayadd", 0))
         self._seen_ns = 0
         """When this look began: no later than any lstat of it."""
@@ -117,6 +117,9 @@ class Looker:
         found = _Sorted()
         at = 0
         for path in sorted(paths):  # in order, they are found sooner
+            if self._tree.boundaries and self._tree.is_elsewhere(path):
+                self._agenda.settle(path)
+                continue
             at, end = index.span(path, at)
             entries = [index[number] for number in range(at, end)]
             st = self._desk.lstat(path)
@@ -226,7 +229,7 @@ class Looker:
     ) -> None:
         attributes = self._rules.attributes([path for path, _entry in reads])
         for (path, entry), attribute in zip(reads, attributes, strict=True):
-            self._breathe()
+            self._ingest.breathe()
             found = self._ingest.take(path, entry, attribute)
             if isinstance(found, Finding):
                 findings.append(found)

@@ -31,6 +31,7 @@ from workers.git.run import GitError
 from workers.git.stream import ObjectId
 from workers.git.tree import Version
 from workers.git.update_refs import Move
+from workers.guard import Guard
 from workers.hooks import HookRefusedError, Hooks
 
 log = logging.getLogger(__name__)
@@ -73,8 +74,9 @@ class Staging:
 class Stage:
     """Makes the watcher's commits."""
 
-    def __init__(self, desk: Desk, footing: Footing) -> None:
+    def __init__(self, desk: Desk, footing: Footing, guard: Guard) -> None:
         self._desk = desk
+        self._guard = guard
         self._footing = footing
         self._hooks = Hooks(desk)
         self._identity = identity(desk.git)
@@ -133,6 +135,8 @@ class Stage:
         if tree is not None:
             commit = self._make(tree, head.oid, message)
         self._log(finding.key for finding in findings if finding.key is not None)
+        if tree is not None and not self._guard.head_may_move():
+            return Outcome.BUSY
         if prepared is not None:
             installed = prepared.install()
             if isinstance(installed, Refusal):
@@ -174,7 +178,7 @@ class Stage:
         if synced is not None and synced_at is not None and synced_at == head.oid:
             moves.append(Move(synced, commit, synced_at))
         try:
-            if not desk.update_refs.move(*moves):
+            if not desk.update_refs.move(*moves, allowed=self._guard.head_may_move):
                 return Outcome.MOVED
             self._footing.stand_on(head.branch, commit)
             if synced is not None and synced_at not in (None, head.oid):

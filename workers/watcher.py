@@ -29,6 +29,7 @@ from workers.git.index_install import sweep
 from workers.git.run import GitError
 from workers.git.stream import StreamEndedError
 from workers.guard import Guard
+from workers.ingest import Ingest
 from workers.joining import Joining
 from workers.looking import Looker
 from workers.process import Worker
@@ -233,6 +234,7 @@ class Watcher:
             self._committing.respect(min(written, now) + MANNERS_S)
         elif index.identity not in (self._index.identity, self._desk.installed):
             self._committing.respect(now + MANNERS_S)
+            self._committing.be_polite(now)
             for path in set(changed_paths(self._index, index)):
                 self._agenda.look(path, now)
         self._index = index
@@ -358,7 +360,8 @@ class Watcher:
         return tuple(notes)
 
     def _new_looker(self) -> Looker:
-        return Looker(self._desk, self._agenda, self._rules, self._guard, self._breathe)
+        ingest = Ingest(self._desk, self._rules, self._breathe)
+        return Looker(self._desk, self._agenda, self._guard, self._tree, ingest)
 
 
 def _has_vanished(desk: Desk, index: Index) -> bool:

@@ -116,6 +116,8 @@ class WorkTree:
             elif event.name == _GIT:
                 if directory:  # it has become a repository, or ceased to be one
                     self.look_at(directory)
+            elif directory in self.boundaries:
+                continue  # watched for its .git only
             else:
                 path = directory + b"/" + event.name if directory else event.name
                 if event.mask & _ISDIR:
@@ -136,12 +138,26 @@ class WorkTree:
     def walk(self, look: Walk) -> Iterator[bytes]:
         """Walk what has to be walked; yields each directory when it is done."""
         while self._unwalked:
-            todo = [self._unwalked.popitem()[0]]
+            directory = self._unwalked.popitem()[0]
+            todo = [self._outermost(directory)]
             while todo:
                 directory = todo.pop()
                 self._unwalked.pop(directory, None)
                 todo += self._visit(directory, look)
                 yield directory
+
+    def is_elsewhere(self, path: bytes) -> bool:
+        """Whether a path is in another repository."""
+        return any(path.startswith(boundary + b"/") for boundary in self.boundaries)
+
+    def _outermost(self, directory: bytes) -> bytes:
+        """The repository that a directory is in, if it is not ours; else the directory."""
+        at = directory.find(b"/")
+        while at > 0:
+            if os.path.lexists(self._full(directory[:at]) + b"/" + _GIT):
+                return directory[:at]
+            at = directory.find(b"/", at + 1)
+        return directory
 
     def _visit(self, directory: bytes, look: Walk) -> list[bytes]:
         """Watch, list and compare one directory; the directories in it."""

@@ -10,6 +10,7 @@ Source: git-update-ref(1).
 import os
 import select
 import time
+from collections.abc import Callable
 from enum import Enum, auto
 from typing import Final, NamedTuple, Self, final
 
@@ -18,7 +19,8 @@ from workers.git.refs import BrokenRefError, Refs
 from workers.git.run import Git, GitError, GitTimeoutError
 from workers.git.stream import ObjectId, Stream, StreamEndedError
 
-ANSWERS: Final = b"start: ok\nprepare: ok\ncommit: ok\n"
+PREPARED: Final = b"start: ok\nprepare: ok\n"
+COMMITTED: Final = b"commit: ok\n"
 STDERR_MAX: Final = 1 << 16
 TIMEOUT_S: Final = 60.0
 """git takes milliseconds, and at most a second to wait for a lock; the rest is for hooks."""
@@ -62,47 +64,54 @@ class UpdateRefs:
         """End git; the next transaction would start it again."""
         self._end()
 
-    def move(self, *moves: Move) -> bool:
+    def move(self, *moves: Move, allowed: Callable[[], bool] = lambda: True) -> bool:
         """Make all moves, or none: False if a ref is not, or did not stay, at its old value.
+
+        ``allowed`` is asked at the last moment, when the refs are locked; False if it says no.
 
         Raises ``GitError`` for anything else that stops git (a lock that somebody keeps, a hook
         that says no): then, too, nothing has moved.
         """
-        question = b"start\0" + b"".join(map(_command, moves)) + b"prepare\0commit\0"
+        question = b"start\0" + b"".join(map(_command, moves)) + b"prepare\0"
         was_running = self._stream is not None
-        if self._ask(question) == ANSWERS:
-            return True
+        if self._ask(question, PREPARED):
+            if not allowed():
+                self._end()
+                return False
+            if self._ask(b"commit\0", COMMITTED):
+                return True
         said = self._end()
         if not said:  # it was killed, perhaps between doing it and saying so
             if all(self._get(move.name) == move.new for move in moves):
                 return True
             if was_running:
-                return self.move(*moves)
+                return self.move(*moves, allowed=allowed)
         if any(move.old not in (Expected.ANYTHING, self._get(move.name)) for move in moves):
             return False
         raise GitError(self._git.argv(*self._args), 128, said)
 
-    def _ask(self, question: bytes) -> bytes:
+    def _ask(self, question: bytes, expected: bytes) -> bool:
+        """Whether git answers as it does when all is well."""
         if self._stream is None:
             self._stderr = os.memfd_create("update-ref", os.MFD_CLOEXEC)
             self._stream = Stream(self._git, *self._args, stderr=self._stderr)
         try:
             self._stream.send(question)
         except StreamEndedError:
-            return b""
+            return False
         answer, fd = b"", self._stream.stdout.fileno()
         deadline = time.monotonic() + TIMEOUT_S
-        while len(answer) < len(ANSWERS):
+        while len(answer) < len(expected):
             left_s = max(0.0, deadline - time.monotonic())
             if not select.select([fd], [], [], left_s)[0]:
                 self._stream.kill()
                 self.close()
                 raise GitTimeoutError(self._git.argv(*self._args), -9, b"no answer in time")
-            chunk = os.read(fd, len(ANSWERS))
+            chunk = os.read(fd, len(expected))
             if not chunk:
                 break
             answer += chunk
-        return answer
+        return answer == expected
 
     def _end(self) -> bytes:
         """End git; returns what it said."""

@@ -1,0 +1,366 @@
+"""What users do in a work tree is committed: real files, real git, a real watcher process."""
+
+import os
+import shutil
+import socket
+from pathlib import Path
+
+import pytest
+
+from tests.processes import wait_until
+from tests.repo import Repo
+from tests.watching import begin, deletions, watched
+
+POINTER = b"/annex/objects/"
+FILE, EXECUTABLE, LINK = b"100644", b"100755", b"120000"
+
+
+def blob(repo: Repo, path: bytes) -> bytes:
+    return repo.git("cat-file", "blob", repo.tree()[path][1])
+
+
+def commits(repo: Repo) -> int:
+    return int(repo.git("rev-list", "--count", "HEAD"))
+
+
+def test_what_was_there_before_the_start_is_committed(repo: Repo) -> None:
+    repo.write("a", b"1")
+    repo.write("dir/b", b"")
+    with watched(repo):
+        pass
+
+    assert set(repo.tree()) == {b"a", b"dir/b"}
+    assert blob(repo, b"a").startswith(POINTER)
+    assert repo.read("a") == b"1"
+    assert repo.status() == b""
+    assert repo.whereis(repo.key("a")) == {repo.uuid().encode()}
+    assert b"git-annex in repo" in repo.git("log", "-1", "--format=%s")
+    repo.check()
+
+
+def test_adds_edits_appends_deletes_renames_links_and_modes_are_committed(repo: Repo) -> None:
+    for name in ("edited", "appended", "deleted", "renamed", "mode", "replaced"):
+        repo.write(name, name.encode())
+    with watched(repo) as watching:
+        repo.write("edited", b"other")
+        with (repo.path / "appended").open("ab") as file:
+            file.write(b" more")
+        (repo.path / "deleted").unlink()
+        (repo.path / "renamed").rename(repo.path / "new name")
+        (repo.path / "mode").chmod(0o755)
+        repo.write("temporary", b"new")
+        (repo.path / "temporary").rename(repo.path / "replaced")
+        (repo.path / "link").symlink_to("edited")
+        repo.write("empty", b"")
+        watching.settle()
+
+        tree = repo.tree()
+        assert {path.decode() for path in tree} == {
+            *("edited", "appended", "new name", "mode", "replaced", "link", "empty")
+        }
+        assert tree[b"mode"][0] == EXECUTABLE
+        assert tree[b"link"][0] == LINK
+        assert repo.read("appended") == b"appended more"
+        assert repo.status() == b""
+    repo.check()
+
+
+def test_a_tree_that_is_moved_in_around_and_out_follows(repo: Repo, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    for name in ("x/1", "x/y/2", "x/y/z/3"):
+        path = outside / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(name.encode())
+    with watched(repo) as watching:
+        outside.rename(repo.path / "in")
+        watching.settle()
+        assert set(repo.tree()) == {b"in/x/1", b"in/x/y/2", b"in/x/y/z/3"}
+
+        (repo.path / "in/x").rename(repo.path / "elsewhere")
+        (repo.path / "elsewhere/y/z/late").write_bytes(b"late")
+        watching.settle()
+        assert set(repo.tree()) == {
+            *(b"elsewhere/1", b"elsewhere/y/2", b"elsewhere/y/z/3", b"elsewhere/y/z/late")
+        }
+        renames = repo.git("log", "-1", "--format=", "--name-status", "-M100%", "HEAD~0")
+        assert b"D" not in {line[:1] for line in renames.split(b"\n")}
+
+        (repo.path / "elsewhere").rename(outside)
+        watching.settle()
+        assert repo.tree() == {}
+
+
+def test_files_written_below_a_directory_that_is_being_moved_are_not_lost(repo: Repo) -> None:
+    with watched(repo) as watching:
+        (repo.path / "d0").mkdir()
+        for number in range(40):
+            repo.write(f"d{number}/file{number}", b"%d" % number)
+            (repo.path / f"d{number}").rename(repo.path / f"d{number + 1}")
+            repo.write(f"d{number + 1}/after{number}", b"after %d" % number)
+        watching.settle()
+
+        names = {
+            f"d40/{kind}{number}".encode() for kind in ("file", "after") for number in range(40)
+        }
+        assert set(repo.tree()) == names
+
+
+def test_names_are_bytes(repo: Repo) -> None:
+    names = [
+        *(b"new\nline", b"tab\t", b"-rf", b"--", b" lead", b"trail ", b"\xff\xfe", b":(top)x"),
+        *(b'quo"te', b"back\\slash", b"!x", b"#x", b"[attr]", b"*", b"a" * 255, b"\x01\x7f"),
+        *("ünïcödé".encode(), "e\u0301".encode(), b"$HOME", b"`id`", b"|", b"d\n/\xff"),
+    ]
+    with watched(repo) as watching:
+        for name in names:
+            repo.write(name, b"content of " + name)
+        watching.settle()
+
+        assert set(repo.tree()) == set(names)
+        assert repo.status() == b""
+    for name in names:
+        assert repo.read(name) == b"content of " + name
+
+
+def test_names_that_git_refuses_are_passed_over(repo: Repo) -> None:
+    with watched(repo) as watching:
+        repo.write(".GIT/x", b"x")
+        repo.write("git~1", b"x")
+        repo.write("fine", b"x")
+        watching.settle()
+
+        assert set(repo.tree()) == {b"fine"}
+
+
+def test_fifos_and_sockets_are_passed_over(repo: Repo) -> None:
+    with watched(repo) as watching, socket.socket(socket.AF_UNIX) as bound:
+        os.mkfifo(repo.path / "fifo")
+        directory = os.open(repo.path, os.O_RDONLY)
+        bound.bind(f"/proc/self/fd/{directory}/socket")  # a short name for a long one
+        os.close(directory)
+        repo.write("file", b"x")
+        watching.settle()
+
+        assert set(repo.tree()) == {b"file"}
+
+
+def test_a_link_into_the_annex_is_mended_when_it_is_moved(repo: Repo) -> None:
+    repo.add("locked", b"content")
+    target = os.readlink(repo.path / "locked")
+    with watched(repo) as watching:
+        (repo.path / "deep/er").mkdir(parents=True)
+        (repo.path / "locked").rename(repo.path / "deep/er/locked")
+        watching.settle()
+
+        assert os.readlink(repo.path / "deep/er/locked") == "../../" + target
+        assert repo.tree().keys() == {b"deep/er/locked"}
+        assert repo.read("deep/er/locked") == b"content"
+        assert repo.status() == b""
+
+
+def test_a_file_that_is_open_for_writing_waits_until_it_is_closed(repo: Repo) -> None:
+    with watched(repo) as watching:
+        with (repo.path / "log").open("wb", buffering=0) as file:
+            file.write(b"one")
+            state = watching.answer(lambda state: state.note("open") == "log")
+            assert state.pending > 0
+            assert repo.git("for-each-ref", "refs/heads/main") == b""
+            file.write(b" two")
+        watching.settle()
+
+        assert repo.read("log") == b"one two"
+        assert commits(repo) == 1
+        assert blob(repo, b"log").endswith(repo.key("log") + b"\n")
+        repo.annex("fsck", "-q")
+
+
+def test_a_pointer_is_never_taken_for_content(repo: Repo) -> None:
+    key = repo.add("other", b"content")
+    with watched(repo) as watching:
+        pointer = POINTER + key + b"\n"
+        repo.write("copy", pointer)
+        watching.settle()
+
+        assert blob(repo, b"copy") == pointer
+        objects = repo.path / ".git/annex/objects"
+        assert not [p for p in objects.rglob("*") if p.is_file() and p.read_bytes() == pointer]
+
+
+def test_ignore_rules_hold_as_soon_as_they_are_written(repo: Repo) -> None:
+    with watched(repo) as watching:
+        repo.write("one.tmp", b"1")
+        watching.settle()
+        repo.write(".gitignore", b"*.tmp\nout/\n")
+        repo.write("two.tmp", b"2")
+        repo.write("out/x", b"x")
+        watching.settle()
+        assert set(repo.tree()) == {b"one.tmp", b".gitignore"}
+
+        repo.write(".gitignore", b"*.bak\n")
+        watching.settle()
+        assert set(repo.tree()) == {b"one.tmp", b"two.tmp", b"out/x", b".gitignore"}
+        assert not blob(repo, b".gitignore").startswith(POINTER)
+
+
+def test_largefiles_dotfiles_and_attributes_decide_where_a_file_goes(repo: Repo) -> None:
+    with watched(repo) as watching:
+        repo.write(".dotted", b"dot")
+        watching.settle()
+        assert blob(repo, b".dotted") == b"dot"
+
+        repo.write(".gitattributes", b"*.txt annex.largefiles=nothing\n*.md5 annex.backend=MD5E\n")
+        repo.write("a.txt", b"text")
+        repo.write("b.md5", b"b")
+        watching.settle()
+        assert blob(repo, b"a.txt") == b"text"
+        assert repo.key("b.md5").startswith(b"MD5E-s1--")
+
+        repo.config("annex.largefiles", "largerthan=10b")
+        watching.settle()
+        repo.write("small", b"small")
+        repo.write("large", b"larger than ten")
+        watching.settle()
+        assert blob(repo, b"small") == b"small"
+        assert blob(repo, b"large").startswith(POINTER)
+
+
+def test_locked_files_when_the_assistant_would_lock(repo: Repo) -> None:
+    repo.config("annex.assistant.allowunlocked", "true")
+    repo.write("before", b"before")
+    with watched(repo) as watching:
+        repo.write("dir/new", b"new")
+        watching.settle()
+
+        assert {mode for mode, _oid in repo.tree().values()} == {LINK}
+        assert repo.read("dir/new") == b"new"
+        assert repo.status() == b""
+    repo.check()
+
+
+def test_what_only_git_annex_can_decide_is_left_to_it(repo: Repo) -> None:
+    repo.config("annex.largefiles", "mimeencoding=binary or largerthan=1kb")
+    repo.config("annex.backend", "BLAKE2BP512E")
+    with watched(repo) as watching:
+        repo.write("big", b"x" * 2000)
+        watching.settle()
+
+        assert blob(repo, b"big").startswith(POINTER + b"BLAKE2BP512E-s2000--")
+        assert repo.status() == b""
+
+
+def test_nothing_is_committed_with_autocommit_off(repo: Repo) -> None:
+    repo.config("annex.autocommit", "false")
+    repo.write("before", b"x")
+    with watched(repo) as watching:
+        repo.write("file", b"x")
+        watching.settle()
+        assert repo.git("for-each-ref", "refs/heads/main") == b""
+
+        repo.config("annex.autocommit", "true")
+        watching.settle()
+        assert set(repo.tree()) == {b"before", b"file"}
+
+
+def test_nothing_is_done_while_a_merge_is_under_way(repo: Repo) -> None:
+    repo.write("file", b"x")
+    with watched(repo) as watching:
+        head = repo.head()
+        (repo.path / ".git/MERGE_HEAD").write_text(head)
+        repo.write("file", b"<<<<<<<")
+        state = watching.answer(lambda state: state.pending > 0)
+        assert state.note("waits") == "a merge is under way"
+        assert repo.head() == head
+
+        repo.write("file", b"solved")
+        (repo.path / ".git/MERGE_HEAD").unlink()
+        watching.settle()
+        assert repo.head() != head
+        assert repo.git("rev-list", "--count", "HEAD").strip() == b"2"
+
+
+def test_a_mass_deletion_waits_for_a_person(repo: Repo) -> None:
+    for number in range(60):
+        repo.write(f"d/{number}", b"%d" % number)
+    repo.write("kept", b"x")
+    with watched(repo) as watching:
+        shutil.rmtree(repo.path / "d")
+        state = watching.answer(lambda state: state.note("held"))
+        assert state.note("held") == "60 deletions"
+        repo.write("goes on", b"x")
+        watching.answer(lambda _state: b"goes on" in repo.tree())
+        assert len(repo.tree()) == 62
+
+        watching.place.accept.touch()
+        watching.settle()
+        assert set(repo.tree()) == {b"kept", b"goes on"}
+        assert not watching.place.accept.exists()
+
+
+def test_an_empty_work_tree_at_the_start_is_no_deletion(repo: Repo) -> None:
+    repo.add("one", b"1")
+    repo.add("two", b"2")
+    for name in ("one", "two"):
+        (repo.path / name).unlink()
+    watching = begin(repo)
+    try:
+        watching.answer(lambda state: state.note("held"))
+        assert set(repo.tree()) == {b"one", b"two"}
+        watching.stop()
+    finally:
+        watching.process.kill()
+
+
+def test_a_file_that_is_missing_for_a_moment_is_not_deleted(repo: Repo) -> None:
+    repo.write("file", b"0")
+    with watched(repo) as watching:
+        for number in range(10):
+            (repo.path / "file").unlink()
+            watching.answer()
+            repo.write("file", b"%d" % number)
+            watching.answer()
+        watching.settle()
+
+        assert deletions(repo) == set()
+        assert repo.read("file") == b"9"
+        assert repo.status() == b""
+
+
+def objects(repo: Repo) -> int:
+    return sum(1 for _path in (repo.path / ".git/annex/objects").glob("*/*/*/*"))
+
+
+def test_killed_at_any_moment_it_loses_nothing(repo: Repo) -> None:
+    for number in range(12):
+        for each in range(20):
+            repo.write(f"{number}/{each}", b"%d %d" % (number, each))
+        goal = objects(repo) + number  # a little later each time
+        watching = begin(repo)
+        wait_until(lambda goal=goal: objects(repo) > goal)  # type: ignore[misc]
+        watching.kill()
+    with watched(repo):
+        pass
+
+    assert len(repo.tree()) == 240
+    assert repo.status() == b""
+    assert deletions(repo) == set()
+    repo.check()
+
+
+@pytest.mark.parametrize("command", ["add", "annex"])
+def test_a_users_commands_beside_it_never_fail(repo: Repo, command: str) -> None:
+    repo.write("start", b"x")
+    with watched(repo) as watching:
+        for number in range(15):
+            repo.write(f"theirs{number}", b"%d" % number)
+            if command == "add":
+                repo.git("add", f"theirs{number}")
+            else:
+                repo.annex("add", "-q", f"theirs{number}")
+            repo.write(f"other{number}", b"%d" % number)
+            repo.git("commit", "-q", "--allow-empty", "-m", f"user's {number}")
+        watching.settle()
+
+        assert len(repo.tree()) == 31
+        assert repo.status() == b""
+        assert deletions(repo) == set()
+    repo.check()
