@@ -8,7 +8,7 @@ import logging
 import math
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final, final
 
 from workers.agenda import Agenda, Why
@@ -16,6 +16,7 @@ from workers.batch import FILES_MAX, Batch
 from workers.desk import Desk
 from workers.finding import Finding
 from workers.footing import Footing
+from workers.git.index_entry import is_racy
 from workers.git.run import GitError
 from workers.git.stream import ObjectId
 from workers.git.tree import Version, diff_index
@@ -32,6 +33,9 @@ POLITE_S: Final = 1.0
 """Nothing is committed for so long after the index was changed by a user…"""
 POLITE_MAX_S: Final = 5.0
 """…but if he goes on and on."""
+
+RACY_S: Final = 1.1
+RACY_MAX: Final = 1000
 
 RETRY_S: Final = (0.05, 0.1, 0.2, 0.5, 1.0)
 REFUSED_S: Final = 30.0
@@ -62,6 +66,8 @@ class Committing:
         self._burst_until = -math.inf
         self._vanished = False
         self._accepted = False
+        self._racy: list[bytes] = []
+        self._racy_due = math.inf
         self.held: dict[bytes, Finding] = {}
         """Deletions that a person must accept."""
         self.refusal = ""
@@ -157,7 +163,9 @@ class Committing:
             return
         for finding in staging.findings:
             self._findings.pop(finding.path, None)
-            self._agenda.committed(finding.path, now)
+            if outcome is Outcome.DONE:
+                self._agenda.committed(finding.path, now)
+        self._note_racy(staging.findings, now)
         self._tries, self._not_before = 0, -math.inf
         if now >= self._staged_until:
             self._staged_until = -math.inf
@@ -170,6 +178,32 @@ class Committing:
         if outcome is Outcome.DONE:
             count = len(staging.findings) + len(staging.from_index)
             log.info("committed %d files", count)
+
+    def racy_due(self) -> float:
+        """When to call ``take_racy``; that is not work which somebody has to wait for."""
+        return self._racy_due
+
+    def take_racy(self) -> list[bytes]:
+        """Paths to look at again, now that their files and the index are of different seconds."""
+        racy, self._racy = self._racy, []
+        self._racy_due = math.inf
+        return racy
+
+    def _note_racy(self, findings: Sequence[Finding], now: float) -> None:
+        """Have files looked at again that were recorded in the very tick they were written in.
+
+        git does not believe such entries, and would run git-annex to make sure, each time.
+        """
+        staged = [(each.path, each.staged) for each in findings if each.staged is not None]
+        racy = [
+            path
+            for path, each in staged
+            if each.stat is not None and is_racy(each.stat, each.seen_ns)
+        ]
+        racy = racy[:RACY_MAX]
+        if racy and len(self._racy) < RACY_MAX:
+            self._racy += racy
+            self._racy_due = now + RACY_S
 
     def _retry(self, now: float) -> None:
         self._not_before = now + RETRY_S[min(self._tries, len(RETRY_S) - 1)]

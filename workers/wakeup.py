@@ -142,7 +142,9 @@ class Wakeup:
         Returns at once if there is a reason already.  When the process is to stop, ``stopping``
         is true on return.
         """
-        polled = dict(self._poll.poll(_timeout_ms(until)))
+        # An earlier wait may have emptied the pipe: who was asked to stop does not sleep any more.
+        timeout_ms = 0 if self.stopping else _timeout_ms(until)
+        polled = dict(self._poll.poll(timeout_ms))
         if polled.pop(self._signals, 0):
             os.read(self._signals, 512)
         events = self._read_events() if polled.pop(self._inotify.fileno(), 0) else ()

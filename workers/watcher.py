@@ -268,6 +268,9 @@ class Watcher:
     def _look(self) -> None:
         now = time.monotonic()
         self._agenda.prune(now)
+        if now >= self._committing.racy_due():
+            for path in self._committing.take_racy():
+                self._agenda.look(path, now)
         due = self._agenda.due(now)
         if not due:
             return
@@ -323,6 +326,7 @@ class Watcher:
         until = min(until, self._joining.due(), self._fill.due())
         if self._rules.autocommit:
             until = min(until, self._agenda.next_due(), self._committing.due())
+            until = min(until, self._committing.racy_due())
         return until
 
     def _say(self) -> None:

@@ -117,7 +117,8 @@ def test_names_are_bytes(repo: Repo) -> None:
         watching.settle()
 
         assert set(repo.tree()) == set(names)
-        assert repo.status() == b""
+        # git runs git-annex for files that are as new as the index, which fails for a newline.
+        wait_until(lambda: repo.status() == b"")
     for name in names:
         assert repo.read(name) == b"content of " + name
 
@@ -284,8 +285,7 @@ def test_a_mass_deletion_waits_for_a_person(repo: Repo) -> None:
     repo.write("kept", b"x")
     with watched(repo) as watching:
         shutil.rmtree(repo.path / "d")
-        state = watching.answer(lambda state: state.note("held"))
-        assert state.note("held") == "60 deletions"
+        watching.answer(lambda state: state.note("held") == "60 deletions")
         repo.write("goes on", b"x")
         watching.answer(lambda _state: b"goes on" in repo.tree())
         assert len(repo.tree()) == 62
