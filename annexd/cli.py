@@ -14,6 +14,7 @@ from typing import NoReturn
 from annexd.errors import AnnexdError, TemporaryError
 from spool.record import escape
 from workers.git.run import GitError
+from workers.trouble import TroubleError
 
 _INTERRUPTED = 130
 _DISK = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS))
@@ -30,7 +31,7 @@ def main() -> NoReturn:
         sys.exit(status)
     except AnnexdError as error:
         _fail(str(error), error.exit_status)
-    except GitError as error:
+    except (GitError, TroubleError) as error:
         _fail(str(error), TemporaryError.exit_status)
     except KeyboardInterrupt:
         sys.exit(_INTERRUPTED)

@@ -10,10 +10,12 @@ import contextlib
 import os
 import stat
 import zlib
+from pathlib import Path
 
 import msgpack
 
 from spool import text
+from spool.record import make_directory
 
 SIZE_MAX_BYTES = 1 << 28
 
@@ -36,13 +38,13 @@ def load(path: bytes, version: int, size_max_bytes: int = SIZE_MAX_BYTES) -> obj
 
 
 def store(path: bytes, version: int, value: object) -> None:
-    """Replace the file in one step; its directory is made if need be.
+    """Replace the file in one step; its directory is made if need be, but never ``annex``.
 
     ``value`` is made of None, bool, int, float, str, bytes, lists, tuples and dicts.
     """
     packed: bytes = msgpack.packb(value, use_bin_type=True)
     directory = os.path.dirname(path)
-    os.makedirs(directory, 0o700, exist_ok=True)
+    make_directory(Path(os.fsdecode(directory)))
     tmp = directory + b"/." + text.unique_name()
     try:
         with open(tmp, "xb") as file:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Final, final
 
 from spool.key import to_file
+from spool.record import make_directory
 from workers.annex.pointer import POINTER_MAX, parse_link, parse_pointer
 from workers.arrivals import Arrival
 from workers.desk import Desk
@@ -52,7 +53,7 @@ def unite_all(desk: Desk, head: ObjectId | None, arrived: Iterable[Arrival]) -> 
     Raises ``GitError``, ``MissingObjectError``.
     """
     scratch = desk.place.tmp
-    scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_directory(scratch)
     uniter = Uniter(desk.commits, POINTERS, scratch)
     found = Confluence(head)
     allowed = desk.settings.flag("annexd.allow-unrelated") is True

@@ -1,5 +1,6 @@
 """Drives that can be plugged in and pulled out, and disks that are full: real mounts."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,6 +10,8 @@ from typing import final
 import pytest
 
 from tests.processes import attempt, run
+
+ROOT = os.geteuid() == 0
 
 MAY_MOUNT = attempt(["unshare", "--mount", "true"])[0] == 0
 

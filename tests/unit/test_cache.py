@@ -104,3 +104,11 @@ def test_a_value_that_cannot_be_stored_leaves_the_old_one(path: bytes) -> None:
 
     assert cache.load(path, 3) == b"old"
     assert os.listdir(os.path.dirname(path)) == [b"wanted"]
+
+
+def test_nothing_is_made_where_the_annex_has_gone(tmp_path: Path) -> None:
+    """Perhaps with its drive: it would be hidden below the next mount."""
+    gone = os.fsencode(tmp_path / "media/.git/annex/annexd/cache/scanner")
+    with pytest.raises(FileNotFoundError):
+        cache.store(gone, 1, None)
+    assert not list(tmp_path.iterdir())

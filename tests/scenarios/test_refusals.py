@@ -1,0 +1,249 @@
+"""Where annexd cannot work it says why, in one line that tells what to do, and harms nothing."""
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.daemons import Fleet, needs_annexd
+from tests.processes import Ended, run, run_to_end, wait_until
+from tests.repo import Repo
+from tests.synced import synced
+from tests.system.drives import ROOT
+
+
+@pytest.fixture(autouse=True)
+def annexd_only() -> None:
+    needs_annexd()
+
+
+def start(place: Path, **env: str) -> Ended:
+    """``annexd start`` there."""
+    return run_to_end(["annexd", "start", place], cwd=place, env=env, timeout_s=60)
+
+
+def refused(done: Ended, *words: bytes) -> None:
+    """It failed, with one line on stderr that has all ``words``; and nothing runs."""
+    assert done.status not in {0, 1}, done
+    told = done.stderr.strip()
+    assert told, done
+    assert b"Traceback" not in told + done.stdout, told
+    assert len(told.splitlines()) == 1, told
+    for word in words:
+        assert word in told, told
+
+
+def plain_repository(place: Path) -> None:
+    run(["git", "init", "-q", place])
+
+
+def bare_repository(place: Path) -> None:
+    Repo.bare(place)
+
+
+def no_repository(place: Path) -> None:
+    place.mkdir()
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (no_repository, (b"not in a git repository", b"git init")),
+        (plain_repository, (b"git annex init",)),
+        (bare_repository, (b"bare",)),
+    ],
+)
+def test_places_where_it_cannot_work(
+    tmp_path: Path, fleet: Fleet, make: Callable[[Path], None], words: tuple[bytes, ...]
+) -> None:
+    place = tmp_path / "place"
+    make(place)
+    before = sorted(place.rglob("*"))
+
+    refused(start(place), *words)
+
+    assert sorted(place.rglob("*")) == before
+    assert not fleet.left_behind()
+
+
+def test_a_place_that_is_not_there(tmp_path: Path) -> None:
+    done = run_to_end(["annexd", "start", tmp_path / "nowhere"], cwd=tmp_path)
+
+    refused(done, b"nowhere")
+    assert not (tmp_path / "nowhere").exists()
+
+
+@pytest.mark.parametrize("missing", ["git", "git-annex"])
+def test_a_program_that_is_not_installed(repo: Repo, tmp_path: Path, missing: str) -> None:
+    if missing == "git-annex" and Path(sys.prefix, "bin/git-annex").exists():
+        pytest.skip("a git-annex in annexd's own environment is found without PATH")
+    refused(start(repo.path, PATH=path_without(missing, tmp_path)), missing.encode())
+
+
+def path_without(missing: str, place: Path) -> str:
+    """A PATH with all that is on ours, but for one program."""
+    programs = place / "programs"
+    programs.mkdir()
+    for directory in os.environ["PATH"].split(os.pathsep):
+        for program in Path(directory).iterdir() if Path(directory).is_dir() else ():
+            link = programs / program.name
+            if program.name != missing and not link.exists():
+                link.symlink_to(program)
+    return str(programs)
+
+
+def test_a_git_annex_that_is_too_old(repo: Repo, tmp_path: Path) -> None:
+    old = tmp_path / "old"
+    old.mkdir()
+    script = old / "git-annex"
+    script.write_text("#!/bin/sh\necho 'git-annex version: 6.20170101'\n")
+    script.chmod(0o755)
+
+    refused(start(repo.path, PATH=f"{old}:{os.environ['PATH']}"), b"git-annex", b"6.20170101")
+
+
+def test_no_permission(repo: Repo) -> None:
+    via = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if ROOT else []
+    (repo.path / ".git/annex").chmod(0o500)
+
+    done = run_to_end([*via, "annexd", "start", repo.path], cwd=repo.path)
+
+    refused(done, b"ermission")
+    (repo.path / ".git/annex").chmod(0o755)
+
+
+def test_a_second_one(repo: Repo, fleet: Fleet) -> None:
+    daemon = fleet.annexd(repo)
+
+    done = start(repo.path)
+
+    assert str(daemon.pid()).encode() in done.stderr + done.stdout
+    repo.write("f", b"the first one goes on")
+    synced(repo)
+
+
+def test_beside_an_assistant(repo: Repo, fleet: Fleet) -> None:
+    fleet.assistant(repo)
+    pid = (repo.path / ".git/annex/daemon.pid").read_bytes()
+
+    refused(start(repo.path), pid)
+
+
+def test_an_assistant_is_refused_beside_it_and_its_stop_stops_it(repo: Repo, fleet: Fleet) -> None:
+    daemon = fleet.annexd(repo)
+
+    second = run_to_end(["git-annex", "assistant"], cwd=repo.path)
+    assert second.status != 0
+    assert daemon.running()
+
+    repo.annex("assistant", "--stop")
+    wait_until(lambda: not daemon.running(), 10)
+
+
+NAMESPACES = pytest.mark.skipif(
+    run_to_end(["unshare", "-Ur", "true"]).status != 0, reason="no user namespaces here"
+)
+
+
+@NAMESPACES
+def test_with_too_few_inotify_watches_all_changes_are_found_and_it_says_so(
+    pair: tuple[Repo, Repo], fleet: Fleet
+) -> None:
+    """P57: 300 directories, 100 watches."""
+    a, b = pair
+    limit = "echo 100 >/proc/sys/user/max_inotify_watches"
+    via = ("unshare", "-Ur", "sh", "-c", f'{limit} && exec "$@"', "sh")
+    for number in range(300):
+        (a.path / f"{number}").mkdir()
+    fleet.serve(b)
+    daemon = fleet.annexd(a, via=via)
+
+    for number in range(0, 300, 10):
+        a.write(f"{number}/f", b"%d" % number)
+
+    synced(a, b, within_s=120)
+    assert b"max_user_watches" in daemon.ask("status").stdout + daemon.log().encode()
+
+
+@NAMESPACES
+def test_without_inotify_a_command_says_what_to_do(repo: Repo, fleet: Fleet) -> None:
+    fleet.annexd(repo)
+
+    limit = "echo 0 >/proc/sys/user/max_inotify_instances"
+    argv = ["unshare", "-Ur", "sh", "-c", f"{limit} && exec annexd wait"]
+    done = run_to_end(argv, cwd=repo.path)
+
+    refused(done, b"sysctl fs.inotify.max_user_instances")
+
+
+KEY = "SHA256E-s3--ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def test_hostile_files_in_the_spool_are_set_aside_and_harm_nothing(
+    pair: tuple[Repo, Repo], fleet: Fleet, tmp_path: Path
+) -> None:
+    a, b = pair
+    outside = tmp_path / "outside"
+    outside.write_bytes(b"not yours")
+    queue = a.path / ".git/annex/transfer/queue/to" / b.uuid()
+    queue.mkdir(parents=True)
+    (queue / "not a key").write_bytes(b"1.0s\nfile")
+    (queue / "..%&a&s&c").write_bytes(b"1.0s\nfile")
+    (queue / KEY).symlink_to(outside)
+    os.mkfifo(queue / (KEY + ".fifo"))
+    (queue / (KEY + ".directory")).mkdir()
+    (queue / (KEY + ".garbage")).write_bytes(b"\xff\x00" * 1000)
+    with (queue / (KEY + ".huge")).open("wb") as file:
+        file.truncate(1 << 30)
+    hostile = queue.parent / "..%2f..%2fetc"
+    hostile.mkdir()
+    (hostile / KEY).write_bytes(b"1.0s\nfile")
+    fleet.serve(b)
+    daemon = fleet.annexd(a)
+
+    a.write("f", b"content")
+
+    synced(a, b)
+    assert outside.read_bytes() == b"not yours"
+    assert daemon.ask("transfers", "--json").status == 0
+    corrupt = a.path / ".git/annex/transfer/corrupt"
+    reasons = [reason.read_bytes() for reason in corrupt.glob("*.reason")]
+    assert any(b".garbage" in reason for reason in reasons), reasons
+    assert not list(queue.iterdir())
+
+
+def test_status_and_transfers_answer_when_nothing_runs(repo: Repo, fleet: Fleet) -> None:
+    daemon = fleet.annexd(repo)
+    daemon.stop()
+
+    assert daemon.ask("status").status == 3
+    assert daemon.status()["pid"] is None
+    assert daemon.ask("transfers", "--json").status == 0
+    assert daemon.ask("wait", "--timeout", "1", str(repo.path)).status != 0
+    assert daemon.ask("stop").status == 0
+
+
+def test_an_environment_inherited_from_a_git_hook_leads_nowhere(
+    repo: Repo, fleet: Fleet, tmp_path: Path
+) -> None:
+    """P13: started from a hook, with somebody else's GIT_DIR and index."""
+    other = Repo.create(tmp_path / "other")
+    other.add("theirs", b"theirs")
+    repo.git("commit", "-q", "--allow-empty", "-m", "start")
+    daemon = fleet.annexd(repo)
+    daemon.stop()
+    before = other.git("for-each-ref"), (other.path / ".git/index").read_bytes()
+
+    done = start(
+        repo.path,
+        GIT_DIR=str(other.path / ".git"),
+        GIT_INDEX_FILE=str(other.path / ".git/index"),
+        GIT_WORK_TREE=str(other.path),
+    )
+    assert done.status == 0, done
+    repo.write("ours", b"ours")
+
+    synced(repo)
+    assert (other.git("for-each-ref"), (other.path / ".git/index").read_bytes()) == before
