@@ -9,14 +9,17 @@ Source: git-annex-formats.md §9, "Adjusted branches"; git-annex-adjust(1).
 """
 
 import re
+from collections.abc import Iterable
 from typing import Final
 
 from workers.annex.run_annex import run_annex
 from workers.desk import Desk
 from workers.footing import PUSHED
+from workers.git.index_entry import is_clean
 from workers.git.refname import RefName, parse_ref_name
-from workers.git.refs import Head, is_ancestor
+from workers.git.refs import Head, merge_bases
 from workers.git.stream import ObjectId
+from workers.git.tree import Change
 from workers.git.update_refs import Expected, Move
 
 _ADJUSTED: Final = re.compile(rb"(refs/heads/)adjusted/(.+)\([a-z-]+\)", re.DOTALL)
@@ -53,17 +56,44 @@ def merge(desk: Desk, commit: ObjectId) -> None:
     run_annex(desk.repository, "merge", "-q", commit)
 
 
-def take_pushed(desk: Desk, branch: RefName, original: RefName) -> None:
-    """Set the original branch back to what the adjusted one is made from, if it was pushed to.
+def set_back(desk: Desk, head: Head, original: RefName) -> None:
+    """Set the original branch back to what the adjusted one is made from, if it is ahead of that.
 
-    What was pushed waits to be merged, like anything else that has arrived (``workers.footing``).
+    Somebody has pushed to it; or git-annex moved it (and its own note of it, the basis), and was
+    killed, or stopped by a file that is not committed, before it came to the adjusted branch.  What
+    is committed next would revert all that.  So what the branch was moved to waits to be merged,
+    like anything else that has arrived (``workers.footing``).
     """
-    basis = desk.refs.get(parse_ref_name(_BASIS + branch.removeprefix(_HEADS)))
     now = desk.refs.get(original)
-    if basis is None or now is None or basis == now or not is_ancestor(desk.git, basis, now):
+    if head.branch is None or head.oid is None or now is None:
+        return
+    bases = merge_bases(desk.git, head.oid, now)
+    if len(bases) != 1 or bases[0] == now:
         return
     pushed = parse_ref_name(PUSHED + now.encode())
-    desk.update_refs.move(Move(pushed, now, Expected.ANYTHING), Move(original, basis, now))
+    moves = [Move(pushed, now, Expected.ANYTHING), Move(original, bases[0], now)]
+    basis = parse_ref_name(_BASIS + head.branch.removeprefix(_HEADS))
+    noted = desk.refs.get(basis)
+    if noted is not None and noted != bases[0]:
+        moves.append(Move(basis, bases[0], noted))
+    desk.update_refs.move(*moves)
+
+
+def in_the_way(desk: Desk, changes: Iterable[Change]) -> tuple[bytes, ...]:
+    """Of the paths that will change, those that are not as the index has them.
+
+    git-annex would stop at them, half-way.
+    """
+    index, found = desk.index(), []
+    for change in changes:
+        entry, st = index.get(change.path), desk.lstat(change.path)
+        if entry is None or st is None:
+            clean = entry is None and st is None
+        else:
+            clean = is_clean(entry, st, desk.conventions.stat)
+        if not clean:
+            found.append(change.path)
+    return tuple(found)
 
 
 def _is_made_by_annex(desk: Desk, commit: ObjectId) -> bool:

@@ -111,7 +111,7 @@ class Merging:
         desk = self._desk
         if head.branch is None or os.path.lexists(desk.index().path + LOCK):
             return Quiet.BUSY
-        adjusted.take_pushed(desk, head.branch, original)  # before git-annex sees it there
+        adjusted.set_back(desk, head, original)  # before git-annex sees it there
         propagated = adjusted.propagate(desk, head)
         before = desk.refs.get(original)
         arrived = arrivals(desk.repository, original, before)
@@ -121,6 +121,9 @@ class Merging:
             changes = list(diff_trees(desk.git, before or self._empty(), found.commit))
             if self._deletes_much(changes):
                 return Held((*held, _much(arrived, changes)))
+            dirty = adjusted.in_the_way(desk, changes)
+            if dirty:
+                return Dirty(dirty)
             adjusted.merge(desk, found.commit)
             self._accepted = False
             self._forget_pushed(found.commit)

@@ -487,3 +487,33 @@ def test_a_reload_loses_no_blob_that_waits_for_its_commit(desk: Desk) -> None:
     desk.commits.commit(tree, (), author=who, committer=who, message=b"m\n")
 
     assert desk.git.run("cat-file", "blob", blob) == b"found before the reload\n"
+
+
+def test_an_edit_on_an_adjusted_branch_does_not_revert_what_arrives(
+    pair: tuple[Repo, Repo], merging: Merging
+) -> None:
+    a, b = pair
+    a.add("f.txt", b"before")
+    push(a)
+    merged(merging)
+    b.annex("adjust", "-q", "--unlock")
+    (a.path / "f.txt").unlink()
+    a.add("f.txt", b"of a")
+    push(a)
+    (b.path / "f.txt").unlink()
+    b.write("f.txt", b"of b, longer")
+
+    assert merging.merge() == Dirty((b"f.txt",))
+    run_anyhow(b, "merge", "-q", "synced/main")  # a user's: it stops half-way
+    b.annex("add", "-q", "f.txt")
+    b.git("commit", "-q", "-m", "of b")
+    merged(merging)
+
+    assert len(paths(b)) == 2
+    assert all(".variant-" in name for name in paths(b))
+
+
+def run_anyhow(repo: Repo, *args: str) -> None:
+    """A git-annex command that fails."""
+    with pytest.raises(AssertionError):
+        repo.annex(*args)
