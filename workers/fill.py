@@ -80,6 +80,7 @@ class Fill:
         self._breathe = breathe
         self._tidings = Tidings(desk)
         self._keys: dict[Key, None] = {}
+        self._paths: set[bytes] = set()
         self._waiting: dict[Key, None] = {}
         self._tries = 0
         self._again = math.inf
@@ -108,13 +109,17 @@ class Fill:
         """The same, of keys."""
         self._keys.update(dict.fromkeys(keys))
 
+    def look_at(self, paths: Iterable[bytes]) -> None:
+        """These files may be pointers now, to contents that were here before."""
+        self._paths.update(paths)
+
     def sweep(self) -> None:
         """Have every file looked at: hints may have been lost."""
         self._must_sweep = True
 
     def due(self) -> float:
         """When to call ``turn`` (monotonic clock)."""
-        return -math.inf if self._keys or self._must_sweep else self._again
+        return -math.inf if self._keys or self._paths or self._must_sweep else self._again
 
     def turn(self) -> bool:
         """Fill what can be filled now; whether any file was.
@@ -130,8 +135,13 @@ class Fill:
             self._waiting.clear()
             self._again = math.inf
         if self._must_sweep:
-            self._fill(self._all_pointers())
+            self._fill(self._pointers_among(self._desk.index()))
             self._must_sweep = False
+        if self._paths:
+            index, paths = self._desk.index(), sorted(self._paths)
+            entries = (index.get(path) for path in paths)
+            self._fill(self._pointers_among(entry for entry in entries if entry is not None))
+            self._paths.difference_update(paths)
         while self._keys:
             keys = list(islice(self._keys, FILES_MAX))
             self._fill(self._pointers_to(keys))
@@ -156,10 +166,10 @@ class Fill:
                 key, content = wanted[entry.oid]
                 yield Pointer(entry, key, content, os.lstat(content).st_size)
 
-    def _all_pointers(self) -> Iterator[Pointer]:
-        """All that are left, by a look at every file that is as small as a pointer."""
+    def _pointers_among(self, entries: Iterable[Entry]) -> Iterator[Pointer]:
+        """Those that are pointers, by a look at every file that is as small as one."""
         desk = self._desk
-        for entry in desk.index():
+        for entry in entries:
             self._breathe()
             if entry.stage or entry.mode not in (FILE, EXECUTABLE):
                 continue

@@ -167,8 +167,10 @@ class Watcher:
             self._agenda.look(path, now)
         index = self._desk.index()
         if self._index is not None and index.identity != self._index.identity:
-            for path in set(changed_paths(self._index, index)):
+            paths = set(changed_paths(self._index, index))
+            for path in paths:
                 self._agenda.look(path, now)
+            self._fill.look_at(paths)
             self._index = index
 
     def _listen(self) -> None:

@@ -173,3 +173,17 @@ def test_what_git_annex_stores_is_heard_of(
     fill.turn()
     assert b.read("d/4") == b"content 4"
     is_settled(b)
+
+
+def test_a_pointer_to_what_is_here_already_is_filled(pair: tuple[Repo, Repo], fill: Fill) -> None:
+    a, b = pair
+    arrive(a, b, "d/0")
+    pointer = b.git("cat-file", "-p", "HEAD:d/0")
+    b.write("pasted", pointer)
+    b.git("-c", "filter.annex.process=", "-c", "filter.annex.clean=", "add", "pasted")
+
+    fill.look_at([b"pasted", b"not there"])
+    fill.turn()
+
+    assert b.read("pasted") == b"content 0"
+    assert b.git("diff-files", "--name-only", "pasted") == b""
