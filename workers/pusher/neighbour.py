@@ -57,6 +57,9 @@ FULL_S: Final = 10.0
 TAGGED_S: Final = 30.0
 """Until we try the common refs again."""
 
+SPACING_S: Final = 2.0
+"""Between two exchanges of the git-annex branch alone."""
+
 ASK_S: Final = 2.0
 """Between two questions, however many hints there are."""
 
@@ -93,6 +96,7 @@ class Neighbour:
         self._common_at = math.inf
         self._poll_s = POLL_FIRST_S
         self._polled = time.monotonic()
+        self._exchanged = -math.inf
         self._refused = ""
 
     @property
@@ -204,7 +208,9 @@ class Neighbour:
         if task is None:
             self.waits = self._stuck is not None
             return None, self._give_up_at()
-        bring_at = self._bring_at(ours, theirs, self._peer, now)
+        bring_at = max(
+            self._bring_at(ours, theirs, self._peer, now), self._worthwhile_at(ours, theirs, now)
+        )
         self.waits = bring_at > now
         return (None, bring_at) if self.waits else (task, math.inf)
 
@@ -215,6 +221,12 @@ class Neighbour:
         if self._news is None or self._news[0] != theirs:
             self._news = (theirs, now + COURTESY_S)
         return self._news[1]
+
+    def _worthwhile_at(self, ours: Ours, theirs: Theirs, now: float) -> float:
+        """Until when to wait for more: who has what is told all together, files at once."""
+        refs = () if ours.branch is None else (own(ours.branch), synced(ours.branch))
+        trees = {theirs.get(ref) for ref in refs} - {None}
+        return now if trees != {ours.head} else self._exchanged + SPACING_S
 
     def _plan_other(self, ours: Ours, now: float) -> tuple[Task | None, float]:
         poll = self._polled + self._poll_s
@@ -283,7 +295,7 @@ class Neighbour:
         errand, task = self.errand, self._task
         self.errand = self._task = None
         outcome = errand.finish()
-        now = time.monotonic()
+        now = self._exchanged = time.monotonic()
         if task.ask or task.peer is None:
             self._polled = now
             busy = outcome.pushed or outcome.fetched

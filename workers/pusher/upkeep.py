@@ -52,6 +52,8 @@ class Upkeep:
         """Where we last left the branch, or looked at what others had done to it."""
         self._first: float | None = None
         self._committed = -math.inf
+        self._united = -math.inf
+        self._deferred = False
         self._not_before = -math.inf
         self._said = ""
         self._branch: Branch | None = None
@@ -80,7 +82,12 @@ class Upkeep:
             return self._not_before
         try:
             due = self._journal_due(now)
-            self._merge()
+            # The watcher merges what must be merged before a tree; the rest can come together.
+            self._deferred = now < self._united + SPACING_S and self._is_to_merge()
+            if self._deferred:
+                due = min(due, self._united + SPACING_S)
+            else:
+                self._merge()
             if due <= now:
                 self._commit()
                 due = now  # watch the journal again, and look
@@ -93,8 +100,8 @@ class Upkeep:
 
     @property
     def pending(self) -> bool:
-        """Whether the journal has something that is to be committed."""
-        return self._first is not None
+        """Whether there is something to commit or to merge, in a moment."""
+        return self._first is not None or self._deferred
 
     def _fail(self, what: str, now: float) -> float:
         if what != self._said:
@@ -135,6 +142,10 @@ class Upkeep:
         self._committed = time.monotonic()
         self._tip = self._refs.get(ANNEX_REF)
 
+    def _is_to_merge(self) -> bool:
+        """Whether anything may have come."""
+        return self._refs.get(ANNEX_REF) != self._tip or bool(self._siblings.read() - self._merged)
+
     def _merge(self) -> None:
         """Merge what has come, and put back what somebody's commit took away."""
         tip = self._refs.get(ANNEX_REF)
@@ -144,6 +155,7 @@ class Upkeep:
         news = {oid for oid in siblings - self._merged if not self._ancestry.nearby(tip, oid)}
         if tip == self._tip and not news:
             return
+        self._united = time.monotonic()
         if self._tip is not None and tip != self._tip:
             heal(self._open(), self._tip, time.time())
         if news:
