@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Self, final
 
-from spool import lock
+from spool import lock, reuse
 from spool.info import TEXT_MAX_BYTES, Info
 from spool.lock import FileLock
 from spool.transfer import Lane, Transfer, from_name
@@ -33,26 +33,25 @@ class Claim:
     It ends with ``remove``, ``put_off`` or ``release``, or with the process.
     """
 
-    __slots__ = ("_lane_fd", "_lock", "_name", "info", "lane", "transfer")
+    __slots__ = ("_at", "_lock", "_name", "info", "lane", "transfer")
 
     def __init__(self, at: "Claims", name: bytes, info: Info, job: FileLock) -> None:
         self.lane = at.lane
         self.transfer = Transfer(at.lane.direction, at.lane.uuid, from_name(name))
         self.info = info
-        self._lane_fd = at.fd
+        self._at = at
         self._name = name
         self._lock: FileLock | None = job
 
     def remove(self) -> None:
         """Take the job out of the queue.
 
-        If the job was cancelled meanwhile (its file has no name any more), a file of that name is
-        another job, queued since, and stays.
+        If the job was cancelled meanwhile (its name does not lead to its file any more), a file of
+        that name is another job, queued since, and stays.
         """
-        job = self._held()
-        if job.still_linked():
+        if lock.still_named(self._name, self._held().inode, self._at.fd):
             with contextlib.suppress(FileNotFoundError):  # cancelled just now
-                os.unlink(self._name, dir_fd=self._lane_fd)
+                reuse.put_away(self._name, self._at.fd, self._at.tmp_fd)
         self.release()
 
     def put_off(self, until: float) -> None:
@@ -76,12 +75,14 @@ class Claim:
 class Claims:
     """Claims of one lane.  Leaving the ``with`` block releases those that are not settled.
 
-    Owns ``fd``, a descriptor of the lane's directory, or -1 if there is none.
+    Owns ``fd``, a descriptor of the lane's directory, and ``tmp_fd``, one of ``queue/tmp``; -1 if
+    there is none.
     """
 
-    def __init__(self, lane: Lane, fd: int) -> None:
+    def __init__(self, lane: Lane, fd: int, tmp_fd: int = -1) -> None:
         self.lane = lane
         self.fd = fd
+        self.tmp_fd = tmp_fd
         self._claims: list[Claim] = []
 
     def try_add(self, name: bytes, due: Callable[[float], bool]) -> bool:
@@ -114,9 +115,10 @@ class Claims:
         for claim in self._claims:
             claim.release()
         self._claims.clear()
-        if self.fd >= 0:
-            os.close(self.fd)
-            self.fd = -1
+        for fd in (self.fd, self.tmp_fd):
+            if fd >= 0:
+                os.close(fd)
+        self.fd = self.tmp_fd = -1
 
     def __iter__(self) -> Iterator[Claim]:
         return iter(self._claims)

@@ -8,6 +8,7 @@ import ctypes
 import errno
 import os
 
+_NOREPLACE = 1
 _EXCHANGE = 2
 _IMPOSSIBLE = frozenset((errno.ENOENT, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP))
 
@@ -22,3 +23,16 @@ def try_exchange(one: bytes, one_dir_fd: int, other: bytes, other_dir_fd: int) -
     if number in _IMPOSSIBLE:
         return False
     raise OSError(number, os.strerror(number), one, None, other)
+
+
+def try_rename_new(old: bytes, old_dir_fd: int, new: bytes, new_dir_fd: int) -> bool:
+    """Rename to a name that must be free; False if it is not, or the file system cannot do it.
+
+    ``FileNotFoundError`` if there is no ``old``.
+    """
+    if _renameat2(old_dir_fd, old, new_dir_fd, new, _NOREPLACE) == 0:
+        return True
+    number = ctypes.get_errno()
+    if number == errno.EEXIST or (number in _IMPOSSIBLE and number != errno.ENOENT):
+        return False
+    raise OSError(number, os.strerror(number), old, None, new)

@@ -159,7 +159,7 @@ def try_take(
             if error.errno in _REPLACED or (error.errno == errno.ENOENT and status is not None):
                 continue
             raise
-        lock = _lock_opened(fd, mode)
+        lock = take_opened(fd, mode)
         if lock is None:
             return None
         status = _status(name, dir_fd)
@@ -228,7 +228,11 @@ def still_named(name: bytes, identity: tuple[int, int], dir_fd: int | None = Non
     return status is not None and inode(status) == identity
 
 
-def _lock_opened(fd: int, mode: Mode) -> FileLock | None:
+def take_opened(fd: int, mode: Mode = Mode.EXCLUSIVE) -> FileLock | None:
+    """Lock an open file without waiting, by whatever name; None, and it is closed, if it is locked.
+
+    Also if by this very process, or if it is no regular file.
+    """
     status = os.fstat(fd)
     if _held_by_us(inode(status)) is not None or not stat.S_ISREG(status.st_mode):
         close(fd)

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import final
 
-from spool import claim, corrupt, directory, failed, layout, lock, text
+from spool import claim, corrupt, directory, failed, layout, lock, reuse, text
 from spool.claim import Claim, Claims
 from spool.info import Info
 from spool.key import Key
@@ -173,9 +173,12 @@ class Queue:
                 # Most of what a full scan finds is queued already, and one listing is cheaper than
                 # making a file for each.  link(2) is the judge all the same.
                 queued = frozenset(os.listdir(lane_fd)) if len(jobs) > 1 else frozenset()
+                used = reuse.Used(tmp_fd)
                 for name, job in itertools.islice(jobs, done, None):
                     if os.fsdecode(name) not in queued:
-                        added += text.link_new(
+                        if not used.write(tmp, job, not_before):
+                            text.write_new(tmp, job, dir_fd=tmp_fd, mtime=not_before)
+                        added += text.name_new(
                             name, job, dir_fd=lane_fd, tmp=tmp, tmp_fd=tmp_fd, mtime=not_before
                         )
                     done += 1
@@ -200,7 +203,7 @@ class Queue:
             fd = directory.open_below(self._annex, layout.queue_lane(lane))
         except (FileNotFoundError, directory.InTheWayError):
             return Claims(lane, -1)
-        claims = Claims(lane, fd)
+        claims = Claims(lane, fd, self._tmp_fd())
         try:
             for name in names:
                 if len(claims) >= min(at_most, claim.MOST):
@@ -279,10 +282,14 @@ class Queue:
         with directory.opened(self._annex, layout.queue_lane(transfer.lane)) as fd:
             if fd is None:
                 return False
+            tmp_fd = self._tmp_fd()
             try:
-                os.unlink(to_name(transfer.key), dir_fd=fd)
+                reuse.put_away(to_name(transfer.key), fd, tmp_fd)
             except FileNotFoundError:
                 return False
+            finally:
+                if tmp_fd >= 0:
+                    os.close(tmp_fd)
             return True
 
     # Housekeeping
@@ -311,6 +318,12 @@ class Queue:
                     continue
                 with contextlib.suppress(FileNotFoundError):  # settled meanwhile
                     yield entry.stat(follow_symlinks=False).st_mtime, name
+
+    def _tmp_fd(self) -> int:
+        try:
+            return directory.open_below(self._annex, layout.QUEUE_TMP)
+        except (FileNotFoundError, directory.InTheWayError):
+            return -1
 
     def _move_aside(self, names: tuple[bytes, ...], reason: str) -> None:
         if names not in self._stuck and not corrupt.move_aside(self._annex, names, reason):

@@ -63,12 +63,19 @@ def write_new(name: bytes, text: bytes, *, dir_fd: int, mtime: float = 0.0) -> N
 def link_new(  # noqa: PLR0913 -- one file, in two places
     name: bytes, text: bytes, *, dir_fd: int, tmp: bytes, tmp_fd: int, mtime: float = 0.0
 ) -> bool:
-    """Make a file in one step, through ``tmp``; False if the name is taken.
+    """Make a file in one step, through ``tmp``; False if the name is taken."""
+    write_new(tmp, text, dir_fd=tmp_fd, mtime=mtime)
+    return name_new(name, text, dir_fd=dir_fd, tmp=tmp, tmp_fd=tmp_fd, mtime=mtime)
+
+
+def name_new(  # noqa: PLR0913 -- one file, in two places
+    name: bytes, text: bytes, *, dir_fd: int, tmp: bytes, tmp_fd: int, mtime: float
+) -> bool:
+    """Give the file ``tmp`` its name, as ``link_new`` does; ``tmp`` is gone on return.
 
     Where there are no hard links (FAT) it is two steps: a reader may find it empty, and nothing in
     the spool means anything else for being empty.
     """
-    write_new(tmp, text, dir_fd=tmp_fd, mtime=mtime)
     try:
         os.link(tmp, name, src_dir_fd=tmp_fd, dst_dir_fd=dir_fd, follow_symlinks=False)
     except FileExistsError:

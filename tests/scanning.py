@@ -15,8 +15,8 @@ from spool.state import State, read_state
 from spool.transfer import UUID, Direction, Lane
 from tests.processes import forked, reap, wait_until
 from tests.repo import Repo
-from workers import scanner
 from workers.process import Worker
+from workers.scanner import role as scanner
 from workers.scanner.contents import Contents, File
 from workers.wakeup import Wakeup
 

@@ -58,9 +58,14 @@ class Spool:
         return path
 
     def files(self) -> set[str]:
-        """Every file of the spool, relative to ``transfer``."""
+        """Every file of the spool, relative to ``transfer``; not those that were put away."""
         top = self.annex / "transfer"
-        return {str(path.relative_to(top)) for path in top.rglob("*") if not path.is_dir()}
+        files = (path for path in top.rglob("*") if not path.is_dir())
+        return {str(at.relative_to(top)) for at in files if not at.name.startswith("used.")}
+
+    def used(self) -> list[Path]:
+        """The files that were put away."""
+        return list((self.annex / "transfer/queue/tmp").glob("used.*"))
 
     def corrupt(self) -> dict[str, Path]:
         """What was moved aside: its reason -> where it is now."""

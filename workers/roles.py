@@ -4,9 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import final
 
-from workers import scanner, watcher
+from workers import watcher
 from workers.process import Worker
 from workers.pusher import role as pusher
+from workers.scanner import role as scanner
 from workers.sentry import serve as sentry
 from workers.transferrer import role as transferrer
 

@@ -13,8 +13,8 @@ from spool.transfer import Direction, Lane
 from tests.processes import descendants, kill, wait_until
 from tests.repo import Repo
 from tests.scanning import lock_held, place, queued, scanning, sweeps, uuid
-from workers import scanner
 from workers.scanner import decider, dropper, lanes
+from workers.scanner import role as scanner
 
 UP, DOWN = Direction.UPLOAD, Direction.DOWNLOAD
 
