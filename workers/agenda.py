@@ -6,10 +6,14 @@ just now and is being saved again.  Whatever is heard of it meanwhile brings it 
 """
 
 import math
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import islice
 from typing import Final, final
+
+from spool.record import Fields
 
 AGAIN_S: Final = 2.0
 """A path that changes so soon after it was committed…"""
@@ -24,6 +28,10 @@ RENAMED_S: Final = 0.5
 """The same for one whose file has turned up under another name."""
 
 RETRIES_S: Final = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
+
+
+SHOWN: Final = 5
+"""Paths of a kind that are named."""
 
 
 class Why(StrEnum):
@@ -149,6 +157,19 @@ class Agenda:
     def waiting(self, *whys: Why) -> Iterator[bytes]:
         """The paths that are put off for one of these reasons."""
         return (path for path, item in self._items.items() if item.why in whys)
+
+    def pending(self) -> int:
+        """How many paths will be decided about in time: not those that cannot be read."""
+        return len(self._items) - sum(1 for _path in self.waiting(Why.UNREADABLE))
+
+    def notes(self) -> Fields:
+        """What a person may want to know: the first few of each kind that has to be waited for."""
+        shown = (("open", (Why.OPEN, Why.UNSTABLE)), ("unreadable", (Why.UNREADABLE,)))
+        return tuple(
+            (name, os.fsdecode(path))
+            for name, whys in shown
+            for path in islice(self.waiting(*whys), SHOWN)
+        )
 
     def prune(self, now: float) -> None:
         """Forget what was committed too long ago to matter."""

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Final, final
 
+from spool.record import Fields
 from workers.agenda import Agenda, Why
 from workers.batch import FILES_MAX, Batch
 from workers.desk import Desk
@@ -119,6 +120,15 @@ class Committing:
         for _finding in self.held:
             self._batch.note(time.monotonic())
         self.held.clear()
+
+    def notes(self) -> Fields:
+        """What a person may want to know, or has to decide."""
+        notes: list[tuple[str, str]] = []
+        if self.held:
+            notes.append(("held", f"{len(self.held)} deletions"))
+        if self.refusal:
+            notes.append(("refused", self.refusal))
+        return tuple(notes)
 
     def due(self) -> float:
         """When to call ``commit``."""

@@ -4,6 +4,7 @@ And whether what is missing may count as deleted: only if the directory it was i
 is on the file system on which it was.
 """
 
+import contextlib
 import logging
 import os
 import time
@@ -17,6 +18,7 @@ from workers.git.index import Index
 from workers.git.index_entry import Entry, is_clean
 from workers.git.index_install import LOCK
 from workers.wakeup import ENTRIES, Event
+from workers.writers import has_writer
 
 log = logging.getLogger(__name__)
 
@@ -92,8 +94,21 @@ class Guard:
         return None
 
     def index_is_locked(self) -> bool:
-        """Whether somebody is changing the index."""
-        return os.path.lexists(self._desk.gitdir + b"/index" + LOCK)
+        """Whether somebody is changing the index.
+
+        A lock that a killed git left long ago is removed: it would stop everybody for ever.
+        """
+        lock = self._desk.gitdir + b"/index" + LOCK
+        try:
+            st = os.lstat(lock)
+        except FileNotFoundError:
+            return False
+        if time.time() - st.st_mtime < STALE_S or self._others.at_work() or has_writer(st):
+            return True
+        log.warning("remove index.lock: it is old, and nobody has it open")
+        with contextlib.suppress(FileNotFoundError):  # somebody else was faster
+            os.unlink(lock)
+        return False
 
     def head_may_move(self) -> bool:
         """Whether moving HEAD's branch would make nobody's command fail."""
@@ -114,6 +129,10 @@ class Guard:
     def forget(self) -> None:
         """Look again where file systems are."""
         self._devices.clear()
+
+    def has_vanished(self, index: Index) -> bool:
+        """Whether there are files in the index, and none of them is in the work tree."""
+        return len(index) > 0 and all(self._desk.lstat(entry.path) is None for entry in index)
 
     def is_certain(self, entry: Entry, index: Index) -> bool:
         """Whether a file that is not there has been deleted, and has not just gone out of sight."""

@@ -10,13 +10,11 @@ DIAGNOSTICS: ``OSError`` with ENOSPC or EDQUOT when the disk is full, or would b
 """
 
 import contextlib
-import errno
 import logging
 import os
 import stat
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Final, final
 
 from spool.key import Key, parts
@@ -35,15 +33,14 @@ from workers.annex.pointer import (
 )
 from workers.desk import Desk
 from workers.examine import mode_to_stage
-from workers.finding import Finding, is_same
-from workers.git.index_entry import LINK, Entry, StatData, is_racy
+from workers.finding import Finding
+from workers.git.index_entry import LINK, Entry, StatData
 from workers.git.index_racy import Staged
 from workers.git.stream import ObjectId
-from workers.lease import Grant, is_broken, open_to_read, try_lease
 from workers.relink import put_link
 from workers.rules import Attributes, Rules
+from workers.source import ChangedError, Source, open_source
 from workers.space import Space
-from workers.writers import has_writer
 
 log = logging.getLogger(__name__)
 
@@ -52,27 +49,6 @@ SMALL: Final = 1 << 20
 
 ASK: Final = "annex"
 """What ``Ingest.take`` returns for a file that only git-annex can add."""
-
-_GONE: Final = frozenset((errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO))
-
-
-class _ChangedError(Exception):
-    """The file has changed while it was read."""
-
-
-class _GoneError(Exception):
-    """There is another thing of that name now."""
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class _Source:
-    """An open file that is being taken in."""
-
-    path: bytes
-    fd: int
-    st: os.stat_result
-    leased: bool
 
 
 @final
@@ -88,6 +64,7 @@ class Ingest:
         self._space = Space(desk)
         self._asks = _needs_git_annex(desk)
         self._buffer: bytearray | None = None
+        """Made when the first large file comes."""
 
     def take(
         self, path: bytes, entry: Entry | None, attributes: Attributes
@@ -97,53 +74,23 @@ class Ingest:
         ``Why`` it is too early; ``ASK`` if git-annex has to add it; None if there is nothing to
         do, or the file has gone: then there was an event.
         """
-        fd = self._open(path)
-        if not isinstance(fd, int):
-            return fd
+        source = open_source(self._desk, path)
+        if not isinstance(source, Source):
+            return source
         try:
-            source = self._hold(path, fd)
-            return source if isinstance(source, Why) else self._take(source, entry, attributes)
-        except _ChangedError:
+            return self._take(source, entry, attributes)
+        except ChangedError:
             return Why.UNSTABLE
-        except _GoneError:
-            return None
         finally:
-            os.close(fd)
-
-    def _open(self, path: bytes) -> int | Why | None:
-        try:
-            return open_to_read(self._desk.full(path))
-        except PermissionError:
-            return Why.UNREADABLE
-        except OSError as failure:
-            if failure.errno in _GONE:
-                return None
-            if failure.errno in {errno.EIO, errno.ESTALE}:
-                return Why.UNREADABLE
-            raise
-
-    @staticmethod
-    def _hold(path: bytes, fd: int) -> _Source | Why:
-        """The open file, if nobody writes to it."""
-        st = os.fstat(fd)
-        if not stat.S_ISREG(st.st_mode):
-            raise _GoneError
-        grant = try_lease(fd)
-        if grant is Grant.WRITER or (grant is Grant.NONE and has_writer(st)):
-            return Why.OPEN
-        if grant is Grant.TAKEN:
-            st = os.fstat(fd)  # it may have been written to before the lease was ours
-        elif is_racy(StatData.of(st), time.time_ns()):
-            return Why.UNSTABLE
-        return _Source(path, fd, st, grant is Grant.TAKEN)
+            os.close(source.fd)
 
     def _take(
-        self, source: _Source, entry: Entry | None, attributes: Attributes
+        self, source: Source, entry: Entry | None, attributes: Attributes
     ) -> Finding | Why | str | None:
         size = source.st.st_size
         data = None
         if size <= SMALL:
-            data = self._read(source)
+            data = source.read()
             if size <= POINTER_MAX and resembles_pointer(data):
                 return self._pointer(source, entry, data)
         kind = self._kind(source, entry, attributes)
@@ -162,7 +109,7 @@ class Ingest:
 
     # What it is.
 
-    def _kind(self, source: _Source, entry: Entry | None, attributes: Attributes) -> Kind:
+    def _kind(self, source: Source, entry: Entry | None, attributes: Attributes) -> Kind:
         """An existing path keeps its kind, unless rules that all clones share say otherwise."""
         path, size = source.path, source.st.st_size
         known = None if entry is None else self._is_annexed(entry)
@@ -193,7 +140,7 @@ class Ingest:
         name = self.rules.backend(attributes)
         return name if name == WORM else BACKENDS.get(name)
 
-    def _pointer(self, source: _Source, entry: Entry | None, data: bytes) -> Finding | Why | None:
+    def _pointer(self, source: Source, entry: Entry | None, data: bytes) -> Finding | Why | None:
         """A pointer stands for its key; it is never content."""
         key = parse_pointer(data)
         if key is None:
@@ -202,12 +149,12 @@ class Ingest:
         return self._found(source, entry, self._desk.commits.blob(format_pointer(key)), None)
 
     def _git_blob(
-        self, source: _Source, entry: Entry | None, attributes: Attributes, data: bytes | None
+        self, source: Source, entry: Entry | None, attributes: Attributes, data: bytes | None
     ) -> Finding | Why:
         commits = self._desk.commits
         self._space.demand(source.st.st_size)
         if attributes.converts:
-            whole = self._read(source) if data is None else data
+            whole = source.read() if data is None else data
             blob = self._convert(source.path, whole)
         elif data is None:
             os.lseek(source.fd, 0, os.SEEK_SET)
@@ -215,7 +162,7 @@ class Ingest:
                 try:
                     blob = commits.blob_of_file(file, source.st.st_size)
                 except ValueError:
-                    raise _ChangedError from None
+                    raise ChangedError from None
         else:
             blob = commits.blob(data)
         return self._found(source, entry, blob, None)
@@ -229,22 +176,9 @@ class Ingest:
 
     # Its content.
 
-    def _read(self, source: _Source) -> bytes:
-        """All of it."""
-        size = source.st.st_size
-        chunks: list[bytes] = []
-        left = size + 1
-        while left and (chunk := os.pread(source.fd, left, size + 1 - left)):
-            chunks.append(chunk)
-            left -= len(chunk)
-        data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
-        if len(data) != size:
-            raise _ChangedError
-        return data
-
     def _into_annex(
         self,
-        source: _Source,
+        source: Source,
         entry: Entry | None,
         backend: HashBackend | bytes,
         data: bytes | None,
@@ -267,18 +201,18 @@ class Ingest:
         with self._temporary(source) as (temporary, fd):
             key = self._copy(source, backend, fd)
             self._finish(source, fd)
-            self._check(source)
+            source.check()
             objects.store(key, temporary)
         return key
 
-    def _key(self, source: _Source, backend: HashBackend | bytes, data: bytes) -> Key:
+    def _key(self, source: Source, backend: HashBackend | bytes, data: bytes) -> Key:
         if not isinstance(backend, HashBackend):
             return worm_key(source.path, len(data), int(source.st.st_mtime))
         hashing = backend.start()
         hashing.update(data)
         return backend.key(hashing.hexdigest(), len(data), source.path, self._limits)
 
-    def _known_key(self, source: _Source, entry: Entry | None) -> Key | None:
+    def _known_key(self, source: Source, entry: Entry | None) -> Key | None:
         """The key that a large file has in the index, if that still is its content."""
         found = (
             None
@@ -291,39 +225,31 @@ class Ingest:
         check = verifier(key)
         if check is None or self._desk.objects.locate(key) is None:
             return None
-        for chunk in self._chunks(source):
+        for chunk in source.chunks(self._chunk(), self.breathe):
             check.update(chunk)
         return key if check.matches() else None
 
-    def _copy(self, source: _Source, backend: HashBackend | bytes, fd: int) -> Key:
+    def _copy(self, source: Source, backend: HashBackend | bytes, fd: int) -> Key:
         hashing = backend.start() if isinstance(backend, HashBackend) else None
         size = 0
-        for chunk in self._chunks(source):
+        for chunk in source.chunks(self._chunk(), self.breathe):
             _write(fd, chunk)
             size += len(chunk)
             if hashing is not None:
                 hashing.update(chunk)
         if size != source.st.st_size:
-            raise _ChangedError
+            raise ChangedError
         if hashing is None or not isinstance(backend, HashBackend):
             return worm_key(source.path, size, int(source.st.st_mtime))
         return backend.key(hashing.hexdigest(), size, source.path, self._limits)
 
-    def _chunks(self, source: _Source) -> Iterator[memoryview]:
-        """The content, piece by piece; ends early when a writer wants the file."""
+    def _chunk(self) -> bytearray:
         if self._buffer is None:
             self._buffer = bytearray(SMALL)
-        view = memoryview(self._buffer)
-        at = 0
-        while count := os.preadv(source.fd, (view,), at):
-            yield view[:count]
-            at += count
-            if source.leased and is_broken(source.fd):
-                raise _ChangedError
-            self.breathe()
+        return self._buffer
 
     @contextlib.contextmanager
-    def _temporary(self, source: _Source) -> Iterator[tuple[bytes, int]]:
+    def _temporary(self, source: Source) -> Iterator[tuple[bytes, int]]:
         name = self._desk.temporary()
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         fd = os.open(name, flags, source.st.st_mode & 0o777 | stat.S_IWUSR)
@@ -337,35 +263,23 @@ class Ingest:
             os.close(fd)
 
     @staticmethod
-    def _finish(source: _Source, fd: int) -> None:
+    def _finish(source: Source, fd: int) -> None:
         os.utime(fd, ns=(source.st.st_atime_ns, source.st.st_mtime_ns))
 
-    # Whether it holds.
-
-    def _check(self, source: _Source) -> tuple[os.stat_result, int]:
-        """The lstat of the name, now, and when; ``_ChangedError`` unless all is as it was."""
-        seen_ns = time.time_ns()
-        st = self._desk.lstat(source.path)
-        if st is None or not is_same(st, source.st):
-            raise _ChangedError
-        if source.leased and is_broken(source.fd):
-            raise _ChangedError
-        return st, seen_ns
-
     def _found(
-        self, source: _Source, entry: Entry | None, blob: ObjectId, key: Key | None
+        self, source: Source, entry: Entry | None, blob: ObjectId, key: Key | None
     ) -> Finding:
-        st, seen_ns = self._check(source)
+        st, seen_ns = source.check()
         mode = mode_to_stage(st, entry, self._desk.conventions.stat)
         return Finding(source.path, Staged(mode, blob, StatData.of(st), seen_ns), st, key)
 
-    def _lock(self, source: _Source, key: Key) -> Finding | Why:
+    def _lock(self, source: Source, key: Key) -> Finding | Why:
         """Have a link in the place of the file, whose content is in the annex."""
-        self._check(source)
+        source.check()
         target = format_link(key, source.path, self._desk.repository.tuning)
         placed = put_link(self._desk, source.path, target, source.st)
         if placed is None:
-            raise _ChangedError
+            raise ChangedError
         blob = self._desk.commits.blob(target)
         staged = Staged(LINK, blob, StatData.of(placed), time.time_ns())
         return Finding(source.path, staged, placed, key)

@@ -10,14 +10,11 @@ import logging
 import math
 import os
 import time
-from collections.abc import Iterable
-from itertools import islice
 from typing import Final, final
 
-from spool.record import Fields, escape
+from spool.record import Fields
 from workers.agenda import Agenda, Why
-from workers.annex import oneshot
-from workers.annex.stream import AnnexEndedError
+from workers.byannex import add_by_git_annex
 from workers.committing import MANNERS_S, Committing, consume_acceptance
 from workers.desk import Desk
 from workers.fill import Fill
@@ -34,22 +31,22 @@ from workers.joining import Joining
 from workers.looking import Looker
 from workers.process import Worker
 from workers.rules import Rules
+from workers.trouble import TroubleError
 from workers.voice import Voice
 from workers.wakeup import Woken
-from workers.worktree import Walk, WorkTree
+from workers.walk import Walk
+from workers.worktree import WorkTree
 
 log = logging.getLogger(__name__)
-
-SWEEP_S: Final = 3600.0
-"""How often everything is looked at, though nothing was heard of it."""
-SWEEP_UNWATCHED_S: Final = 30.0
-"""The same when not everything can be watched."""
 
 BREATH_S: Final = 0.005
 """During long work events are taken this often: the kernel keeps only so many."""
 
 SAID_S: Final = 0.03
 """What will be done so soon is not worth a word."""
+
+REST_S: Final = 1.0
+"""A longer wait is a rest."""
 
 FULL_S: Final = 5.0
 """How often to see whether the disk has room again."""
@@ -62,7 +59,6 @@ TURN_S: Final = 1.0
 PORTION: Final = 500
 """Paths looked at together."""
 MANY: Final = 100
-SHOWN: Final = 5
 
 _NO_SPACE: Final = frozenset((errno.ENOSPC, errno.EDQUOT))
 
@@ -98,7 +94,6 @@ class Watcher:
         self._is_first = True
         self._must_reload = False
         self._breathed = 0.0
-        self._swept = time.monotonic()
         self._not_before = -math.inf
         self._trouble = ""
         self._reason: str | None = None
@@ -111,7 +106,6 @@ class Watcher:
         while not self._wakeup.stopping:
             try:
                 self._turn()
-                self._trouble = ""
             except _StoppingError:
                 break
             except OSError as failure:
@@ -136,6 +130,7 @@ class Watcher:
         now = time.monotonic()
         if now < self._not_before:
             return
+        self._trouble = ""
         self._reason = self._guard.hindrance()
         self._follow_index(now)
         self._walk()
@@ -150,6 +145,7 @@ class Watcher:
             self._commit()
         self._merge()
         self._fill.turn()
+        self._release()
 
     def _commit(self) -> None:
         now = time.monotonic()
@@ -230,7 +226,10 @@ class Watcher:
 
     def _follow_index(self, now: float) -> None:
         """What others have changed in the index may differ from the work tree now."""
-        index = self._desk.index()
+        try:
+            index = self._desk.index()
+        except ValueError as torn:
+            raise TroubleError(f"the index is broken ({torn}): rm .git/index; git reset") from torn
         if self._index is None:
             written = index.mtime_ns / 1e9 - time.time() + now
             self._committing.respect(min(written, now) + MANNERS_S)
@@ -246,10 +245,6 @@ class Watcher:
         if self._tree.rules_changed or self._guard.rules_changed:
             self._tree.rules_changed = self._guard.rules_changed = False
             self._rules.reload()
-        now = time.monotonic()
-        sweep_s = SWEEP_UNWATCHED_S if self._tree.limited else SWEEP_S
-        if now - self._swept >= sweep_s:
-            self._tree.look_at(b"")
         if not self._tree.has_to_walk:
             return
         settings = self._desk.repository.settings
@@ -257,13 +252,10 @@ class Watcher:
         mark = self._mark if scans else None
         index = self._desk.index()
         self._guard.forget()
-        self._tree.limited = self._tree.limited and now - self._swept < sweep_s
         look = Walk(index, self._desk.conventions.stat, self._rules.ignores, mark, self._miss)
-        for directory in self._tree.walk(look):
-            if not directory:
-                self._swept = time.monotonic()
+        for _directory in self._tree.walk(look):
             self._breathe()
-        if self._is_first and _has_vanished(self._desk, index):
+        if self._is_first and self._guard.has_vanished(index):
             self._committing.suspect_all()
         self._is_first = False
 
@@ -291,21 +283,20 @@ class Watcher:
             return
         paths = list(self._looker.asked)
         self._looker.asked.clear()
-        unlocked = self._rules.adds_unlocked
-        options = ("-c", "annex.addunlocked=true") if unlocked else ()
-        try:
-            for result in oneshot.add(self._desk.repository, paths, options):
-                if result.reason:
-                    log.warning("skip %s: %s", escape(os.fsdecode(result.item)), result.reason)
-                self._breathe()
-        except AnnexEndedError as failure:
-            log.warning("tempfail to add %d files: %s", len(paths), failure)
+        if not add_by_git_annex(self._desk.repository, paths, self._rules, self._breathe):
             now = time.monotonic()
             for path in paths:
                 self._agenda.put_off(path, now, Why.UNSTABLE)
         # It has staged them: nobody else wants to commit that.
         self._index = self._desk.index()
         self._committing.respect(time.monotonic())
+
+    def _release(self) -> None:
+        """Let go of what is only needed while there is something to do."""
+        if self._unreleased and self._until() - time.monotonic() > REST_S:
+            self._desk.commits.release()
+            self._unreleased = False
+            self._desk.index().relax()
 
     # What is said, and how long to sleep.
 
@@ -316,8 +307,7 @@ class Watcher:
         self._not_before = time.monotonic() + pause_s
 
     def _until(self) -> float:
-        sweep_s = SWEEP_UNWATCHED_S if self._tree.limited else SWEEP_S
-        until = self._swept + sweep_s
+        until = self._tree.next_sweep()
         now = time.monotonic()
         if now < self._not_before:
             return min(until, self._not_before)
@@ -334,47 +324,24 @@ class Watcher:
     def _say(self) -> None:
         until = self._until()
         now = time.monotonic()
-        if self._unreleased and until - now > 1.0:
-            self._unreleased = False
-            self._desk.commits.release()
-            if self._index is not None:
-                self._index.relax()
         if until - now > SAID_S or self._voice.is_asked:
             self._voice.idle(self._notes())
 
     def _notes(self) -> Fields:
         notes: list[tuple[str, str]] = []
-        pending = len(self._agenda) + len(self._committing) if self._rules.autocommit else 0
-        pending += self._joining.is_pending + len(self._joining.held) + len(self._fill)
+        pending = self._joining.is_pending + len(self._joining.held) + len(self._fill)
+        if self._rules.autocommit:
+            pending += self._agenda.pending() + len(self._committing)
         if pending:
             notes.append(("pending", str(pending)))
         notes += (("held", reason) for reason in self._joining.held)
-        if self._committing.held:
-            notes.append(("held", f"{len(self._committing.held)} deletions"))
+        notes += self._committing.notes()
         if self._reason is not None:
             notes.append(("waits", self._reason))
         if self._trouble:
             notes.append(("trouble", self._trouble))
-        if self._committing.refusal:
-            notes.append(("refused", self._committing.refusal))
-        notes += _some("open", self._agenda.waiting(Why.OPEN, Why.UNSTABLE))
-        notes += _some("unreadable", self._agenda.waiting(Why.UNREADABLE))
-        notes += _some("suspect", self._tree.suspect)
-        notes += _some("boundary", self._tree.boundaries)
-        if self._tree.limited:
-            notes.append(("unwatched", "not all directories are watched: see the log"))
-        return tuple(notes)
+        return (*notes, *self._agenda.notes(), *self._tree.notes())
 
     def _new_looker(self) -> Looker:
         ingest = Ingest(self._desk, self._rules, self._breathe)
         return Looker(self._desk, self._agenda, self._guard, self._tree, ingest)
-
-
-def _has_vanished(desk: Desk, index: Index) -> bool:
-    """Whether there are files in the index, and none of them is in the work tree."""
-    return len(index) > 0 and all(desk.lstat(entry.path) is None for entry in index)
-
-
-def _some(name: str, paths: Iterable[bytes]) -> list[tuple[str, str]]:
-    """The first few paths, each as a note."""
-    return [(name, os.fsdecode(path)) for path in islice(paths, SHOWN)]

@@ -13,16 +13,17 @@ When the kernel grants no more watches (``limited``), a walk over everything now
 import errno
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+import time
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Final, final
 
 from inotify_simple import flags as inotify
 
-from spool.record import escape
-from workers.git.index import Index
-from workers.git.index_entry import GITLINK, Entry, StatSettings, is_clean, is_racy
+from spool.record import Fields, escape
+from workers.git.index_entry import GITLINK, Entry
 from workers.wakeup import Event, Wakeup, WatchLimitError
+from workers.walk import Mark, Walk, children, differs
 
 log = logging.getLogger(__name__)
 
@@ -45,25 +46,12 @@ _GONE: Final = int(inotify.MOVED_FROM | inotify.DELETE)
 _UNWATCHED: Final = int(inotify.IGNORED)
 _SELF: Final = int(inotify.DELETE_SELF | inotify.MOVE_SELF | inotify.UNMOUNT)
 _GIT: Final = b".git"
+SWEEP_S: Final = 3600.0
+SWEEP_UNWATCHED_S: Final = 30.0
+"""When not everything can be watched."""
+SHOWN: Final = 5
+"""Directories of a kind that are named."""
 RULES: Final = frozenset((b".gitignore", b".gitattributes"))
-
-Ignored = Callable[[bytes], bool]
-Mark = Callable[[bytes], None]
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class Walk:
-    """What directories are compared with, and who is told."""
-
-    index: Index
-    settings: StatSettings
-    ignored: Ignored
-    mark: Mark | None
-    """Told of each path that differs from the index; None: directories are watched, and files are
-    not looked at (``annex.startupscan=false``)."""
-    mark_missing: Mark
-    """Told of each that the index has, and that is not there."""
 
 
 @final
@@ -86,17 +74,36 @@ class WorkTree:
         """Directories that could not be read."""
         self.boundaries: set[bytes] = set()
         """Other repositories in this one."""
+        self._swept = time.monotonic()
         self.limited = False
         """Whether some directories are not watched, for want of watches."""
 
     @property
     def has_to_walk(self) -> bool:
-        """Whether ``walk`` has something to do."""
+        """Whether ``walk`` has something to do, now."""
+        if time.monotonic() >= self.next_sweep():
+            self.look_at(b"")
         return bool(self._unwalked)
+
+    def next_sweep(self) -> float:
+        """When everything is walked again, though nothing was heard of it."""
+        return self._swept + (SWEEP_UNWATCHED_S if self.limited else SWEEP_S)
 
     def look_at(self, directory: bytes) -> None:
         """Have a directory, and all below it, compared with the index; b"" is everything."""
         self._unwalked[directory] = None
+
+    def notes(self) -> Fields:
+        """What a person may want to know."""
+        shown = (("suspect", self.suspect), ("boundary", self.boundaries))
+        notes = [
+            (name, os.fsdecode(path) or ".")
+            for name, paths in shown
+            for path in islice(sorted(paths), SHOWN)
+        ]
+        if self.limited:
+            notes.append(("unwatched", "not all directories are watched: see the log"))
+        return tuple(notes)
 
     def is_watched(self, directory: bytes) -> bool:
         """Whether changes in a directory are heard of."""
@@ -143,6 +150,8 @@ class WorkTree:
             while todo:
                 directory = todo.pop()
                 self._unwalked.pop(directory, None)
+                if not directory:
+                    self._swept, self.limited = time.monotonic(), False
                 todo += self._visit(directory, look)
                 yield directory
 
@@ -193,7 +202,7 @@ class WorkTree:
                     below.append(path)
                 elif path in self.boundaries:
                     known.pop(path, None)
-            elif look.mark is not None and _differs(item, known.pop(path, None), look):
+            elif look.mark is not None and differs(item, known.pop(path, None), look):
                 look.mark(path)
         if look.mark is not None:
             for path in known:
@@ -289,36 +298,6 @@ class WorkTree:
 
     def _full(self, directory: bytes) -> bytes:
         return self._top + b"/" + directory if directory else self._top
-
-
-def children(index: Index, directory: bytes) -> tuple[dict[bytes, Entry], set[bytes]]:
-    """What the index has in a directory: entries by path, and the directories that hold more."""
-    entries: dict[bytes, Entry] = {}
-    directories: set[bytes] = set()
-    at, end = index.span_under(directory)
-    start = len(directory) + 1 if directory else 0
-    while at < end:
-        entry = index[at]
-        slash = entry.path.find(b"/", start)
-        if slash < 0:
-            entries[entry.path] = entry
-            at += 1
-        else:
-            below = entry.path[:slash]
-            directories.add(below)
-            at = index.span_under(below)[1]
-    return entries, directories
-
-
-def _differs(item: "os.DirEntry[bytes]", entry: Entry | None, look: Walk) -> bool:
-    """Whether a file may not be what its entry says."""
-    if entry is None or entry.stage:
-        return True
-    try:
-        st = item.stat(follow_symlinks=False)
-    except OSError:  # gone since
-        return True
-    return not is_clean(entry, st, look.settings) or is_racy(entry.stat, look.index.mtime_ns)
 
 
 def _parent(directory: bytes) -> bytes:
