@@ -35,14 +35,15 @@ from workers.git.objectid import blob_id
 from workers.git.permissions import umask
 from workers.git.stream import ObjectId
 from workers.indexing import install
-from workers.inplace import Done, Name, look, replace
+from workers.inplace import Done, Name, look, replace, swap
 from workers.lease import open_to_read
 from workers.render import write_all
 from workers.space import Space
+from workers.spent import Spent
 from workers.tidings import Tidings
 from workers.wakeup import Event
 
-FILES_MAX: Final = 2000
+FILES_MAX: Final = 512
 BYTES_MAX: Final = 256 << 20
 """Files, and bytes, that are filled before the index is told."""
 
@@ -85,6 +86,7 @@ class Fill:
         self._tries = 0
         self._again = math.inf
         self._must_sweep = True
+        self._spent = Spent()
         self.filled = 0
         """Files, since the start."""
 
@@ -215,8 +217,9 @@ class Fill:
                     self._place(copied, descent, staged, known)
             finally:
                 for copied in copies:
-                    with contextlib.suppress(FileNotFoundError):  # it has its name now
-                        os.unlink(copied.temporary)
+                    if copied.pointer.entry.path not in staged:
+                        with contextlib.suppress(FileNotFoundError):  # it has its name now
+                            os.unlink(copied.temporary)
         if staged:
             self.filled += len(staged)
             install(self._desk, staged)
@@ -229,22 +232,30 @@ class Fill:
             return None
         if _read_key_at(name, seen) != pointer.key:
             return None
-        temporary = self._desk.temporary()
         mode = 0o777 if pointer.entry.mode == EXECUTABLE else 0o666
         try:
             source = os.open(pointer.content, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:  # dropped just now
             return None
         try:
-            fd = os.open(temporary, _NEW, mode & ~umask())
+            temporary, fd = self._make(mode & ~umask())
             try:
                 copy(source, fd, self._breathe)
+                os.ftruncate(fd, os.fstat(source).st_size)
                 set_back(fd)
             finally:
                 os.close(fd)
         finally:
             os.close(source)
         return _Copied(pointer, temporary, seen)
+
+    def _make(self, mode: int) -> tuple[bytes, int]:
+        """A file for a copy, open for writing."""
+        used = self._spent.take(mode)
+        if used is not None:
+            return used
+        temporary = self._desk.temporary()
+        return temporary, os.open(temporary, _NEW, mode)
 
     def _place(
         self,
@@ -257,11 +268,12 @@ class Fill:
         name = _name(path, descent)
         if name is None:
             return
-        done = replace(copied.temporary, name, copied.seen)
+        done = swap(copied.temporary, name, copied.seen)
         if done is Done.WRITER:
             self._wait_for(key)
         if done is not Done.YES:
             return
+        self._spent.add(copied.temporary)
         seen_ns = time.time_ns()
         st, entry = look(name), copied.pointer.entry
         if st is None:

@@ -69,6 +69,18 @@ def replace(temporary: bytes, name: Name, seen: os.stat_result) -> Done:
 
     What was seen is a regular file or a link.
     """
+    done = swap(temporary, name, seen)
+    if done is Done.YES:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+    return done
+
+
+def swap(temporary: bytes, name: Name, seen: os.stat_result) -> Done:
+    """As ``replace``; but ``temporary`` has what was seen, if it worked.
+
+    Or nothing, where names cannot be exchanged.
+    """
     with contextlib.ExitStack() as cleanup:
         fd, refusal = _hold(name, seen, cleanup)
         if refusal is not None:
@@ -82,9 +94,7 @@ def replace(temporary: bytes, name: Name, seen: os.stat_result) -> Done:
             os.rename(temporary, name.name, dst_dir_fd=name.directory)
             return Done.YES
         verdict = _judge(os.lstat(temporary), fd, seen)
-        if verdict is Done.YES:
-            os.unlink(temporary)
-        else:
+        if verdict is not Done.YES:
             _put_back(temporary, name, ours)
         return verdict
 

@@ -40,6 +40,11 @@ LINGER_S: Final = 30.0
 
 STAND_BACK_S: Final = 0.015
 
+LOOK_CHEAP_S: Final = 0.003
+LOOK_SHARE: Final = 10
+LOOK_PAUSE_S: Final = 1.0
+"""After a look in vain that took longer than the first, ten times as long passes to the next."""
+
 FILES_MAX: Final = 4096
 _JOBS: Final = ENTRIES | int(inotify.ATTRIB) | VANISHING
 _CONFIG: Final = int(inotify.MODIFY | inotify.ATTRIB) | VANISHING
@@ -85,14 +90,16 @@ class Transferrer:
                 self._voice.busy()
                 self._get_ready()
             spoken = True
+            began = time.monotonic()
             due = self._turn()
             if due is None:
                 linger = time.monotonic() + LINGER_S
                 continue
+            look_s = time.monotonic() - began
             self._voice.idle()
             woken = wakeup.wait(min(due, linger, time.monotonic() + SWEEP_S))
             if woken.events:
-                self._stand_back()
+                self._stand_back(look_s)
             if woken.reload:
                 self._ways.forget()
             if time.monotonic() >= linger:
@@ -100,10 +107,15 @@ class Transferrer:
                 linger = math.inf
         self._lanes.stop()
 
-    def _stand_back(self) -> None:
-        """Let the first worker go first: most events are one job, which one of us can do."""
+    def _stand_back(self, look_s: float) -> None:
+        """Let the first worker go first: most events are one job, which one of us can do.
+
+        And spend no more than a part of the time on looking, when thousands of jobs wait that
+        others do.
+        """
+        pause_s = min(LOOK_SHARE * look_s, LOOK_PAUSE_S) if look_s > LOOK_CHEAP_S else 0.0
         with contextlib.suppress(StoppedError):
-            self._heed.sleep(STAND_BACK_S * self._slot())
+            self._heed.sleep(max(STAND_BACK_S * self._slot(), pause_s))
 
     def _watch(self) -> None:
         """Watch everything that may give us something to do."""
