@@ -32,8 +32,9 @@ from workers.git.index_racy import Staged
 from workers.git.tree import Change, Version
 from workers.indexing import install
 from workers.inplace import Done, Name, look, put, replace, set_aside, take_away
+from workers.nearby import REFUSALS
 from workers.render import Rendered, Renderer
-from workers.survey import Step, Survey, survey
+from workers.survey import Block, Step, Survey, survey
 
 
 class Obstacle(Enum):
@@ -51,14 +52,17 @@ class Dirty:
     paths: tuple[bytes, ...]
     writers: tuple[bytes, ...] = ()
     """Those that somebody has open for writing: they have to be waited for."""
+    deleted: frozenset[bytes] = frozenset()
+    """Those that are not there because we have deleted them, as the tree says."""
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class Blocked:
-    """A person must make room."""
+    """A person must make room, or a mount must come back."""
 
     path: bytes
+    why: str
 
 
 @final
@@ -83,13 +87,13 @@ def apply(
         return Obstacle.BUSY
     found = survey(desk, index, changes)
     if found.blocked is not None:
-        return Blocked(found.blocked)
+        return Blocked(*found.blocked)
     if found.dirty:
         return Dirty(tuple(found.dirty))
     return _carry_out(desk, found, breathe)
 
 
-def _carry_out(desk: Desk, found: Survey, breathe: Callable[[], None]) -> Applied | Dirty:
+def _carry_out(desk: Desk, found: Survey, breathe: Callable[[], None]) -> Applied | Dirty | Blocked:
     wanted = [
         (step.path, step.new)
         for step in found.steps
@@ -111,12 +115,14 @@ def _carry_out(desk: Desk, found: Survey, breathe: Callable[[], None]) -> Applie
         for each in rendered.values():
             with contextlib.suppress(FileNotFoundError):  # it has its name now
                 os.unlink(each.temporary)
-    if change.dirty or change.writers:
-        return Dirty((*change.dirty, *change.staged), tuple(change.writers))
+    if change.refused is not None and not change.staged:
+        return Blocked(*change.refused)
+    if change.is_stopped:
+        return Dirty((*change.dirty, *change.staged), tuple(change.writers), change.deleted)
     if found.steps:
         desk.sync()
         if not install(desk, change.staged):
-            return Dirty(tuple(change.staged))
+            return Dirty(tuple(change.staged), (), change.deleted)
     filled = {each.path: each.filled for each in rendered.values() if each.filled is not None}
     if filled:
         keysdb.record(desk.repository, _known(desk, filled))
@@ -143,27 +149,35 @@ class _Application:
         self.staged: dict[bytes, Staged | None] = {}
         self.dirty: list[bytes] = []
         self.writers: list[bytes] = []
+        self.refused: Block | None = None
         self.renamed: list[bytes] = []
         self._left: set[bytes] = set()
 
     def run(self, found: Survey) -> None:
+        """Change the names, until something comes between."""
         # What goes makes room for what comes: a file for a directory, or the reverse.
         going = [step for step in found.steps if step.new is None]
         for step in sorted(going, key=lambda step: step.path, reverse=True):
-            if not self._is_stopped:
+            if not self.is_stopped:
                 self._remove(step)
-        for path in () if self._is_stopped else found.aside:
+        for path in () if self.is_stopped else found.aside:
             self._set_aside(path)
         for step in found.steps:
-            if self._is_stopped:
+            if self.is_stopped:
                 return
             if step.new is not None:
                 self._set(step, step.new)
         self._tidy()
 
     @property
-    def _is_stopped(self) -> bool:
-        return bool(self.dirty or self.writers)
+    def is_stopped(self) -> bool:
+        """Whether something has come between: nothing more is changed then."""
+        return bool(self.dirty or self.writers or self.refused)
+
+    @property
+    def deleted(self) -> frozenset[bytes]:
+        """The paths that go, and have gone."""
+        return frozenset(path for path, staged in self.staged.items() if staged is None)
 
     def _name(self, path: bytes) -> Name:
         directory, _slash, base = path.rpartition(b"/")
@@ -192,9 +206,9 @@ class _Application:
         if stat.S_ISDIR(step.seen.st_mode):  # a submodule: only an empty one goes
             with contextlib.suppress(OSError):
                 os.rmdir(base, dir_fd=fd)
-            done = Done.YES
+            done: Done | None = Done.YES
         else:
-            done = take_away(self._desk.temporary(), Name(fd, base), step.seen)
+            done = self._take_away(step.path, Name(fd, base), step.seen)
         if self._note(step.path, done):
             self.staged[step.path] = None
             self._left.add(directory)
@@ -202,8 +216,11 @@ class _Application:
     def _set(self, step: Step, new: Version) -> None:
         try:
             name = self._name(step.path)
-        except (ObstacleError, OSError):  # somebody has put something there just now
+        except (ObstacleError, FileNotFoundError):  # somebody has been there just now
             self.dirty.append(step.path)
+            return
+        except OSError as failure:
+            self._refuse(step.path, failure)
             return
         if new.mode == GITLINK:
             with contextlib.suppress(FileExistsError):
@@ -218,7 +235,26 @@ class _Application:
             new.mode, new.oid, None if st is None else StatData.of(st), seen_ns
         )
 
-    def _place(self, step: Step, name: Name) -> Done:
+    def _take_away(self, path: bytes, name: Name, seen: os.stat_result) -> Done | None:
+        try:
+            return take_away(self._desk.temporary(), name, seen)
+        except OSError as failure:
+            self._refuse(path, failure)
+            return None
+
+    def _refuse(self, path: bytes, failure: OSError) -> None:
+        if failure.errno not in REFUSALS:
+            raise failure
+        self.refused = Block(path, failure.strerror or "it cannot be changed")
+
+    def _place(self, step: Step, name: Name) -> Done | None:
+        try:
+            return self._put(step, name)
+        except OSError as failure:
+            self._refuse(step.path, failure)
+            return None
+
+    def _put(self, step: Step, name: Name) -> Done:
         temporary = self._rendered[step.path].temporary
         if step.seen is not None and not stat.S_ISDIR(step.seen.st_mode):
             return replace(temporary, name, step.seen)
@@ -227,7 +263,7 @@ class _Application:
             done = put(temporary, name)
         return done
 
-    def _note(self, path: bytes, done: Done) -> bool:
+    def _note(self, path: bytes, done: Done | None) -> bool:
         if done is Done.CHANGED:
             self.dirty.append(path)
         elif done is Done.WRITER:

@@ -14,6 +14,7 @@ next look at the file finds out.
 """
 
 import contextlib
+import logging
 import math
 import os
 import stat
@@ -23,6 +24,7 @@ from itertools import islice
 from typing import Final, NamedTuple, final
 
 from spool.key import Key, from_file
+from spool.record import escape
 from workers.annex import keysdb, smudge
 from workers.annex.keysdb import Unlocked
 from workers.annex.pointer import POINTER_MAX, format_pointer, parse_pointer
@@ -37,11 +39,14 @@ from workers.git.stream import ObjectId
 from workers.indexing import install
 from workers.inplace import Done, Name, look, replace, swap
 from workers.lease import open_to_read
+from workers.nearby import REFUSALS
 from workers.render import write_all
 from workers.space import Space
 from workers.spent import Spent
 from workers.tidings import Tidings
 from workers.wakeup import Event
+
+log = logging.getLogger(__name__)
 
 FILES_MAX: Final = 512
 BYTES_MAX: Final = 256 << 20
@@ -268,7 +273,13 @@ class Fill:
         name = _name(path, descent)
         if name is None:
             return
-        done = swap(copied.temporary, name, copied.seen)
+        try:
+            done = swap(copied.temporary, name, copied.seen)
+        except OSError as failure:
+            if failure.errno not in REFUSALS:
+                raise
+            log.warning("skip %s: %s", escape(os.fsdecode(path)), failure.strerror)
+            return
         if done is Done.WRITER:
             self._wait_for(key)
         if done is not Done.YES:

@@ -1,8 +1,4 @@
-"""Whether anything may be done now: no operation of the user's is under way, and nobody holds.
-
-And whether what is missing may count as deleted: only if the directory it was in can be read, and
-is on the file system on which it was.
-"""
+"""Whether anything may be done now: no operation of the user's is under way, and nobody holds."""
 
 import contextlib
 import logging
@@ -14,9 +10,8 @@ from typing import Final, final
 from spool.commithold import read_hold
 from workers.desk import Desk
 from workers.foreign import Others, Work
-from workers.git.index import Index
-from workers.git.index_entry import Entry, is_clean
 from workers.git.index_install import LOCK
+from workers.sight import Sight
 from workers.wakeup import ENTRIES, Event
 from workers.writers import has_writer
 
@@ -41,9 +36,6 @@ STALE_S: Final = 600.0
 PREPARING_S: Final = 10.0
 """So long a command that stages something is waited for: it may have many files to read."""
 
-_SAMPLE: Final = 2000
-"""Entries that are looked at to find out where a file system is now."""
-
 
 @final
 class Guard:
@@ -51,7 +43,7 @@ class Guard:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._devices: dict[tuple[int, bytes], bool] = {}
+        self.sight = Sight(desk)
         self._others = Others(desk)
         self._mover_since: float | None = None
         self._wds: dict[int, bytes] = {}
@@ -125,51 +117,3 @@ class Guard:
     def files_hold_still(self) -> bool:
         """Whether nobody's command may be removing files for a moment only."""
         return not self.index_is_locked() and Work.CHANGES_FILES not in self._others.at_work()
-
-    def forget(self) -> None:
-        """Look again where file systems are."""
-        self._devices.clear()
-
-    def has_vanished(self, index: Index) -> bool:
-        """Whether there are files in the index, and none of them is in the work tree."""
-        return len(index) > 0 and all(self._desk.lstat(entry.path) is None for entry in index)
-
-    def is_certain(self, entry: Entry, index: Index) -> bool:
-        """Whether a file that is not there has been deleted, and has not just gone out of sight."""
-        directory, st = entry.path, None
-        while st is None:
-            directory = directory.rpartition(b"/")[0]
-            try:
-                st = os.lstat(self._desk.full(directory))
-            except (FileNotFoundError, NotADirectoryError):
-                if not directory:
-                    return False
-            except OSError:
-                return False
-        if not os.access(self._desk.full(directory), os.R_OK | os.X_OK):
-            return False
-        dev = entry.stat.dev
-        if not dev:  # never looked at: the file system of the work tree, unless it is a mount
-            return st.st_dev == os.lstat(self._desk.top).st_dev
-        return dev == st.st_dev & 0xFFFFFFFF or self._is_now(dev, st.st_dev, directory, index)
-
-    def _is_now(self, recorded: int, dev: int, directory: bytes, index: Index) -> bool:
-        """Whether the file system that had the number ``recorded`` has ``dev`` now.
-
-        It has if a file that was on it is still there, unchanged, and is on ``dev``: numbers are
-        given anew at each start of the machine.
-        """
-        known = self._devices.get((recorded, directory))
-        if known is None:
-            known = self._devices[recorded, directory] = self._search(recorded, dev, index)
-        return known
-
-    def _search(self, recorded: int, dev: int, index: Index) -> bool:
-        settings = self._desk.conventions.stat
-        for number in range(0, len(index), max(1, len(index) // _SAMPLE)):
-            entry = index[number]
-            if entry.stat.dev == recorded:
-                st = self._desk.lstat(entry.path)
-                if st is not None and st.st_dev == dev and is_clean(entry, st, settings):
-                    return True
-        return False

@@ -5,8 +5,9 @@ out is looked at: if it is not what had been seen before, or somebody has begun 
 is put back.  So a name has always either the old content or the new, and a user's change that
 comes in between wins.
 
-A *name* here is a descriptor of its directory (``workers.descent``) and a name in it; temporary
-names are absolute paths, on the same file system.
+A *name* here is a descriptor of its directory (``workers.descent``) and a name in it.  Temporary
+names are absolute paths; if that is another file system, one in the same directory is used instead
+(``workers.nearby``).  To the kernel an absolute path is a name in any directory.
 
 Killed in between: a temporary file is left, which may be the only name of the old content that git
 or the annex have as well.
@@ -21,6 +22,7 @@ from typing import Final, NamedTuple
 
 from workers.git.syscalls import ExchangeUnsupportedError, exchange, rename_new
 from workers.lease import Grant, is_broken, open_to_read, try_lease
+from workers.nearby import brought, name_beside, sync_directory
 from workers.variant import variant_names
 
 _GONE: Final = frozenset((errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO))
@@ -52,16 +54,17 @@ def look(name: Name) -> os.stat_result | None:
 
 
 def put(temporary: bytes, name: Name) -> Done:
-    """Give a finished file a name that nothing has."""
+    """Give a finished file a name that nothing has; ``temporary`` is gone if it worked."""
     try:
-        rename_new(temporary, name.name, new_fd=name.directory)
-    except FileExistsError:
-        return Done.CHANGED
-    except ExchangeUnsupportedError:  # no such call here (FAT, NFS): there is no better way
-        if look(name) is not None:
-            return Done.CHANGED
-        os.rename(temporary, name.name, dst_dir_fd=name.directory)
-    return Done.YES
+        return _put(temporary, name)
+    except OSError as failure:
+        if failure.errno != errno.EXDEV:
+            raise
+    with brought(temporary, name.directory) as near:
+        done = _put(near, name)
+    if done is Done.YES:
+        os.unlink(temporary)
+    return done
 
 
 def replace(temporary: bytes, name: Name, seen: os.stat_result) -> Done:
@@ -81,40 +84,28 @@ def swap(temporary: bytes, name: Name, seen: os.stat_result) -> Done:
 
     Or nothing, where names cannot be exchanged.
     """
-    with contextlib.ExitStack() as cleanup:
-        fd, refusal = _hold(name, seen, cleanup)
-        if refusal is not None:
-            return refusal
-        ours = os.lstat(temporary)
-        try:
-            exchange(temporary, name.name, other_fd=name.directory)
-        except FileNotFoundError:
-            return Done.CHANGED
-        except ExchangeUnsupportedError:
-            os.rename(temporary, name.name, dst_dir_fd=name.directory)
-            return Done.YES
-        verdict = _judge(os.lstat(temporary), fd, seen)
-        if verdict is not Done.YES:
-            _put_back(temporary, name, ours)
-        return verdict
+    try:
+        return _swap(temporary, name, seen)
+    except OSError as failure:
+        if failure.errno != errno.EXDEV:
+            raise
+    with brought(temporary, name.directory) as near:
+        done = _swap(near, name, seen)
+    if done is Done.YES:
+        os.unlink(temporary)
+    return done
 
 
 def take_away(temporary: bytes, name: Name, seen: os.stat_result) -> Done:
     """Remove what was seen: a regular file or a link."""
-    with contextlib.ExitStack() as cleanup:
-        fd, refusal = _hold(name, seen, cleanup)
-        if refusal is not None:
-            return refusal
-        try:
-            os.rename(name.name, temporary, src_dir_fd=name.directory)
-        except FileNotFoundError:
-            return Done.CHANGED
-        verdict = _judge(os.lstat(temporary), fd, seen)
-        if verdict is Done.YES:
-            os.unlink(temporary)
-        elif put(temporary, name) is not Done.YES:
-            _beside(temporary, name)  # there is a newer one already; keep this one, too
-        return verdict
+    try:
+        return _take_away(temporary, name, seen)
+    except OSError as failure:
+        if failure.errno != errno.EXDEV:
+            raise
+    done = _take_away(name_beside(temporary), name, seen)
+    sync_directory(name.directory)
+    return done
 
 
 def set_aside(name: Name) -> bytes | None:
@@ -145,6 +136,57 @@ def is_same(one: os.stat_result, other: os.stat_result) -> bool:
         *(other.st_dev, other.st_ino, other.st_size, other.st_mtime_ns),
         other.st_mode,
     )
+
+
+def _put(temporary: bytes, name: Name) -> Done:
+    at = name.directory
+    try:
+        rename_new(temporary, name.name, at, at)
+    except FileExistsError:
+        return Done.CHANGED
+    except ExchangeUnsupportedError:  # no such call here (FAT, NFS): there is no better way
+        if look(name) is not None:
+            return Done.CHANGED
+        os.rename(temporary, name.name, src_dir_fd=at, dst_dir_fd=at)
+    return Done.YES
+
+
+def _swap(temporary: bytes, name: Name, seen: os.stat_result) -> Done:
+    at = name.directory
+    with contextlib.ExitStack() as cleanup:
+        fd, refusal = _hold(name, seen, cleanup)
+        if refusal is not None:
+            return refusal
+        ours = os.lstat(temporary, dir_fd=at)
+        try:
+            exchange(temporary, name.name, at, at)
+        except FileNotFoundError:
+            return Done.CHANGED
+        except ExchangeUnsupportedError:
+            os.rename(temporary, name.name, src_dir_fd=at, dst_dir_fd=at)
+            return Done.YES
+        verdict = _judge(os.lstat(temporary, dir_fd=at), fd, seen)
+        if verdict is not Done.YES:
+            _put_back(temporary, name, ours)
+        return verdict
+
+
+def _take_away(temporary: bytes, name: Name, seen: os.stat_result) -> Done:
+    at = name.directory
+    with contextlib.ExitStack() as cleanup:
+        fd, refusal = _hold(name, seen, cleanup)
+        if refusal is not None:
+            return refusal
+        try:
+            os.rename(name.name, temporary, src_dir_fd=at, dst_dir_fd=at)
+        except FileNotFoundError:
+            return Done.CHANGED
+        verdict = _judge(os.lstat(temporary, dir_fd=at), fd, seen)
+        if verdict is Done.YES:
+            os.unlink(temporary, dir_fd=at)
+        elif _put(temporary, name) is not Done.YES:
+            _beside(temporary, name)  # there is a newer one already; keep this one, too
+        return verdict
 
 
 def _hold(
@@ -191,20 +233,20 @@ def _judge(out: os.stat_result, leased: int | None, seen: os.stat_result) -> Don
 def _put_back(temporary: bytes, name: Name, ours: os.stat_result) -> None:
     """Undo an exchange: what came out under ``temporary`` is somebody's."""
     with contextlib.suppress(FileNotFoundError):
-        exchange(temporary, name.name, other_fd=name.directory)
-        out = os.lstat(temporary)
+        exchange(temporary, name.name, name.directory, name.directory)
+        out = os.lstat(temporary, dir_fd=name.directory)
         if (out.st_dev, out.st_ino) == (ours.st_dev, ours.st_ino):
             return
         # Somebody has put a newer one in the place of ours just now: that one keeps the name.
-        exchange(temporary, name.name, other_fd=name.directory)
+        exchange(temporary, name.name, name.directory, name.directory)
     _beside(temporary, name)
 
 
 def _beside(temporary: bytes, name: Name) -> None:
     """Keep what somebody has written, under a name of its own."""
-    st = os.lstat(temporary)
+    st = os.lstat(temporary, dir_fd=name.directory)
     identity = b"%d %d %d" % (st.st_dev, st.st_ino, st.st_mtime_ns)
     for free in variant_names(name.name, identity, None):
         other = free.removeprefix(b"./").replace(b"/", b"_")
-        if put(temporary, Name(name.directory, other)) is Done.YES:
+        if _put(temporary, Name(name.directory, other)) is Done.YES:
             return

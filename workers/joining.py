@@ -22,6 +22,9 @@ log = logging.getLogger(__name__)
 
 RETRY_S: Final = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 
+PASSING_S: Final = 30.0
+"""How often to look whether what is in the way has passed, if nobody tells."""
+
 
 @final
 class Joining:
@@ -34,6 +37,8 @@ class Joining:
         self._seen: tuple[Fingerprint, ObjectId | None] | None = None
         """What was there when all that had arrived was merged."""
         self._not_before = -math.inf
+        self._look_at = math.inf
+        """When to look although nothing has moved."""
         self._tries = 0
         self.held: tuple[str, ...] = ()
         """What a person must decide."""
@@ -66,14 +71,14 @@ class Joining:
 
     def due(self) -> float:
         """When to try again what could not be done."""
-        return self._not_before if self._tries else math.inf
+        return min(self._not_before if self._tries else math.inf, self._look_at)
 
     def merge(self, now: float) -> tuple[bytes, ...]:
         """Merge what has arrived; returns paths that have to be committed before."""
         if now < self._not_before:
             return ()
         seen = (self._incoming.look(), self._desk.head().oid)
-        if seen == self._seen:
+        if seen == self._seen and now < self._look_at:
             return ()
         try:
             outcome = self._merging.merge()
@@ -83,10 +88,22 @@ class Joining:
         if outcome is Quiet.BUSY or isinstance(outcome, Dirty):
             self._not_before = now + RETRY_S[min(self._tries, len(RETRY_S) - 1)]
             self._tries += 1
+            self._seen, self._look_at = None, math.inf
             return outcome.paths if isinstance(outcome, Dirty) else ()
         self._tries, self._not_before = 0, -math.inf
-        self.held = outcome.reasons if isinstance(outcome, Held) else ()
-        if isinstance(outcome, Merged):
-            self.held = outcome.held
+        self._hold(outcome, now)
         self._seen = (seen[0], self._desk.head().oid)
         return ()
+
+    def _hold(self, outcome: Merged | Held | Quiet, now: float) -> None:
+        held: tuple[str, ...] = ()
+        passing = False
+        if isinstance(outcome, Merged):
+            held, passing = outcome.held, outcome.passing
+        elif isinstance(outcome, Held):
+            held, passing = outcome.reasons, outcome.passing
+        for reason in held:
+            if reason not in self.held:
+                log.warning("held: %s", reason)
+        self.held = held
+        self._look_at = now + PASSING_S if passing else math.inf

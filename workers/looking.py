@@ -209,7 +209,7 @@ class Looker:
             settle_s = RENAMED_S if is_renamed else GONE_S
             if not self._agenda.missing(entry.path, now, settle_s):
                 continue
-            if not self._guard.is_certain(entry, index):
+            if not self._guard.sight.is_certain(entry, index):
                 self._suspect(entry.path)
                 self._agenda.put_off(entry.path, now, Why.UNREADABLE)
                 continue

@@ -11,13 +11,13 @@ next merge starts from the new HEAD.
 
 import logging
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import Final, final
 
 from spool.key import Key
-from workers import adjusted
+from workers import adjusted, syncedbranch
 from workers.annex import siblings
 from workers.apply import Applied, Blocked, Dirty, Obstacle, apply
 from workers.arrivals import Arrival, arrivals
@@ -30,12 +30,15 @@ from workers.git.refs import Head, is_ancestor
 from workers.git.stream import ObjectId
 from workers.git.tree import Change, diff_trees
 from workers.git.update_refs import Move
+from workers.sight import Sight
 
 log = logging.getLogger(__name__)
 
 FEW: Final = 20
 SHARE: Final = 10
 """A merge may delete ``FEW`` files, or one in ``SHARE`` of all."""
+
+_OUT_OF_SIGHT: Final = "it is out of sight: not mounted, or not readable"
 
 
 class Quiet(Enum):
@@ -56,6 +59,8 @@ class Merged:
     keys: frozenset[Key]
     """Filled in already."""
     held: tuple[str, ...] = ()
+    passing: bool = False
+    """As in ``Held``."""
 
 
 @final
@@ -64,6 +69,8 @@ class Held:
     """A person must decide: why."""
 
     reasons: tuple[str, ...]
+    passing: bool = False
+    """Whether it may have passed without anybody hearing of it: a drive is mounted again, say."""
 
 
 Outcome = Quiet | Merged | Dirty | Held
@@ -77,6 +84,7 @@ class Merging:
         self._desk = desk
         self._footing = footing
         self._breathe = breathe
+        self._sight = Sight(desk)
         self._accepted = False
         self._left = ""
 
@@ -97,15 +105,50 @@ class Merging:
         original = adjusted.original_of(head.branch)
         if original is not None:
             return self._merge_adjusted(head, original)
-        arrived = arrivals(desk.repository, head.branch, head.oid)
-        found = unite_all(desk, head.oid, arrived)
-        held = tuple(found.held)
-        if found.commit is None or found.commit == head.oid:
-            return Held(held) if held else Quiet.NOTHING
-        changes = list(diff_trees(desk.git, head.oid or self._empty(), found.commit))
-        if self._deletes_much(changes):
-            return Held((*held, _much(arrived, changes)))
-        return self._follow(head, found.commit, changes, held)
+        return self._merge_plain(head, arrivals(desk.repository, head.branch, head.oid))
+
+    def _merge_plain(self, head: Head, arrived: list[Arrival]) -> Outcome:
+        """Merge all of it, or as much as what is in the way of some lets through."""
+        desk = self._desk
+        blocks: list[str] = []
+        while True:
+            found = unite_all(desk, head.oid, arrived)
+            held, passing = (*found.held, *blocks), bool(blocks)
+            if found.commit is None or found.commit == head.oid:
+                return Held(held, passing) if held else Quiet.NOTHING
+            changes = list(diff_trees(desk.git, head.oid or self._empty(), found.commit))
+            if self._deletes_much(changes):
+                return Held((*held, _much(arrived, changes)), passing)
+            applied = apply(desk, changes, self._breathe)
+            block = self._out_of_sight(applied.paths) if isinstance(applied, Dirty) else applied
+            if not isinstance(block, Blocked):
+                return self._conclude(
+                    head, applied, Merged(found.commit, frozenset(), held, passing)
+                )
+            free = [each for each in arrived if not self._leads_to(head, each, block.path)]
+            blocks.append(_blocked(block, [each for each in arrived if each not in free]))
+            if len(free) == len(arrived):
+                return Held((*found.held, *blocks), passing=True)
+            arrived = free
+
+    def _out_of_sight(self, paths: Iterable[bytes]) -> Blocked | None:
+        """What cannot be committed, and is not known to be deleted either."""
+        index = self._desk.index()
+        self._sight.forget()
+        for path in paths:
+            entry = index.get(path)
+            missing = entry is not None and self._desk.lstat(path) is None
+            if entry is not None and missing and not self._sight.is_certain(entry, index):
+                return Blocked(path, _OUT_OF_SIGHT)
+        return None
+
+    def _leads_to(self, head: Head, arrival: Arrival, path: bytes) -> bool:
+        """Whether merging only this would change a path, or what is below it."""
+        found = unite_all(self._desk, head.oid, (arrival,)).commit
+        if found is None or found == head.oid:
+            return False
+        changes = diff_trees(self._desk.git, head.oid or self._empty(), found)
+        return any(each.path == path or each.path.startswith(path + b"/") for each in changes)
 
     def _merge_adjusted(self, head: Head, original: RefName) -> Outcome:
         desk = self._desk
@@ -122,9 +165,13 @@ class Merging:
             if self._deletes_much(changes):
                 return Held((*held, _much(arrived, changes)))
             dirty = adjusted.in_the_way(desk, changes)
+            block = self._out_of_sight(dirty)
+            if block is not None:
+                return Held((*held, _blocked(block, arrived)), passing=True)
             if dirty:
                 return Dirty(dirty)
             adjusted.merge(desk, found.commit)
+            syncedbranch.catch_up(desk, original, found.commit)
             self._accepted = False
             self._forget_pushed(found.commit)
             log.info("merged %s", found.commit)
@@ -139,18 +186,15 @@ class Merging:
             log.info("left the git-annex branch to git-annex: %s", merge.why)
         self._left = merge.why
 
-    def _follow(
-        self, head: Head, goal: ObjectId, changes: list[Change], held: tuple[str, ...]
+    def _conclude(
+        self, head: Head, applied: Applied | Dirty | Blocked | Obstacle, merged: Merged
     ) -> Outcome:
-        """Make work tree, index and branch what the goal says."""
-        applied = apply(self._desk, changes, self._breathe)
+        """Have the branch follow the work tree and the index, if those are what they should be."""
         if isinstance(applied, Dirty):
             return applied
-        if isinstance(applied, Blocked):
-            return Held((*held, f"{applied.path!r} is another repository, and in the way"))
-        if isinstance(applied, Obstacle) or not self._move(head, goal, applied):
+        if not isinstance(applied, Applied) or not self._move(head, merged.commit, applied):
             return Quiet.BUSY
-        return Merged(goal, applied.filled, held)
+        return replace(merged, keys=applied.filled)
 
     def _deletes_much(self, changes: list[Change]) -> bool:
         limit = max(FEW, len(self._desk.index()) // SHARE)
@@ -164,6 +208,7 @@ class Merging:
             return False
         self._accepted = False
         self._footing.stand_on(head.branch, goal)
+        syncedbranch.catch_up(desk, head.branch, goal)
         desk.commits.release()
         self._forget_pushed(goal)
         log.info("merged %s", goal)
@@ -178,9 +223,16 @@ class Merging:
         return self._desk.conventions.object_format.empty_tree()
 
 
+def _blocked(block: Blocked, arrived: Iterable[Arrival]) -> str:
+    return f"{block.path!r}: {block.why}; the merge of {_names(arrived)} waits for it"
+
+
+def _names(arrived: Iterable[Arrival]) -> str:
+    return " ".join(arrival.ref.decode(errors="backslashreplace") for arrival in arrived)
+
+
 def _much(arrived: list[Arrival], changes: list[Change]) -> str:
-    refs = " ".join(arrival.ref.decode(errors="backslashreplace") for arrival in arrived)
-    return f"a merge of {refs} would delete {_deleted(changes)} files"
+    return f"a merge of {_names(arrived)} would delete {_deleted(changes)} files"
 
 
 def _deleted(changes: list[Change]) -> int:

@@ -3,11 +3,13 @@
 By an atomic exchange, with a look at what came out: what is not what was seen is put back.
 """
 
+import errno
 import os
 
 from workers.annex.pointer import relink
 from workers.desk import Desk
 from workers.git.syscalls import ExchangeUnsupportedError, exchange
+from workers.nearby import REFUSALS, name_beside
 
 
 def mend(desk: Desk, path: bytes, st: os.stat_result) -> tuple[bytes, os.stat_result] | None:
@@ -28,15 +30,33 @@ def mend(desk: Desk, path: bytes, st: os.stat_result) -> tuple[bytes, os.stat_re
 
 
 def put_link(desk: Desk, path: bytes, target: bytes, seen: os.stat_result) -> os.stat_result | None:
-    """Put a link in the place of what was seen there; its lstat, None if it was not (just) that."""
+    """Put a link in the place of what was seen there; its lstat, None if it was not (just) that.
+
+    None, too, where nothing may be changed.
+    """
     full, temporary = desk.full(path), desk.temporary()
+    beside = os.path.join(os.path.dirname(full), name_beside(temporary))
+    for each in (temporary, beside):
+        try:
+            return _put_link(full, each, target, seen)
+        except OSError as failure:
+            if failure.errno in REFUSALS:
+                return None
+            if failure.errno != errno.EXDEV or each is beside:
+                raise
+    return None
+
+
+def _put_link(
+    full: bytes, temporary: bytes, target: bytes, seen: os.stat_result
+) -> os.stat_result | None:
     os.symlink(target, temporary)
     os.utime(temporary, ns=(seen.st_atime_ns, seen.st_mtime_ns), follow_symlinks=False)
     ours = os.lstat(temporary)
     try:
         exchange(temporary, full)
     except ExchangeUnsupportedError:
-        now = desk.lstat(path)
+        now = os.lstat(full) if os.path.lexists(full) else None
         if now is None or not _is_it(now, seen):
             os.unlink(temporary)
             return None
@@ -45,6 +65,9 @@ def put_link(desk: Desk, path: bytes, target: bytes, seen: os.stat_result) -> os
     except FileNotFoundError:
         os.unlink(temporary)
         return None
+    except OSError:
+        os.unlink(temporary)
+        raise
     if _is_it(os.lstat(temporary), seen):
         os.unlink(temporary)
         return os.lstat(full)

@@ -11,9 +11,10 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import Final, final
+from typing import final
 
 from spool.key import Key
+from workers import syncedbranch
 from workers.annex.branch import REF
 from workers.annex.commit import identity
 from workers.annex.description import commit_message
@@ -25,8 +26,8 @@ from workers.footing import Footing
 from workers.git.commit import Signature
 from workers.git.index_install import Prepared, Refusal, prepare
 from workers.git.index_racy import Staged
-from workers.git.refname import RefName, branch_ref
-from workers.git.refs import Head, is_ancestor
+from workers.git.refname import RefName
+from workers.git.refs import Head
 from workers.git.run import GitError
 from workers.git.stream import ObjectId
 from workers.git.tree import Version
@@ -35,9 +36,6 @@ from workers.guard import Guard
 from workers.hooks import HookRefusedError, Hooks
 
 log = logging.getLogger(__name__)
-
-_HEADS: Final = b"refs/heads/"
-_SYNCED: Final = b"synced/"
 
 
 class Outcome(Enum):
@@ -173,26 +171,20 @@ class Stage:
         desk = self._desk
         assert head.branch is not None  # noqa: S101 -- for mypy: asked by the caller
         moves = [Move(head.branch, commit, head.oid)]
-        synced = _synced(head.branch)
-        synced_at = None if synced is None else desk.refs.get(synced)
-        if synced is not None and synced_at is not None and synced_at == head.oid:
-            moves.append(Move(synced, commit, synced_at))
+        synced = syncedbranch.with_branch(desk, head.branch, head.oid, commit)
+        if synced is not None:
+            moves.append(synced)
         try:
             if not desk.update_refs.move(*moves, allowed=self._guard.head_may_move):
                 return Outcome.MOVED
             self._footing.stand_on(head.branch, commit)
-            if synced is not None and synced_at not in (None, head.oid):
-                self._catch_up(synced, synced_at, commit)
+            if synced is None:
+                syncedbranch.catch_up(desk, head.branch, commit)
         except GitError as failure:
             log.warning("tempfail to move the branch: %s", failure)
             return Outcome.BUSY
         self._hooks.tell()
         return Outcome.DONE
-
-    def _catch_up(self, synced: RefName, at: ObjectId | None, commit: ObjectId) -> None:
-        """Have ``synced/BRANCH``, which was left behind, follow; what others pushed there stays."""
-        if at is not None and is_ancestor(self._desk.git, at, commit):
-            self._desk.update_refs.move(Move(synced, commit, at))
 
     def _current(self, staging: Staging) -> Iterable[Finding]:
         """Those findings that still hold."""
@@ -233,11 +225,6 @@ class Stage:
 
 def _version(staged: Staged | None) -> Version | None:
     return None if staged is None else Version(staged.mode, staged.oid)
-
-
-def _synced(branch: RefName) -> RefName | None:
-    short = branch.removeprefix(_HEADS)
-    return None if short.startswith(_SYNCED) else branch_ref(_SYNCED + short)
 
 
 def _outcome(refusal: Refusal) -> Outcome:

@@ -37,6 +37,8 @@ from workers.lease import open_to_read
 SMALL: Final = 1 << 20
 """Bytes: a file that is larger is not read to find out what it is."""
 
+_REPOSITORY: Final = "another repository is in the way"
+
 
 class Step(NamedTuple):
     """What is to be done at one path."""
@@ -49,6 +51,13 @@ class Step(NamedTuple):
     """It is there already: only the index has to be told."""
 
 
+class Block(NamedTuple):
+    """Why a path cannot be changed."""
+
+    path: bytes
+    why: str
+
+
 @final
 @dataclass(slots=True)
 class Survey:
@@ -59,8 +68,8 @@ class Survey:
     """To be committed first; then everything is to be looked at again."""
     aside: list[bytes] = field(default_factory=list)
     """In the way, and to be renamed."""
-    blocked: bytes | None = None
-    """Another repository, where a file or directory of ours should be."""
+    blocked: Block | None = None
+    """What only a person, or a mount, can put right."""
 
 
 def survey(desk: Desk, index: Index, changes: Iterable[Change]) -> Survey:
@@ -90,6 +99,8 @@ class _Surveyor:
         self._settings = desk.conventions.stat
         self._ignored: CheckIgnore | None = None
         self._obstacles: set[bytes] = set()
+        self._writable: bytes | None = None
+        """The last directory that was found to be writable."""
 
     def close(self) -> None:
         if self._ignored is not None:
@@ -99,15 +110,20 @@ class _Surveyor:
         """Decide about one path."""
         try:
             name = self._reach(change)
+            st = None if name is None else look(name)
         except BoundaryError as boundary:
-            self.found.blocked = boundary.path
+            self.found.blocked = Block(boundary.path, _REPOSITORY)
+            return
+        except OSError as failure:  # forbidden, or on a file system that does not answer
+            self.found.blocked = Block(change.path, failure.strerror or "cannot be reached")
             return
         entry = self._index.get(change.path)
-        st = None if name is None else look(name)
         if self._is_done(change, entry, name, st):
             self.found.steps.append(Step(change.path, change.new, st, done=True))
         elif not self._is_expected(entry, change.old):
             self.found.dirty.append(change.path)  # something else is staged
+        elif name is not None and not self._may_change(change.path, name):
+            self.found.blocked = Block(change.path, "its directory is read-only")
         elif entry is None:
             self._arrives(change, st)
         elif st is None or name is None:
@@ -131,6 +147,15 @@ class _Surveyor:
                 self._obstacle(obstacle.path)
             return None
         return None if fd is None else Name(fd, base)
+
+    def _may_change(self, path: bytes, name: Name) -> bool:
+        """Whether names can be changed in the directory of a path."""
+        directory = os.path.dirname(path)
+        if self._writable != directory:
+            if not os.access(b".", os.W_OK | os.X_OK, dir_fd=name.directory):
+                return False
+            self._writable = directory
+        return True
 
     def _is_replaceable(self, change: Change, entry: Entry, name: Name, st: os.stat_result) -> bool:
         if entry.mode == GITLINK or (change.new is not None and change.new.mode == GITLINK):
@@ -201,7 +226,7 @@ class _Surveyor:
         """A directory where a file is to be: everything in it has to go first."""
         for below in _walk(self._desk.full(path), path):
             if os.path.basename(below) == b".git":
-                self.found.blocked = path
+                self.found.blocked = Block(path, _REPOSITORY)
                 return
             change = self._changes.get(below)
             if change is None or change.new is not None:

@@ -251,11 +251,11 @@ class Watcher:
         scans = not self._is_first or settings.flag("annex.startupscan", default=True)
         mark = self._mark if scans else None
         index = self._desk.index()
-        self._guard.forget()
+        self._guard.sight.forget()
         look = Walk(index, self._desk.conventions.stat, self._rules.ignores, mark, self._miss)
         for _directory in self._tree.walk(look):
             self._breathe()
-        if self._is_first and self._guard.has_vanished(index):
+        if self._is_first and self._guard.sight.has_vanished(index):
             self._committing.suspect_all()
         self._is_first = False
 

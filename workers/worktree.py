@@ -22,6 +22,7 @@ from inotify_simple import flags as inotify
 
 from spool.record import Fields, escape
 from workers.git.index_entry import GITLINK, Entry
+from workers.nearby import is_nearby, sweep
 from workers.wakeup import Event, Wakeup, WatchLimitError
 from workers.walk import Mark, Walk, children, differs
 
@@ -123,8 +124,8 @@ class WorkTree:
             elif event.name == _GIT:
                 if directory:  # it has become a repository, or ceased to be one
                     self.look_at(directory)
-            elif directory in self.boundaries:
-                continue  # watched for its .git only
+            elif directory in self.boundaries or is_nearby(event.name):
+                continue  # watched for its .git only; or our own doing
             else:
                 path = directory + b"/" + event.name if directory else event.name
                 if event.mask & _ISDIR:
@@ -186,7 +187,18 @@ class WorkTree:
         if directory and any(entry.name == _GIT for entry in found):
             self._stop_at(directory)
             return []
+        near = {item.name for item in found if is_nearby(item.name)}
+        if near:
+            self._sweep(directory, near, look)
+            found = [item for item in found if item.name not in near]
         return self._compare(directory, found, look)
+
+    def _sweep(self, directory: bytes, near: set[bytes], look: Walk) -> None:
+        """Remove what a killed process has left, and take out of ``near`` what is tracked."""
+        prefix = directory + b"/" if directory else b""
+        near.difference_update([name for name in near if look.index.get(prefix + name)])
+        for name in near:
+            sweep(self._full(prefix + name))
 
     def _compare(
         self, directory: bytes, found: list["os.DirEntry[bytes]"], look: Walk

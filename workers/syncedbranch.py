@@ -1,0 +1,52 @@
+"""``refs/heads/synced/BRANCH``: what others fetch from us, and push to, follows the branch.
+
+It is only ever moved forward: what somebody has pushed there, and we have not merged, stays.
+
+Source: git-annex-formats.md §9; git-annex-sync(1).
+"""
+
+from typing import Final
+
+from workers.desk import Desk
+from workers.git.refname import RefName, branch_ref
+from workers.git.refs import is_ancestor
+from workers.git.stream import ObjectId
+from workers.git.update_refs import Move
+
+_HEADS: Final = b"refs/heads/"
+_SYNCED: Final = b"synced/"
+
+
+def with_branch(desk: Desk, branch: RefName, old: ObjectId | None, new: ObjectId) -> Move | None:
+    """The move that goes with one of ``branch`` from ``old`` to ``new``, if one does.
+
+    None if there is nothing to move, or if it has to be found out whether it may be moved: then
+    ``catch_up`` does it afterwards.
+    """
+    synced = _synced(branch)
+    at = None if synced is None else desk.refs.get(synced)
+    if synced is None or (at is None and not _has_remotes(desk)) or at not in {None, old}:
+        return None
+    return Move(synced, new, at)
+
+
+def catch_up(desk: Desk, branch: RefName, commit: ObjectId) -> None:
+    """Have it follow to where the branch is now.  Raises ``GitError``."""
+    synced = _synced(branch)
+    if synced is None:
+        return
+    at = desk.refs.get(synced)
+    if at == commit or (at is None and not _has_remotes(desk)):
+        return
+    if at is None or is_ancestor(desk.git, at, commit):
+        desk.update_refs.move(Move(synced, commit, at))
+
+
+def _synced(branch: RefName) -> RefName | None:
+    short = branch.removeprefix(_HEADS)
+    return None if short.startswith(_SYNCED) else branch_ref(_SYNCED + short)
+
+
+def _has_remotes(desk: Desk) -> bool:
+    values = desk.repository.settings.values
+    return any(name.startswith("remote.") and name.endswith(".url") for name in values)
