@@ -7,7 +7,7 @@ just now and is being saved again.  Whatever is heard of it meanwhile brings it 
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice
@@ -98,6 +98,11 @@ class Agenda:
         if path not in self._items:
             self._items[path] = Item(now, now, now)
         self._items[path].due = now
+
+    def look_all(self, paths: Iterable[bytes], now: float) -> None:
+        """The same, of each."""
+        for path in paths:
+            self.look(path, now)
 
     def put_off(self, path: bytes, now: float, why: Why) -> None:
         """Look again after a while: longer each time."""

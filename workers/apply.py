@@ -7,6 +7,8 @@ In this order, so that a crash, or a user who is faster, costs nothing:
 3. files go, files come, each only while it still is what was seen (``workers.inplace``);
 4. all that is made durable, and then the index, with the stat data of the files as they are now.
 
+But a ``.gitattributes`` comes first, because it says how the files that come with it are written.
+
 Killed between 3 and 4: what has changed looks like a user's edit that is just what the other tree
 has.  It is committed as such, and merges cleanly.  The same is left, and reported as dirty, if in 3
 a user comes between.
@@ -19,7 +21,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import final
+from typing import Final, final
 
 from spool.key import Key
 from workers.annex import keysdb
@@ -35,6 +37,8 @@ from workers.inplace import Done, Name, look, put, replace, set_aside, take_away
 from workers.nearby import REFUSALS
 from workers.render import Rendered, Renderer
 from workers.survey import Block, Step, Survey, survey
+
+RULES: Final = b".gitattributes"
 
 
 class Obstacle(Enum):
@@ -94,24 +98,18 @@ def apply(
 
 
 def _carry_out(desk: Desk, found: Survey, breathe: Callable[[], None]) -> Applied | Dirty | Blocked:
-    wanted = [
-        (step.path, step.new)
-        for step in found.steps
-        if step.new is not None and not step.done and step.new.mode != GITLINK
-    ]
-    renderer = Renderer(desk, breathe)
     rendered: dict[bytes, Rendered] = {}
     try:
-        for each in renderer.render(wanted):
-            rendered[each.path] = each
-            breathe()
-        if rendered:
-            desk.sync()
         with Descent(desk.top) as descent:
             change = _Application(desk, descent, rendered)
-            change.run(found)
+            # What the other files look like, these say.
+            rules = list(change.rules(found))
+            _render(desk, rules, rendered, breathe)
+            change.come(rules)
+            if not change.is_stopped:
+                _render(desk, found.steps, rendered, breathe)
+                change.run(found)
     finally:
-        renderer.close()
         for each in rendered.values():
             with contextlib.suppress(FileNotFoundError):  # it has its name now
                 os.unlink(each.temporary)
@@ -127,6 +125,31 @@ def _carry_out(desk: Desk, found: Survey, breathe: Callable[[], None]) -> Applie
     if filled:
         keysdb.record(desk.repository, _known(desk, filled))
     return Applied(frozenset(filled.values()), tuple(change.renamed))
+
+
+def _render(
+    desk: Desk,
+    steps: Iterable[Step],
+    rendered: dict[bytes, Rendered],
+    breathe: Callable[[], None],
+) -> None:
+    """Have a durable file for each path that needs one, and has none yet."""
+    wanted = [
+        (step.path, step.new)
+        for step in steps
+        if step.new is not None and not step.done and step.new.mode != GITLINK
+        if step.path not in rendered
+    ]
+    if not wanted:
+        return
+    renderer = Renderer(desk, breathe)
+    try:
+        for each in renderer.render(wanted):
+            rendered[each.path] = each
+            breathe()
+    finally:
+        renderer.close()
+    desk.sync()
 
 
 def _known(desk: Desk, filled: Mapping[bytes, Key]) -> Iterator[Unlocked]:
@@ -162,12 +185,29 @@ class _Application:
                 self._remove(step)
         for path in () if self.is_stopped else found.aside:
             self._set_aside(path)
-        for step in found.steps:
+        self.come(found.steps)
+        if not self.is_stopped:
+            self._tidy()
+
+    def come(self, steps: Iterable[Step]) -> None:
+        """Have files that are not there yet get their names."""
+        self._descent.forget()
+        for step in steps:
             if self.is_stopped:
                 return
-            if step.new is not None:
+            if step.new is not None and step.path not in self.staged:
                 self._set(step, step.new)
-        self._tidy()
+
+    def rules(self, found: Survey) -> Iterator[Step]:
+        """Those ``.gitattributes`` that can come before anything else has gone."""
+        for step in found.steps:
+            directory, _slash, base = step.path.rpartition(b"/")
+            if base != RULES or step.new is None or step.path in found.aside:
+                continue
+            with contextlib.suppress(ObstacleError, OSError):
+                st = look(Name(self._descent.make(directory), base))
+                if st is None or not stat.S_ISDIR(st.st_mode):
+                    yield step
 
     @property
     def is_stopped(self) -> bool:

@@ -69,6 +69,8 @@ class Committing:
         self._accepted = False
         self._racy: list[bytes] = []
         self._racy_due = math.inf
+        self._foreseen: set[bytes] = set()
+        """What we have deleted ourselves, in a merge that a user has come between."""
         self.held: dict[bytes, Finding] = {}
         """Deletions that a person must accept."""
         self.refusal = ""
@@ -129,6 +131,14 @@ class Committing:
         if self.refusal:
             notes.append(("refused", self.refusal))
         return tuple(notes)
+
+    def foresee(self, paths: Iterable[bytes]) -> None:
+        """These will be found missing, and that is no mass deletion of a user's."""
+        self._foreseen.update(paths)
+
+    def foresee_nothing(self) -> None:
+        """Whatever will be found missing, from now on, is a user's doing."""
+        self._foreseen.clear()
 
     def due(self) -> float:
         """When to call ``commit``."""
@@ -241,10 +251,11 @@ class Committing:
                 self._agenda.wait_until(path, self._staged_until, Why.STAGED)
             elif len(chosen) < FILES_MAX:
                 chosen.append(finding)
-        deletions = _true_deletions(chosen, self._desk)
+        deletions = _true_deletions(chosen, self._desk) - self._foreseen
         if not deletions or self._accepted:
             return chosen
-        missing = sum(1 for _path in self._agenda.waiting(Why.GONE)) + len(self.held)
+        waiting = set(self._agenda.waiting(Why.GONE)) - self._foreseen
+        missing = len(waiting) + len(self.held)
         burst = self._burst if time.monotonic() < self._burst_until else 0
         total = len(deletions) + missing + burst
         if not self._vanished and not is_suspicious(total, len(self._desk.index()) + burst):
@@ -255,7 +266,8 @@ class Committing:
         return [finding for finding in chosen if finding.path not in deletions]
 
     def _count_deletions(self, findings: Iterable[Finding], now: float) -> None:
-        deleted = sum(finding.staged is None for finding in findings)
+        gone = {finding.path for finding in findings if finding.staged is None}
+        deleted = len(gone - self._foreseen)
         if now >= self._burst_until:
             self._burst = 0
         if deleted:

@@ -17,7 +17,6 @@ import contextlib
 import logging
 import math
 import os
-import stat
 import time
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
@@ -27,9 +26,9 @@ from spool.key import Key, from_file
 from spool.record import escape
 from workers.annex import keysdb, smudge
 from workers.annex.keysdb import Unlocked
-from workers.annex.pointer import POINTER_MAX, format_pointer, parse_pointer
+from workers.annex.pointer import POINTER_MAX, format_pointer
 from workers.copying import copy, set_back
-from workers.descent import Descent, ObstacleError
+from workers.descent import Descent
 from workers.desk import Desk
 from workers.git.index_entry import EXECUTABLE, FILE, Entry, StatData
 from workers.git.index_racy import Staged
@@ -38,8 +37,8 @@ from workers.git.permissions import umask
 from workers.git.stream import ObjectId
 from workers.indexing import install
 from workers.inplace import Done, Name, look, replace, swap
-from workers.lease import open_to_read
 from workers.nearby import REFUSALS
+from workers.pointing import Pointer, reach, read_key, read_key_at
 from workers.render import write_all
 from workers.space import Space
 from workers.spent import Spent
@@ -55,19 +54,12 @@ BYTES_MAX: Final = 256 << 20
 CANONICAL_MAX: Final = 512
 """Bytes: the pointer to a key whose name a file can have is smaller."""
 
+SWEEP_S: Final = 3600.0
+"""How often every file is looked at, though nothing was heard: an object was put there with cp."""
+
 RETRIES_S: Final = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-
-
-class Pointer(NamedTuple):
-    """A file that points to a key whose content is here."""
-
-    entry: Entry
-    key: Key
-    content: bytes
-    """Where the object is."""
-    size: int
 
 
 class _Copied(NamedTuple):
@@ -91,6 +83,7 @@ class Fill:
         self._tries = 0
         self._again = math.inf
         self._must_sweep = True
+        self._swept = -math.inf
         self._spent = Spent()
         self.filled = 0
         """Files, since the start."""
@@ -126,7 +119,9 @@ class Fill:
 
     def due(self) -> float:
         """When to call ``turn`` (monotonic clock)."""
-        return -math.inf if self._keys or self._paths or self._must_sweep else self._again
+        if self._keys or self._paths or self._must_sweep:
+            return -math.inf
+        return min(self._again, self._swept + SWEEP_S)
 
     def turn(self) -> bool:
         """Fill what can be filled now; whether any file was.
@@ -135,15 +130,16 @@ class Fill:
         """
         before = self.filled
         self.hint(self._tidings.take_keys())
-        self._must_sweep = self._must_sweep or self._tidings.missed
+        now = time.monotonic()
+        self._must_sweep |= self._tidings.missed or now >= self._swept + SWEEP_S
         self._tidings.missed = False
-        if time.monotonic() >= self._again:
+        if now >= self._again:
             self._keys.update(self._waiting)
             self._waiting.clear()
             self._again = math.inf
         if self._must_sweep:
             self._fill(self._pointers_among(self._desk.index()))
-            self._must_sweep = False
+            self._must_sweep, self._swept = False, now
         if self._paths:
             index, paths = self._desk.index(), sorted(self._paths)
             entries = (index.get(path) for path in paths)
@@ -182,7 +178,7 @@ class Fill:
                 continue
             if entry.stat.size > CANONICAL_MAX:
                 continue
-            key = _read_key(desk.full(entry.path))
+            key = read_key(desk.full(entry.path))
             content = None if key is None else desk.objects.locate(key)
             if key is not None and content is not None:
                 yield Pointer(entry, key, content, os.lstat(content).st_size)
@@ -231,11 +227,11 @@ class Fill:
             keysdb.record(self._desk.repository, known)
 
     def _copy(self, pointer: Pointer, descent: Descent) -> _Copied | None:
-        name = _name(pointer.entry.path, descent)
+        name = reach(pointer.entry.path, descent)
         seen = None if name is None else look(name)
         if name is None or seen is None or seen.st_size > POINTER_MAX:
             return None
-        if _read_key_at(name, seen) != pointer.key:
+        if read_key_at(name, seen) != pointer.key:
             return None
         mode = 0o777 if pointer.entry.mode == EXECUTABLE else 0o666
         try:
@@ -270,7 +266,7 @@ class Fill:
         known: list[Unlocked],
     ) -> None:
         path, key = copied.pointer.entry.path, copied.pointer.key
-        name = _name(path, descent)
+        name = reach(path, descent)
         if name is None:
             return
         try:
@@ -315,39 +311,3 @@ class Fill:
             self._tries += 1
             self._again = time.monotonic() + pause_s
         self._waiting[key] = None
-
-
-def _name(path: bytes, descent: Descent) -> Name | None:
-    directory, _slash, base = path.rpartition(b"/")
-    with contextlib.suppress(ObstacleError):
-        fd = descent.open(directory)
-        if fd is not None:
-            return Name(fd, base)
-    return None
-
-
-def _read_key_at(name: Name, seen: os.stat_result) -> Key | None:
-    if not stat.S_ISREG(seen.st_mode):
-        return None
-    try:
-        fd = open_to_read(name.name, name.directory)
-    except OSError:  # gone, or a link now, or forbidden: not ours to fill
-        return None
-    return _parse(fd)
-
-
-def _read_key(path: bytes) -> Key | None:
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:  # gone, or not a file
-        return None
-    return _parse(fd)
-
-
-def _parse(fd: int) -> Key | None:
-    try:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            return None
-        return parse_pointer(os.read(fd, POINTER_MAX + 1))
-    finally:
-        os.close(fd)

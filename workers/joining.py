@@ -73,13 +73,13 @@ class Joining:
         """When to try again what could not be done."""
         return min(self._not_before if self._tries else math.inf, self._look_at)
 
-    def merge(self, now: float) -> tuple[bytes, ...]:
-        """Merge what has arrived; returns paths that have to be committed before."""
+    def merge(self, now: float) -> Dirty | None:
+        """Merge what has arrived; returns what has to be committed before, if anything."""
         if now < self._not_before:
-            return ()
+            return None
         seen = (self._incoming.look(), self._desk.head().oid)
         if seen == self._seen and now < self._look_at:
-            return ()
+            return None
         try:
             outcome = self._merging.merge()
         except (GitError, MissingObjectError) as failure:
@@ -89,11 +89,11 @@ class Joining:
             self._not_before = now + RETRY_S[min(self._tries, len(RETRY_S) - 1)]
             self._tries += 1
             self._seen, self._look_at = None, math.inf
-            return outcome.paths if isinstance(outcome, Dirty) else ()
+            return outcome if isinstance(outcome, Dirty) else None
         self._tries, self._not_before = 0, -math.inf
         self._hold(outcome, now)
         self._seen = (seen[0], self._desk.head().oid)
-        return ()
+        return None
 
     def _hold(self, outcome: Merged | Held | Quiet, now: float) -> None:
         held: tuple[str, ...] = ()

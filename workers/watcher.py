@@ -159,13 +159,16 @@ class Watcher:
     def _merge(self) -> None:
         """Merge what has arrived; what is in its way has to be committed first."""
         now = time.monotonic()
-        for path in self._joining.merge(now):
-            self._agenda.look(path, now)
+        dirty = self._joining.merge(now)
+        if dirty is not None:
+            self._committing.foresee(dirty.deleted)
+            self._agenda.look_all(dirty.paths, now)
+        elif not self._joining.is_pending:
+            self._committing.foresee_nothing()
         index = self._desk.index()
         if self._index is not None and index.identity != self._index.identity:
             paths = set(changed_paths(self._index, index))
-            for path in paths:
-                self._agenda.look(path, now)
+            self._agenda.look_all(paths, now)
             self._fill.look_at(paths)
             self._index = index
 
@@ -186,6 +189,7 @@ class Watcher:
         if woken.overflow:
             log.info("overflow: look at everything")
             self._tree.look_at(b"")
+        if woken.overflow or woken.reload:
             self._fill.sweep()
         self._tree.take(woken.events)
         self._fill.take(woken.events)
@@ -236,8 +240,7 @@ class Watcher:
         elif index.identity not in (self._index.identity, self._desk.installed):
             self._committing.respect(now + MANNERS_S)
             self._committing.be_polite(now)
-            for path in set(changed_paths(self._index, index)):
-                self._agenda.look(path, now)
+            self._agenda.look_all(set(changed_paths(self._index, index)), now)
         self._index = index
 
     def _walk(self) -> None:
@@ -263,8 +266,7 @@ class Watcher:
         now = time.monotonic()
         self._agenda.prune(now)
         if now >= self._committing.racy_due():
-            for path in self._committing.take_racy():
-                self._agenda.look(path, now)
+            self._agenda.look_all(self._committing.take_racy(), now)
         due = self._agenda.due(now)
         if not due:
             return

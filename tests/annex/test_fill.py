@@ -187,3 +187,18 @@ def test_a_pointer_to_what_is_here_already_is_filled(pair: tuple[Repo, Repo], fi
 
     assert b.read("pasted") == b"content 0"
     assert b.git("diff-files", "--name-only", "pasted") == b""
+
+
+def test_an_object_that_nobody_tells_of_is_found_in_time(
+    pair: tuple[Repo, Repo], fill: Fill, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, b = pair
+    arrive(a, b, "d/0")
+    fill.turn()
+    assert fill.filled == 0
+    assert 3500 < fill.due() - time.monotonic() <= 3600
+
+    monkeypatch.setattr("workers.fill.SWEEP_S", 0.0)
+    fill.turn()
+
+    assert b.read("d/0") == b"content 0"

@@ -2,6 +2,7 @@
 
 import os
 import stat
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,12 +10,16 @@ import pytest
 
 from tests.desks import copy_pair, desk_of, make_pair, nothing, paths
 from tests.repo import Repo
+from workers.agenda import Agenda
 from workers.apply import Dirty
+from workers.committing import Committing
 from workers.desk import Desk
+from workers.finding import Finding
 from workers.footing import Footing
 from workers.git.commit import Signature
 from workers.git.index_entry import FILE
 from workers.git.tree import Version
+from workers.guard import Guard
 from workers.merging import Held, Merged, Merging, Quiet
 
 
@@ -517,3 +522,76 @@ def run_anyhow(repo: Repo, *args: str) -> None:
     """A git-annex command that fails."""
     with pytest.raises(AssertionError):
         repo.annex(*args)
+
+
+def test_attributes_hold_for_the_files_that_come_with_them(
+    pair: tuple[Repo, Repo], merging: Merging
+) -> None:
+    a, b = pair
+    for where in ("", "d/"):
+        a.write(where + ".gitattributes", b"*.txt eol=crlf\n")
+        a.write(where + "A.txt", b"a\r\nb\r\n")
+    a.git("-c", "annex.largefiles=nothing", "add", ".")
+    a.git("commit", "-qm", "texts")
+    push(a)
+
+    merged(merging)
+
+    follows(a, b)
+    assert a.git("show", "main:A.txt") == b"a\nb\n"
+    assert b.read("A.txt") == b.read("d/A.txt") == b"a\r\nb\r\n"
+
+
+def test_synced_follows_a_merge_and_what_others_push_there_stays(
+    pair: tuple[Repo, Repo], merging: Merging
+) -> None:
+    a, b = pair
+    note(a, "theirs", b"theirs")
+    note(b, "mine", b"mine")
+    b.git("update-ref", "-d", "refs/heads/synced/main")
+    a.git("push", "-q", "b", "main:refs/synced/a/main")
+    merged(merging)
+    assert b.git("rev-parse", "synced/main") == b.git("rev-parse", "main")
+
+    stranger = b.git("commit-tree", "-m", "other", "main^{tree}").decode().strip()
+    b.git("update-ref", "refs/heads/synced/main", stranger)
+    note(a, "more", b"more")
+    a.git("push", "-qf", "b", "main:refs/synced/a/main")
+    merged(merging)
+
+    assert b.git("rev-parse", "synced/main").decode().strip() == stranger
+
+
+def test_deletions_that_a_user_has_come_between_are_not_his(
+    pair: tuple[Repo, Repo], desk: Desk
+) -> None:
+    a, b = pair
+    files = {b"%d" % number for number in range(30)}
+    for name in (*files, b"edited"):
+        a.write(name.decode(), name)
+    a.git("-c", "annex.largefiles=nothing", "add", ".")
+    a.git("commit", "-qm", "many")
+    push(a)
+    footing = Footing(desk)
+    merged(Merging(desk, footing, nothing))
+    a.git("rm", "-q", "[0-9]*")
+    note(a, "edited", b"by them")
+    push(a)
+
+    def edit() -> None:
+        b.write("edited", b"by the user, while the merge runs")
+
+    interrupted = Merging(desk, footing, edit)
+    interrupted.accept()
+    outcome = interrupted.merge()
+
+    assert isinstance(outcome, Dirty)
+    assert outcome.deleted == files
+    for foreseen, held in ((False, 30), (True, 0)):
+        committing = Committing(desk, Agenda(), Guard(desk), footing)
+        committing.foresee(outcome.deleted if foreseen else ())
+        now = time.monotonic()
+        committing.add((Finding(path, None, None) for path in sorted(files)), now)
+        committing.commit(now)
+        assert len(committing.held) == held
+    assert b.tree().keys() == {b"edited"}
