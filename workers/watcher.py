@@ -125,8 +125,12 @@ class Watcher:
 
     def _turn(self) -> None:
         self._listen()
+        had = self._rules.autocommit
         if self._must_reload:
             self._reload()
+        self._rules.refresh()
+        if self._rules.autocommit and not had:
+            self._tree.look_at(b"")
         now = time.monotonic()
         if now < self._not_before:
             return
@@ -219,14 +223,11 @@ class Watcher:
 
     def _reload(self) -> None:
         self._must_reload = False
-        had = self._rules.autocommit
         self._desk.reload()
         self._rules.reload()
         self._looker = self._new_looker()
         self._committing.reload()
         self._joining.reload()
-        if self._rules.autocommit and not had:
-            self._tree.look_at(b"")
 
     def _follow_index(self, now: float) -> None:
         """What others have changed in the index may differ from the work tree now."""
@@ -272,7 +273,6 @@ class Watcher:
             return
         if len(due) > MANY:
             self._voice.busy(self._notes())
-        self._rules.refresh()
         for start in range(0, len(due), PORTION):
             portion = due[start : start + PORTION]
             self._committing.add(self._looker.look(portion, now), time.monotonic())

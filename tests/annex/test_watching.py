@@ -262,6 +262,25 @@ def test_nothing_is_committed_with_autocommit_off(repo: Repo) -> None:
         assert set(repo.tree()) == {b"before", b"file"}
 
 
+def test_what_git_annex_config_says_holds_without_a_restart(repo: Repo) -> None:
+    with watched(repo) as watching:
+        repo.annex("config", "-q", "--set", "annex.largefiles", "nothing")
+        watching.settle()
+        repo.write("text", b"text")
+        watching.settle()
+        assert blob(repo, b"text") == b"text"
+
+        repo.annex("config", "-q", "--set", "annex.autocommit", "false")
+        watching.settle()
+        repo.write("later", b"later")
+        watching.settle()
+        assert set(repo.tree()) == {b"text"}
+
+        repo.annex("config", "-q", "--set", "annex.autocommit", "true")
+        watching.settle()
+        assert set(repo.tree()) == {b"text", b"later"}
+
+
 def test_nothing_is_done_while_a_merge_is_under_way(repo: Repo) -> None:
     repo.write("file", b"x")
     with watched(repo) as watching:
