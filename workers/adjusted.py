@@ -22,7 +22,8 @@ from workers.git.stream import ObjectId
 from workers.git.tree import Change
 from workers.git.update_refs import Expected, Move
 
-_ADJUSTED: Final = re.compile(rb"(refs/heads/)adjusted/(.+)\([a-z-]+\)", re.DOTALL)
+_ADJUSTED: Final = re.compile(rb"(refs/heads/)adjusted/(.+)\(([a-z-]+)\)", re.DOTALL)
+_PRESENCE: Final = frozenset((b"hidemissing", b"unlockpresent"))
 _HEADS: Final = b"refs/heads/"
 _BASIS: Final = b"refs/basis/"
 _MESSAGE: Final = b"\n\ngit-annex adjusted branch"
@@ -44,8 +45,22 @@ def propagate(desk: Desk, head: Head) -> bool:
     """
     if head.branch is None or head.oid is None or _is_made_by_annex(desk, head.oid):
         return False
-    run_annex(desk.repository, *_PROPAGATE)
+    readjust(desk)
     return True
+
+
+def readjust(desk: Desk) -> None:
+    """Have git-annex carry over what there is, and make the adjusted branch anew.
+
+    Raises ``GitError``.
+    """
+    run_annex(desk.repository, *_PROPAGATE)
+
+
+def shows_presence(branch: RefName) -> bool:
+    """Whether an adjusted branch depends on which contents are here."""
+    match = _ADJUSTED.fullmatch(branch)
+    return match is not None and not _PRESENCE.isdisjoint(match[3].split(b"-"))
 
 
 def merge(desk: Desk, commit: ObjectId) -> None:

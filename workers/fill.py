@@ -39,6 +39,7 @@ from workers.indexing import install
 from workers.inplace import Done, Name, look, replace, swap
 from workers.nearby import REFUSALS
 from workers.pointing import Pointer, reach, read_key, read_key_at
+from workers.readjusting import Readjusting
 from workers.render import write_all
 from workers.space import Space
 from workers.spent import Spent
@@ -85,11 +86,14 @@ class Fill:
         self._must_sweep = True
         self._swept = -math.inf
         self._spent = Spent()
+        self._readjusting = Readjusting(desk)
+        self._readjusting.hear()  # nobody has listened until now
         self.filled = 0
         """Files, since the start."""
 
     def __len__(self) -> int:
-        return len(self._keys) + len(self._waiting)
+        readjusting = self._readjusting.due() < math.inf
+        return len(self._keys) + len(self._waiting) + readjusting
 
     def listen(self) -> None:
         """Watch where contents arrive; to be called before each turn."""
@@ -121,7 +125,7 @@ class Fill:
         """When to call ``turn`` (monotonic clock)."""
         if self._keys or self._paths or self._must_sweep:
             return -math.inf
-        return min(self._again, self._swept + SWEEP_S)
+        return min(self._again, self._swept + SWEEP_S, self._readjusting.due())
 
     def turn(self) -> bool:
         """Fill what can be filled now; whether any file was.
@@ -129,7 +133,10 @@ class Fill:
         Raises ``OSError`` (a full disk), ``GitError``; then the rest is still to do.
         """
         before = self.filled
-        self.hint(self._tidings.take_keys())
+        heard = self._tidings.take_keys()
+        if heard:
+            self._readjusting.hear()
+        self.hint(heard)
         now = time.monotonic()
         self._must_sweep |= self._tidings.missed or now >= self._swept + SWEEP_S
         self._tidings.missed = False
@@ -152,6 +159,7 @@ class Fill:
                 self._keys.pop(key, None)
         if not self._waiting:
             self._tries = 0
+        self._readjusting.turn()
         return self.filled > before
 
     def _pointers_to(self, keys: Iterable[Key]) -> Iterator[Pointer]:
