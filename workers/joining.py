@@ -16,7 +16,7 @@ from workers.git.commit import MissingObjectError
 from workers.git.run import GitError
 from workers.git.stream import ObjectId
 from workers.incoming import Fingerprint, Incoming
-from workers.merging import Held, Merged, Merging, Quiet
+from workers.merging import Held, Merged, Merging, Quiet, Yielding
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +40,9 @@ class Joining:
         self._look_at = math.inf
         """When to look although nothing has moved."""
         self._tries = 0
+        self._yields_until = math.inf
+        """When it is our turn to merge what others may have merged before."""
+
         self.held: tuple[str, ...] = ()
         """What a person must decide."""
 
@@ -67,18 +70,18 @@ class Joining:
     @property
     def is_pending(self) -> bool:
         """Whether something that has arrived could not be merged yet."""
-        return self._tries > 0
+        return self._tries > 0 or self._yields_until < math.inf
 
     def due(self) -> float:
         """When to try again what could not be done."""
-        return min(self._not_before if self._tries else math.inf, self._look_at)
+        return min(self._not_before if self._tries else math.inf, self._look_at, self._yields_until)
 
     def merge(self, now: float) -> Dirty | None:
         """Merge what has arrived; returns what has to be committed before, if anything."""
         if now < self._not_before:
             return None
         seen = (self._incoming.look(), self._desk.head().oid)
-        if seen == self._seen and now < self._look_at:
+        if seen == self._seen and now < min(self._look_at, self._yields_until):
             return None
         try:
             outcome = self._merging.merge()
@@ -88,11 +91,16 @@ class Joining:
         if outcome is Quiet.BUSY or isinstance(outcome, Dirty):
             self._not_before = now + RETRY_S[min(self._tries, len(RETRY_S) - 1)]
             self._tries += 1
-            self._seen, self._look_at = None, math.inf
+            self._seen = None
+            self._look_at = self._yields_until = math.inf
             return outcome if isinstance(outcome, Dirty) else None
         self._tries, self._not_before = 0, -math.inf
-        self._hold(outcome, now)
+        self._yields_until = outcome.until if isinstance(outcome, Yielding) else math.inf
         self._seen = (seen[0], self._desk.head().oid)
+        if isinstance(outcome, Yielding):
+            self._look_at = math.inf  # then all is looked at anyway
+        else:
+            self._hold(outcome, now)
         return None
 
     def _hold(self, outcome: Merged | Held | Quiet, now: float) -> None:

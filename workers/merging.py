@@ -11,6 +11,7 @@ next merge starts from the new HEAD.
 
 import logging
 import os
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from enum import Enum, auto
@@ -22,6 +23,7 @@ from workers.annex import siblings
 from workers.apply import Applied, Blocked, Dirty, Obstacle, apply
 from workers.arrivals import Arrival, arrivals
 from workers.confluence import unite_all
+from workers.courtesy import Courtesy
 from workers.desk import Desk
 from workers.footing import PUSHED, Footing
 from workers.git.index_install import LOCK
@@ -73,7 +75,16 @@ class Held:
     """Whether it may have passed without anybody hearing of it: a drive is mounted again, say."""
 
 
-Outcome = Quiet | Merged | Dirty | Held
+@final
+@dataclass(frozen=True, slots=True)
+class Yielding:
+    """It would change no file here: others may merge it first (``workers.courtesy``)."""
+
+    until: float
+    """Of the monotonic clock."""
+
+
+Outcome = Quiet | Merged | Dirty | Held | Yielding
 
 
 @final
@@ -85,6 +96,7 @@ class Merging:
         self._footing = footing
         self._breathe = breathe
         self._sight = Sight(desk)
+        self._courtesy = Courtesy()
         self._accepted = False
         self._left = ""
 
@@ -119,6 +131,8 @@ class Merging:
             changes = list(diff_trees(desk.git, head.oid or self._empty(), found.commit))
             if self._deletes_much(changes):
                 return Held((*held, _much(arrived, changes)), passing)
+            if (yielding := self._yielding(found.commit, arrived, changes)) is not None:
+                return yielding
             applied = apply(desk, changes, self._breathe)
             block = self._out_of_sight(applied.paths) if isinstance(applied, Dirty) else applied
             if not isinstance(block, Blocked):
@@ -180,8 +194,18 @@ class Merging:
         now = desk.head().oid
         return Quiet.BUSY if now is None else Merged(now, frozenset(), held)
 
+    def _yielding(
+        self, goal: ObjectId, arrived: list[Arrival], changes: list[Change]
+    ) -> Yielding | None:
+        """Whether others may go first; None if there is something to bring, or to follow."""
+        if changes or any(arrival.commit == goal for arrival in arrived):
+            self._courtesy.relieve()
+            return None
+        until = self._courtesy.wait(time.monotonic())
+        return None if until is None else Yielding(until)
+
     def _merge_siblings(self) -> None:
-        merge = siblings.merge_siblings(self._desk.branch)
+        merge = siblings.merge_news(self._desk.branch)  # the rest is the pusher's
         if merge.outcome is siblings.Outcome.LEFT and merge.why != self._left:
             log.info("left the git-annex branch to git-annex: %s", merge.why)
         self._left = merge.why

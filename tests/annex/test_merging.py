@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.desks import copy_pair, desk_of, make_pair, nothing, paths
+from tests.processes import wait_until
 from tests.repo import Repo
 from workers.agenda import Agenda
 from workers.apply import Dirty
@@ -20,7 +21,7 @@ from workers.git.commit import Signature
 from workers.git.index_entry import FILE
 from workers.git.tree import Version
 from workers.guard import Guard
-from workers.merging import Held, Merged, Merging, Quiet
+from workers.merging import Held, Merged, Merging, Quiet, Yielding
 
 
 @pytest.fixture(scope="module")
@@ -595,3 +596,31 @@ def test_deletions_that_a_user_has_come_between_are_not_his(
         committing.commit(now)
         assert len(committing.held) == held
     assert b.tree().keys() == {b"edited"}
+
+
+def test_a_merge_that_changes_no_file_lets_others_go_first(
+    pair: tuple[Repo, Repo], merging: Merging
+) -> None:
+    a, b = pair
+    for repo in pair:
+        repo.write("same", b"same")
+        repo.git("-c", "annex.largefiles=nothing", "add", "same")
+        repo.git("commit", "-q", "-m", f"in {repo.path.name}")
+    push(a)
+
+    outcome = merging.merge()
+    assert isinstance(outcome, Yielding)
+
+    # Somebody else has merged both meanwhile: it is followed at once.
+    a.git("pull", "-q", "--no-rebase", "--no-edit", "b", "main")
+    push(a)
+    assert merged(merging).commit == a.head()
+
+    # Nobody does: it is our turn in the end.
+    note(b, "other", b"x")
+    b.git("revert", "--no-edit", "HEAD")
+    note(a, "other", b"x")
+    a.git("revert", "--no-edit", "HEAD")
+    push(a)
+    wait_until(lambda: isinstance(merging.merge(), Merged))
+    assert b.git("merge-base", "main", "synced/main").decode().strip() == a.head()

@@ -18,7 +18,7 @@ from workers.annex.heal import heal
 from workers.annex.presence import Status
 from workers.annex.record import record_locations
 from workers.annex.repository import find
-from workers.annex.siblings import Merge, Outcome, merge_siblings
+from workers.annex.siblings import Merge, Outcome, merge_news, merge_siblings
 
 NOTHING, MERGED = Merge(Outcome.NOTHING), Merge(Outcome.MERGED)
 
@@ -352,3 +352,27 @@ def test_ordinary_work_needs_no_healing(pair: Pair, branches: Branches) -> None:
     a.annex("forget", "-q", "--force", "--drop-dead")
     assert heal(branch, since, NOW) == 0
     assert os.listdir(a.path / ".git" / "annex" / "journal") == []
+
+
+def test_what_says_nothing_new_may_wait_and_what_does_is_merged(
+    pair: Pair, branches: Branches
+) -> None:
+    """Several who make commits that say nothing, of each other's, would never end."""
+    a, b = pair
+    log(branches[0], some_keys(4), OTHER)
+    record_locations(branches[1], some_keys(4), OTHER, Status.PRESENT, NOW)
+    commit_journal(branches[1], NOW + 5)  # another commit, which says the same
+    fetch(a, b)
+    tip = a.annex_tip()
+
+    assert merge_news(branches[0]) == Merge(Outcome.ALIKE)
+    assert a.annex_tip() == tip
+
+    log(branches[1], some_keys(5), THIRD)
+    fetch(a)
+    assert merge_news(branches[0]) == MERGED
+    assert logged(branches[0], some_keys(5)[4]) == {THIRD}
+    fetch(b)
+    assert merge_news(branches[1]) == MERGED  # forwarded
+    assert a.annex_tip() == b.annex_tip()
+    assert merge_news(branches[1]) == NOTHING

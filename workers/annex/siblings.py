@@ -66,6 +66,9 @@ class Outcome(Enum):
     MERGED = auto()
     """Our branch now has all that the siblings had."""
 
+    ALIKE = auto()
+    """What is left to merge says nothing that our branch does not say."""
+
     LEFT = auto()
     """``git annex merge`` must do it."""
 
@@ -84,29 +87,53 @@ class _LeftError(Exception):
     """Something that only git-annex should merge."""
 
 
+class _Which(Enum):
+    """Which siblings are merged."""
+
+    ALL = auto()
+    WITH_NEWS = auto()
+    """Not those that would only add to the history."""
+
+
 def merge_siblings(branch: Branch) -> Merge:
     """Merge every sibling that our branch does not have.
 
     Raises ``BranchBusyError``, and ``GitError`` if the repository is damaged.
     """
+    return _merge(branch, _Which.ALL)
+
+
+def merge_news(branch: Branch) -> Merge:
+    """Merge the siblings that say something new, or that our branch can be forwarded to.
+
+    The others' merges would be commits that say nothing.  Should several repositories make them at
+    the same time, they would go on for ever (``workers.courtesy``).  Raises the same.
+    """
+    return _merge(branch, _Which.WITH_NEWS)
+
+
+def _merge(branch: Branch, which: _Which) -> Merge:
     repository = branch.repository
     if not repository.settings.flag("annex.merge-annex-branches", default=True):
         return Merge(Outcome.NOTHING)
-    if branch.tip() is None:
+    before = branch.tip()
+    if before is None:
         return Merge(Outcome.LEFT, "there is no git-annex branch yet")
     if not unmerged(branch):
         return Merge(Outcome.NOTHING)
     try:
         for _attempt in range(ATTEMPTS):
             with branch.locked() as lock:
-                if _merge_all(branch, lock):
+                done = _merge_all(branch, lock, which)
+                if done is not None:
                     break
         else:
             raise BranchBusyError(f"{repository.top}: the git-annex branch does not hold still")
     except _LeftError as left:
         return Merge(Outcome.LEFT, str(left))
-    branchhooks.announce(repository)
-    return Merge(Outcome.MERGED)
+    if branch.tip() != before:
+        branchhooks.announce(repository)
+    return Merge(done)
 
 
 def unmerged(branch: Branch) -> list[ObjectId]:
@@ -131,9 +158,10 @@ def _ignored(branch: Branch) -> set[ObjectId]:
         return set()
 
 
-def _merge_all(branch: Branch, lock: int) -> bool:
-    """Merge one after another; False if somebody has moved our branch meanwhile."""
+def _merge_all(branch: Branch, lock: int, which: _Which) -> Outcome | None:
+    """Merge one after another; None if somebody has moved our branch meanwhile."""
     git = branch.repository.git
+    outcome = Outcome.MERGED
     for sibling in map(branch.at, _heads(branch)):
         tip = branch.at(REF.decode())
         _check_alike(branch, tip, sibling)
@@ -142,11 +170,29 @@ def _merge_all(branch: Branch, lock: int) -> bool:
         if git.succeeds("merge-base", "--is-ancestor", tip.commit, sibling.commit):
             _keep_journal(branch, sibling)
             done = forward(branch.repository, lock, sibling.commit)
+        elif which is _Which.WITH_NEWS and not _has_news(branch, tip, sibling):
+            outcome, done = Outcome.ALIKE, True
         else:
             done = _unite(branch, lock, tip, sibling)
         if not done:
-            return False
-    return True
+            return None
+    return outcome
+
+
+def _has_news(branch: Branch, tip: Tip, sibling: Tip) -> bool:
+    """Whether the union of both says more than our branch."""
+    pairs = diff_trees(branch.repository.git, tip.commit, sibling.commit)
+    while batch := list(islice(pairs, PAIRS)):
+        contents = _contents(branch, batch, set())
+        for pair in batch:
+            if pair.old is None:
+                return True
+            known = contents.get(pair.old.oid)
+            if known is not None and pair.new is not None:
+                theirs = contents[pair.new.oid]
+                if union.merge(pair.path, (known, theirs)) != union.merge(pair.path, (known,)):
+                    return True
+    return False
 
 
 def _heads(branch: Branch) -> list[str]:

@@ -181,7 +181,7 @@ class Pusher:
             ("unrelated", each.remote.name) for each in self._neighbours.values() if each.unrelated
         ]
         waiting = sum(each.waits or bool(each.failing) for each in self._neighbours.values())
-        pending = waiting + self._upkeep.pending
+        pending = waiting + self._upkeep.pending + self._upkeep.yields
         if pending:
             notes.insert(0, ("pending", str(pending)))
         if running:

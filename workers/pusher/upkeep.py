@@ -20,7 +20,8 @@ from workers.annex.heal import heal
 from workers.annex.record import BranchMissingError
 from workers.annex.repository import Repository
 from workers.annex.run_annex import run_annex
-from workers.annex.siblings import Outcome, merge_siblings
+from workers.annex.siblings import Outcome, merge_news, merge_siblings
+from workers.courtesy import Courtesy
 from workers.git.ancestry import Ancestry
 from workers.git.refname import RefName
 from workers.git.refs import BrokenRefError, Refs
@@ -58,6 +59,10 @@ class Upkeep:
         self._said = ""
         self._branch: Branch | None = None
         self._ancestry = Ancestry(repository.git)
+        self._courtesy = Courtesy()
+        self._alike: frozenset[ObjectId] = frozenset()
+        """The siblings that were there when others were given the time to go first."""
+        self._yields_until = math.inf
 
     def rest(self) -> None:
         """Nothing to do for a while: end what was kept running."""
@@ -83,11 +88,12 @@ class Upkeep:
         try:
             due = self._journal_due(now)
             # The watcher merges what must be merged before a tree; the rest can come together.
-            self._deferred = now < self._united + SPACING_S and self._is_to_merge()
+            self._deferred = now < self._united + SPACING_S and self._is_to_merge(now)
             if self._deferred:
                 due = min(due, self._united + SPACING_S)
             else:
-                self._merge()
+                self._merge(now)
+                due = min(due, self._yields_until)
             if due <= now:
                 self._commit()
                 due = now  # watch the journal again, and look
@@ -102,6 +108,11 @@ class Upkeep:
     def pending(self) -> bool:
         """Whether there is something to commit or to merge, in a moment."""
         return self._first is not None or self._deferred
+
+    @property
+    def yields(self) -> bool:
+        """Whether there is something to merge that others may merge first."""
+        return self._yields_until < math.inf
 
     def _fail(self, what: str, now: float) -> float:
         if what != self._said:
@@ -142,27 +153,48 @@ class Upkeep:
         self._committed = time.monotonic()
         self._tip = self._refs.get(ANNEX_REF)
 
-    def _is_to_merge(self) -> bool:
-        """Whether anything may have come."""
-        return self._refs.get(ANNEX_REF) != self._tip or bool(self._siblings.read() - self._merged)
+    def _is_to_merge(self, now: float) -> bool:
+        """Whether anything may have come, or it is our turn."""
+        siblings = self._siblings.read()
+        if self._refs.get(ANNEX_REF) != self._tip:
+            return True
+        return bool(siblings - self._merged) and not self._lets_others_go(siblings, now)
 
-    def _merge(self) -> None:
+    def _lets_others_go(self, siblings: frozenset[ObjectId], now: float) -> bool:
+        return siblings == self._alike and now < self._yields_until
+
+    def _merge(self, now: float) -> None:
         """Merge what has come, and put back what somebody's commit took away."""
         tip = self._refs.get(ANNEX_REF)
         siblings = self._siblings.read()
         if tip is None:
             return
         news = {oid for oid in siblings - self._merged if not self._ancestry.nearby(tip, oid)}
-        if tip == self._tip and not news:
+        if tip == self._tip and (not news or self._lets_others_go(siblings, now)):
             return
         self._united = time.monotonic()
         if self._tip is not None and tip != self._tip:
             heal(self._open(), self._tip, time.time())
-        if news:
-            merge = merge_siblings(self._open())
-            if merge.outcome is Outcome.LEFT:
-                log.info("leave the git-annex branch to git-annex: %s", merge.why)
-                # Any command that reads the branch merges it first.
-                run_annex(self._repository, "group", "here")
+        if news and not self._merge_news(siblings, now):
+            self._tip = self._refs.get(ANNEX_REF)
+            return
+        self._alike, self._yields_until = frozenset(), math.inf
         self._merged = siblings
         self._tip = self._refs.get(ANNEX_REF)
+
+    def _merge_news(self, siblings: frozenset[ObjectId], now: float) -> bool:
+        """Merge what has come; False if what is left is left to others, for a while."""
+        merge = merge_news(self._open())
+        if merge.outcome is Outcome.ALIKE:
+            until = self._courtesy.wait(now)
+            if until is not None:
+                self._alike, self._yields_until = siblings, until
+                return False
+            merge = merge_siblings(self._open())
+        else:
+            self._courtesy.relieve()
+        if merge.outcome is Outcome.LEFT:
+            log.info("leave the git-annex branch to git-annex: %s", merge.why)
+            # Any command that reads the branch merges it first.
+            run_annex(self._repository, "group", "here")
+        return True
