@@ -22,7 +22,7 @@ from workers.git.run import GitError
 from workers.git.stream import ObjectId
 from workers.git.tree import Version, diff_index
 from workers.guard import Guard
-from workers.massdeletion import is_suspicious
+from workers.massdeletion import WORK_DRAIN_PER_S, Recent, is_suspicious
 from workers.stage import Outcome, Stage, Staging
 
 log = logging.getLogger(__name__)
@@ -42,9 +42,6 @@ RETRY_S: Final = (0.05, 0.1, 0.2, 0.5, 1.0)
 REFUSED_S: Final = 30.0
 """Before a hook that said no is asked again."""
 
-BURST_S: Final = 10.0
-"""Deletions in so short a time count as one."""
-
 
 @final
 class Committing:
@@ -63,8 +60,8 @@ class Committing:
         self._not_before = -math.inf
         self._polite_since: float | None = None
         self._tries = 0
-        self._burst = 0
-        self._burst_until = -math.inf
+        self._recent_deletions = Recent()
+        self._recent_work = Recent(WORK_DRAIN_PER_S)
         self._vanished = False
         self._accepted = False
         self._racy: list[bytes] = []
@@ -256,23 +253,22 @@ class Committing:
             return chosen
         waiting = set(self._agenda.waiting(Why.GONE)) - self._foreseen
         missing = len(waiting) + len(self.held)
-        burst = self._burst if time.monotonic() < self._burst_until else 0
+        now = time.monotonic()
+        burst = self._recent_deletions.count(now)
         total = len(deletions) + missing + burst
-        if not self._vanished and not is_suspicious(total, len(self._desk.index()) + burst):
+        work = len(chosen) - len(deletions) + self._recent_work.count(now)
+        is_much = is_suspicious(total, len(self._desk.index()) + burst) and total > work
+        if not self._vanished and not is_much:
             return chosen
         for path in deletions:
             self.held[path] = self._findings.pop(path)
         log.warning("held %d deletions; if that is right: annexd accept", len(self.held))
         return [finding for finding in chosen if finding.path not in deletions]
 
-    def _count_deletions(self, findings: Iterable[Finding], now: float) -> None:
+    def _count_deletions(self, findings: Sequence[Finding], now: float) -> None:
         gone = {finding.path for finding in findings if finding.staged is None}
-        deleted = len(gone - self._foreseen)
-        if now >= self._burst_until:
-            self._burst = 0
-        if deleted:
-            self._burst += deleted
-            self._burst_until = now + BURST_S
+        self._recent_deletions.add(len(gone - self._foreseen), now)
+        self._recent_work.add(len(findings) - len(gone), now)
 
 
 def _true_deletions(findings: Iterable[Finding], desk: Desk) -> set[bytes]:

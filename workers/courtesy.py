@@ -34,18 +34,15 @@ class Courtesy:
         self._last = 0.0
 
     def wait(self, now: float) -> float | None:
-        """Until when to let others go first; None: it is our turn."""
+        """Until when to let others go first; None: it is our turn, until ``relieve``."""
         if self._until is None:
             if now - self._last > FORGET_S:
                 self._waits = 0
             self._until = now + self._choose(0.0, min(FIRST_S * 2**self._waits, LONGEST_S))
             self._waits += 1
             self._last = now
-        if now < self._until:
-            return self._until
-        self._until = None
-        return None
+        return self._until if now < self._until else None
 
     def relieve(self) -> None:
-        """Somebody else was first, or there was a change to bring: nothing is waited for."""
+        """It is done, by us or by somebody else, or there is a change to bring."""
         self._until = None

@@ -1,10 +1,11 @@
 """Too many deletions at once are held back, until a person accepts them.  Pure.
 
 A disk that fails, a script gone wrong and a mount that is missing all look like somebody deleting
-everything; committed, it would be deleted everywhere.
+everything; committed, it would be deleted everywhere.  But none of these adds or edits as many
+files meanwhile, as people and programs do at their work.
 """
 
-from typing import Final
+from typing import Final, final
 
 FREE: Final = 20
 """So many at once are always believed."""
@@ -16,3 +17,35 @@ SHARE: Final = 10
 def is_suspicious(deleted: int, files: int) -> bool:
     """Whether ``deleted`` of ``files`` are more than a person would delete at once."""
     return deleted > max(FREE, files // SHARE)
+
+
+DRAIN_PER_S: Final = 10.0
+"""Deletions at this pace go on for ever.  ``rm -r`` deletes hundreds in a second."""
+
+WORK_DRAIN_PER_S: Final = 50.0
+"""Work excuses deletions at the same time, not those of a minute later."""
+
+MEMORY_MAX: Final = 1000.0
+"""So much work is remembered at most: it excuses no more deletions than that."""
+
+
+@final
+class Recent:
+    """How many there have been lately: a bucket that leaks.  Times are the monotonic clock's."""
+
+    def __init__(self, drain_per_s: float = DRAIN_PER_S) -> None:
+        self._drain_per_s = drain_per_s
+        self._level = 0.0
+        self._at = 0.0
+
+    def add(self, count: int, now: float) -> None:
+        """So many more."""
+        self._level = min(self._left(now) + count, MEMORY_MAX)
+        self._at = now
+
+    def count(self, now: float) -> int:
+        """How many are left."""
+        return int(self._left(now))
+
+    def _left(self, now: float) -> float:
+        return max(0.0, self._level - max(0.0, now - self._at) * self._drain_per_s)

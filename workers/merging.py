@@ -231,6 +231,7 @@ class Merging:
         if head.branch is None or not desk.update_refs.move(Move(head.branch, goal, head.oid)):
             return False
         self._accepted = False
+        self._courtesy.relieve()
         self._footing.stand_on(head.branch, goal)
         syncedbranch.catch_up(desk, head.branch, goal)
         desk.commits.release()

@@ -23,6 +23,8 @@ def test_each_wait_may_be_twice_as_long_as_the_one_before() -> None:
         waits.append(until - now)
         now = until
         assert courtesy.wait(now) is None
+        assert courtesy.wait(now + 1) is None  # still our turn, should it not work at once
+        courtesy.relieve()
     assert waits == [min(FIRST_S * 2**n, LONGEST_S) for n in range(8)]
 
 
@@ -30,6 +32,7 @@ def test_after_a_quiet_time_all_is_forgotten() -> None:
     courtesy = Courtesy(longest)
     assert courtesy.wait(100.0) is not None
     assert courtesy.wait(101.0) is None
+    courtesy.relieve()
     later = 100.0 + FORGET_S + 1
     assert courtesy.wait(later) == later + FIRST_S
 

@@ -191,8 +191,7 @@ class Upkeep:
                 self._alike, self._yields_until = siblings, until
                 return False
             merge = merge_siblings(self._open())
-        else:
-            self._courtesy.relieve()
+        self._courtesy.relieve()
         if merge.outcome is Outcome.LEFT:
             log.info("leave the git-annex branch to git-annex: %s", merge.why)
             # Any command that reads the branch merges it first.
