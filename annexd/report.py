@@ -130,9 +130,18 @@ def _lines(status: Status) -> Iterator[str]:
             "everything" if pause.uuid is None else f"{names.get(pause.uuid, pause.uuid.decode())}"
         )
         yield f"paused: {what}{_until(pause.until, status.now)} (annexd resume)"
+    yield from _held_back(status)
     if status.hold is not None:
         who = f" by process {status.hold.pid}" if status.hold.pid else " (annexd release)"
         yield f"commits are held{_until(status.hold.until, status.now)}{who}"
+
+
+def _held_back(status: Status) -> Iterator[str]:
+    """What a person must decide."""
+    for worker in status.workers:
+        for name, value in worker.state.notes if worker.state is not None else ():
+            if name == "held":
+                yield f"held back: {escape(value)} (if that is right: annexd accept)"
 
 
 def _headline(status: Status) -> str:

@@ -30,11 +30,13 @@ _ATTRIBUTES: Final = ("annex.largefiles", "annex.backend", "filter", *_CONVERTIN
 _SILENT: Final = frozenset((b"unspecified", b"unset"))
 
 _PASSING: Final = re.compile(
-    rb"(?:.*/)?(?:\.~lock\..*\#|\..*\.sw[a-px]|\.\#[^/]*|\#[^/]*\#|\.goutputstream-[A-Z0-9]{6}"
-    rb"|~\$[^/]*\.(?:doc|xls|ppt)[xm]?|[^/]*\.crdownload)",
+    rb"(?:.*/)?(?:\.~lock\..*\#|\..*\.sw[a-px]|\.\#[^/]*|\.goutputstream-[A-Z0-9]{6}"
+    rb"|~\$[^/]*\.(?:doc|xls|ppt)[xm]?)",
     re.DOTALL,
 )
-"""Locks and unfinished files of programs: LibreOffice, vim, Emacs, GLib, MS Office, Chromium."""
+"""Locks and unfinished files of programs: LibreOffice, vim, Emacs, GLib, MS Office.
+
+Not what holds a user's work, as Emacs's ``#file#``."""
 
 
 @final

@@ -361,6 +361,8 @@ def test_wait_does_not_wait_for_a_person(spool: Annexd) -> None:
     ended = spool("wait")
     assert ended.status == 1
     assert b"answer holds back 312 deletions; if that is right: annexd accept" in ended.stderr
+    said = spool("status").stdout
+    assert b"held back: 312 deletions (if that is right: annexd accept)" in said
 
     (spool.repo.path / "notes").write_bytes(b"pending 3\n")
     assert spool("wait", "--timeout", "1s").stderr == (
