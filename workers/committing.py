@@ -52,7 +52,7 @@ class Committing:
         self._footing = footing
         self._agenda = agenda
         self._guard = guard
-        self._stage = Stage(desk, footing, guard)
+        self._stage = Stage(desk, footing)
         self._batch = Batch()
         self._findings: dict[bytes, Finding] = {}
         self._staged_until = -math.inf
@@ -75,7 +75,7 @@ class Committing:
 
     def reload(self) -> None:
         """Settings or hooks may have changed."""
-        self._stage = Stage(self._desk, self._footing, self._guard)
+        self._stage = Stage(self._desk, self._footing)
         self._not_before = -math.inf
 
     def __len__(self) -> int:

@@ -13,6 +13,7 @@ from spool.record import make_directory
 from workers.annex.branch import Branch
 from workers.annex.objects import Objects
 from workers.annex.repository import Repository, find_with_worktree
+from workers.foreign import Others
 from workers.git.commit import Commits
 from workers.git.conventions import Conventions
 from workers.git.index import Identity, Index, read_index, reread
@@ -36,6 +37,8 @@ class Desk:
         self.place = worker.place
         self.git = find_with_worktree(self.place.worktree).git
         self.refs = Refs(self.git)
+        self.others = Others(self.place)
+        """Users' git and git-annex, which must not fail because of us."""
         self.update_refs = UpdateRefs(self.git, "annexd")
         """Of branches; its reflog message is ``annexd``."""
         self.top = os.fsencode(self.place.worktree)

@@ -65,7 +65,9 @@ class Footing:
         if base is not None and not self._has_followed(base, head.oid):
             pushed = parse_ref_name(PUSHED + head.oid.encode())
             if self._desk.update_refs.move(
-                Move(pushed, head.oid, Expected.ANYTHING), Move(head.branch, base, head.oid)
+                Move(pushed, head.oid, Expected.ANYTHING),
+                Move(head.branch, base, head.oid),
+                allowed=self._desk.others.let_head_move,
             ):
                 log.info("pushed %s into the checked-out branch: it is merged now", head.oid)
                 self.stand_on(head.branch, base)

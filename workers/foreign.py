@@ -8,13 +8,14 @@ Our own programs are known by the mark in their environment (``annexd.strays``).
 """
 
 import contextlib
+import math
 import os
 import time
 from collections.abc import Iterator, Sequence
 from enum import Flag, auto
 from typing import Final, final
 
-from workers.desk import Desk
+from spool.place import Place
 
 _MARK: Final = b"\0ANNEXD_SUPERVISOR="
 
@@ -34,6 +35,12 @@ _WITH_VALUE: Final = frozenset(
     (b"-C", b"-c", b"--git-dir", b"--work-tree", b"--namespace", b"--exec-path")
 )
 
+
+STALE_S: Final = 600.0
+"""After so long nobody is believed to be still at it."""
+PREPARING_S: Final = 10.0
+"""So long a command that stages something is waited for: it may have many files to read."""
+QUIET_S: Final = 0.3
 
 YOUNG_S: Final = 2.0
 """A shell becomes git by exec within this time, if at all."""
@@ -59,9 +66,29 @@ class Others:
     to be quick, since a command that starts while we look is not seen.
     """
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, place: Place) -> None:
+        self._places = tuple(map(os.fsencode, {place.worktree, place.gitdir, place.common}))
         self._known: dict[str, float] = {}
+        self._since: float | None = None
+        self._last = -math.inf
+
+    def let_head_move(self) -> bool:
+        """Whether moving HEAD's branch, or changing files, would make nobody's command fail.
+
+        To be asked as late as possible.  Who stages something is about to commit it, most likely;
+        and where one command was, there may be another one soon.
+        """
+        now = time.monotonic()
+        work = self.at_work()
+        if work & (Work.MOVES_HEAD | Work.PREPARES):
+            self._last = now
+            self._since = now if self._since is None else self._since
+            patience_s = STALE_S if Work.MOVES_HEAD in work else PREPARING_S
+            return now - self._since > patience_s
+        if now - self._last < QUIET_S:
+            return False
+        self._since = None
+        return True
 
     def at_work(self) -> Work:
         """What they are doing in the repository, right now."""
@@ -74,7 +101,7 @@ class Others:
                 # It has ended, or is another user's and cannot be looked into.
                 with contextlib.suppress(FileNotFoundError, ProcessLookupError, PermissionError):
                     if _read(pid, "comm").startswith(b"git"):
-                        if _is_here(self._desk, pid):
+                        if self._is_here(pid):
                             work |= _work_of(_read(pid, "cmdline").split(b"\0"))
                         continue
                 since = now - YOUNG_S if now - since > OLD_S else since
@@ -82,15 +109,13 @@ class Others:
         self._known = known
         return work
 
-
-def _is_here(desk: Desk, pid: str) -> bool:
-    where = os.readlink(f"/proc/{pid}/cwd".encode())
-    common = os.fsencode(desk.place.common)
-    if not any(where == top or where.startswith(top + b"/") for top in (desk.top, common)):
-        arguments = _read(pid, "cmdline")
-        if desk.gitdir not in arguments and desk.top + b"\0" not in arguments:
-            return False
-    return _MARK not in b"\0" + _read(pid, "environ")
+    def _is_here(self, pid: str) -> bool:
+        where = os.readlink(f"/proc/{pid}/cwd".encode())
+        if not any(where == each or where.startswith(each + b"/") for each in self._places):
+            arguments = _read(pid, "cmdline")
+            if not any(each in arguments for each in self._places):
+                return False
+        return _MARK not in b"\0" + _read(pid, "environ")
 
 
 def _work_of(arguments: Sequence[bytes]) -> Work:

@@ -9,7 +9,7 @@ from typing import Final, final
 
 from spool.commithold import read_hold
 from workers.desk import Desk
-from workers.foreign import Others, Work
+from workers.foreign import STALE_S, Work
 from workers.git.index_install import LOCK
 from workers.sight import Sight
 from workers.wakeup import ENTRIES, Event
@@ -30,12 +30,6 @@ _SETTINGS: Final = frozenset((b"config", b"config.worktree"))
 _RULES: Final = frozenset((b"exclude", b"attributes"))
 _VIEWS: Final = b"refs/heads/views/"
 
-STALE_S: Final = 600.0
-"""After so long nobody is believed to be still at it."""
-
-PREPARING_S: Final = 10.0
-"""So long a command that stages something is waited for: it may have many files to read."""
-
 
 @final
 class Guard:
@@ -44,8 +38,6 @@ class Guard:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self.sight = Sight(desk)
-        self._others = Others(desk)
-        self._mover_since: float | None = None
         self._wds: dict[int, bytes] = {}
         self.settings_changed = False
         """Whether git's configuration may have changed; for the caller to take back."""
@@ -95,25 +87,13 @@ class Guard:
             st = os.lstat(lock)
         except FileNotFoundError:
             return False
-        if time.time() - st.st_mtime < STALE_S or self._others.at_work() or has_writer(st):
+        if time.time() - st.st_mtime < STALE_S or self._desk.others.at_work() or has_writer(st):
             return True
         log.warning("remove index.lock: it is old, and nobody has it open")
         with contextlib.suppress(FileNotFoundError):  # somebody else was faster
             os.unlink(lock)
         return False
 
-    def head_may_move(self) -> bool:
-        """Whether moving HEAD's branch would make nobody's command fail."""
-        now = time.monotonic()
-        work = self._others.at_work()
-        if not work & (Work.MOVES_HEAD | Work.PREPARES):
-            self._mover_since = None
-            return True
-        if self._mover_since is None:
-            self._mover_since = now
-        patience_s = STALE_S if Work.MOVES_HEAD in work else PREPARING_S
-        return now - self._mover_since > patience_s
-
     def files_hold_still(self) -> bool:
         """Whether nobody's command may be removing files for a moment only."""
-        return not self.index_is_locked() and Work.CHANGES_FILES not in self._others.at_work()
+        return not self.index_is_locked() and Work.CHANGES_FILES not in self._desk.others.at_work()

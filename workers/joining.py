@@ -22,6 +22,9 @@ log = logging.getLogger(__name__)
 
 RETRY_S: Final = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 
+BUSY_S: Final = 0.2
+"""How soon to look whether a user's command has ended."""
+
 PASSING_S: Final = 30.0
 """How often to look whether what is in the way has passed, if nobody tells."""
 
@@ -82,6 +85,10 @@ class Joining:
             return None
         seen = (self._incoming.look(), self._desk.head().oid)
         if seen == self._seen and now < min(self._look_at, self._yields_until):
+            return None
+        if not self._desk.others.let_head_move():  # asked again later; this saves the trouble
+            self._not_before, self._seen = now + BUSY_S, None
+            self._tries = max(self._tries, 1)
             return None
         try:
             outcome = self._merging.merge()

@@ -133,6 +133,8 @@ class Merging:
                 return Held((*held, _much(arrived, changes)), passing)
             if (yielding := self._yielding(found.commit, arrived, changes)) is not None:
                 return yielding
+            if not desk.others.let_head_move():
+                return Quiet.BUSY
             applied = apply(desk, changes, self._breathe)
             block = self._out_of_sight(applied.paths) if isinstance(applied, Dirty) else applied
             if not isinstance(block, Blocked):
@@ -166,7 +168,8 @@ class Merging:
 
     def _merge_adjusted(self, head: Head, original: RefName) -> Outcome:
         desk = self._desk
-        if head.branch is None or os.path.lexists(desk.index().path + LOCK):
+        is_locked = os.path.lexists(desk.index().path + LOCK)
+        if head.branch is None or is_locked or not desk.others.let_head_move():
             return Quiet.BUSY
         adjusted.set_back(desk, head, original)  # before git-annex sees it there
         propagated = adjusted.propagate(desk, head)
@@ -228,7 +231,10 @@ class Merging:
         desk = self._desk
         for path in applied.renamed:
             log.info("moved aside: what was in the way is now %r", path)
-        if head.branch is None or not desk.update_refs.move(Move(head.branch, goal, head.oid)):
+        may_move = desk.others.let_head_move
+        if head.branch is None or not desk.update_refs.move(
+            Move(head.branch, goal, head.oid), allowed=may_move
+        ):
             return False
         self._accepted = False
         self._courtesy.relieve()

@@ -32,7 +32,6 @@ from workers.git.run import GitError
 from workers.git.stream import ObjectId
 from workers.git.tree import Version
 from workers.git.update_refs import Move
-from workers.guard import Guard
 from workers.hooks import HookRefusedError, Hooks
 
 log = logging.getLogger(__name__)
@@ -72,9 +71,8 @@ class Staging:
 class Stage:
     """Makes the watcher's commits."""
 
-    def __init__(self, desk: Desk, footing: Footing, guard: Guard) -> None:
+    def __init__(self, desk: Desk, footing: Footing) -> None:
         self._desk = desk
-        self._guard = guard
         self._footing = footing
         self._hooks = Hooks(desk)
         self._identity = identity(desk.git)
@@ -133,7 +131,7 @@ class Stage:
         if tree is not None:
             commit = self._make(tree, head.oid, message)
         self._log(finding.key for finding in findings if finding.key is not None)
-        if tree is not None and not self._guard.head_may_move():
+        if tree is not None and not self._desk.others.let_head_move():
             return Outcome.BUSY
         if prepared is not None:
             installed = prepared.install()
@@ -175,7 +173,7 @@ class Stage:
         if synced is not None:
             moves.append(synced)
         try:
-            if not desk.update_refs.move(*moves, allowed=self._guard.head_may_move):
+            if not desk.update_refs.move(*moves, allowed=self._desk.others.let_head_move):
                 return Outcome.MOVED
             self._footing.stand_on(head.branch, commit)
             if synced is None:
