@@ -21,6 +21,19 @@ SETTINGS = """\
 """
 
 
+if not os.environ.get("ANNEXD_SCENARIOS"):
+    # Whole daemons beside each other, for many minutes: contrib/scenarios runs them.
+    collect_ignore_glob = ["scenarios/test_*.py"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def settings_for_all(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Give git its settings in fixtures that several tests share, made before a test's own."""
+    settings = tmp_path_factory.mktemp("settings") / "gitconfig"
+    settings.write_text(SETTINGS)
+    os.environ["GIT_CONFIG_GLOBAL"] = str(settings)
+
+
 @pytest.fixture(autouse=True)
 def sealed_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A HOME of the test's own, so that no test reads or changes the user's settings."""
