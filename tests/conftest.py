@@ -1,6 +1,8 @@
 """What every test gets: a sealed HOME, and repositories on request."""
 
 import os
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -45,6 +47,20 @@ def sealed_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mo
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
     return home
+
+
+@pytest.fixture(autouse=True)
+def signals_of_the_runner() -> Iterator[None]:
+    """A test that makes a ``Wakeup`` in the runner's process gives the signals back.
+
+    Else a child forked by a later test would shrug off the SIGTERM that should end it.
+    """
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
+    before = {number: signal.getsignal(number) for number in numbers}
+    yield
+    signal.set_wakeup_fd(-1)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture

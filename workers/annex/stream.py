@@ -154,8 +154,9 @@ class AnnexStream:
                 self.kill()
                 raise AnnexTimeoutError(f"{self._name}: no end within {timeout_s:.0f} s")
             self._drain()
-        if self._buffer:
-            raise AnnexEndedError(f"{self._name}: an answer to no question")
+            if self._buffer:
+                self.kill()
+                raise AnnexEndedError(f"{self._name}: an answer to no question")
         return self._process.wait()
 
     def ended(self) -> AnnexEndedError:
@@ -174,6 +175,7 @@ class AnnexStream:
                 self.kill()
                 return
             self._drain()
+            self._buffer = b""
         self._process.wait()
         self._close_pipes()
 
@@ -197,17 +199,21 @@ class AnnexStream:
         self._buffer += self._read(self._stdout)
 
     def _read(self, fd: int) -> bytes:
-        """All that can be read now."""
-        data = b""
-        while True:
+        """What can be read now, within a bound: a program may write faster than we read.
+
+        What is left makes the next poll return at once.
+        """
+        data = bytearray()
+        while len(data) <= _LINE_MAX:
             try:
                 more = os.read(fd, _READ)
             except BlockingIOError:
-                return data
+                break
             if not more:
                 self._deaf_to(fd)
-                return data
+                break
             data += more
+        return bytes(data)
 
     def _deaf_to(self, fd: int) -> None:
         """Its other end is closed: polling it would return at once for ever."""
