@@ -84,6 +84,8 @@ class Agenda:
         if item is None:
             item = self._items[path] = Item(now, now, now)
         item.heard = now
+        # It was there in between, or there would be nothing to hear of.
+        item.gone = math.inf
         item.due = self._rested(path, item, now)
         item.why = Why.HEARD
 

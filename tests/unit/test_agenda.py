@@ -47,6 +47,16 @@ def test_a_path_counts_as_deleted_after_it_has_been_missing_without_a_break() ->
     assert agenda.missing(PATH, 1.5 + GONE_S, GONE_S)
 
 
+def test_two_short_absences_are_not_a_long_one() -> None:
+    agenda = Agenda()
+    agenda.mark_missing(PATH, 0.0)
+    assert not agenda.missing(PATH, 0.0, GONE_S)
+    agenda.mark(PATH, 0.1)  # and it is not looked at before it goes again
+    agenda.mark_missing(PATH, GONE_S)
+
+    assert not agenda.missing(PATH, GONE_S, GONE_S)
+
+
 def test_a_file_that_is_saved_again_and_again_rests_but_not_for_ever() -> None:
     agenda = Agenda()
     agenda.committed(PATH, 0.0)

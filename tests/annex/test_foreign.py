@@ -1,0 +1,75 @@
+"""Users' git and git-annex are noticed while they are at work, and our own are not."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from spool.place import Place
+from tests.processes import descendants, kill, start, wait_until
+from tests.repo import Repo
+from workers.foreign import QUIET_S, Others, Work
+
+
+@pytest.fixture
+def others(repo: Repo) -> Others:
+    return Others(Place(repo.path, repo.path / ".git", repo.path / ".git"))
+
+
+@contextmanager
+def editing(repo: Repo, *args: str, cwd: Path | None = None, mark: str = "") -> Iterator[None]:
+    """A git command that waits for its editor, until the end of the block."""
+    editor = repo.path.parent / "editor"
+    editor.write_text('#!/bin/sh\ntouch "$EDITING"\nexec sleep 60\n')
+    editor.chmod(0o755)
+    begun = repo.path.parent / "editing"
+    begun.unlink(missing_ok=True)
+    env = {"GIT_EDITOR": os.fspath(editor), "EDITING": os.fspath(begun)}
+    if mark:
+        env["ANNEXD_SUPERVISOR"] = mark
+    process = start(["git", *args], repo.path.parent / "said", cwd=cwd or repo.path, env=env)
+    try:
+        wait_until(begun.exists)
+        yield
+    finally:
+        for pid in (*descendants(process.pid), process.pid):
+            kill(pid)
+        process.wait()
+
+
+def test_nobody_is_at_work_in_a_quiet_repository(others: Others) -> None:
+    assert others.at_work() is Work.NOTHING
+    assert others.let_head_move()
+
+
+def test_a_commit_that_waits_for_its_editor_is_waited_for(repo: Repo, others: Others) -> None:
+    with editing(repo, "commit", "--allow-empty"):
+        assert Work.MOVES_HEAD in others.at_work()
+        assert not others.let_head_move()
+    wait_until(others.let_head_move, 5 + QUIET_S)
+
+
+def test_it_is_noticed_from_where_it_was_started_and_with_options(
+    repo: Repo, others: Others
+) -> None:
+    (repo.path / "below").mkdir()
+    with editing(repo, "-c", "a.b=c", "commit", "--allow-empty", cwd=repo.path / "below"):
+        assert Work.MOVES_HEAD in others.at_work()
+    outside = repo.path.parent
+    with editing(repo, "-C", os.fspath(repo.path), "commit", "--allow-empty", cwd=outside):
+        assert Work.MOVES_HEAD in others.at_work()
+
+
+def test_one_in_another_repository_is_not_ours_to_wait_for(
+    repo: Repo, others: Others, tmp_path: Path
+) -> None:
+    other = Repo.plain(tmp_path / "repo of another name")
+    with editing(repo, "commit", "--allow-empty", cwd=other.path):
+        assert others.at_work() is Work.NOTHING
+
+
+def test_what_annexd_has_started_is_not_waited_for(repo: Repo, others: Others) -> None:
+    with editing(repo, "commit", "--allow-empty", mark="token"):
+        assert others.at_work() is Work.NOTHING
