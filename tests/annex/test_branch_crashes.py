@@ -172,7 +172,7 @@ def test_killed_while_sending_a_commit_to_git_nothing_is_lost(
     trial = Trial(template, tmp_path, action)
     trace = tmp_path / "trace"
     code = f"from tests.annex.test_branch_crashes import *; act({action!r}, Path(sys.argv[1]))"
-    argv: list[str | Path] = [sys.executable, "-c", code, trial.copy]
+    argv: list[str | Path] = [sys.executable, "-B", "-c", code, trial.copy]  # -B: writes no .pyc
     trial.renew()
     run(["strace", "-qq", "-e", "trace=write", "-o", trace, *argv])
     writes = len(re.findall(r"^write\(", trace.read_text(), re.MULTILINE))

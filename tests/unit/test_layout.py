@@ -33,7 +33,9 @@ def test_annexd_s_own_state_is_all_in_one_directory() -> None:
     place = Place(Path("/repo"), Path("/repo/.git/worktrees/x"), Path("/repo/.git"))
     own = {
         name: value
-        for name, value in ((name, getattr(place, name)) for name in dir(Place))
+        for name, value in (
+            (name, getattr(place, name)) for name in dir(Place) if not name.startswith("_")
+        )
         if isinstance(value, Path) and name not in {"worktree", "gitdir", "common", "annex"}
     }
 
