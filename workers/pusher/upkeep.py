@@ -170,6 +170,8 @@ class Upkeep:
         if tip is None:
             return
         news = {oid for oid in siblings - self._merged if not self._ancestry.nearby(tip, oid)}
+        if not news:  # they have gone first
+            self._yield_no_more()
         if tip == self._tip and (not news or self._lets_others_go(siblings, now)):
             return
         self._united = time.monotonic()
@@ -178,9 +180,13 @@ class Upkeep:
         if news and not self._merge_news(siblings, now):
             self._tip = self._refs.get(ANNEX_REF)
             return
-        self._alike, self._yields_until = frozenset(), math.inf
+        self._yield_no_more()
         self._merged = siblings
         self._tip = self._refs.get(ANNEX_REF)
+
+    def _yield_no_more(self) -> None:
+        self._courtesy.relieve()
+        self._alike, self._yields_until = frozenset(), math.inf
 
     def _merge_news(self, siblings: frozenset[ObjectId], now: float) -> bool:
         """Merge what has come; False if what is left is left to others, for a while."""
@@ -191,7 +197,6 @@ class Upkeep:
                 self._alike, self._yields_until = siblings, until
                 return False
             merge = merge_siblings(self._open())
-        self._courtesy.relieve()
         if merge.outcome is Outcome.LEFT:
             log.info("leave the git-annex branch to git-annex: %s", merge.why)
             # Any command that reads the branch merges it first.
