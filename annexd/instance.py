@@ -91,11 +91,15 @@ class Instance:
 
     def hold_own_lock(self) -> bool:
         """Hold annexd's own lock, also when somebody has deleted its file; False if it is taken."""
-        name = os.fsencode(self.place.lock)
-        if self._own is None or not lock.still_named(name, self._own.inode):
+        if not self.holds_own_lock():
             make_directory(self.place.annexd)
-            self._own = lock.try_take(name, flags=_MAKE)
+            self._own = lock.try_take(os.fsencode(self.place.lock), flags=_MAKE)
         return self._own is not None
+
+    def holds_own_lock(self) -> bool:
+        """Whether annexd's own lock is held, in a file that others find under its name."""
+        name = os.fsencode(self.place.lock)
+        return self._own is not None and lock.still_named(name, self._own.inode)
 
     def _take(self, name: bytes) -> bool:
         taken = lock.try_take(name, flags=_MAKE)

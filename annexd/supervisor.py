@@ -154,11 +154,12 @@ class Supervisor:
         self._heartbeat = time.monotonic() + self._starter.watchdog_s
 
     def _keep_directory(self) -> None:
-        """Make our directory again a while after somebody has deleted it.
+        """Make our directory again a while after somebody has deleted it, or what is in it.
 
-        Not at once: it may have been the beginning of ``rm -r`` of the whole repository.
+        Not at once: it may have been the beginning of ``rm -r`` of the whole repository.  The lock
+        tells, for the directory itself may have been made again by a worker meanwhile.
         """
-        if self._place.annexd.exists():
+        if self._instance.holds_own_lock():
             self._settle_at = math.inf
         elif self._settle_at == math.inf:
             self._settle_at = time.monotonic() + SETTLE_S
@@ -178,8 +179,8 @@ class Supervisor:
         self._bulletin = b""  # to be written again
         # Our open lock files keep the directories above them in being, so that the kernel does not
         # report their own end; what is above reports it.
-        for path in (place.worktree, place.annexd):
-            self._wakeup.watch(os.fsencode(path), VANISHING)
+        self._wakeup.watch(os.fsencode(place.worktree), VANISHING)
+        self._wakeup.watch(os.fsencode(place.annexd), VANISHING | int(inotify.DELETE))
         for path in (place.gitdir, place.annex):
             self._wakeup.watch(os.fsencode(path), int(inotify.DELETE))
         if self._ready is None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from annexd.bulletin import Bulletin, Life
+from annexd.instance import Holder, find_holder
 from annexd.service import State
 from annexd.strays import marked
 from spool.place import Place
@@ -298,6 +299,16 @@ def test_deleting_our_whole_directory_costs_nothing(nest: StartNest) -> None:
     wait_until(one.place.lock.exists)
     old = one.kill("obey")
     wait_until(lambda: one.pid("obey") != old)
+
+
+def test_deleting_all_that_is_in_our_directory_costs_nothing(nest: StartNest) -> None:
+    one = nest("obey").ready()
+
+    for path in (one.place.lock, one.place.supervisor):
+        path.unlink()
+
+    wait_until(lambda: find_holder(one.place) == Holder(one.process.pid, is_annexd=True))
+    wait_until(lambda: one.bulletin() is not None)
 
 
 @pytest.mark.parametrize("how", ["moved", "deleted"])
