@@ -1,0 +1,211 @@
+"""SIGKILL at any moment loses nothing: whoever comes next goes on from what is on disk."""
+
+import contextlib
+import os
+import random
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.daemons import Annexd, Fleet
+from tests.processes import alive, kill, pause, running, wait_until
+from tests.procfs import family, parent
+from tests.repo import Repo
+from tests.scenarios.topology import line
+from tests.synced import synced
+
+ROLES = ("watcher", "pusher", "scanner", "transferrer", "sentry")
+
+
+class Hands:
+    """Somebody busy in a work tree, who remembers what there is left."""
+
+    def __init__(self, repo: Repo, seed: int) -> None:
+        self.chance = random.Random(seed)
+        self.repo = repo
+        self.left: dict[str, bytes] = {}
+        self.seed = seed
+
+    def act(self, number: int) -> None:
+        """One operation.  Deletions are few: twenty at once would be held for a person's word."""
+        kind = self.chance.choices(["add", "edit", "rename", "delete"], [8, 6, 4, 1])[0]
+        if kind == "add" or not self.left:
+            self.write(f"{self.chance.randrange(9)}/{self.repo.path.name} {number}", number)
+            return
+        name = self.chance.choice(sorted(self.left))
+        if kind == "edit":
+            self.write(name, number)
+        elif kind == "rename":
+            self.repo.rename(name, f"renamed/{self.repo.path.name} {number}")
+            self.left[f"renamed/{self.repo.path.name} {number}"] = self.left.pop(name)
+        else:
+            self.repo.remove(name)
+            del self.left[name]
+
+    def write(self, name: str, number: int) -> None:
+        content = f"{self.seed}.{number} ".encode() * self.chance.choice([1, 100, 50_000])
+        self.repo.replace(name, content)
+        self.left[name] = content
+
+
+def all_is_there(fleet: Fleet, repos: list[Repo], hands: list[Hands], within_s: float) -> None:
+    """Everything that was left by anybody is everywhere, and nothing else."""
+    synced(*repos, within_s=within_s)
+    fleet.settle()
+    left = {name: content for each in hands for name, content in each.left.items()}
+    for repo in repos:
+        assert {os.fsdecode(name) for name in repo.tree()} == left.keys()
+        assert {name: repo.read(name) for name in left} == left
+        assert not repo.marked()
+        repo.check()
+
+
+@pytest.mark.parametrize("victim", [*ROLES, "supervisor"])
+@pytest.mark.parametrize("operations", [150, pytest.param(500, marks=pytest.mark.slow)])
+def test_one_kind_of_process_is_killed_again_and_again(
+    pair: tuple[Repo, Repo], fleet: Fleet, victim: str, operations: int
+) -> None:
+    daemons = [fleet.annexd(repo) for repo in pair]
+    hands = [Hands(repo, seed) for seed, repo in enumerate(pair)]
+
+    for number in range(operations):
+        for each in hands:
+            each.act(number)
+        if number % 10 == 5:
+            strike(daemons[number % 20 // 10], victim)
+        pause(0.03)
+
+    all_is_there(fleet, list(pair), hands, within_s=120)
+
+
+def strike(daemon: Annexd, victim: str) -> None:
+    """Kill a worker, whom the supervisor replaces; or the supervisor, whom its init replaces."""
+    if victim == "supervisor":
+        daemon.kill()
+        daemon.start()
+    else:
+        daemon.kill_worker(victim)
+
+
+@pytest.mark.parametrize(
+    "seed", [1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(2, 12))]
+)
+def test_anything_at_all_is_killed_at_random(tmp_path: Path, fleet: Fleet, seed: int) -> None:
+    """Workers and the programs they run, in a line of three, with people busy at both ends."""
+    chance = random.Random(seed)
+    repos = line(tmp_path, 3)
+    daemons = [fleet.annexd(repo) for repo in repos]
+    hands = [Hands(repos[0], seed), Hands(repos[2], seed + 100)]
+
+    for number in range(150):
+        for each in hands:
+            each.act(number)
+        if chance.random() < 0.2:
+            daemon = chance.choice(daemons)
+            victims = sorted(family(daemon.pid()) - {daemon.pid()})
+            if victims:
+                kill(chance.choice(victims))
+        pause(0.05)
+
+    all_is_there(fleet, repos, hands, within_s=150)
+
+
+def test_workers_do_not_survive_their_supervisor(repo: Repo, fleet: Fleet) -> None:
+    """I9: all gone within 5 s, a new one starts at once, and there are never two."""
+    repo.git("commit", "-q", "--allow-empty", "-m", "start")
+    daemon = fleet.annexd(repo)
+    everybody = family(daemon.pid())
+    assert len(everybody) > len(ROLES)
+
+    daemon.kill()
+
+    wait_until(lambda: not any(alive(pid) for pid in everybody), 5)
+    daemon.start()
+    repo.write("f", b"content")
+    synced(repo)
+
+
+def test_stop_leaves_nothing_behind_and_is_quick(pair: tuple[Repo, Repo], fleet: Fleet) -> None:
+    a, b = pair
+    daemons = [fleet.annexd(a), fleet.annexd(b)]
+    for number in range(200):
+        a.write(f"{number}", b"%d" % number * 1000)
+    wait_until(lambda: len(b.objects()) > 5, 60)
+
+    for daemon in daemons:
+        pid = daemon.pid()
+        daemon.stop()
+        assert not alive(pid)
+
+    assert not fleet.left_behind()
+    for daemon in daemons:
+        daemon.start()
+    synced(a, b)
+
+
+def test_a_worker_that_is_killed_is_replaced_and_the_others_go_on(
+    pair: tuple[Repo, Repo], fleet: Fleet
+) -> None:
+    a, b = pair
+    daemon = fleet.annexd(a)
+    fleet.serve(b)
+    wait_until(lambda: set(ROLES) <= daemon.workers().keys(), 10, daemon.workers)
+    before = daemon.workers()
+
+    for role in ROLES:
+        wait_until_replaced(daemon, role, daemon.kill_worker(role))
+
+    assert {worker["role"] for worker in daemon.status()["workers"]} >= before.keys()
+    assert max(worker["restarts"] for worker in daemon.status()["workers"]) >= 1
+    a.write("f", b"content")
+    synced(a, b)
+
+
+def wait_until_replaced(daemon: Annexd, role: str, gone: int) -> None:
+    """Return when there are workers of that role, and ``gone`` is none of them."""
+    wait_until(lambda: gone not in daemon.workers().get(role, [gone]), 10, daemon.status)
+
+
+@pytest.mark.parametrize("what", ["annex/transfer", "annex/annexd", "annex/transfer/queue"])
+def test_the_spool_can_be_deleted_while_it_works(
+    pair: tuple[Repo, Repo], fleet: Fleet, what: str
+) -> None:
+    """Deleting it costs time, never data."""
+    a, b = pair
+    fleet.serve(a, b)
+    synced(a, b)
+    hands = [Hands(repo, seed) for seed, repo in enumerate(pair)]
+
+    for number in range(100):
+        for each in hands:
+            each.act(number)
+        if number % 20 == 10:
+            shutil.rmtree((a, b)[number // 20 % 2].path / ".git" / what, ignore_errors=True)
+        pause(0.03)
+
+    if what == "annex/annexd":  # where its answers are kept: asked again by a new one
+        for daemon in fleet.daemons:
+            daemon.stop()
+            daemon.start()
+    all_is_there(fleet, list(pair), hands, within_s=120)
+
+
+def test_racing_starts_make_one_daemon(repo: Repo, fleet: Fleet) -> None:
+    repo.git("commit", "-q", "--allow-empty", "-m", "start")
+    daemon = fleet.annexd(repo)
+    daemon.stop()
+
+    with contextlib.ExitStack() as stack:
+        racers = [
+            stack.enter_context(running(["annexd", "start", repo.path], repo.path))
+            for _ in range(8)
+        ]
+        for racer in racers:
+            racer.wait(30)
+        daemon.wait()
+
+        supervisors = {pid for pid in fleet.left_behind() if parent(pid) not in fleet.left_behind()}
+        assert supervisors == {daemon.pid()}
+    repo.write("f", b"content")
+    synced(repo)
