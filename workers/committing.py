@@ -22,7 +22,7 @@ from workers.git.run import GitError
 from workers.git.stream import ObjectId
 from workers.git.tree import Version, diff_index
 from workers.guard import Guard
-from workers.massdeletion import WORK_DRAIN_PER_S, Recent, is_suspicious
+from workers.massdeletion import WORK_DRAIN_PER_S, Recent, is_mass_deletion, is_suspicious
 from workers.stage import Outcome, Stage, Staging
 
 log = logging.getLogger(__name__)
@@ -155,6 +155,7 @@ class Committing:
         if staged and now >= self._staged_until:
             from_index, staged = staged, {}
         staging = Staging(self._choose(staged), from_index)
+        staging.deletions = self._to_answer_for(staging)
         if staging.findings or from_index:
             try:
                 outcome = self._stage.commit(staging)
@@ -257,7 +258,7 @@ class Committing:
         burst = self._recent_deletions.count(now)
         total = len(deletions) + missing + burst
         work = len(chosen) - len(deletions) + self._recent_work.count(now)
-        is_much = is_suspicious(total, len(self._desk.index()) + burst) and total > work
+        is_much = is_mass_deletion(total, len(self._desk.index()) + burst, work)
         if not self._vanished and not is_much:
             return chosen
         for path in deletions:
@@ -265,19 +266,28 @@ class Committing:
         log.warning("held %d deletions; if that is right: annexd accept", len(self.held))
         return [finding for finding in chosen if finding.path not in deletions]
 
+    def _to_answer_for(self, staging: Staging) -> int:
+        """How many deletions there are, if they are so many that others would hold them."""
+        staged = sum(version is None for version in staging.from_index.values())
+        found = len(_true_deletions(staging.findings, self._desk))
+        is_much = is_suspicious(staged + found, len(self._desk.index()))
+        return staged + found if is_much else 0
+
     def _count_deletions(self, findings: Sequence[Finding], now: float) -> None:
-        gone = {finding.path for finding in findings if finding.staged is None}
-        self._recent_deletions.add(len(gone - self._foreseen), now)
+        gone = [finding for finding in findings if finding.staged is None]
+        lost = {finding.path for finding in gone if not finding.is_rename} - self._foreseen
+        self._recent_deletions.add(len(lost), now)
         self._recent_work.add(len(findings) - len(gone), now)
 
 
-def _true_deletions(findings: Iterable[Finding], desk: Desk) -> set[bytes]:
+def _true_deletions(findings: Sequence[Finding], desk: Desk) -> set[bytes]:
     """The deletions whose content does not come back in the same commit under another name."""
     gone = {finding.path for finding in findings if finding.staged is None}
     if not gone:
         return gone
     came = {finding.staged.oid for finding in findings if finding.staged is not None}
     index = desk.index()
+    gone -= {finding.path for finding in findings if finding.is_rename}
     return {path for path in gone if (old := index.get(path)) is None or old.oid not in came}
 
 

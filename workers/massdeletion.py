@@ -19,6 +19,11 @@ def is_suspicious(deleted: int, files: int) -> bool:
     return deleted > max(FREE, files // SHARE)
 
 
+def is_mass_deletion(deleted: int, files: int, work: int) -> bool:
+    """Whether they are too many, and ``work``, the files added or edited meanwhile, are fewer."""
+    return deleted > work and is_suspicious(deleted, files)
+
+
 DRAIN_PER_S: Final = 10.0
 """Deletions at this pace go on for ever.  ``rm -r`` deletes hundreds in a second."""
 

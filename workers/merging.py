@@ -32,13 +32,10 @@ from workers.git.refs import Head, is_ancestor
 from workers.git.stream import ObjectId
 from workers.git.tree import Change, diff_trees
 from workers.git.update_refs import Move
+from workers.losses import Losses
 from workers.sight import Sight
 
 log = logging.getLogger(__name__)
-
-FEW: Final = 20
-SHARE: Final = 10
-"""A merge may delete ``FEW`` files, or one in ``SHARE`` of all."""
 
 _OUT_OF_SIGHT: Final = "it is out of sight: not mounted, or not readable"
 
@@ -97,6 +94,7 @@ class Merging:
         self._breathe = breathe
         self._sight = Sight(desk)
         self._courtesy = Courtesy()
+        self._losses = Losses(desk.commits)
         self._accepted = False
         self._left = ""
 
@@ -129,8 +127,8 @@ class Merging:
             if found.commit is None or found.commit == head.oid:
                 return Held(held, passing) if held else Quiet.NOTHING
             changes = list(diff_trees(desk.git, head.oid or self._empty(), found.commit))
-            if self._deletes_much(changes):
-                return Held((*held, _much(arrived, changes)), passing)
+            if much := self._deletes_much(head.oid, found.commit, arrived, changes):
+                return Held((*held, much), passing)
             if (yielding := self._yielding(found.commit, arrived, changes)) is not None:
                 return yielding
             if not desk.others.let_head_move():
@@ -179,8 +177,8 @@ class Merging:
         held = tuple(found.held)
         if found.commit is not None and found.commit != before:
             changes = list(diff_trees(desk.git, before or self._empty(), found.commit))
-            if self._deletes_much(changes):
-                return Held((*held, _much(arrived, changes)))
+            if much := self._deletes_much(before, found.commit, arrived, changes):
+                return Held((*held, much))
             dirty = adjusted.in_the_way(desk, changes)
             block = self._out_of_sight(dirty)
             if block is not None:
@@ -223,9 +221,15 @@ class Merging:
             return Quiet.BUSY
         return replace(merged, keys=applied.filled)
 
-    def _deletes_much(self, changes: list[Change]) -> bool:
-        limit = max(FEW, len(self._desk.index()) // SHARE)
-        return not self._accepted and _deleted(changes) > limit
+    def _deletes_much(
+        self, old: ObjectId | None, new: ObjectId, arrived: list[Arrival], changes: list[Change]
+    ) -> str:
+        """Why a person must see to it first; empty if nobody must."""
+        if self._accepted or old is None:
+            return ""
+        files = len(self._desk.index())
+        count = self._losses.unanswered(old, new, changes, files)
+        return f"a merge of {_names(arrived)} would delete {count} files" if count else ""
 
     def _move(self, head: Head, goal: ObjectId, applied: Applied) -> bool:
         desk = self._desk
@@ -260,16 +264,3 @@ def _blocked(block: Blocked, arrived: Iterable[Arrival]) -> str:
 
 def _names(arrived: Iterable[Arrival]) -> str:
     return " ".join(arrival.ref.decode(errors="backslashreplace") for arrival in arrived)
-
-
-def _much(arrived: list[Arrival], changes: list[Change]) -> str:
-    return f"a merge of {_names(arrived)} would delete {_deleted(changes)} files"
-
-
-def _deleted(changes: list[Change]) -> int:
-    """How many files go that do not come back under another name."""
-    came = {change.new.oid for change in changes if change.new is not None and change.old is None}
-    return sum(
-        change.new is None and change.old is not None and change.old.oid not in came
-        for change in changes
-    )

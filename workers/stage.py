@@ -33,6 +33,7 @@ from workers.git.stream import ObjectId
 from workers.git.tree import Version
 from workers.git.update_refs import Move
 from workers.hooks import HookRefusedError, Hooks
+from workers.losses import answer_for
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +60,8 @@ class Staging:
     findings: Sequence[Finding]
     from_index: Mapping[bytes, Version | None] = field(default_factory=dict)
     """Paths that are staged already."""
+    deletions: int = 0
+    """Of so many files that others would ask a person; we have."""
     outdated: list[bytes] = field(default_factory=list)
     """Filled in: paths that have changed since they were found, and are left out."""
     refusal: str = ""
@@ -127,6 +130,8 @@ class Stage:
     ) -> Outcome:
         desk = self._desk
         message = self._message()
+        if staging.deletions:
+            message += answer_for(staging.deletions)
         commit = None
         if tree is not None:
             commit = self._make(tree, head.oid, message)

@@ -21,6 +21,7 @@ from workers.git.commit import Signature
 from workers.git.index_entry import FILE
 from workers.git.tree import Version
 from workers.guard import Guard
+from workers.losses import answer_for
 from workers.merging import Held, Merged, Merging, Quiet, Yielding
 
 
@@ -337,6 +338,85 @@ def test_many_deletions_are_held_until_they_are_accepted(
     merged(merging)
 
     assert not paths(b)
+
+
+@pytest.fixture
+def many(pair: tuple[Repo, Repo], merging: Merging) -> list[str]:
+    """Thirty locked files that both have."""
+    a, _ = pair
+    names = [f"locked/{number}" for number in range(30)]
+    for name in names:
+        a.write(name, name.encode())
+    a.annex("add", "-q", ".")
+    a.git("commit", "-qm", "many")
+    push(a)
+    merged(merging)
+    return names
+
+
+def test_moved_links_are_not_taken_for_deleted(
+    pair: tuple[Repo, Repo], merging: Merging, many: list[str]
+) -> None:
+    """Deeper down they are other links."""
+    a, b = pair
+    (a.path / "deeper").mkdir()
+    a.git("mv", "locked", "deeper/down")
+    a.annex("fix", "-q")
+    a.git("rm", "-qf", "deeper/down/3")
+    a.git("commit", "-qam", "moved")
+    push(a)
+
+    merged(merging)
+
+    follows(a, b)
+    assert len(paths(b)) == len(many) - 1
+
+
+def test_few_deletions_again_and_again_are_no_mass_deletion(
+    pair: tuple[Repo, Repo], merging: Merging, many: list[str]
+) -> None:
+    """Somebody who was away for a week gets them all at once."""
+    a, b = pair
+    for number in range(0, len(many), 10):
+        a.git("rm", "-q", *many[number : number + 10])
+        a.git("commit", "-qm", "ten less")
+    push(a)
+
+    merged(merging)
+
+    assert not paths(b)
+
+
+def test_deletions_that_another_annexd_answers_for_are_merged(
+    pair: tuple[Repo, Repo], merging: Merging, many: list[str]
+) -> None:
+    a, b = pair
+    a.git("rm", "-q", *many)
+    a.git("commit", "-qm", "none" + answer_for(len(many)).decode())
+    push(a)
+
+    merged(merging)
+
+    assert not paths(b)
+
+
+def test_a_merge_of_a_peers_that_loses_files_is_held(
+    pair: tuple[Repo, Repo], merging: Merging, many: list[str]
+) -> None:
+    """RT-05: neither of its parents has deleted anything."""
+    a, b = pair
+    a.git("branch", "other")
+    note(a, "one", b"one")
+    a.git("checkout", "-q", "other")
+    note(a, "other", b"other")
+    a.git("checkout", "-q", "main")
+    a.git("merge", "-q", "--no-commit", "other")
+    a.git("rm", "-qr", "locked")
+    a.git("commit", "-qm", "merge")
+    push(a)
+
+    assert isinstance(merging.merge(), Held)
+    assert len(paths(b)) == len(many)
 
 
 def test_unrelated_histories_are_held(

@@ -10,6 +10,7 @@ import pytest
 from tests.processes import wait_until
 from tests.repo import Repo
 from tests.watching import begin, deletions, watched
+from workers.losses import answer_for
 
 POINTER = b"/annex/objects/"
 FILE, EXECUTABLE, LINK = b"100644", b"100755", b"120000"
@@ -313,6 +314,7 @@ def test_a_mass_deletion_waits_for_a_person(repo: Repo) -> None:
         watching.settle()
         assert set(repo.tree()) == {b"kept", b"goes on"}
         assert not watching.place.accept.exists()
+        assert repo.git("log", "-1", "--format=%B").endswith(answer_for(60) + b"\n")
 
 
 def test_an_empty_work_tree_at_the_start_is_no_deletion(repo: Repo) -> None:

@@ -71,6 +71,25 @@ def diff_commits(git: Git, old: str, new: str, limit: int) -> Iterator[Change]:
     return _changes(records(git, "log", *_RAW, *each, "--end-of-options", f"{old}..{new}"))
 
 
+def commits_between(git: Git, old: str, new: str) -> Iterator[tuple[ObjectId, list[Change]]]:
+    """Each commit that ``new`` has and ``old`` has not, and what it has changed; no merges.
+
+    Raises ``GitError``.
+    """
+    commits = git.run("rev-list", "--no-merges", "--end-of-options", new, f"^{old}")
+    commit, changes = ObjectId(""), list[Change]()
+    found = records(git, "diff-tree", *_RAW, "--root", "--stdin", stdin=commits)
+    for record in found:
+        if record.startswith(b":"):
+            changes.append(_change(record, next(found)))
+            continue
+        if commit:
+            yield commit, changes
+        commit, changes = ObjectId(record.decode()), []
+    if commit:
+        yield commit, changes
+
+
 def list_tree(git: Git, tree: str) -> Iterator[TreeEntry]:
     """All files, links and submodules of a commit or tree, in order.  Raises ``GitError``."""
     return _entries(records(git, "ls-tree", "-r", "-z", "--full-tree", tree))
@@ -89,9 +108,12 @@ def look_up(git: Git, tree: str, *paths: bytes) -> Iterator[TreeEntry]:
 
 def _changes(found: Iterator[bytes]) -> Iterator[Change]:
     for meta in found:
-        old_mode, new_mode, old, new, _status = meta[1:].split(b" ")
-        path = next(found)
-        yield Change(path, _version(old_mode, old), _version(new_mode, new))
+        yield _change(meta, next(found))
+
+
+def _change(meta: bytes, path: bytes) -> Change:
+    old_mode, new_mode, old, new, _status = meta[1:].split(b" ")
+    return Change(path, _version(old_mode, old), _version(new_mode, new))
 
 
 def _version(mode: bytes, oid: bytes) -> Version | None:

@@ -1,0 +1,81 @@
+"""What a merge would take away for good, and whether anybody has answered for that.
+
+A commit that deletes few files, or adds and edits as many, is believed; and so is one of an annexd
+that has asked a person, or has seen all the work that went with it: its message says so.  What
+none of them has deleted must have got lost on the way.
+"""
+
+from collections.abc import Iterable
+from typing import Final, final
+
+from workers.annex.pointer import LINK_MAX, format_pointer, parse_link
+from workers.git.commit import Commits
+from workers.git.index_entry import LINK
+from workers.git.objectid import blob_id
+from workers.git.stream import ObjectId
+from workers.git.tree import Change, Version, commits_between
+from workers.massdeletion import is_mass_deletion, is_suspicious
+
+_TRAILER: Final = b"Annexd-deletes: "
+
+
+def answer_for(deletions: int) -> bytes:
+    """A line for the message of a commit: that so many deletions are meant."""
+    return b"\n%b%d\n" % (_TRAILER, deletions)
+
+
+@final
+class Losses:
+    """Counts them.  A link is known by its key: in another directory it is another blob."""
+
+    def __init__(self, commits: Commits) -> None:
+        self._commits = commits
+
+    def unanswered(self, old: str, new: ObjectId, changes: list[Change], files: int) -> int:
+        """How many of ``files`` files the way from ``old`` to ``new`` takes that it should not.
+
+        0 if those are few.  ``changes`` is the difference between the two.  Raises ``GitError``.
+        """
+        if not self._are_many(changes, files):
+            return 0
+        answered = self._answered(old, new, files)
+        left = [change for change in changes if change.new or change.path not in answered]
+        return self._count(left) if self._are_many(left, files) else 0
+
+    def _answered(self, old: str, new: ObjectId, files: int) -> set[bytes]:
+        """All that some commit deletes which may do so."""
+        git = self._commits.git
+        pattern = b"--grep=^" + _TRAILER
+        asked = git.run("rev-list", pattern, "--end-of-options", new, f"^{old}")
+        meant = set(asked.decode().split())
+        answered: set[bytes] = set()
+        for commit, changes in commits_between(git, old, new):
+            if commit in meant or not self._are_many(changes, files):
+                answered.update(change.path for change in changes if change.new is None)
+        return answered
+
+    def _are_many(self, changes: list[Change], files: int) -> bool:
+        gone = sum(change.new is None for change in changes)
+        if not is_suspicious(gone, files):
+            return False
+        return is_mass_deletion(self._count(changes), files, work=len(changes) - gone)
+
+    def _count(self, changes: Iterable[Change]) -> int:
+        """How many files go whose content does not come under another name."""
+        gone, came = [], []
+        for change in changes:
+            if change.new is None and change.old is not None:
+                gone.append(change.old)
+            elif change.old is None and change.new is not None:
+                came.append(change.new)
+        kept = {self._content(version) for version in came}
+        return sum(self._content(version) not in kept for version in gone)
+
+    def _content(self, version: Version) -> ObjectId:
+        """What tells a version's content, whether it is a link or a pointer."""
+        if version.mode != LINK:
+            return version.oid
+        key = parse_link(self._commits.content(version.oid, LINK_MAX))
+        if key is None:
+            return version.oid
+        return blob_id(self._commits.object_format, format_pointer(key))
