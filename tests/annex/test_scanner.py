@@ -410,3 +410,23 @@ def test_git_killed_under_a_scanner_costs_time_only(
         two = a.add("two", b"2")
         wait_until(lambda: queued(a, UP, b) == {one: b"one", two: b"two"})
         scanned.settled()
+
+
+def test_nothing_is_sent_to_a_stranger_before_its_logs_are_united_with_ours(
+    repo: Repo, tmp_path: Path
+) -> None:
+    ours = repo.add("ours", b"ours")
+    stranger = Repo.create(tmp_path / "stranger")
+    stranger.git("commit", "-q", "--allow-empty", "-m", "start")
+    repo.git("remote", "add", "stranger", stranger.path)
+    repo.config("remote.stranger.annex-uuid", stranger.uuid())
+    with scanning(repo) as scanned:
+        scanned.settled()
+        assert not queued(repo, UP, stranger)
+
+        repo.git("fetch", "-q", "stranger", "git-annex")
+        repo.annex("merge", "-q")
+        repo.annex("describe", "-q", "stranger", "no stranger any more")
+        scanned.settled()
+
+        assert queued(repo, UP, stranger) == {ours: b"ours"}

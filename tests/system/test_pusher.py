@@ -196,7 +196,13 @@ def test_unrelated_files_are_neither_pushed_nor_fetched(repo: Repo, tmp_path: Pa
     with pushing(repo) as pusher:
         wait_until(lambda: (at := pusher.settled().state()) and at.note("unrelated") == "stranger")
         assert stranger.git("for-each-ref") == before
+
+        commit(repo, "ours again")  # now their files are here, and there is nothing to fetch
+        pusher.settled()
+
+        assert stranger.git("for-each-ref") == before
         assert repo.annex_tip() == ours
+        assert not tip(repo, "remotes/stranger/git-annex")
 
         repo.config("annexd.allow-unrelated", "true")
 

@@ -159,10 +159,11 @@ class _Exchange:
                     wanted.setdefault(name, []).append(b"+%b:%b" % (ref, kept))
         met = self.refs.get(tracking(self.task.remote.name, own(ANNEX))) is not None
         files = wanted.get(ours.branch or b"", [])
-        if files and not met:
+        if not met:
             # A stranger, perhaps: first see whether its files have to do with ours.
-            fetch(self.here.git, self.way, *files)
-            self.fetched = True
+            if files:
+                fetch(self.here.git, self.way, *files)
+                self.fetched = True
             if self.is_unrelated():
                 return
             files = []

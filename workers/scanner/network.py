@@ -9,7 +9,7 @@ comes back.  Contents are fetched only from where they can be had now.
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, final
@@ -27,8 +27,10 @@ from workers.annex.repository import Repository
 from workers.wanted import Plan, syncs_content
 
 CONFIG: Final = b"config.log"
+_UUID: Final = b"uuid.log"
 
-SETTING_LOGS: Final = frozenset((*preferred.LOGS, CONFIG))
+_DECIDING: Final = frozenset((*preferred.LOGS, CONFIG))
+SETTING_LOGS: Final = _DECIDING | {_UUID}
 """The files of the git-annex branch that a survey reads."""
 
 
@@ -79,11 +81,27 @@ def survey(place: Place, repository: Repository, branch: Branch) -> Network:
         if seen is None or seen.here
     }
     preferences = Preferences.parse(logs, remotes.trust_levels(known))
-    useful = known if syncs_content(repository.settings, by_name(logs[CONFIG])) else ()
+    acquainted = uuidlogs.descriptions(logs[_UUID]).keys()
+    useful = (
+        [each for each in known if not _is_stranger(each, acquainted)]
+        if syncs_content(repository.settings, by_name(logs[CONFIG]))
+        else []
+    )
     every = Plan.make(repository.uuid, preferences, useful, frozenset(reach))
     now = Plan.make(repository.uuid, preferences, useful, near)
     plan = replace(every, downloads=now.downloads, speculative=now.speculative)
-    return Network(plan, known, near, _fingerprint(plan, logs))
+    deciding = {name: logs[name] for name in _DECIDING}
+    return Network(plan, known, near, _fingerprint(plan, deciding))
+
+
+def _is_stranger(remote: Remote, acquainted: Container[UUID]) -> bool:
+    """Whether its git-annex branch has not been united with ours.
+
+    Not yet, or never: the pusher fetches nothing where the files have no history in common with
+    ours.  Somebody mistook one repository for another, perhaps; his files are not spread.  Where
+    nothing is fetched by git we cannot know.
+    """
+    return remote.carries_git and remote.pulls and remote.uuid not in acquainted
 
 
 def _has_commands(remote: Remote) -> bool:
