@@ -27,6 +27,9 @@ from workers.process import Worker
 
 PRIVATE: Final = RefName(b"refs/annexd/watcher")
 
+_ALLOWING: Final = (b"warn", b"ignore", b"updateInstead", b"false", b"no", b"0")
+# Values of receive.denyCurrentBranch with which a push moves the checked-out branch.
+
 
 @final
 class Desk:
@@ -87,6 +90,7 @@ class Desk:
         self.settings = settings
         """As ``workers.git`` reads them; ``repository.settings`` are the same for ``annex``."""
         self.conventions = conventions
+        self.others.may_be_pushed_to = settings.get("receive.denycurrentbranch") in _ALLOWING
         self.objects = Objects(repository)
         self.branch = Branch(repository)
         """The git-annex branch."""

@@ -26,7 +26,7 @@ _MOVES_HEAD: Final = frozenset(
 _PREPARES: Final = frozenset(b"add rm mv restore apply update-index unlock lock pre-commit".split())
 _READS_ONLY: Final = frozenset(
     b"log show diff status cat-file ls-files ls-tree rev-parse rev-list blame grep describe config"
-    b" for-each-ref gc repack prune fetch push receive-pack upload-pack fsck branch tag remote"
+    b" for-each-ref gc repack prune fetch push upload-pack fsck branch tag remote"
     b" maintenance reflog shortlog fsmonitor--daemon credential-cache--daemon"
     b" assistant watch webapp transferrer remotedaemon info whereis find list examinekey"
     b" transferkeys lookupkey p2pstdio notifychanges inannex configlist".split()
@@ -56,6 +56,8 @@ class Work(Flag):
     PREPARES = auto()
     """Stages something: most likely a commit follows."""
     CHANGES_FILES = auto()
+    RECEIVES = auto()
+    """Takes a push, which fails if a branch that it is about has moved since it began."""
 
 
 @final
@@ -71,6 +73,8 @@ class Others:
         self._known: dict[str, float] = {}
         self._since: float | None = None
         self._last = -math.inf
+        self.may_be_pushed_to = False
+        """Whether git lets pushes move the checked-out branch (``receive.denyCurrentBranch``)."""
 
     def let_head_move(self) -> bool:
         """Whether moving HEAD's branch, or changing files, would make nobody's command fail.
@@ -80,7 +84,10 @@ class Others:
         """
         now = time.monotonic()
         work = self.at_work()
-        if work & (Work.MOVES_HEAD | Work.PREPARES):
+        hindrances = Work.MOVES_HEAD | Work.PREPARES
+        if self.may_be_pushed_to:
+            hindrances |= Work.RECEIVES
+        if work & hindrances:
             self._last = now
             self._since = now if self._since is None else self._since
             patience_s = STALE_S if Work.MOVES_HEAD in work else PREPARING_S
@@ -119,10 +126,17 @@ class Others:
 
 
 def _work_of(arguments: Sequence[bytes]) -> Work:
+    program = os.path.basename(arguments[0])
+    if program == b"git-annex-shell":  # what it starts is looked at for itself
+        return Work.NOTHING
     words = list(_words(arguments))
+    if program.startswith(b"git-") and program != b"git-annex":
+        words.insert(0, program.removeprefix(b"git-"))
     if words[:1] == [b"annex"]:
         del words[0]
     verb = words[0] if words else b""
+    if verb == b"receive-pack":
+        return Work.RECEIVES
     if verb in _READS_ONLY:
         return Work.NOTHING
     if verb in _MOVES_HEAD:

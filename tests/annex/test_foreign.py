@@ -73,3 +73,39 @@ def test_one_in_another_repository_is_not_ours_to_wait_for(
 def test_what_annexd_has_started_is_not_waited_for(repo: Repo, others: Others) -> None:
     with editing(repo, "commit", "--allow-empty", mark="token"):
         assert others.at_work() is Work.NOTHING
+
+
+@contextmanager
+def being_pushed_to(repo: Repo) -> Iterator[None]:
+    """A push from another repository that waits in a hook, until the end of the block."""
+    peer = repo.clone(repo.path.parent / "peer")
+    peer.git("commit", "-q", "--allow-empty", "-m", "new")
+    begun = repo.path.parent / "pushing"
+    hook = repo.path / ".git/hooks/pre-receive"
+    hook.write_text(f"#!/bin/sh\ntouch '{begun}'\nexec sleep 60\n")
+    hook.chmod(0o755)
+    process = start(
+        ["git", "push", "-q", "origin", "HEAD:refs/heads/other"],
+        repo.path.parent / "said",
+        cwd=peer.path,
+    )
+    try:
+        wait_until(begun.exists)
+        yield
+    finally:
+        for pid in (*descendants(process.pid), process.pid):
+            kill(pid)
+        process.wait()
+
+
+def test_a_push_that_comes_in_is_waited_for_where_it_may_move_the_checked_out_branch(
+    repo: Repo, others: Others
+) -> None:
+    with being_pushed_to(repo):
+        assert others.at_work() is Work.RECEIVES  # it changes no file
+        assert others.let_head_move()
+
+        others.may_be_pushed_to = True
+
+        assert not others.let_head_move()
+    wait_until(others.let_head_move, 5 + QUIET_S)
