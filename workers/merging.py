@@ -229,7 +229,10 @@ class Merging:
             return ""
         files = len(self._desk.index())
         count = self._losses.unanswered(old, new, changes, files)
-        return f"a merge of {_names(arrived)} would delete {count} files" if count else ""
+        if not count:
+            return ""
+        what = f"a merge of {_names(arrived)} would delete {count} files"
+        return what + "; if that is right: annexd accept"
 
     def _move(self, head: Head, goal: ObjectId, applied: Applied) -> bool:
         desk = self._desk
