@@ -73,6 +73,7 @@ class Queue:
         self._paths = paths
         self._annex = paths.annex
         self._stuck: set[tuple[bytes, ...]] = set()
+        self._used = reuse.Used()
 
     # What is there
 
@@ -142,17 +143,10 @@ class Queue:
         """
         return self._add(transfer.lane, [(to_name(transfer.key), info.format())]) == 1
 
-    def add_many(
-        self,
-        lane: Lane,
-        jobs: Iterable[tuple[Key, bytes | None]],
-        now: float,
-        not_before: float = 0.0,
-    ) -> int:
-        """Queue keys with their associated files; returns how many were not queued already.
+    def add_many(self, lane: Lane, jobs: Iterable[tuple[Key, bytes | None]], now: float) -> int:
+        """Queue keys with their associated files, due at once; returns how many are new there.
 
-        ``not_before`` is when they are due (Unix time, s); 0: at once.  Keys that cannot be
-        transferred, by git-annex neither, are left out.
+        Keys that cannot be transferred, by git-annex neither, are left out.
         """
         started = Info.begun(now).format()[:-1]
         texts = []
@@ -161,9 +155,9 @@ class Queue:
                 texts.append((to_name(key), b"%s%s\n" % (started, file or b"")))
             except ValueError as error:
                 log.warning("skip %s: %s", lane, error)
-        return self._add(lane, texts, not_before)
+        return self._add(lane, texts)
 
-    def _add(self, lane: Lane, jobs: Sequence[tuple[bytes, bytes]], not_before: float = 0.0) -> int:
+    def _add(self, lane: Lane, jobs: Sequence[tuple[bytes, bytes]]) -> int:
         added = done = 0
         tmp = text.unique_name()
         while done < len(jobs):
@@ -173,14 +167,11 @@ class Queue:
                 # Most of what a full scan finds is queued already, and one listing is cheaper than
                 # making a file for each.  link(2) is the judge all the same.
                 queued = frozenset(os.listdir(lane_fd)) if len(jobs) > 1 else frozenset()
-                used = reuse.Used(tmp_fd)
                 for name, job in itertools.islice(jobs, done, None):
                     if os.fsdecode(name) not in queued:
-                        if not used.write(tmp, job, not_before):
-                            text.write_new(tmp, job, dir_fd=tmp_fd, mtime=not_before)
-                        added += text.name_new(
-                            name, job, dir_fd=lane_fd, tmp=tmp, tmp_fd=tmp_fd, mtime=not_before
-                        )
+                        if not self._used.write(tmp, job, tmp_fd):
+                            text.write_new(tmp, job, dir_fd=tmp_fd)
+                        added += text.name_new(name, job, dir_fd=lane_fd, tmp=tmp, tmp_fd=tmp_fd)
                     done += 1
             except FileNotFoundError:
                 continue  # somebody is deleting the spool; it may be deleted at any time

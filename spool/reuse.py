@@ -10,9 +10,10 @@ after a look whether its name still leads to it (``spool.claim``).
 """
 
 import contextlib
+import math
 import os
 import random
-from collections.abc import Iterator
+import time
 from typing import Final, final
 
 from spool import lock
@@ -20,6 +21,7 @@ from spool.exchange import try_rename_new
 
 PREFIX: Final = b"used."
 MOST: Final = 4096
+LIST_EVERY_S: Final = 1.0
 _ATTEMPTS: Final = 2
 _WRITE: Final = os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
@@ -38,46 +40,45 @@ def put_away(name: bytes, dir_fd: int, tmp_fd: int) -> None:
 
 @final
 class Used:
-    """What was put away, as of now."""
+    """What was put away, as far as we know."""
 
-    def __init__(self, tmp_fd: int) -> None:
-        self._tmp_fd = tmp_fd
-        self._names: Iterator[bytes] = iter(
-            [os.fsencode(name) for name in os.listdir(tmp_fd) if name.startswith("used.")]
-        )
+    def __init__(self) -> None:
+        self._names: list[str] = []
+        self._listed = -math.inf
 
-    def write(self, tmp: bytes, text: bytes, mtime: float) -> bool:
-        """Make the file ``tmp`` of one of them; False if there is none.
+    def write(self, tmp: bytes, text: bytes, tmp_fd: int) -> bool:
+        """Make the file ``tmp`` of one of them, in ``queue/tmp``; False if none is known of.
 
-        ``mtime`` is Unix time, s; 0: now.  ``OSError`` if it cannot be written whole (the disk is
-        full): it is not there then.
+        ``OSError`` if it cannot be written whole (the disk is full): it is not there then.
         """
-        for name in self._names:
+        if not self._names and time.monotonic() - self._listed > LIST_EVERY_S:
+            self._names = [name for name in os.listdir(tmp_fd) if name.startswith("used.")]
+            self._listed = time.monotonic()
+        while self._names:
             # Renamed first: so it is ours alone, if others look for one, too.
             with contextlib.suppress(FileNotFoundError):
-                os.rename(name, tmp, src_dir_fd=self._tmp_fd, dst_dir_fd=self._tmp_fd)
-                if self._rewrite(tmp, text, mtime):
+                os.rename(self._names.pop(), tmp, src_dir_fd=tmp_fd, dst_dir_fd=tmp_fd)
+                if _rewrite(tmp, text, tmp_fd):
                     return True
-                os.unlink(tmp, dir_fd=self._tmp_fd)
+                os.unlink(tmp, dir_fd=tmp_fd)
         return False
 
-    def _rewrite(self, tmp: bytes, text: bytes, mtime: float) -> bool:
-        try:
-            fd = os.open(tmp, _WRITE, dir_fd=self._tmp_fd)
-        except OSError:
-            return False  # a symlink, a FIFO: not what was put away
-        held = lock.take_opened(fd)
-        if held is None:
-            return False  # it was cancelled while it ran, and still runs
-        try:
-            if not _is_plain(fd) or os.pwrite(fd, text, 0) != len(text):
-                return False
-            os.ftruncate(fd, len(text))
-            if mtime:
-                os.utime(fd, (mtime, mtime))
-        finally:
-            held.close()
-        return True
+
+def _rewrite(tmp: bytes, text: bytes, tmp_fd: int) -> bool:
+    try:
+        fd = os.open(tmp, _WRITE, dir_fd=tmp_fd)
+    except OSError:
+        return False  # a symlink, a FIFO: not what was put away
+    held = lock.take_opened(fd)
+    if held is None:
+        return False  # it was cancelled while it ran, and still runs
+    try:
+        if not _is_plain(fd) or os.pwrite(fd, text, 0) != len(text):
+            return False
+        os.ftruncate(fd, len(text))
+    finally:
+        held.close()
+    return True
 
 
 def _is_plain(fd: int) -> bool:

@@ -12,7 +12,7 @@ import os
 import stat
 
 from spool import corrupt, layout, lock
-from spool.exchange import try_exchange
+from spool.exchange import try_exchange, try_rename_new
 from spool.info import TEXT_MAX_BYTES
 
 _ATTEMPTS = 16
@@ -41,18 +41,15 @@ def unique_name() -> bytes:
     return os.urandom(8).hex().encode()
 
 
-def write_new(name: bytes, text: bytes, *, dir_fd: int, mtime: float = 0.0) -> None:
+def write_new(name: bytes, text: bytes, *, dir_fd: int) -> None:
     """Make a file, visible from the first byte; ``FileExistsError`` if the name is taken.
 
-    ``mtime`` is what it gets (Unix time, s); 0: what it has by being written.  If it cannot be
-    written whole (the disk is full), it is not there.
+    If it cannot be written whole (the disk is full), it is not there.
     """
     fd = os.open(name, _NEW, 0o666, dir_fd=dir_fd)
     try:
         while text:
             text = text[os.write(fd, text) :]
-        if mtime:
-            os.utime(fd, (mtime, mtime))
     except OSError:
         os.unlink(name, dir_fd=dir_fd)
         raise
@@ -60,22 +57,20 @@ def write_new(name: bytes, text: bytes, *, dir_fd: int, mtime: float = 0.0) -> N
         os.close(fd)
 
 
-def link_new(  # noqa: PLR0913 -- one file, in two places
-    name: bytes, text: bytes, *, dir_fd: int, tmp: bytes, tmp_fd: int, mtime: float = 0.0
-) -> bool:
+def link_new(name: bytes, text: bytes, *, dir_fd: int, tmp: bytes, tmp_fd: int) -> bool:
     """Make a file in one step, through ``tmp``; False if the name is taken."""
-    write_new(tmp, text, dir_fd=tmp_fd, mtime=mtime)
-    return name_new(name, text, dir_fd=dir_fd, tmp=tmp, tmp_fd=tmp_fd, mtime=mtime)
+    write_new(tmp, text, dir_fd=tmp_fd)
+    return name_new(name, text, dir_fd=dir_fd, tmp=tmp, tmp_fd=tmp_fd)
 
 
-def name_new(  # noqa: PLR0913 -- one file, in two places
-    name: bytes, text: bytes, *, dir_fd: int, tmp: bytes, tmp_fd: int, mtime: float
-) -> bool:
+def name_new(name: bytes, text: bytes, *, dir_fd: int, tmp: bytes, tmp_fd: int) -> bool:
     """Give the file ``tmp`` its name, as ``link_new`` does; ``tmp`` is gone on return.
 
     Where there are no hard links (FAT) it is two steps: a reader may find it empty, and nothing in
     the spool means anything else for being empty.
     """
+    if try_rename_new(tmp, tmp_fd, name, dir_fd):
+        return True
     try:
         os.link(tmp, name, src_dir_fd=tmp_fd, dst_dir_fd=dir_fd, follow_symlinks=False)
     except FileExistsError:
@@ -83,15 +78,15 @@ def name_new(  # noqa: PLR0913 -- one file, in two places
     except OSError as error:
         if error.errno not in _NO_LINKS:
             raise
-        return _made(name, text, dir_fd, mtime)
+        return _made(name, text, dir_fd)
     finally:
         os.unlink(tmp, dir_fd=tmp_fd)
     return True
 
 
-def _made(name: bytes, text: bytes, dir_fd: int, mtime: float) -> bool:
+def _made(name: bytes, text: bytes, dir_fd: int) -> bool:
     try:
-        write_new(name, text, dir_fd=dir_fd, mtime=mtime)
+        write_new(name, text, dir_fd=dir_fd)
     except FileExistsError:
         return False
     return True

@@ -245,7 +245,7 @@ def killed_before(step: int, function: Callable[[], object]) -> bool:
     an unlink, a directory that is made, a time that is set, a lock that is taken.
     """
     steps = {"os.link", "os.rename", "os.remove", "os.mkdir", "os.utime", "fcntl.lockf"}
-    steps |= {"fcntl.fcntl"}
+    steps |= {"fcntl.fcntl", "annexd.renameat2"}
 
     def run_and_count() -> None:
         left = step

@@ -48,6 +48,13 @@ class Scanned:
         wait_until(lambda: (at := self.state()) and at.settled(seq), why=self.state)
         return self
 
+    def leaves_to_others(self, count: int) -> None:
+        """Wait until it has looked at all there is by now, and so much is left to others."""
+        seq = poke.create(place(self.repo).poke)
+        wait_until(
+            lambda: (at := self.state()) and at.seq >= seq and at.pending == count, why=self.state
+        )
+
     def stop(self) -> None:
         """End it as the supervisor does."""
         os.kill(self.pid, signal.SIGTERM)

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from spool.key import Key
-from spool.queue import Job, Queue
+from spool.queue import Queue
 from spool.remotes import Reach, write_reach
 from spool.transfer import Direction, Lane
 from tests.processes import descendants, kill, wait_until
 from tests.repo import Repo
 from tests.scanning import lock_held, place, queued, scanning, sweeps, uuid
-from workers.scanner import decider, dropper, lanes
+from workers.scanner import courtesies, decider, dropper, lanes
 from workers.scanner import role as scanner
 
 UP, DOWN = Direction.UPLOAD, Direction.DOWNLOAD
@@ -359,12 +359,8 @@ def test_copies_between_manual_repositories_never_cause_a_drop(
     assert {path for path in b.here() if not path.startswith(b".")} == names
 
 
-def is_put_off(job: Job) -> bool:
-    return job.info.started is not None and job.not_before > float(job.info.started) + 1
-
-
-def test_what_a_neighbour_will_send_by_itself_is_put_off_and_withdrawn_when_it_has(
-    pair: tuple[Repo, Repo], tmp_path: Path
+def test_what_a_neighbour_will_send_by_itself_is_not_queued_for_as_long_as_it_should_take(
+    pair: tuple[Repo, Repo], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     a, b = pair
     c = a.clone(tmp_path / "c")
@@ -372,25 +368,34 @@ def test_what_a_neighbour_will_send_by_itself_is_put_off_and_withdrawn_when_it_h
     c.git("remote", "add", "b", b.path)
     a.git("remote", "add", "c", c.path)
     a.annex("sync", "-q", "--no-content")  # only now it knows c's uuid
-    key = a.add("file", b"1")
+    a.add("file", b"1")
     other = a.add("other", b"2")
+    monkeypatch.setattr(courtesies, "GRACE_S", 5.0)
     with lock_held(place(a).lock), scanning(c) as scanned:
         c.annex("sync", "-q", "--no-content", "a")
-        scanned.settled()
-        assert queued(c, DOWN, a).keys() == {key, other}
-        assert all(map(is_put_off, Queue(place(c).layout).jobs(Lane(DOWN, uuid(a)))))
+        scanned.leaves_to_others(2)
+        assert queued(c, DOWN, a) == {}
 
         c.annex("get", "-q", "file")
-        scanned.settled()
-        # And a will also send it to b.
-        assert queued(c, DOWN, a).keys() == {other}
-        (job,) = Queue(place(c).layout).jobs(Lane(UP, uuid(b)))
-        assert job.transfer.key == key
-        assert is_put_off(job)
-
-        c.annex("setpresentkey", key, b.uuid(), "1")
-        scanned.settled()
+        scanned.leaves_to_others(2)  # a will also send it to b
         assert queued(c, UP, b) == {}
+        wait_until(lambda: queued(c, DOWN, a) == {other: b"other"}, 20)  # it did not
+
+
+def test_what_is_left_to_a_neighbour_is_found_again_at_the_next_start(
+    pair: tuple[Repo, Repo], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, b = pair
+    monkeypatch.setattr(scanner, "QUIET_S", 0.1)
+    monkeypatch.setattr(courtesies, "GRACE_S", 60.0)
+    key = a.add("file", b"1")
+    with lock_held(place(a).lock), scanning(b) as scanned:
+        b.annex("sync", "-q", "--no-content", "a")
+        scanned.leaves_to_others(1)
+        wait_until(lambda: place(b).cache.joinpath("scanner").exists())
+
+    with scanning(b):
+        wait_until(lambda: queued(b, DOWN, a) == {key: b"file"})
 
 
 def test_git_killed_under_a_scanner_costs_time_only(

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from spool import corrupt, failed, hold, layout, running, stale
+from spool import corrupt, failed, hold, layout, running, stale, text
 from spool.hold import FOREVER, Hold
 from spool.info import Info
 from spool.publisher import Publisher
@@ -55,30 +55,47 @@ def recover(spool: Spool) -> None:
     assert list(running.listing(spool.paths)) == []
 
 
-def whole_jobs(spool: Spool, lane: Lane, text: bytes) -> int:
+def whole_jobs(spool: Spool, lane: Lane, job: bytes) -> int:
     """How many jobs others see; each must be whole."""
     directory = spool.lane(lane)
     texts = [path.read_bytes() for path in directory.iterdir()] if directory.exists() else []
-    assert set(texts) <= {text}
+    assert set(texts) <= {job}
     assert len(list(spool.queue.jobs(lane))) == len(texts)
     return len(texts)
 
 
-def test_adding(spool: Spool) -> None:
-    """A1: written in queue/tmp and not linked.  A2: linked, and its other name left in tmp."""
-    text = b"1800000000s\na file\n"
+def adding(spool: Spool) -> set[int]:
+    """Kill it everywhere while it queues jobs; how many there were, after each kill."""
+    job = b"1800000000s\na file\n"
 
     def add() -> None:
         spool.queue.add_many(TO, [(some_key(n), b"a file") for n in range(JOBS)], NOW)
 
-    seen = set()
-    for _ in crashes(spool, add):
-        seen.add(whole_jobs(spool, TO, text))
+    def cancel() -> None:
         for n in range(JOBS):
             spool.queue.cancel(upload(n))
 
-    assert seen == set(range(JOBS + 1))
-    assert whole_jobs(spool, TO, text) == JOBS
+    seen = set()
+    for _ in crashes(spool, add):
+        seen.add(whole_jobs(spool, TO, job))
+        cancel()
+    assert whole_jobs(spool, TO, job) == JOBS
+    cancel()
+    recover(spool)
+    return seen
+
+
+def test_adding(spool: Spool) -> None:
+    """A1: written in queue/tmp and not renamed."""
+    assert 0 in adding(spool)  # the directories are made first
+    assert adding(spool) == set(range(JOBS))
+
+
+def test_adding_by_link(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A2: linked, where there is no RENAME_NOREPLACE, and its other name left in tmp."""
+    monkeypatch.setattr(text, "try_rename_new", lambda *_: False)
+    adding(spool)
+    assert adding(spool) == set(range(JOBS + 1))
 
 
 @pytest.mark.parametrize("lane", [TO, FROM], ids=["upload", "download"])

@@ -29,16 +29,6 @@ def test_a_job_is_written_into_the_file_of_one_that_is_done(spool: Spool) -> Non
     assert spool.queue.look(NOW).due == {TO: [some_key(2)]}
 
 
-def test_a_job_that_is_not_due_yet_keeps_its_time_in_a_used_file(spool: Spool) -> None:
-    spool.queue.add(upload(1), Info())
-    settle(spool, 1)
-
-    spool.queue.add_many(TO, [(some_key(2), None)], NOW, not_before=NOW + 100)
-
-    [job] = spool.queue.jobs(TO)
-    assert job.not_before == NOW + 100
-
-
 def test_nothing_is_written_into_a_file_that_has_another_name(spool: Spool) -> None:
     treasure = spool.plant(spool.annex / "treasure", b"mine")
     spool.queue.add(upload(1), Info())

@@ -8,21 +8,18 @@ import time
 from collections.abc import Iterable
 from typing import Final, final
 
-from spool.key import Key, parts
+from spool.key import Key
 from spool.transfer import UUID, Direction, Transfer
 from workers.annex.objects import Objects
 from workers.annex.questions import Wants
 from workers.annex.repository import Repository
+from workers.scanner.courtesies import Courtesies
 from workers.scanner.lanes import Lanes
-from workers.scanner.neighbours import GRACE_S, Neighbours
+from workers.scanner.neighbours import Neighbours
 from workers.wanted import Decision, Item, Plan
 
 UNLOGGED_S: Final = 2.0
 """Content that is here and not logged: whoever brings it may be about to log it."""
-
-PER_KEY_S: Final = 0.005
-BYTES_PER_S: Final = 50e6
-"""How fast a neighbour is taken to be, before we start to help."""
 
 UNLOGGED_MAX: Final = 10_000
 
@@ -39,9 +36,9 @@ class Decider:
         self.doubts = False
         """Whether to look if contents really are where the log has long said they are: here."""
 
-        self._expected_until: dict[UUID, float] = {}
-        # When what somebody else will transfer should have been transferred, to or from whom we
-        # would have: Unix time, s.
+        self.courtesies = Courtesies()
+        """What others will do by themselves, most likely."""
+
         self._repository = repository
         self._objects = Objects(repository)
         self._lanes = lanes
@@ -70,7 +67,12 @@ class Decider:
         wanted = [each for each in decision.ask if self._is_wanted(plan.asked_of(each), item)]
         for transfer in (*decision.transfers, *wanted):
             path = item.paths[0] if item.paths else b""
-            self._lanes.offer(transfer, path, self._not_before(plan, transfer, item, now))
+            if not self._will_come(plan, transfer, item):
+                self._lanes.offer(transfer, path)
+            elif self._lanes.takes(transfer.lane) and not self.courtesies.leave(
+                transfer, path, now
+            ):
+                self._lanes.fall_behind(transfer.lane, path)
 
     def settle_unlogged(self) -> list[Key]:
         """Content that was here without a log for long enough, and still is here."""
@@ -86,21 +88,12 @@ class Decider:
             wants = self._wants[uuid] = Wants(self._repository, uuid, is_here=is_here)
         return bool(wants.any_of(item.paths))
 
-    def _not_before(self, plan: Plan, transfer: Transfer, item: Item, now: float) -> float:
-        """When a job is due; 0: at once."""
+    def _will_come(self, plan: Plan, transfer: Transfer, item: Item) -> bool:
+        """Whether somebody else is about to make the transfer."""
         if transfer.direction is Direction.DOWNLOAD:
-            will_come = plan.here in self.neighbours.receivers(transfer.uuid)
-        else:
-            will_come = any(
-                transfer.uuid in self.neighbours.receivers(other)
-                for other in item.locations
-                if other not in {plan.here, transfer.uuid}
-            )
-        if not will_come:
-            return 0.0
-        # One after the other: who has much to send needs longer for the last of it.
-        size = parts(item.key).size or 0
-        begins = max(self._expected_until.get(transfer.uuid, 0.0), now + GRACE_S)
-        ends = begins + PER_KEY_S + size / BYTES_PER_S
-        self._expected_until[transfer.uuid] = ends
-        return ends
+            return plan.here in self.neighbours.receivers(transfer.uuid)
+        return any(
+            transfer.uuid in self.neighbours.receivers(other)
+            for other in item.locations
+            if other not in {plan.here, transfer.uuid}
+        )

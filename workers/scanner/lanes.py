@@ -33,9 +33,6 @@ class Job(NamedTuple):
     path: bytes
     """The file it was found by; empty if that is not known."""
 
-    not_before: float
-    """Unix time, s; 0: at once."""
-
 
 @final
 class Lanes:
@@ -45,19 +42,25 @@ class Lanes:
         self._queue = queue
         self._offered: dict[Lane, list[Job]] = {}
         self._backlog: dict[Lane, deque[Job]] = {}
-        self._courtesies: dict[tuple[Lane, Key], float] = {}
-        # Jobs that are put off because somebody else should be faster -> until when.
         self.behind: dict[Lane, bytes] = {}
         """Lane -> the path from which on it has not been looked at."""
 
         self.only: frozenset[Lane] | None = None
         """Offers for other lanes are not taken; None: all are."""
 
-    def offer(self, transfer: Transfer, path: bytes, not_before: float) -> None:
+    def takes(self, lane: Lane) -> bool:
+        """Whether offers for it are of use now."""
+        return self.only is None or lane in self.only
+
+    def offer(self, transfer: Transfer, path: bytes) -> None:
         """Queue this, with the next ``flush``."""
         lane = transfer.lane
-        if self.only is None or lane in self.only:
-            self._offered.setdefault(lane, []).append(Job(transfer.key, path, not_before))
+        if self.takes(lane):
+            self._offered.setdefault(lane, []).append(Job(transfer.key, path))
+
+    def fall_behind(self, lane: Lane, path: bytes) -> None:
+        """Have what the lane needs from this path on found again, later."""
+        self.behind[lane] = min(path, self.behind.get(lane, path))
 
     def is_full(self, lane: Lane) -> bool:
         """Whether a sweep need not look for more."""
@@ -82,9 +85,6 @@ class Lanes:
     def refill(self, now: float) -> int:
         """Move what waits here into the lanes that have drained; returns how many jobs are new."""
         added = 0
-        if self._courtesies:
-            late = {each: until for each, until in self._courtesies.items() if until > now}
-            self._courtesies = late
         for lane, backlog in list(self._backlog.items()):
             room = HIGH - self._queue.count(lane, HIGH)
             if room > HIGH - LOW or len(backlog) <= room:
@@ -97,16 +97,6 @@ class Lanes:
             if not backlog:
                 del self._backlog[lane]
         return added
-
-    def withdraw(self, lane: Lane, key: Key) -> None:
-        """Somebody else was faster."""
-        if self._courtesies.pop((lane, key), None) is not None:
-            self._queue.cancel(Transfer(lane.direction, lane.uuid, key))
-
-    @property
-    def is_courteous(self) -> bool:
-        """Whether there are jobs to withdraw if somebody else is faster."""
-        return bool(self._courtesies)
 
     def drained(self) -> frozenset[Lane]:
         """The lanes that are behind, and have room."""
@@ -129,12 +119,4 @@ class Lanes:
         }
 
     def _add(self, lane: Lane, jobs: Iterable[Job], now: float) -> int:
-        by_time: dict[float, list[tuple[Key, bytes]]] = {}
-        for job in jobs:
-            by_time.setdefault(job.not_before, []).append((job.key, job.path))
-            if job.not_before and len(self._courtesies) < BACKLOG:
-                self._courtesies[lane, job.key] = job.not_before
-        return sum(
-            self._queue.add_many(lane, each, now, not_before)
-            for not_before, each in by_time.items()
-        )
+        return self._queue.add_many(lane, jobs, now)

@@ -9,7 +9,7 @@ the content there), but one of the two attempts would be for nothing.
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, final
+from typing import final
 
 from spool import lock
 from spool.place import Place
@@ -20,9 +20,6 @@ from workers.annex.remoteurl import LocalPath
 from workers.annex.settings import Settings
 from workers.git.refs import common_dir
 from workers.git.run import Git, GitError
-
-GRACE_S: Final = 2.0
-"""How long a neighbour has for what it will do by itself."""
 
 
 @final

@@ -28,6 +28,7 @@ from workers.git.refs import Refs
 from workers.git.run import GitError
 from workers.git.stream import ObjectId
 from workers.scanner.contents import Contents, File, Followed, Shape, followed
+from workers.scanner.courtesies import Courtesies
 from workers.scanner.decider import Decider
 from workers.scanner.dropper import Dropper
 from workers.scanner.lanes import Lanes
@@ -114,7 +115,7 @@ class Scan:
         """Decide about everything anew."""
         Memory.discard(self._place)
         self._memory = None
-        self._lanes.forget()
+        self._forget_waiting()
         self._where = {}
         self._sweep = None
         self._logs.skip()
@@ -124,7 +125,7 @@ class Scan:
 
     def forget(self) -> None:
         """After a failure: what is decided, and what is not, is not known any more."""
-        self._lanes.forget()
+        self._forget_waiting()
         self._sweep = self._network = self._memory = None
 
     def reconsider(self) -> None:
@@ -150,13 +151,17 @@ class Scan:
 
     @property
     def next_look(self) -> float:
-        """When to look at content again that no log speaks of (monotonic, s)."""
-        return min(self._decider.unlogged.values(), default=float("inf"))
+        """When to look again at what others are expected to log, or to do (monotonic, s)."""
+        unlogged = min(self._decider.unlogged.values(), default=float("inf"))
+        return min(unlogged, self._decider.courtesies.next_look())
 
     @property
     def pending(self) -> int:
         """How much there is to do, roughly, that will be done without a further cause."""
-        return len(self._decider.unlogged) + self.is_sweeping + self.waits_for_room
+        decider = self._decider
+        return (
+            len(decider.unlogged) + len(decider.courtesies) + self.is_sweeping + self.waits_for_room
+        )
 
     def remember(self) -> None:
         """Keep what has been decided for the next life.  Raises ``OSError``."""
@@ -167,12 +172,22 @@ class Scan:
             self._seen,
             self._network.fingerprint,
             queue_identity(self._place.layout),
-            self._lanes.left(),
+            self._left(),
             self._contents.shape,
         )
         if memory != self._memory:
             memory.store(self._place)
             self._memory = deepcopy(memory)
+
+    def _left(self) -> dict[Lane, bytes]:
+        """From where on each lane has to be looked at, if all that waits in memory is forgotten."""
+        left, courtesies = self._lanes.left(), self._decider.courtesies.first_paths()
+        return left | {lane: min(path, left.get(lane, path)) for lane, path in courtesies.items()}
+
+    def _forget_waiting(self) -> None:
+        """It is going to be found again."""
+        self._lanes.forget()
+        self._decider.courtesies = Courtesies()
 
     # Circumstances
 
@@ -238,7 +253,7 @@ class Scan:
         if len(self._where) > WHERE_MAX:
             self._where = {}
         self._where |= news.now
-        if self._lanes.is_courteous:
+        if self._decider.courtesies:
             self._withdraw(plan, news)
         where = {
             key: uuids
@@ -255,7 +270,7 @@ class Scan:
             if plan.here in uuids:
                 lanes += [Lane(Direction.DOWNLOAD, uuid) for uuid in plan.downloads]
             for lane in lanes:
-                self._lanes.withdraw(lane, key)
+                self._decider.courtesies.withdraw(lane, key)
 
     def _take_files(self, files: Iterable[File]) -> None:
         paths: dict[Key, list[bytes]] = {}
@@ -292,8 +307,16 @@ class Scan:
     # Sweeps
 
     def _go_on(self) -> None:
-        self.has_refilled = self._lanes.refill(time.time()) > 0
-        drained = self._lanes.drained() if self._sweep is None else None
+        now = time.time()
+        courtesies = self._decider.courtesies
+        if late := courtesies.late(now):
+            for transfer, path in late:
+                self._lanes.offer(transfer, path)
+            self._lanes.flush(now)
+        self.has_refilled = self._lanes.refill(now) > 0
+        drained = frozenset[Lane]()
+        if self._sweep is None:
+            drained = frozenset(lane for lane in self._lanes.drained() if lane not in courtesies)
         if drained:
             start = min(self._lanes.behind.pop(lane) for lane in drained)
             self._begin_sweep(drained, start)

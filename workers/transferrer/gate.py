@@ -4,12 +4,16 @@ A remote *breaks* when the connection has failed twice in a row; it is then left
 minute, and for twice as long after each further failure, up to half an hour.  Any success, and
 news from the sentry that it can be reached, begins anew.  The record is ``remotes/NAME/transfer``.
 
-A *slot* is a record lock on ``remotes/NAME/slot.N``; so many workers use a remote at once.
+A *slot* is a record lock on ``remotes/NAME/slot.N``; so many workers use a remote at once.  The
+second is for whom the first keeps waiting: several that share a stream of small contents are slower
+than one, by getting in each other's way.
 """
 
 import contextlib
 import dataclasses
+import math
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, final
@@ -35,6 +39,9 @@ FRESH_S: Final = 60.0
 
 SLOTS_NATIVE: Final = 2
 SLOTS_NETWORK: Final = 1
+HELP_AFTER_S: Final = 0.5
+"""So long whoever has a slot must have been busy with one batch before the next slot is given."""
+
 _LOCK_S: Final = 1.0
 _MAKE: Final = lock.OPEN | os.O_CREAT
 
@@ -47,6 +54,8 @@ class Gates:
         self._remotes = remotes
         self._unwritten: dict[bytes, Exchange] = {}
         """What the disk has no room for must hold all the same."""
+
+        self._taken: FileLock | None = None
 
     def directory(self, remote: Remote) -> bytes:
         """Where what is known of a remote stands, for a watch; made if it is missing."""
@@ -62,19 +71,33 @@ class Gates:
             return float("inf")
         return broken_until(self._read(name), reach, now)
 
-    def has_slot(self, remote: Remote) -> bool:
-        """Whether one of the remote's slots is free, as of now; wakes nobody."""
-        return any(lock.owner_pid(path) is None for path in self._slots(remote))
+    def free_at(self, remote: Remote, now: float) -> float:
+        """When a slot may be taken: 0 for now; infinity when an event will say so.
+
+        Wakes nobody.
+        """
+        busy_since = -math.inf
+        for path in self._slots(remote):
+            if lock.owner_pid(path) is None:
+                return helps_at(busy_since, now)
+            busy_since = _batch_began(path)
+        return math.inf
 
     @contextlib.contextmanager
     def slot(self, remote: Remote) -> Iterator[bool]:
         """Occupy one of the remote's slots; yields False if there is none."""
-        taken = self._take(remote)
+        self._taken = self._take(remote)
         try:
-            yield taken is not None
+            yield self._taken is not None
         finally:
-            if taken is not None:
-                taken.close()
+            if self._taken is not None:
+                self._taken.close()
+                self._taken = None
+
+    def begin(self) -> None:
+        """Say that another batch begins, in the slot that we have."""
+        if self._taken is not None:
+            os.pwrite(self._taken.fd, b"\n", 0)  # its mtime says it; and it wakes nobody
 
     def succeeded(self, remote: Remote, now: float) -> None:
         """It works."""
@@ -90,10 +113,14 @@ class Gates:
         self._write(remote, after_failure(last, read_reach(self._remotes, name), why, now))
 
     def _take(self, remote: Remote) -> FileLock | None:
+        busy_since = -math.inf
         for path in self._slots(remote):
+            if helps_at(busy_since, time.time()):
+                return None
             taken = lock.try_take(path, flags=_MAKE)
             if taken is not None:
                 return taken
+            busy_since = _batch_began(path)
         return None
 
     def _slots(self, remote: Remote) -> list[bytes]:
@@ -113,6 +140,20 @@ class Gates:
         ):
             write_transfer(self._remotes, name, exchange)
             del self._unwritten[name]
+
+
+def _batch_began(slot: bytes) -> float:
+    """When the batch that runs in a slot began (Unix time, s), as far as we can see."""
+    try:
+        return os.stat(slot).st_mtime
+    except FileNotFoundError:  # removed by hand, or with the remote
+        return -math.inf
+
+
+def helps_at(began: float, now: float) -> float:
+    """When help is welcome to whose batch began then (Unix time, s); 0 for now.  Pure."""
+    # What is further ahead was written before the clock was set back.
+    return began + HELP_AFTER_S if began <= now < began + HELP_AFTER_S else 0.0
 
 
 def broken_until(exchange: Exchange | None, reach: Reach | None, now: float) -> float:

@@ -7,6 +7,7 @@ import contextlib
 import functools
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Final, final
 
 from spool.claim import Claim
@@ -49,6 +50,18 @@ Move = Callable[[list[Claim]], None]
 
 
 @final
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What has moved a batch, and its spares (``spool.spare``), for the next one."""
+
+    lane: Lane
+    far: Far
+    mover: NativeMover
+    until: float
+    """Then the remote is left as git-annex would leave it, whatever there is to do (monotonic)."""
+
+
+@final
 class Lanes:
     """What a worker has at hand to work on any lane."""
 
@@ -61,23 +74,37 @@ class Lanes:
         self._annex = AnnexMover(near, paths, heed)
         self._lines = Lines()
         self._fars: dict[str, Far] = {}
+        self._kept: _Kept | None = None
 
     def serve(self, lane: Lane, remote: Remote, names: list[bytes]) -> bool:
         """Work on a lane for a while; whether there was anything to claim.
 
         Of several workers that are woken by one job only the one that gets it does any more.
         """
-        served = False
-        most = _most(lane, remote)
-        with contextlib.ExitStack() as stack:
-            move: Move | None = None
-            for batch in self._batches(lane, names, most):
+        move: Move | None = None
+        try:
+            for batch in self._batches(lane, names, _most(lane, remote)):
                 with self._queue.claim(lane, batch, time.time()) as claims:
                     if claims:
-                        served = True
-                        move = move or self._open(lane, remote, stack)
+                        self._gates.begin()
+                        move = move or self._open(lane, remote)
                         move(list(claims))
-        return served
+        except BaseException:
+            self.let_go()
+            raise
+        return move is not None
+
+    def let_go(self) -> None:
+        """Nothing is to be moved at the moment: keep no remote from being unmounted."""
+        kept, self._kept = self._kept, None
+        if kept is None:
+            return
+        kept.mover.close()
+        far = kept.far
+        if far.same and not far.fills_itself:
+            # Leave it as git-annex would.
+            far.fold(time.time())
+        far.close()
 
     def get_ready(self, remote: Remote) -> None:
         """Read what is needed of a remote that is there, so that its first job need not wait."""
@@ -86,27 +113,31 @@ class Lanes:
 
     def rest(self) -> None:
         """End what was kept in case that more is to do."""
+        self.let_go()
         self._near.branch.close()
         self._annex.close()
         self._lines.hang_up()
 
     def stop(self) -> None:
         """End it at once."""
+        self.let_go()
         self._near.branch.close()
         self._annex.kill()
         self._lines.cut()
 
-    def _open(self, lane: Lane, remote: Remote, stack: contextlib.ExitStack) -> Move:
+    def _open(self, lane: Lane, remote: Remote) -> Move:
         """What moves and settles a batch, for as long as the lane is worked on."""
         if lines.speaks(remote, lane.direction):
             return self._handing_over(remote, functools.partial(self._call, lane, remote))
         far = self._far(remote)
         if far is None:
             return functools.partial(self._have_moved, remote)
-        stack.callback(self._close, far)
-        mover = NativeMover(self._near, far, lane, self._heed)
-        stack.callback(mover.close)
-        return self._handing_over(remote, mover.move)
+        kept, now = self._kept, time.monotonic()
+        if kept is None or (kept.lane, kept.far) != (lane, far) or now > kept.until:
+            self.let_go()
+            mover = NativeMover(self._near, far, lane, self._heed)
+            kept = self._kept = _Kept(lane, far, mover, now + LANE_S)
+        return self._handing_over(remote, kept.mover.move)
 
     def _handing_over(
         self, remote: Remote, attempt: Callable[[list[Claim]], list[Verdict]]
@@ -121,12 +152,6 @@ class Lanes:
                 self._have_moved(remote, left)
 
         return move
-
-    def _close(self, far: Far) -> None:
-        """Leave it as git-annex would, and so that it can be unmounted."""
-        if far.same and not far.fills_itself:
-            far.fold(time.time())
-        far.close()
 
     def _far(self, remote: Remote) -> Far | None:
         """The remote opened natively; None if only git-annex can use it."""

@@ -96,6 +96,7 @@ class Transferrer:
                 linger = time.monotonic() + LINGER_S
                 continue
             look_s = time.monotonic() - began
+            self._lanes.let_go()
             self._voice.idle()
             woken = wakeup.wait(min(due, linger, time.monotonic() + SWEEP_S))
             if woken.events:
@@ -168,7 +169,11 @@ class Transferrer:
         for lane in order.lanes({lane: way.cost for lane, way in ready.items()}, self._slot()):
             remote, names = ready[lane], waiting.due[lane]
             # Asked before it is tried: to try wakes the other workers, and they would wake us.
-            if not (self._gates.has_slot(remote) and self._queue.has_free(lane, names)):
+            if not self._queue.has_free(lane, names):
+                continue
+            free_at = self._gates.free_at(remote, now)
+            if free_at:
+                until = min(until, free_at)
                 continue
             with self._gates.slot(remote) as free:
                 if free and self._serve(lane, remote, names):

@@ -1,0 +1,108 @@
+"""Transfers that somebody else is about to make: they wait here, and most are never queued.
+
+A neighbour with an annexd sends what it has (``neighbours``).  If we queued the same transfers, all
+our workers would be woken by each, to find git-annex's locks taken or the content there.  So they
+are kept in memory until the neighbour should have been done; the log that says so withdraws them.
+What is still here then is queued.
+
+Nothing here is lost by a kill: whoever had something here is behind at the next start (``lanes``).
+"""
+
+import time
+from typing import Final, NamedTuple, final
+
+from spool.key import Key, parts
+from spool.transfer import UUID, Lane, Transfer
+
+GRACE_S: Final = 2.0
+"""How long a neighbour has for what it will do by itself."""
+
+PER_KEY_S: Final = 0.005
+BYTES_PER_S: Final = 50e6
+"""How fast a neighbour is taken to be, before we start to help."""
+
+MOST: Final = 20_000
+
+
+class Late(NamedTuple):
+    """A transfer that nobody else has made in time."""
+
+    transfer: Transfer
+    path: bytes
+
+
+@final
+class Courtesies:
+    """What is left to others for a while."""
+
+    def __init__(self) -> None:
+        self._left: dict[Lane, dict[Key, tuple[float, bytes]]] = {}
+        # Until when (Unix time, s), in the order in which it was left, and the file.
+        self._expected_until: dict[UUID, float] = {}
+        self._first = float("inf")
+        # No later than the first of all; earlier, if that was withdrawn.
+
+    def __len__(self) -> int:
+        return sum(map(len, self._left.values()))
+
+    def __contains__(self, lane: object) -> bool:
+        return lane in self._left
+
+    def leave(self, transfer: Transfer, path: bytes, now: float) -> bool:
+        """Leave it to others for as long as they should need; False if there is no room.
+
+        ``now`` is Unix time, s.
+        """
+        lane, key = transfer.lane, transfer.key
+        keys = self._left.get(lane, {})
+        if key in keys:
+            return True
+        if len(keys) >= MOST:
+            return False
+        self._left[lane] = keys
+        # One after the other: who has much to send needs longer for the last of it.
+        begins = max(self._expected_until.get(lane.uuid, 0.0), now + GRACE_S)
+        until = begins + PER_KEY_S + (parts(key).size or 0) / BYTES_PER_S
+        self._expected_until[lane.uuid] = until
+        keys[key] = until, path
+        self._first = min(self._first, until)
+        return True
+
+    def withdraw(self, lane: Lane, key: Key) -> None:
+        """Somebody else was faster."""
+        keys = self._left.get(lane)
+        if keys is not None and keys.pop(key, None) is not None and not keys:
+            self._forget(lane)
+
+    def late(self, now: float) -> list[Late]:
+        """What others have not done in time; it is not here any more."""
+        if now < self._first:
+            return []
+        found = []
+        for lane, keys in list(self._left.items()):
+            for key in [key for key, (until, _path) in keys.items() if until <= now]:
+                _until, path = keys.pop(key)
+                found.append(Late(Transfer(lane.direction, lane.uuid, key), path))
+            if not keys:
+                self._forget(lane)
+        untils = (until for keys in self._left.values() for until, _path in keys.values())
+        self._first = min(untils, default=float("inf"))
+        return found
+
+    def next_look(self) -> float:
+        """When something may be late (monotonic, s)."""
+        return time.monotonic() + self._first - time.time() if self._left else float("inf")
+
+    def first_paths(self) -> dict[Lane, bytes]:
+        """Lane -> the first path of what is here."""
+        return {
+            lane: min(path for _until, path in keys.values()) for lane, keys in self._left.items()
+        }
+
+    def _forget(self, lane: Lane) -> None:
+        """All is done that was expected: what comes next is not queued behind it."""
+        del self._left[lane]
+        if not any(other.uuid == lane.uuid for other in self._left):
+            self._expected_until.pop(lane.uuid, None)
+        if not self._left:
+            self._first = float("inf")
