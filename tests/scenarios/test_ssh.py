@@ -1,0 +1,192 @@
+"""Repositories that are reached over ssh: a real sshd, a real git-annex-shell."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.daemons import Fleet
+from tests.processes import run_to_end, stays, wait_until
+from tests.repo import Repo
+from tests.scenarios.sshd import Sshd, needs_sshd, sshd
+from tests.synced import synced
+
+pytestmark = needs_sshd
+
+
+@pytest.fixture
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sshd]:
+    with sshd(tmp_path / "sshd", monkeypatch) as server:
+        yield server
+
+
+def reach(repo: Repo, other: Repo, server: Sshd) -> None:
+    """Make ``other`` a remote of ``repo``, over ssh."""
+    repo.git("remote", "add", other.path.name, server.url(other.path))
+
+
+@pytest.fixture
+def apart(tmp_path: Path, server: Sshd) -> tuple[Repo, Repo]:
+    """Two that reach each other over ssh only."""
+    a = Repo.create(tmp_path / "a")
+    a.git("commit", "-q", "--allow-empty", "-m", "start")
+    b = a.clone(tmp_path / "b")
+    b.git("remote", "remove", "origin")
+    reach(a, b, server)
+    reach(b, a, server)
+    return a, b
+
+
+def test_two_that_reach_each_other_over_ssh(apart: tuple[Repo, Repo], fleet: Fleet) -> None:
+    a, b = apart
+    fleet.serve(a, b)
+
+    a.write("from a", os.urandom(500_000))
+    synced(a, b)
+    b.write("from b", os.urandom(500_000))
+    synced(a, b)
+    a.remove("from b")
+    a.write("from a", b"edited")
+    synced(a, b)
+
+    fleet.settle()
+    fleet.stop()
+    a.check()
+    b.check()
+
+
+def test_only_one_of_them_can_reach_the_other(tmp_path: Path, server: Sshd, fleet: Fleet) -> None:
+    """A laptop behind a router, and a server that does not know where it is."""
+    host = Repo.create(tmp_path / "host")
+    host.git("commit", "-q", "--allow-empty", "-m", "start")
+    laptop = host.clone(tmp_path / "laptop")
+    laptop.git("remote", "remove", "origin")
+    reach(laptop, host, server)
+    fleet.serve(host, laptop)
+
+    laptop.write("from the laptop", b"l" * 100_000)
+    synced(host, laptop)
+    host.write("from the host", b"h" * 100_000)
+    synced(host, laptop, within_s=90)
+
+
+def test_a_push_into_a_bare_hub_is_heard_of_at_once(
+    tmp_path: Path, server: Sshd, fleet: Fleet
+) -> None:
+    """L4: git-annex-shell notifychanges; 3 s is the aim."""
+    hub = Repo.bare(tmp_path / "hub")
+    a = Repo.create(tmp_path / "a")
+    a.git("commit", "-q", "--allow-empty", "-m", "start")
+    b = a.clone(tmp_path / "b")
+    b.git("remote", "remove", "origin")
+    for repo in (a, b):
+        reach(repo, hub, server)
+    a.add("first", b"1")
+    a.annex("sync", "-q", "--content")
+    fleet.serve(b)
+    synced(a, b)
+    fleet.settle()
+
+    a.add("pushed", b"2")
+    a.annex("copy", "-q", "--to", "hub")
+    a.git("push", "-q", "hub", "main", "+git-annex:synced/git-annex")
+
+    wait_until(lambda: b.exists("pushed"), 10)
+    synced(a, b)
+
+
+def test_many_files_need_few_sessions(apart: tuple[Repo, Repo], server: Sshd, fleet: Fleet) -> None:
+    """L9: connections are shared, by git as well."""
+    a, b = apart
+    fleet.serve(a, b)
+    synced(a, b)
+    a.write("first", b"1")
+    synced(a, b)
+    before = server.sessions()
+
+    for number in range(20):
+        a.write(f"{number}", b"%d" % number * 100)
+        synced(a, b)
+
+    assert server.sessions() - before <= 4
+
+
+def test_a_peer_that_sleeps_delays_no_other(
+    apart: tuple[Repo, Repo], server: Sshd, fleet: Fleet, tmp_path: Path
+) -> None:
+    """P38: its connections stay open, and nothing comes out of them."""
+    a, b = apart
+    near = a.clone(tmp_path / "near")
+    near.git("remote", "rename", "origin", "a")
+    a.remote(near)
+    fleet.serve(a, b, near)
+    a.write("first", b"1")
+    synced(a, b, near)
+
+    with server.asleep():
+        for number in range(3):
+            a.write(f"{number}", b"%d" % number)
+            synced(a, near, within_s=15)
+        a.write("large", os.urandom(3_000_000))
+        synced(a, near, within_s=15)
+
+    synced(a, b, near, within_s=120)
+
+
+def test_a_host_that_cannot_be_reached_delays_no_other(
+    pair: tuple[Repo, Repo], fleet: Fleet
+) -> None:
+    """N16: 500 contents are queued for it first."""
+    a, b = pair
+    a.git("remote", "add", "gone", "ssh://127.0.0.1:9/nowhere")
+    a.config("remote.gone.annex-uuid", "8a2b3c4d-1111-4222-8333-444455556666")
+    a.config("remote.gone.annex-cost", "1.0")
+    for number in range(200):
+        a.write(f"{number}", b"%d" % number)
+    fleet.serve(a, b)
+
+    synced(a, b, within_s=90)
+    a.write("one more", b"1")
+
+    synced(a, b, within_s=10)
+
+
+def test_a_host_that_asks_for_a_password_is_given_none(
+    pair: tuple[Repo, Repo], server: Sshd, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """P53: nobody sits there to answer; and nothing hangs waiting for an answer."""
+    a, b = pair
+    (server.place / "user").unlink()
+    assert run_to_end(["ssh", "-o", "BatchMode=yes", server.host, "true"]).status != 0
+    asked = server.place / "asked"
+    askpass = server.place / "askpass"
+    askpass.write_text(f"#!/bin/sh\ntouch {asked}\nsleep 1000\n")
+    askpass.chmod(0o755)
+    monkeypatch.setenv("SSH_ASKPASS", str(askpass))
+    monkeypatch.setenv("SSH_ASKPASS_REQUIRE", "force")
+    monkeypatch.setenv("DISPLAY", ":0")
+    a.git("remote", "add", "locked", server.url(b.path))
+    fleet.serve(a, b)
+
+    a.write("f", b"content")
+
+    synced(a, b, within_s=20)
+    stays(lambda: not asked.exists(), 5)
+
+
+def test_stop_ends_the_connections_too(
+    apart: tuple[Repo, Repo], server: Sshd, fleet: Fleet
+) -> None:
+    """P33: shared connections outlive those who opened them, unless somebody closes them."""
+    a, b = apart
+    daemons = [fleet.annexd(a), fleet.annexd(b)]
+    a.write("f", b"content")
+    synced(a, b)
+
+    for daemon in daemons:
+        daemon.stop()
+
+    ours = {pid for pid, argv in fleet.left_behind().items() if "sshd" not in argv}
+    assert not ours, fleet.left_behind()
+    assert server.pid
