@@ -106,6 +106,9 @@ class Uniter:
         def annexed_of(version: Version) -> Annexed | None:
             if not (stat.S_ISREG(version.mode) or stat.S_ISLNK(version.mode)):
                 return None
+            made = merged.objects.get(version.oid)
+            if made is not None:
+                return None  # text that git has merged, of several common ancestors say
             content = self._commits.content(version.oid, self._pointers.size_max)
             return self._pointers.parse(version.mode, content)
 

@@ -232,6 +232,21 @@ def test_renames_in_conflict_keep_each_side_s_own_words(history: History, name: 
     assert len(contents - {T0[1]}) >= distinct
 
 
+def test_a_file_in_conflict_may_have_a_different_past_on_each_side(history: History) -> None:
+    """Of several common ancestors git makes one, with files that are in nobody's repository."""
+    start = history.commit({b"f": (FILE, lines("1 start"))})
+    one = history.commit({b"f": (FILE, lines("1 one"))}, start)
+    other = history.commit({b"f": (FILE, lines("1 other"))}, start)
+    deleted = history.commit({}, history.commit({b"f": (FILE, lines("1 one"))}, one, other))
+    last = {b"f": (FILE, lines("1 last"))}
+    changed = history.commit(last, history.commit({b"f": (FILE, lines("1 other"))}, one, other))
+
+    united = history.unite(deleted, changed)
+
+    assert united == history.unite(changed, deleted)
+    assert history.files(united) == {b"f": ("100644", lines("1 last"))}
+
+
 def test_a_clean_merge_follows_a_rename(history: History) -> None:
     start = history.commit({b"a": (FILE, lines()), b"k": K0})
     one = history.commit({b"dir/b": (FILE, lines()), b"moved": K0}, start)
