@@ -141,7 +141,7 @@ def _held_back(status: Status) -> Iterator[str]:
     for worker in status.workers:
         for name, value in worker.state.notes if worker.state is not None else ():
             if name == "held":
-                yield f"held back: {escape(value)} (if that is right: annexd accept)"
+                yield f"held back: {escape(value)}"
 
 
 def _headline(status: Status) -> str:

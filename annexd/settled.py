@@ -110,9 +110,11 @@ def _look_at_worker(
         crash = f", after a crash: {escape(worker.last_word)}" if worker.last_word else ""
         working.append(f"{name} is at work{crash}")
     elif (held := state.note("held")) is not None:
-        blocked.append(f"{name} holds back {escape(held)}; if that is right: annexd accept")
+        blocked.append(f"{name} holds back {escape(held)}")
     elif state.pending and status.hold is not None and not status.hold.pid:
         blocked.append("commits are held; release them: annexd release")
+    elif state.pending and status.hold is None and (why := state.note("waits")) is not None:
+        blocked.append(f"{name} waits: {escape(why)}")
     elif state.pending:
         working.append(f"{name} has {state.pending} more to do")
 

@@ -22,7 +22,13 @@ from workers.git.run import GitError
 from workers.git.stream import ObjectId
 from workers.git.tree import Version, diff_index
 from workers.guard import Guard
-from workers.massdeletion import WORK_DRAIN_PER_S, Recent, is_mass_deletion, is_suspicious
+from workers.massdeletion import (
+    HOW_TO_ACCEPT,
+    WORK_DRAIN_PER_S,
+    Recent,
+    is_mass_deletion,
+    is_suspicious,
+)
 from workers.stage import Outcome, Stage, Staging
 
 log = logging.getLogger(__name__)
@@ -124,7 +130,7 @@ class Committing:
         """What a person may want to know, or has to decide."""
         notes: list[tuple[str, str]] = []
         if self.held:
-            notes.append(("held", f"{len(self.held)} deletions"))
+            notes.append(("held", f"{len(self.held)} deletions; {HOW_TO_ACCEPT}"))
         if self.refusal:
             notes.append(("refused", self.refusal))
         return tuple(notes)

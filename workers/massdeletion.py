@@ -14,6 +14,10 @@ SHARE: Final = 10
 """And a tenth of all files."""
 
 
+HOW_TO_ACCEPT: Final = "if that is right: annexd accept"
+"""What a person is told with them."""
+
+
 def is_suspicious(deleted: int, files: int) -> bool:
     """Whether ``deleted`` of ``files`` are more than a person would delete at once."""
     return deleted > max(FREE, files // SHARE)

@@ -33,6 +33,7 @@ from workers.git.stream import ObjectId
 from workers.git.tree import Change, diff_trees
 from workers.git.update_refs import Move
 from workers.losses import Losses
+from workers.massdeletion import HOW_TO_ACCEPT
 from workers.sight import Sight
 
 log = logging.getLogger(__name__)
@@ -231,8 +232,7 @@ class Merging:
         count = self._losses.unanswered(old, new, changes, files)
         if not count:
             return ""
-        what = f"a merge of {_names(arrived)} would delete {count} files"
-        return what + "; if that is right: annexd accept"
+        return f"a merge of {_names(arrived)} would delete {count} files; {HOW_TO_ACCEPT}"
 
     def _move(self, head: Head, goal: ObjectId, applied: Applied) -> bool:
         desk = self._desk

@@ -357,17 +357,19 @@ def test_wait_does_not_wait_for_a_person(spool: Annexd) -> None:
     spool("resume")
     spool("cancel", "usb")
 
-    (spool.repo.path / "notes").write_bytes(b"held 312 deletions\npending 312\n")
+    (spool.repo.path / "notes").write_bytes(b"held 312 deletions; do this\npending 312\n")
     ended = spool("wait")
     assert ended.status == 1
-    assert b"answer holds back 312 deletions; if that is right: annexd accept" in ended.stderr
+    assert b"answer holds back 312 deletions; do this\n" in ended.stderr
     said = spool("status").stdout
-    assert b"held back: 312 deletions (if that is right: annexd accept)" in said
+    assert b"held back: 312 deletions; do this\n" in said
 
     (spool.repo.path / "notes").write_bytes(b"pending 3\n")
     assert spool("wait", "--timeout", "1s").stderr == (
         b"annexd: not in sync: answer has 3 more to do\n"
     )
+    (spool.repo.path / "notes").write_bytes(b"pending 3\nwaits a rebase is under way\n")
+    assert spool("wait").stderr == b"annexd: not in sync: answer waits: a rebase is under way\n"
     spool("hold")
     assert b"commits are held; release them: annexd release" in spool("wait").stderr
 
