@@ -7,6 +7,7 @@ from pathlib import Path
 from spool.key import Key
 from tests.processes import run
 from tests.repo import Repo
+from tests.scanning import lock_held
 from workers.annex import keysdb, smudge
 from workers.annex.keysdb import Unlocked
 from workers.annex.objects import Objects
@@ -109,6 +110,28 @@ def test_files_of_many_keys_are_found(repo: Repo) -> None:
         keys[0]: [b"f0", b"f1"],
         keys[2]: [b"f2", b"f3"],
     }
+
+
+def test_nothing_is_noted_while_git_annex_fills_a_new_database(repo: Repo) -> None:
+    """It would find what it does not expect, and try again for minutes."""
+    repository = find(repo.path)
+    key = unlocked(repo, "file", b"content")
+    status = os.stat(repo.path / "file")
+
+    with lock_held(repo.path / ".git/annex/keysdb.lck"):
+        assert not keysdb.record(repository, [Unlocked(key, b"other", status, status)])
+
+    assert keysdb.associated_files(repository, [key]) == {key: [b"file"]}
+
+
+def test_a_damaged_database_is_as_good_as_none(repo: Repo) -> None:
+    repository = find(repo.path)
+    key = unlocked(repo, "file", b"content")
+    keysdb.database(repository).write_bytes(b"no database" * 1000)
+    status = os.stat(repo.path / "file")
+
+    assert not keysdb.record(repository, [Unlocked(key, b"file", status, status)])
+    assert keysdb.associated_files(repository, [key]) == {}
 
 
 def test_without_a_database_nothing_is_made(repo: Repo) -> None:

@@ -5,20 +5,27 @@ mtime is known to have the key's content, so that git-annex need not hash it aga
 ever a help: what is missing git-annex finds out at a cost, and so there is nothing to be done when
 there is no database, and none is made here.  If killed: a transaction is all there, or not at all.
 Source: git-annex-formats.md §3.4, §3.5.
+
+A git-annex that has just made the database fills it in the belief that it is empty.  A row that is
+there already makes it fail and try again for minutes, so nothing is written without the lock that
+it holds meanwhile.
+
+DIAGNOSTICS: a database that is locked, damaged or of another version is as good as none.
 """
 
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from spool import lock
 from spool.key import Key
 from workers.annex.repository import Repository
 
-BUSY_S: Final = 30.0
-"""How long to wait for a git-annex that is writing."""
+BUSY_S: Final = 1.0
+"""How long to wait for a git-annex that is writing, or reconciling."""
 
 KEYS_MAX: Final = 500
 """Keys in one question: SQLite allows 999 parameters, at the least."""
@@ -55,7 +62,7 @@ def associated_files(repository: Repository, keys: Iterable[Key]) -> dict[Key, l
     """The files of the index that have those keys, locked ones too, as git-annex last saw it."""
     wanted = list(keys)
     files: dict[Key, list[bytes]] = {}
-    with _opened(repository) as connection:
+    with suppress(sqlite3.Error), _opened(repository) as connection:
         if connection is None:
             return files
         for start in range(0, len(wanted), KEYS_MAX):
@@ -72,12 +79,18 @@ def associated_files(repository: Repository, keys: Iterable[Key]) -> dict[Key, l
 
 def record(repository: Repository, unlocked: Iterable[Unlocked]) -> bool:
     """Note unlocked files, in one transaction; False if there is no database to note them in."""
-    with _opened(repository) as connection:
-        if connection is None:
-            return False
-        with connection:
-            for each in unlocked:
-                _record_one(connection.cursor(), each)
+    lock_file = os.fsencode(database(repository).parent) + b".lck"
+    if not os.path.exists(lock_file):  # git-annex makes it first
+        return False
+    try:
+        with lock.held(lock_file, within_s=BUSY_S), _opened(repository) as connection:
+            if connection is None:
+                return False
+            with connection:
+                for each in unlocked:
+                    _record_one(connection.cursor(), each)
+    except (lock.LockBusyError, sqlite3.Error):
+        return False
     return True
 
 
