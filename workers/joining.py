@@ -17,6 +17,7 @@ from workers.git.run import GitError
 from workers.git.stream import ObjectId
 from workers.incoming import Fingerprint, Incoming
 from workers.merging import Held, Merged, Merging, Quiet, Yielding
+from workers.syncedbranch import Follower
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +38,7 @@ class Joining:
         self._desk = desk
         self._merging = Merging(desk, footing, breathe)
         self._incoming = Incoming(desk)
+        self._follower = Follower(desk)
         self._seen: tuple[Fingerprint, ObjectId | None] | None = None
         """What was there when all that had arrived was merged."""
         self._not_before = -math.inf
@@ -77,12 +79,15 @@ class Joining:
 
     def due(self) -> float:
         """When to try again what could not be done."""
-        return min(self._not_before if self._tries else math.inf, self._look_at, self._yields_until)
+        again = self._not_before if self._tries else math.inf
+        follow = max(self._follower.due, self._not_before)
+        return min(again, self._look_at, self._yields_until, follow)
 
     def merge(self, now: float) -> Dirty | None:
         """Merge what has arrived; returns what has to be committed before, if anything."""
         if now < self._not_before:
             return None
+        self._follower.turn(now)
         seen = (self._incoming.look(), self._desk.head().oid)
         if seen == self._seen and now < min(self._look_at, self._yields_until):
             return None
@@ -114,6 +119,7 @@ class Joining:
         held: tuple[str, ...] = ()
         passing = False
         if isinstance(outcome, Merged):
+            self._follower.merged(now)
             held, passing = outcome.held, outcome.passing
         elif isinstance(outcome, Held):
             held, passing = outcome.reasons, outcome.passing

@@ -18,7 +18,7 @@ from enum import Enum, auto
 from typing import Final, final
 
 from spool.key import Key
-from workers import adjusted, syncedbranch
+from workers import adjusted
 from workers.annex import siblings
 from workers.apply import Applied, Blocked, Dirty, Obstacle, apply
 from workers.arrivals import Arrival, arrivals
@@ -187,7 +187,6 @@ class Merging:
             if dirty:
                 return Dirty(dirty)
             adjusted.merge(desk, found.commit)
-            syncedbranch.catch_up(desk, original, found.commit)
             self._accepted = False
             self._forget_pushed(found.commit)
             log.info("merged %s", found.commit)
@@ -246,7 +245,6 @@ class Merging:
         self._accepted = False
         self._courtesy.relieve()
         self._footing.stand_on(head.branch, goal)
-        syncedbranch.catch_up(desk, head.branch, goal)
         desk.commits.release()
         self._forget_pushed(goal)
         log.info("merged %s", goal)

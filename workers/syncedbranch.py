@@ -2,11 +2,17 @@
 
 It is only ever moved forward: what somebody has pushed there, and we have not merged, stays.
 
+It goes with our own commits at once, and follows merges some time later: what we have just merged
+came from somebody who may be pushing it there at this moment, and a ref that is moved under a push
+makes it fail.  Until then others find it in the branch itself.
+
 Source: git-annex-formats.md §9; git-annex-sync(1).
 """
 
-from typing import Final
+import math
+from typing import Final, final
 
+from workers.adjusted import original_of
 from workers.desk import Desk
 from workers.git.refname import RefName, branch_ref
 from workers.git.refs import is_ancestor
@@ -15,6 +21,9 @@ from workers.git.update_refs import Move
 
 _HEADS: Final = b"refs/heads/"
 _SYNCED: Final = b"synced/"
+
+LAG_S: Final = 2.0
+"""Longer than a push takes, once it has been told what there is."""
 
 
 def with_branch(desk: Desk, branch: RefName, old: ObjectId | None, new: ObjectId) -> Move | None:
@@ -40,6 +49,32 @@ def catch_up(desk: Desk, branch: RefName, commit: ObjectId) -> None:
         return
     if at is None or is_ancestor(desk.git, at, commit):
         desk.update_refs.move(Move(synced, commit, at))
+
+
+@final
+class Follower:
+    """Has it follow the checked-out branch some time after each merge; and after the start."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self.due = 0.0
+        """When to call ``turn`` (monotonic, s)."""
+
+    def merged(self, now: float) -> None:
+        """The branch has been moved by a merge."""
+        self.due = now + LAG_S
+
+    def turn(self, now: float) -> None:
+        """Do it, if it is time.  Raises ``GitError``."""
+        if now < self.due:
+            return
+        branch = self._desk.head().branch
+        if branch is not None:
+            branch = original_of(branch) or branch
+            commit = self._desk.refs.get(branch)
+            if commit is not None:
+                catch_up(self._desk, branch, commit)
+        self.due = math.inf
 
 
 def _synced(branch: RefName) -> RefName | None:

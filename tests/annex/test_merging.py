@@ -23,6 +23,7 @@ from workers.git.tree import Version
 from workers.guard import Guard
 from workers.losses import answer_for
 from workers.merging import Held, Merged, Merging, Quiet, Yielding
+from workers.syncedbranch import Follower
 
 
 @pytest.fixture(scope="module")
@@ -623,22 +624,38 @@ def test_attributes_hold_for_the_files_that_come_with_them(
     assert b.read("A.txt") == b.read("d/A.txt") == b"a\r\nb\r\n"
 
 
-def test_synced_follows_a_merge_and_what_others_push_there_stays(
-    pair: tuple[Repo, Repo], merging: Merging
+def test_synced_follows_a_merge_when_whoever_pushed_has_ended(
+    pair: tuple[Repo, Repo], merging: Merging, desk: Desk
 ) -> None:
+    """A ref that is moved under a push makes it fail: what we have may be on its way there."""
     a, b = pair
     note(a, "theirs", b"theirs")
-    note(b, "mine", b"mine")
     b.git("update-ref", "-d", "refs/heads/synced/main")
     a.git("push", "-q", "b", "main:refs/synced/a/main")
-    merged(merging)
-    assert b.git("rev-parse", "synced/main") == b.git("rev-parse", "main")
+    follower = Follower(desk)
+    follower.turn(0)
+    before = b.git("rev-parse", "synced/main")
 
+    merged(merging)
+    follower.merged(100.0)
+    follower.turn(100.0)
+    assert b.git("rev-parse", "synced/main") == before
+    follower.turn(follower.due)
+
+    assert b.git("rev-parse", "synced/main") == b.git("rev-parse", "main") != before
+
+
+def test_what_others_push_to_synced_stays_until_it_is_merged(
+    pair: tuple[Repo, Repo], merging: Merging, desk: Desk
+) -> None:
+    a, b = pair
     stranger = b.git("commit-tree", "-m", "other", "main^{tree}").decode().strip()
     b.git("update-ref", "refs/heads/synced/main", stranger)
     note(a, "more", b"more")
     a.git("push", "-qf", "b", "main:refs/synced/a/main")
+
     merged(merging)
+    Follower(desk).turn(0)
 
     assert b.git("rev-parse", "synced/main").decode().strip() == stranger
 

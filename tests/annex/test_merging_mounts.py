@@ -187,6 +187,7 @@ def test_what_is_not_mounted_is_said_and_waited_for(
     assert not b.exists("d/f")
     assert "out of sight" in joining.held[0]
     assert "synced/main" in joining.held[0]
+    assert joining.merge(joining.due()) is None  # synced/main, which does not follow
     assert joining.due() == now + PASSING_S
     stick.plug(b.path / "d")
     assert joining.merge(joining.due()) is None
