@@ -73,6 +73,8 @@ class Looker:
         """When this look began: no later than any lstat of it."""
         self._lost: dict[_Identity, bytes] = {}
         """Files that are missing, by what would be known of them under another name."""
+        self._linked: set[tuple[int, int]] = set()
+        """Inodes and ctimes of files with several names, all of which are looked at."""
         self.asked: dict[bytes, None] = {}
         """Paths that only git-annex can add; the caller takes them out."""
         self.suspect: dict[bytes, None] = {}
@@ -105,8 +107,10 @@ class Looker:
                 findings.append(self._as_it_is(path, st, old))
             else:
                 reads.append((path, entry))
+        self._look_at_other_names([st for _, st, _ in files], index, now)
         if not len(self._agenda):
             self._lost.clear()
+            self._linked.clear()
         self._decide_gone(gone, renamed, index, now, findings)
         self._read(reads, now, findings)
         return findings
@@ -186,6 +190,17 @@ class Looker:
             return
         blob = self._desk.commits.blob(target)
         findings.append(Finding(path, Staged(LINK, blob, StatData.of(now), seen_ns), now))
+
+    def _look_at_other_names(
+        self, files: Sequence[os.stat_result], index: Index, now: float
+    ) -> None:
+        """Have hard links looked at: a write is heard of only under the name it was done by."""
+        linked = {(st.st_ino, st.st_ctime_ns) for st in files if st.st_nlink > 1} - self._linked
+        if not linked:
+            return
+        self._linked |= linked
+        for entry in index.with_inodes(frozenset(inode for inode, _ctime in linked)):
+            self._agenda.look(entry.path, now)
 
     def _old_name(self, st: os.stat_result, index: Index) -> Entry | None:
         """The missing file that this one was, under its old name."""

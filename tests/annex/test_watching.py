@@ -299,6 +299,23 @@ def test_nothing_is_done_while_a_merge_is_under_way(repo: Repo) -> None:
         assert repo.git("rev-list", "--count", "HEAD").strip() == b"2"
 
 
+def test_a_write_to_a_hard_link_changes_all_its_names(repo: Repo) -> None:
+    """The kernel tells of the name that it was done by, and of no other."""
+    repo.write("one", b"before")
+    with watched(repo) as watching:
+        (repo.path / "d").mkdir()
+        (repo.path / "d/two").hardlink_to(repo.path / "one")
+        watching.settle()
+        before = repo.tree()[b"one"]
+        with (repo.path / "d/two").open("ab") as file:
+            file.write(b" and after")
+
+        wait_until(lambda: before not in (repo.tree()[b"one"], repo.tree()[b"d/two"]), 10)
+        watching.settle()
+        assert repo.tree()[b"one"] == repo.tree()[b"d/two"]
+        assert not repo.status()
+
+
 def test_a_mass_deletion_waits_for_a_person(repo: Repo) -> None:
     for number in range(60):
         repo.write(f"d/{number}", b"%d" % number)

@@ -13,14 +13,15 @@ Source: gitformat-index(5).
 
 import mmap
 import os
+import struct
 from array import array
 from bisect import bisect_left
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, Self, final
 
 from workers.git import index_v4
-from workers.git.index_entry import SECOND_NS, Entry
+from workers.git.index_entry import SECOND_NS, U32, Entry
 from workers.git.index_format import (
     HEADER,
     Data,
@@ -37,6 +38,8 @@ from workers.git.stream import ObjectId
 EMPTY: Final = HEADER.pack(b"DIRC", 2, 0)
 FEW: Final = 16
 """Up to so many blobs are each searched for; more of them are compared with every entry."""
+_INODE_AT: Final = 20
+_INODE: Final = struct.Struct(">I")
 _OID_AT: Final = 40
 
 
@@ -164,9 +167,17 @@ class Index:
     def with_blobs(self, oids: Container[ObjectId] | frozenset[ObjectId]) -> Iterator[Entry]:
         """Entries, of any stage, whose blob is one of ``oids``."""
         if isinstance(oids, frozenset) and len(oids) <= FEW:
-            numbers = sorted(number for oid in oids for number in self._with_blob(oid))
-            return (self[number] for number in numbers)
+            return self._holding([bytes.fromhex(oid) for oid in oids], _OID_AT)
         return self._with_many_blobs(oids)
+
+    def with_inodes(self, inodes: frozenset[int]) -> Iterator[Entry]:
+        """Entries whose file had one of those inode numbers, of which git records 32 bits."""
+        if len(inodes) <= FEW:
+            return self._holding([_INODE.pack(inode & U32) for inode in inodes], _INODE_AT)
+        wanted = {inode & U32 for inode in inodes}
+        data, unpack = self._data, _INODE.unpack_from
+        found = [at for at in self._layout.offsets if unpack(data, at + _INODE_AT)[0] in wanted]
+        return (entry_at(data, at, self._raw_size) for at in found)
 
     # What follows is for the writer.
 
@@ -220,12 +231,17 @@ class Index:
             offsets, path, lo=start, hi=end, key=lambda at: path_at(data, at, raw_size)
         )
 
-    def _with_blob(self, oid: ObjectId) -> Iterator[int]:
-        data, offsets, raw = self._data, self._layout.offsets, bytes.fromhex(oid)
+    def _holding(self, values: Iterable[bytes], place: int) -> Iterator[Entry]:
+        """Entries that have one of the values at that place."""
+        numbers = sorted({number for raw in values for number in self._find(raw, place)})
+        return (self[number] for number in numbers)
+
+    def _find(self, raw: bytes, place: int) -> Iterator[int]:
+        data, offsets = self._data, self._layout.offsets
         at = data.find(raw, HEADER.size, self._layout.end)
         while at >= 0:
-            number = bisect_left(offsets, at - _OID_AT)
-            if number < len(offsets) and offsets[number] == at - _OID_AT:  # else: within a name
+            number = bisect_left(offsets, at - place)
+            if number < len(offsets) and offsets[number] == at - place:  # else: within a name
                 yield number
             at = data.find(raw, at + 1, self._layout.end)
 
