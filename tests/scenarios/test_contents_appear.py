@@ -27,7 +27,6 @@ def served_without_wanting(pair: tuple[Repo, Repo], fleet: Fleet, files: int) ->
     a.annex("add", "-q", "-c", "annex.addunlocked=true", ".")
     a.git("commit", "-q", "-m", "many")
     fleet.serve(b)
-    a.git("push", "-q", "b", "main:synced/main", "+git-annex:synced/git-annex")
     wait_until(lambda: len(worktree(b)) == files, 60)
     fleet.settle()
     assert filled(b) == 0
@@ -92,6 +91,23 @@ def test_every_name_of_one_content(pair: tuple[Repo, Repo], fleet: Fleet) -> Non
     a.write("copy 5", b"one content, many names")
     synced(a, b)
     assert len(b.objects()) == 1
+
+
+def test_a_pointer_that_its_user_copies_is_filled_in_too(
+    pair: tuple[Repo, Repo], fleet: Fleet
+) -> None:
+    """P04: a pointer is never content, wherever it turns up."""
+    a, b = pair
+    fleet.serve(a, b)
+    a.write("f", b"content")
+    synced(a, b)
+    pointer = a.git("show", "HEAD:f")
+
+    b.write("pasted", pointer)
+
+    synced(a, b)
+    assert a.read("pasted") == b"content"
+    assert len(a.objects()) == 1
 
 
 def test_names_that_arrive_after_their_contents(pair: tuple[Repo, Repo], fleet: Fleet) -> None:
