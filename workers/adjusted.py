@@ -15,9 +15,10 @@ from typing import Final
 from workers.annex.run_annex import run_annex
 from workers.desk import Desk
 from workers.footing import PUSHED
+from workers.git.ancestry import merge_bases
 from workers.git.index_entry import is_clean
 from workers.git.refname import RefName, parse_ref_name
-from workers.git.refs import Head, merge_bases
+from workers.git.refs import Head
 from workers.git.stream import ObjectId
 from workers.git.tree import Change
 from workers.git.update_refs import Expected, Move

@@ -17,9 +17,9 @@ from spool.record import make_directory
 from workers.annex.pointer import POINTER_MAX, parse_link, parse_pointer
 from workers.arrivals import Arrival
 from workers.desk import Desk
+from workers.git.ancestry import merge_bases
 from workers.git.index_entry import LINK
 from workers.git.merge import Unrelated
-from workers.git.refs import merge_bases
 from workers.git.stream import ObjectId
 from workers.resolve import Annexed
 from workers.unite import Pointers, Uniter

@@ -16,9 +16,10 @@ from typing import Final, final
 
 from spool import cache
 from workers.desk import Desk
+from workers.git.ancestry import is_ancestor
 from workers.git.index_install import LOCK
 from workers.git.refname import RefName, parse_ref_name
-from workers.git.refs import Head, is_ancestor
+from workers.git.refs import Head
 from workers.git.stream import ObjectId
 from workers.git.tree import diff_index, diff_trees
 from workers.git.update_refs import Expected, Move

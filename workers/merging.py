@@ -26,9 +26,10 @@ from workers.confluence import unite_all
 from workers.courtesy import Courtesy
 from workers.desk import Desk
 from workers.footing import PUSHED, Footing
+from workers.git.ancestry import is_ancestor
 from workers.git.index_install import LOCK
 from workers.git.refname import RefName
-from workers.git.refs import Head, is_ancestor
+from workers.git.refs import Head
 from workers.git.stream import ObjectId
 from workers.git.tree import Change, diff_trees
 from workers.git.update_refs import Move

@@ -14,8 +14,8 @@ from typing import Final, final
 
 from workers.adjusted import original_of
 from workers.desk import Desk
+from workers.git.ancestry import is_ancestor
 from workers.git.refname import RefName, branch_ref
-from workers.git.refs import is_ancestor
 from workers.git.stream import ObjectId
 from workers.git.update_refs import Move
 

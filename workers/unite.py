@@ -14,9 +14,9 @@ from functools import cache
 from pathlib import Path
 from typing import Final, final
 
+from workers.git.ancestry import merge_bases
 from workers.git.commit import Commits, Signature, committer_time
 from workers.git.merge import Merged, Merger, Unrelated, canonical
-from workers.git.refs import merge_bases
 from workers.git.stream import ObjectId
 from workers.git.tree import Version
 from workers.git.tree_edit import entry_at

@@ -3,7 +3,9 @@
 import pytest
 
 from tests.repo import Repo
-from workers.git.ancestry import NEAR, Ancestry
+from workers.annex.branch import Branch
+from workers.annex.repository import find
+from workers.git.ancestry import NEAR, Ancestry, merge_bases
 from workers.git.stream import ObjectId
 
 MISSING = ObjectId("0123456789" * 4)
@@ -30,6 +32,12 @@ def test_it_agrees_with_git_near_and_far(repo: Repo, is_packed: bool) -> None:  
     if is_packed:
         repo.git("repack", "-adq")
         repo.git("prune-packed")
+    with Branch(find(repo.path)) as branch:
+        assert branch.ancestry.nearby(line[-1], line[-2]) is True  # packed or not
+        assert branch.ancestry.nearby(line[-2], line[-1]) is False
+    assert merge_bases(repo.plumbing, line[-1], line[-3]) == (line[-3],)
+    assert merge_bases(repo.plumbing, line[-3], line[-1]) == (line[-3],)
+    assert merge_bases(repo.plumbing, line[-1], other) == (line[5],)
     ancestry = Ancestry(repo.plumbing)
     commits = [line[0], line[5], line[6], line[-2], line[-1], other]
 

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from tests.processes import run
 from tests.repo import Repo
+from workers.git.ancestry import is_ancestor, merge_bases
 from workers.git.refname import RefName, branch_ref, parse_ref_name
-from workers.git.refs import HEAD, BrokenRefError, Head, Refs, is_ancestor, merge_bases
+from workers.git.refs import HEAD, BrokenRefError, Head, Refs
 from workers.git.run import Git, GitError
 from workers.git.stream import ObjectId
 from workers.git.update_refs import Expected, Move, UpdateRefs

@@ -20,6 +20,7 @@ from workers.annex import union
 from workers.annex.journal import Journal
 from workers.annex.lockfile import held
 from workers.annex.repository import Repository
+from workers.git.ancestry import Ancestry
 from workers.git.stream import CatFile, Found, ObjectId, StreamEndedError
 from workers.git.tree import Change
 from workers.git.tree_diff import differences
@@ -57,6 +58,7 @@ class Branch:
         self.private = Journal(repository, repository.layout.journal_private)
         self._cat: CatFile | None = None
         self._root: tuple[ObjectId, Directory] | None = None
+        self.ancestry = Ancestry(repository.git, self._commit_text)
 
     def __enter__(self) -> Self:
         return self
@@ -82,6 +84,10 @@ class Branch:
         if found is None or not found.data.startswith(b"tree "):
             return None
         return Tip(found.oid, ObjectId(found.data[5 : found.data.index(b"\n")].decode()))
+
+    def _commit_text(self, commit: ObjectId) -> bytes | None:
+        found = self.objects([commit.encode()])[0]
+        return found.data if found is not None and found.kind == b"commit" else None
 
     def at(self, name: str) -> Tip:
         """The commit and tree of what must be there; ``LookupError`` if it is not."""

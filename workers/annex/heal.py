@@ -36,7 +36,7 @@ def heal(branch: Branch, since: ObjectId, now: float) -> int:
     tip = branch.tip()
     if tip is None or tip.commit == since:
         return 0
-    if not git.succeeds("merge-base", "--is-ancestor", since, tip.commit):
+    if not branch.ancestry.contains(tip.commit, since):
         return 0
     lost: dict[bytes, set[bytes]] = {}
     taken = (

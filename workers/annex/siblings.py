@@ -27,15 +27,10 @@ from workers.annex import branchhooks, union
 from workers.annex.branch import REF, Branch, Tip
 from workers.annex.commit import BranchBusyError, Change, Signature, commit, forward
 from workers.annex.record import ATTEMPTS
+from workers.annex.siblingrefs import SiblingRefs
 from workers.git.stream import ObjectId
 from workers.git.tree import Change as Difference
 from workers.git.tree import diff_trees
-
-PATTERNS: Final = (
-    "refs/heads/**/git-annex",
-    "refs/remotes/**/git-annex",
-    "refs/synced/**/git-annex",
-)
 
 UNLIKE: Final = (b"transitions.log", b"difference.log")
 """Files of the top directory that must say the same on both sides for a native merge."""
@@ -138,15 +133,13 @@ def _merge(branch: Branch, which: _Which) -> Merge:
 
 def unmerged(branch: Branch) -> list[ObjectId]:
     """The siblings' commits that are not in our branch, in the order of their names."""
-    listed = branch.repository.git.run(
-        "for-each-ref",
-        "--no-merged=refs/heads/git-annex",
-        "--format=%(objecttype) %(objectname)",
-        *PATTERNS,
+    tip = branch.at(REF.decode()).commit
+    siblings = SiblingRefs(branch.repository.git).read() - _ignored(branch)
+    return sorted(
+        oid
+        for oid in siblings
+        if not branch.ancestry.contains(tip, oid) and branch.tip(oid.encode()) is not None
     )
-    lines = (line.split(b" ") for line in listed.splitlines())
-    commits = {ObjectId(name.decode()) for kind, name in lines if kind == b"commit"}
-    return sorted(commits.difference(_ignored(branch)))
 
 
 def _ignored(branch: Branch) -> set[ObjectId]:
@@ -160,14 +153,14 @@ def _ignored(branch: Branch) -> set[ObjectId]:
 
 def _merge_all(branch: Branch, lock: int, which: _Which) -> Outcome | None:
     """Merge one after another; None if somebody has moved our branch meanwhile."""
-    git = branch.repository.git
+    contains = branch.ancestry.contains
     outcome = Outcome.MERGED
     for sibling in map(branch.at, _heads(branch)):
         tip = branch.at(REF.decode())
         _check_alike(branch, tip, sibling)
-        if git.succeeds("merge-base", "--is-ancestor", sibling.commit, tip.commit):
+        if contains(tip.commit, sibling.commit):
             continue
-        if git.succeeds("merge-base", "--is-ancestor", tip.commit, sibling.commit):
+        if contains(sibling.commit, tip.commit):
             _keep_journal(branch, sibling)
             done = forward(branch.repository, lock, sibling.commit)
         elif which is _Which.WITH_NEWS and not _has_news(branch, tip, sibling):
@@ -195,14 +188,15 @@ def _has_news(branch: Branch, tip: Tip, sibling: Tip) -> bool:
     return False
 
 
-def _heads(branch: Branch) -> list[str]:
+def _heads(branch: Branch) -> list[ObjectId]:
     """The siblings that no other sibling has; those that have our branch come first."""
-    git = branch.repository.git
     siblings = unmerged(branch)
     if len(siblings) < 2:  # noqa: PLR2004 -- nothing to compare
-        return list(siblings)
-    heads = sorted(git.run("merge-base", "--independent", *siblings).decode().split())
-    ahead = [head for head in heads if git.succeeds("merge-base", "--is-ancestor", REF, head)]
+        return siblings
+    git, tip = branch.repository.git, branch.at(REF.decode()).commit
+    independent = git.run("merge-base", "--independent", *siblings).decode().split()
+    heads = sorted(map(ObjectId, independent))
+    ahead = [head for head in heads if branch.ancestry.contains(head, tip)]
     return ahead + [head for head in heads if head not in ahead]
 
 

@@ -1,7 +1,8 @@
 """Whether one commit is in the history of another, natively where the answer is near.
 
-What has just been committed, and is asked about just now, lies loose in ``objects``: a few commits
-are followed there, at microseconds each, before git is asked.
+What has just been committed, and is asked about just now, lies loose in ``objects``, or can be had
+from a ``git cat-file`` that is running anyway: a few commits are followed there, at microseconds
+each, before a git is started for it.
 
 Source: gitrepository-layout(5), "objects"; git-cat-file(1).
 """
@@ -9,11 +10,11 @@ Source: gitrepository-layout(5), "objects"; git-cat-file(1).
 import os
 import zlib
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import zip_longest
 from typing import Final, final
 
-from workers.git.refs import common_dir
+from workers.git.refs import all_merge_bases, common_dir
 from workers.git.run import Git, GitError
 from workers.git.stream import ObjectId
 
@@ -26,13 +27,21 @@ COMMIT_MAX: Final = 1 << 20
 MISSING: Final = 128
 """git's exit status when it does not have a commit."""
 
+Read = Callable[[ObjectId], bytes | None]
+"""The text of a commit, wherever it is; None if it is not there."""
+
+
+def _nowhere_else(_commit: ObjectId) -> None:
+    """There is no git running that could be asked."""
+
 
 @final
 class Ancestry:
     """Answers for one repository; remembers those that cannot change."""
 
-    def __init__(self, git: Git) -> None:
+    def __init__(self, git: Git, read: Read = _nowhere_else) -> None:
         self._git = git
+        self._read = read
         self._objects = os.path.join(os.fsencode(common_dir(git.gitdir)), b"objects")
         self._known: dict[tuple[ObjectId, ObjectId], bool] = {}
 
@@ -79,15 +88,35 @@ class Ancestry:
                     yield parent
 
     def _parents(self, commit: ObjectId) -> list[ObjectId]:
-        """The parents of a loose commit; none if it is not loose."""
+        """The parents of a commit; none if it can only be had by starting a git."""
+        text = self._loose(commit)
+        if text is None:
+            text = self._read(commit) or b""
+        lines = text.partition(b"\n\n")[0].split(b"\n")
+        return [ObjectId(line[7:].decode()) for line in lines if line.startswith(b"parent ")]
+
+    def _loose(self, commit: ObjectId) -> bytes | None:
         path = os.path.join(self._objects, commit[:2].encode(), commit[2:].encode())
         try:
             with open(path, "rb") as file:
                 data = zlib.decompressobj().decompress(file.read(COMMIT_MAX), COMMIT_MAX)
         except (OSError, zlib.error):
-            return []
+            return None
         header, _, body = data.partition(b"\0")
-        if not header.startswith(b"commit "):
-            return []
-        lines = body.partition(b"\n\n")[0].split(b"\n")
-        return [ObjectId(line[7:].decode()) for line in lines if line.startswith(b"parent ")]
+        return body if header.startswith(b"commit ") else None
+
+
+def is_ancestor(git: Git, ancestor: ObjectId, descendant: ObjectId) -> bool:
+    """Whether one commit is in the history of the other, or is it.  Both must be here."""
+    near = Ancestry(git).nearby(descendant, ancestor)
+    if near is not None:
+        return near
+    return git.succeeds("merge-base", "--is-ancestor", ancestor, descendant)
+
+
+def merge_bases(git: Git, one: ObjectId, other: ObjectId) -> tuple[ObjectId, ...]:
+    """The best common ancestors: several after criss-cross merges, none of unrelated histories."""
+    near = Ancestry(git).nearby(one, other)
+    if near is None:
+        return all_merge_bases(git, one, other)
+    return (other,) if near else (one,)

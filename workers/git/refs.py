@@ -147,15 +147,8 @@ class Refs:
         return name, _parse_oid(name, out)
 
 
-def is_ancestor(git: Git, ancestor: ObjectId, descendant: ObjectId) -> bool:
-    """Whether one commit is in the history of the other, or is it."""
-    if ancestor == descendant:
-        return True
-    return git.succeeds("merge-base", "--is-ancestor", ancestor, descendant)
-
-
-def merge_bases(git: Git, one: ObjectId, other: ObjectId) -> tuple[ObjectId, ...]:
-    """The best common ancestors: several after criss-cross merges, none of unrelated histories."""
+def all_merge_bases(git: Git, one: ObjectId, other: ObjectId) -> tuple[ObjectId, ...]:
+    """The best common ancestors, by git."""
     try:
         out = git.run("merge-base", "--all", one, other)
     except GitError as failure:

@@ -24,10 +24,10 @@ from workers.annex.repository import Repository, RepositoryError, find
 from workers.annex.run_annex import run_annex
 from workers.annex.siblings import merge_siblings
 from workers.annex.space import is_full
-from workers.git.ancestry import Ancestry
+from workers.git.ancestry import Ancestry, merge_bases
 from workers.git.exchange import NO_HOOKS, NO_HOOKS_NO_GC, Said, Update, Way, fetch, list_refs, push
 from workers.git.refname import RefName
-from workers.git.refs import Refs, merge_bases
+from workers.git.refs import Refs
 from workers.git.run import Git, GitError
 from workers.git.stream import ObjectId
 from workers.pusher.peer import PUSH_HOOKS, Peer, only_stock_hooks

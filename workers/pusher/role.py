@@ -17,6 +17,7 @@ from workers.annex import remotes
 from workers.annex.commit import identity
 from workers.annex.remotecommands import answered
 from workers.annex.repository import Repository, RepositoryError, find
+from workers.annex.siblingrefs import SiblingRefs
 from workers.git.refs import BrokenRefError, Refs
 from workers.git.run import GitError
 from workers.git.settings import Settings
@@ -28,7 +29,6 @@ from workers.pusher.errand import Errand, Leash
 from workers.pusher.exchange import exchange
 from workers.pusher.listening import Listening
 from workers.pusher.neighbour import Neighbour
-from workers.pusher.siblingrefs import SiblingRefs
 from workers.pusher.tags import Tags
 from workers.pusher.upkeep import Upkeep
 from workers.pusher.values import Ours, Result, Task
@@ -268,7 +268,7 @@ class Pusher:
             raise TroubleError(str(failure)) from failure
         identity.cache_clear()
         self._here, self._refs = here, Refs(here.git)
-        self._upkeep, self._siblings = Upkeep(here), SiblingRefs(here.common)
+        self._upkeep, self._siblings = Upkeep(here), SiblingRefs(here.git)
         self._tags = Tags(here)
         before = self._neighbours
         self._neighbours = {}

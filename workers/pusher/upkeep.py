@@ -20,6 +20,7 @@ from workers.annex.heal import heal
 from workers.annex.record import BranchMissingError
 from workers.annex.repository import Repository
 from workers.annex.run_annex import run_annex
+from workers.annex.siblingrefs import SiblingRefs
 from workers.annex.siblings import Outcome, merge_news, merge_siblings
 from workers.courtesy import Courtesy
 from workers.git.ancestry import Ancestry
@@ -27,7 +28,6 @@ from workers.git.refname import RefName
 from workers.git.refs import BrokenRefError, Refs
 from workers.git.run import GitError
 from workers.git.stream import ObjectId, StreamEndedError
-from workers.pusher.siblingrefs import SiblingRefs
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ class Upkeep:
     def __init__(self, repository: Repository) -> None:
         self._repository = repository
         self._refs = Refs(repository.git)
-        self._siblings = SiblingRefs(repository.common)
+        self._siblings = SiblingRefs(repository.git)
         self._merged: frozenset[ObjectId] = frozenset()
         self._tip: ObjectId | None = None
         """Where we last left the branch, or looked at what others had done to it."""

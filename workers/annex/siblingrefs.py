@@ -2,15 +2,16 @@
 
 They are ``git-annex`` of remotes, and those that were pushed here as ``synced/git-annex`` or
 ``refs/synced/UUID/git-annex``.  A repository with a ``reftable`` keeps its refs elsewhere; there
-nothing is seen, and whoever asks must ask git.
+git is asked.
 """
 
 import os
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Final, final
 
+from workers.git.refs import common_dir
+from workers.git.run import Git
 from workers.git.stream import ObjectId
 
 DEPTH_MAX: Final = 6
@@ -32,13 +33,16 @@ _PACKED: Final = re.compile(
 class SiblingRefs:
     """Of one repository."""
 
-    def __init__(self, common: Path) -> None:
-        self._common = os.fsencode(common)
+    def __init__(self, git: Git) -> None:
+        self._git = git
+        self._common = os.fsencode(common_dir(git.gitdir))
         self._packed: frozenset[ObjectId] = frozenset()
         self._packed_seen: tuple[int, int, int] | None = None
 
     def read(self) -> frozenset[ObjectId]:
-        """What they point to."""
+        """What they point to; not only commits, if a peer is up to mischief."""
+        if os.path.isdir(os.path.join(self._common, b"reftable")):
+            return self._ask()
         loose = {oid for place in PLACES for oid in self._loose(place)}
         return self._read_packed() | loose
 
@@ -72,6 +76,11 @@ class SiblingRefs:
                 ahead += [
                     (os.path.join(path, name), depth + 1) for name, is_dir in listed if is_dir
                 ]
+
+    def _ask(self) -> frozenset[ObjectId]:
+        patterns = (place.decode() + "/**/git-annex" for place in PLACES)
+        listed = self._git.run("for-each-ref", "--format=%(objectname)", *patterns)
+        return frozenset(map(ObjectId, listed.decode().split()))
 
     def _read_packed(self) -> frozenset[ObjectId]:
         path = os.path.join(self._common, b"packed-refs")
