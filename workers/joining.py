@@ -5,6 +5,7 @@ The merging itself is ``workers.merging``'s.
 
 import logging
 import math
+import time
 from collections.abc import Callable
 from typing import Final, final
 
@@ -66,6 +67,7 @@ class Joining:
 
     def stand_on(self, head: ObjectId) -> None:
         """We have moved HEAD's branch ourselves."""
+        self._follower.moved(time.monotonic())
         branch = self._desk.head().branch
         if branch is not None and original_of(branch) is not None:
             self._seen = None  # the original has to follow
@@ -119,7 +121,7 @@ class Joining:
         held: tuple[str, ...] = ()
         passing = False
         if isinstance(outcome, Merged):
-            self._follower.merged(now)
+            self._follower.moved(now)
             held, passing = outcome.held, outcome.passing
         elif isinstance(outcome, Held):
             held, passing = outcome.reasons, outcome.passing

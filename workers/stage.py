@@ -14,7 +14,6 @@ from enum import Enum, auto
 from typing import final
 
 from spool.key import Key
-from workers import syncedbranch
 from workers.annex.branch import REF
 from workers.annex.commit import identity
 from workers.annex.description import commit_message
@@ -173,16 +172,11 @@ class Stage:
     def _move(self, head: Head, commit: ObjectId) -> Outcome:
         desk = self._desk
         assert head.branch is not None  # noqa: S101 -- for mypy: asked by the caller
-        moves = [Move(head.branch, commit, head.oid)]
-        synced = syncedbranch.with_branch(desk, head.branch, head.oid, commit)
-        if synced is not None:
-            moves.append(synced)
+        move = Move(head.branch, commit, head.oid)
         try:
-            if not desk.update_refs.move(*moves, allowed=self._desk.others.let_head_move):
+            if not desk.update_refs.move(move, allowed=self._desk.others.let_head_move):
                 return Outcome.MOVED
             self._footing.stand_on(head.branch, commit)
-            if synced is None:
-                syncedbranch.catch_up(desk, head.branch, commit)
         except GitError as failure:
             log.warning("tempfail to move the branch: %s", failure)
             return Outcome.BUSY

@@ -2,9 +2,10 @@
 
 It is only ever moved forward: what somebody has pushed there, and we have not merged, stays.
 
-It goes with our own commits at once, and follows merges some time later: what we have just merged
-came from somebody who may be pushing it there at this moment, and a ref that is moved under a push
-makes it fail.  Until then others find it in the branch itself.
+It follows when the branch has been at rest for a while: what we have just merged came from somebody
+who may be pushing it there at this moment, and a ref that is moved under a push, or under the
+``git annex sync`` of somebody who has fetched already, makes that fail.  Until then others find it
+in the branch itself.
 
 Source: git-annex-formats.md §9; git-annex-sync(1).
 """
@@ -26,19 +27,6 @@ LAG_S: Final = 2.0
 """Longer than a push takes, once it has been told what there is."""
 
 
-def with_branch(desk: Desk, branch: RefName, old: ObjectId | None, new: ObjectId) -> Move | None:
-    """The move that goes with one of ``branch`` from ``old`` to ``new``, if one does.
-
-    None if there is nothing to move, or if it has to be found out whether it may be moved: then
-    ``catch_up`` does it afterwards.
-    """
-    synced = _synced(branch)
-    at = None if synced is None else desk.refs.get(synced)
-    if synced is None or (at is None and not _has_remotes(desk)) or at not in {None, old}:
-        return None
-    return Move(synced, new, at)
-
-
 def catch_up(desk: Desk, branch: RefName, commit: ObjectId) -> None:
     """Have it follow to where the branch is now.  Raises ``GitError``."""
     synced = _synced(branch)
@@ -53,15 +41,15 @@ def catch_up(desk: Desk, branch: RefName, commit: ObjectId) -> None:
 
 @final
 class Follower:
-    """Has it follow the checked-out branch some time after each merge; and after the start."""
+    """Has it follow the checked-out branch when that rests; and after the start."""
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self.due = 0.0
         """When to call ``turn`` (monotonic, s)."""
 
-    def merged(self, now: float) -> None:
-        """The branch has been moved by a merge."""
+    def moved(self, now: float) -> None:
+        """The branch has been moved."""
         self.due = now + LAG_S
 
     def turn(self, now: float) -> None:

@@ -637,7 +637,7 @@ def test_synced_follows_a_merge_when_whoever_pushed_has_ended(
     before = b.git("rev-parse", "synced/main")
 
     merged(merging)
-    follower.merged(100.0)
+    follower.moved(100.0)
     follower.turn(100.0)
     assert b.git("rev-parse", "synced/main") == before
     follower.turn(follower.due)
