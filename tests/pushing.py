@@ -1,6 +1,7 @@
 """A pusher that runs alone, as the tests speak of it."""
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -48,6 +49,8 @@ def pushing(repo: Repo) -> Iterator[Pushed]:
     start = poke.create(place(repo).poke)
 
     def main() -> None:
+        # As the supervisor does: what the pusher starts is no user's.
+        os.environ["ANNEXD_SUPERVISOR"] = "test"
         role.main(Worker("pusher", 1, place(repo), Wakeup()))
 
     with forked(main) as pid:

@@ -24,9 +24,10 @@ _MOVES_HEAD: Final = frozenset(
     b" bisect sync assist adjust view vadd vpop vfilter vcycle undo import".split()
 )
 _PREPARES: Final = frozenset(b"add rm mv restore apply update-index unlock lock pre-commit".split())
+_EXCHANGES: Final = frozenset(b"fetch pull push sync assist".split())
 _READS_ONLY: Final = frozenset(
     b"log show diff status cat-file ls-files ls-tree rev-parse rev-list blame grep describe config"
-    b" for-each-ref gc repack prune fetch push upload-pack fsck branch tag remote"
+    b" for-each-ref gc repack prune upload-pack fsck branch tag remote"
     b" maintenance reflog shortlog fsmonitor--daemon credential-cache--daemon"
     b" assistant watch webapp transferrer remotedaemon info whereis find list examinekey"
     b" transferkeys lookupkey p2pstdio notifychanges inannex configlist".split()
@@ -41,6 +42,8 @@ STALE_S: Final = 600.0
 PREPARING_S: Final = 10.0
 """So long a command that stages something is waited for: it may have many files to read."""
 QUIET_S: Final = 0.3
+EXCHANGING_S: Final = 10.0
+"""So long a command that fetches or pushes is waited for: the network may be slow."""
 
 YOUNG_S: Final = 2.0
 """A shell becomes git by exec within this time, if at all."""
@@ -58,6 +61,8 @@ class Work(Flag):
     CHANGES_FILES = auto()
     RECEIVES = auto()
     """Takes a push, which fails if a branch that it is about has moved since it began."""
+    EXCHANGES = auto()
+    """Fetches or pushes; if we do so too, one of us fails."""
 
 
 @final
@@ -71,8 +76,8 @@ class Others:
     def __init__(self, place: Place) -> None:
         self._places = tuple(map(os.fsencode, {place.worktree, place.gitdir, place.common}))
         self._known: dict[str, float] = {}
-        self._since: float | None = None
-        self._last = -math.inf
+        self._head = _Patience(QUIET_S)
+        self._refs = _Patience(0.0)
         self.may_be_pushed_to = False
         """Whether git lets pushes move the checked-out branch (``receive.denyCurrentBranch``)."""
 
@@ -82,20 +87,16 @@ class Others:
         To be asked as late as possible.  Who stages something is about to commit it, most likely;
         and where one command was, there may be another one soon.
         """
-        now = time.monotonic()
         work = self.at_work()
         hindrances = Work.MOVES_HEAD | Work.PREPARES
         if self.may_be_pushed_to:
             hindrances |= Work.RECEIVES
-        if work & hindrances:
-            self._last = now
-            self._since = now if self._since is None else self._since
-            patience_s = STALE_S if Work.MOVES_HEAD in work else PREPARING_S
-            return now - self._since > patience_s
-        if now - self._last < QUIET_S:
-            return False
-        self._since = None
-        return True
+        patience_s = STALE_S if Work.MOVES_HEAD in work else PREPARING_S
+        return self._head.has_ended(bool(work & hindrances), patience_s)
+
+    def let_exchange(self) -> bool:
+        """Whether refs may be fetched and pushed, without a command failing that does that too."""
+        return self._refs.has_ended(Work.EXCHANGES in self.at_work(), EXCHANGING_S)
 
     def at_work(self) -> Work:
         """What they are doing in the repository, right now."""
@@ -125,6 +126,32 @@ class Others:
         return _MARK not in b"\0" + _read(pid, "environ")
 
 
+@final
+class _Patience:
+    """Waits for the end of some kind of work, and for quiet after it; but not for ever."""
+
+    def __init__(self, quiet_s: float) -> None:
+        self._quiet_s = quiet_s
+        self._since: float | None = None
+        self._last = -math.inf
+
+    def has_ended(
+        self,
+        is_busy: bool,  # noqa: FBT001 -- what was just seen
+        patience_s: float,
+    ) -> bool:
+        """Whether there is nothing left to wait for; to be asked again and again."""
+        now = time.monotonic()
+        if is_busy:
+            self._last = now
+            self._since = now if self._since is None else self._since
+            return now - self._since > patience_s
+        if now - self._last < self._quiet_s:
+            return False
+        self._since = None
+        return True
+
+
 def _work_of(arguments: Sequence[bytes]) -> Work:
     program = os.path.basename(arguments[0])
     if program == b"git-annex-shell":  # what it starts is looked at for itself
@@ -137,10 +164,11 @@ def _work_of(arguments: Sequence[bytes]) -> Work:
     verb = words[0] if words else b""
     if verb == b"receive-pack":
         return Work.RECEIVES
-    if verb in _READS_ONLY:
-        return Work.NOTHING
+    exchanges = Work.EXCHANGES if verb in _EXCHANGES else Work.NOTHING
     if verb in _MOVES_HEAD:
-        return Work.MOVES_HEAD | Work.CHANGES_FILES
+        return exchanges | Work.MOVES_HEAD | Work.CHANGES_FILES
+    if exchanges or verb in _READS_ONLY:
+        return exchanges
     return Work.CHANGES_FILES | (Work.PREPARES if verb in _PREPARES else Work.NOTHING)
 
 

@@ -15,6 +15,11 @@ from workers.foreign import QUIET_S, Others, Work
 
 @pytest.fixture
 def others(repo: Repo) -> Others:
+    return others_of(repo)
+
+
+def others_of(repo: Repo) -> Others:
+    """Who is at work in a repository."""
     return Others(Place(repo.path, repo.path / ".git", repo.path / ".git"))
 
 
@@ -108,4 +113,6 @@ def test_a_push_that_comes_in_is_waited_for_where_it_may_move_the_checked_out_br
         others.may_be_pushed_to = True
 
         assert not others.let_head_move()
+        assert others.let_exchange()
+        assert not others_of(Repo(repo.path.parent / "peer")).let_exchange()
     wait_until(others.let_head_move, 5 + QUIET_S)

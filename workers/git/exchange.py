@@ -33,6 +33,10 @@ MOVED: Final = (
 """Why a ref was refused: somebody else has pushed there."""
 
 
+FETCHES: Final = 3
+_LOCAL_RACE: Final = b"unable to update local ref"
+
+
 class Update(NamedTuple):
     """One ref of a push."""
 
@@ -94,10 +98,20 @@ def push(git: Git, way: Way, updates: Sequence[Update]) -> list[Said]:
 
 
 def fetch(git: Git, way: Way, *refspecs: bytes) -> None:
-    """Fetch what the remote's configuration says, or some refs."""
+    """Fetch what the remote's configuration says, or some refs.
+
+    Again, if somebody else fetches too and a ref of ours was not at what it was a moment ago.
+    """
     options = ["--progress", "--no-auto-maintenance", "--no-write-fetch-head"]
     options += ["--no-recurse-submodules"]
-    _run(git, way, "fetch", *options, "--", way.name, *refspecs)
+    for left in reversed(range(FETCHES)):
+        try:
+            _run(git, way, "fetch", *options, "--", way.name, *refspecs)
+        except GitError as failure:
+            if not left or _LOCAL_RACE not in failure.stderr:
+                raise
+        else:
+            return
 
 
 def list_refs(git: Git, way: Way, *patterns: bytes) -> dict[RefName, ObjectId]:

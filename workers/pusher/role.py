@@ -18,6 +18,7 @@ from workers.annex.commit import identity
 from workers.annex.remotecommands import answered
 from workers.annex.repository import Repository, RepositoryError, find
 from workers.annex.siblingrefs import SiblingRefs
+from workers.foreign import Others
 from workers.git.refs import BrokenRefError, Refs
 from workers.git.run import GitError
 from workers.git.settings import Settings
@@ -42,6 +43,9 @@ log = logging.getLogger(__name__)
 REST_S: Final = 3.0
 """git processes are kept for so long, in case there is more to do."""
 
+BUSY_S: Final = 0.2
+"""How soon to look whether a user's own fetch or push has ended."""
+
 SWEEP_S: Final = 60.0
 """Everything is looked at so often, whatever has been told."""
 
@@ -62,6 +66,9 @@ class Pusher:
         self._watches = Watches(worker.wakeup)
         self._leash = Leash()
         self._listening = Listening(worker.wakeup)
+        self._others = Others(worker.place)
+        self._put_off = 0
+        """How many exchanges wait for a command of the user's."""
         self._hook = ChangeHook(worker.wakeup, self._leash)
         self._neighbours: dict[str, Neighbour] = {}
         self._here: Repository
@@ -181,7 +188,7 @@ class Pusher:
             ("unrelated", each.remote.name) for each in self._neighbours.values() if each.unrelated
         ]
         waiting = sum(each.waits or bool(each.failing) for each in self._neighbours.values())
-        pending = waiting + self._upkeep.pending + self._upkeep.yields
+        pending = waiting + self._put_off + self._upkeep.pending + self._upkeep.yields
         if pending:
             notes.insert(0, ("pending", str(pending)))
         if running:
@@ -204,13 +211,19 @@ class Pusher:
         except BrokenRefError as torn:
             log.warning("tempfail our refs: %s", torn)
             return time.monotonic() + SWEEP_S
+        self._put_off = 0
         busy = {each.place for each in self._neighbours.values() if each.errand is not None}
         for neighbour in sorted(self._neighbours.values(), key=lambda each: each.remote.cost):
             task, again = neighbour.plan(ours)
             until = min(until, again)
-            if task is not None and neighbour.place not in busy:
-                busy.add(neighbour.place)
-                self._start(neighbour, task)
+            if task is None or neighbour.place in busy:
+                continue
+            if not self._others.let_exchange():
+                self._put_off += 1
+                until = min(until, time.monotonic() + BUSY_S)
+                continue
+            busy.add(neighbour.place)
+            self._start(neighbour, task)
         return until
 
     def _start(self, neighbour: Neighbour, task: Task) -> None:
