@@ -48,6 +48,8 @@ SETTLE_S = 1.0
 RETRY_S = 60.0
 """And how long to wait if that fails."""
 
+_GONE = "the repository has gone"
+
 CRASHES_MAX = 3
 """When a worker has crashed this often before all were ready, the start has failed."""
 
@@ -157,12 +159,17 @@ class Supervisor:
         """Make our directory again a while after somebody has deleted it, or what is in it.
 
         Not at once: it may have been the beginning of ``rm -r`` of the whole repository.  The lock
-        tells, for the directory itself may have been made again by a worker meanwhile.
+        tells, for the directory itself may have been made again by a worker meanwhile; which then
+        is all that there is left of the repository.
         """
         if self._instance.holds_own_lock():
             self._settle_at = math.inf
         elif self._settle_at == math.inf:
             self._settle_at = time.monotonic() + SETTLE_S
+        elif time.monotonic() >= self._settle_at and not os.path.lexists(
+            self._place.gitdir / "HEAD"
+        ):
+            self._stop(_GONE)
         elif time.monotonic() >= self._settle_at:
             try:
                 self._settle_in()
@@ -196,7 +203,7 @@ class Supervisor:
 
     def _look_whether_vanished(self) -> None:
         if self._vanished():
-            self._stop("the repository has gone")
+            self._stop(_GONE)
 
     def _look_whether_ready(self) -> None:
         """Ready is when every worker has said something of itself since we started."""

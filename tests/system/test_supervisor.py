@@ -86,6 +86,7 @@ def nest(tmp_path: Path) -> Iterator[StartNest]:
 
     def start_nest(*roles: str, env: dict[str, str] | None = None) -> Nest:
         place.annex.mkdir(parents=True, exist_ok=True)
+        (gitdir / "HEAD").touch()
         stderr = tmp_path / f"stderr-{len(started)}"
         process = start(python(PROGRAM, place.worktree, *roles), stderr, env=env)
         started.append(Nest(place, process, stderr))
@@ -326,6 +327,16 @@ def test_a_repository_that_goes_away_takes_its_daemon_along(nest: StartNest, how
     assert "stop: the repository has gone" in log
     assert not one.place.worktree.exists()
     assert not alive(child)
+
+
+def test_a_directory_without_a_repository_is_not_served(nest: StartNest) -> None:
+    """What ``rm -r`` leaves if a worker makes a directory meanwhile."""
+    one = nest("obey").ready()
+
+    (one.place.gitdir / "HEAD").unlink()
+    one.place.lock.unlink()
+
+    assert "stop: the repository has gone" in one.end()
 
 
 def test_a_second_supervisor_is_refused(nest: StartNest) -> None:
