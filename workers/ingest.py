@@ -102,7 +102,7 @@ class Ingest:
         if kind is Kind.ASK_GIT_ANNEX or self._asks or backend is None:
             return ASK
         key = self._into_annex(source, entry, backend, data)
-        if kind is Kind.ANNEX_LOCKED:
+        if kind is Kind.ANNEX_LOCKED and not self._is_unlocked(entry, key):
             return self._lock(source, key)
         blob = self._desk.commits.blob(format_pointer(key))
         return self._found(source, entry, blob, key)
@@ -121,7 +121,7 @@ class Ingest:
         annexed = known if kind is None else kind in (Kind.ANNEX_UNLOCKED, Kind.ANNEX_LOCKED)
         if not annexed:
             return Kind.GIT
-        # What was unlocked stays so; a link that has become a file was unlocked by a user.
+        # What was unlocked stays so; who writes a new file over a link has not unlocked anything.
         locks = entry is not None and entry.mode == LINK
         if locks and self.rules.kind(path, size, attributes) is Kind.ANNEX_LOCKED:
             return Kind.ANNEX_LOCKED
@@ -135,6 +135,13 @@ class Ingest:
         if entry.mode == LINK:
             return True if parse_link(found.data) is not None else None
         return parse_pointer(found.data) is not None
+
+    def _is_unlocked(self, entry: Entry | None, key: Key) -> bool:
+        """Whether a link has become a file with the same content: a user has unlocked it."""
+        if entry is None or entry.mode != LINK:
+            return False
+        found = self._desk.cat_file().get_small(entry.oid.encode(), POINTER_MAX)
+        return found is not None and parse_link(found.data) == key
 
     def _backend(self, attributes: Attributes) -> HashBackend | bytes | None:
         name = self.rules.backend(attributes)

@@ -9,6 +9,7 @@ import pytest
 
 from tests.processes import wait_until
 from tests.repo import Repo
+from tests.scenarios.forms import adopt
 from tests.watching import begin, deletions, watched
 from workers.losses import answer_for
 
@@ -313,6 +314,29 @@ def test_a_write_to_a_hard_link_changes_all_its_names(repo: Repo) -> None:
         wait_until(lambda: before not in (repo.tree()[b"one"], repo.tree()[b"d/two"]), 10)
         watching.settle()
         assert repo.tree()[b"one"] == repo.tree()[b"d/two"]
+        assert not repo.status()
+
+
+def test_a_file_that_its_user_has_unlocked_is_not_locked_again(repo: Repo) -> None:
+    """P28: git-annex tells the index only when it has unlocked all that it was asked to."""
+    adopt("locked", repo)
+    with watched(repo) as watching:
+        for name in ("file", "other"):
+            repo.write(name, name.encode())
+        watching.settle()
+        assert repo.tree()[b"file"][0] == b"120000"
+
+        unlocked = repo.path / "unlocked"
+        unlocked.write_bytes(b"file")
+        unlocked.rename(repo.path / "file")
+        repo.annex("unlock", "-q", "other")
+        watching.settle()
+
+        assert {mode for mode, _blob in repo.tree().values()} == {b"100644"}
+        assert not (repo.path / "file").is_symlink()
+        repo.replace("file", b"edited")
+        watching.settle()
+        assert not (repo.path / "file").is_symlink()
         assert not repo.status()
 
 
