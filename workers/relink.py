@@ -1,15 +1,17 @@
 """Links of the work tree: put in the place of a file, and made right where they have been moved to.
 
-By an atomic exchange, with a look at what came out: what is not what was seen is put back.
+As ``workers.inplace`` does it: what is not what was seen stays, or is put back.
 """
 
-import errno
+import contextlib
 import os
 
 from workers.annex.pointer import relink
+from workers.descent import Descent
 from workers.desk import Desk
-from workers.git.syscalls import ExchangeUnsupportedError, exchange
-from workers.nearby import REFUSALS, name_beside
+from workers.inplace import Done, look, replace
+from workers.nearby import REFUSALS
+from workers.pointing import reach
 
 
 def mend(desk: Desk, path: bytes, st: os.stat_result) -> tuple[bytes, os.stat_result] | None:
@@ -34,52 +36,19 @@ def put_link(desk: Desk, path: bytes, target: bytes, seen: os.stat_result) -> os
 
     None, too, where nothing may be changed.
     """
-    full, temporary = desk.full(path), desk.temporary()
-    beside = os.path.join(os.path.dirname(full), name_beside(temporary))
-    for each in (temporary, beside):
-        try:
-            return _put_link(full, each, target, seen)
-        except OSError as failure:
-            if failure.errno in REFUSALS:
-                return None
-            if failure.errno != errno.EXDEV or each is beside:
-                raise
-    return None
-
-
-def _put_link(
-    full: bytes, temporary: bytes, target: bytes, seen: os.stat_result
-) -> os.stat_result | None:
+    temporary = desk.temporary()
     os.symlink(target, temporary)
-    os.utime(temporary, ns=(seen.st_atime_ns, seen.st_mtime_ns), follow_symlinks=False)
-    ours = os.lstat(temporary)
     try:
-        exchange(temporary, full)
-    except ExchangeUnsupportedError:
-        now = os.lstat(full) if os.path.lexists(full) else None
-        if now is None or not _is_it(now, seen):
-            os.unlink(temporary)
-            return None
-        os.rename(temporary, full)
-        return os.lstat(full)
-    except FileNotFoundError:
-        os.unlink(temporary)
+        os.utime(temporary, ns=(seen.st_atime_ns, seen.st_mtime_ns), follow_symlinks=False)
+        with Descent(desk.top) as descent:
+            name = reach(path, descent)
+            if name is None or replace(temporary, name, seen) is not Done.YES:
+                return None
+            return look(name)
+    except OSError as failure:
+        if failure.errno not in REFUSALS:
+            raise
         return None
-    except OSError:
-        os.unlink(temporary)
-        raise
-    if _is_it(os.lstat(temporary), seen):
-        os.unlink(temporary)
-        return os.lstat(full)
-    exchange(temporary, full)
-    if os.lstat(temporary).st_ino == ours.st_ino:  # else: somebody was there twice in a moment
-        os.unlink(temporary)
-    return None
-
-
-def _is_it(now: os.stat_result, seen: os.stat_result) -> bool:
-    # Being exchanged has changed its ctime.
-    return (now.st_dev, now.st_ino, now.st_size, now.st_mtime_ns) == (
-        *(seen.st_dev, seen.st_ino, seen.st_size),
-        seen.st_mtime_ns,
-    )
+    finally:
+        with contextlib.suppress(FileNotFoundError):  # it has its name now
+            os.unlink(temporary)
