@@ -5,8 +5,7 @@ however it dies; nothing is moved or written.  ``spool.lock`` says how such lock
 read through the claim's own descriptor, and after locking its name must still lead to it, since it
 may have been settled, and even queued again, between our open and our lock.
 
-A worker may hold many claims of one lane at once, each with a descriptor of its own; ``MOST`` keeps
-them well below the usual limit of 1024.
+A worker may hold many claims of one lane at once, each with a descriptor of its own.
 
 Lock order: claims first, then git-annex's transfer locks; see ``spool.lock``.
 """
@@ -22,8 +21,8 @@ from spool.info import TEXT_MAX_BYTES, Info
 from spool.lock import FileLock
 from spool.transfer import Lane, Transfer, from_name
 
-MOST = 256
-"""Claims that one worker holds at once."""
+MOST = 1024
+"""Claims that one worker holds at once, if it may have as many files open."""
 
 
 @final

@@ -40,7 +40,7 @@ FRESH_S: Final = 60.0
 SLOTS_NATIVE: Final = 2
 SLOTS_NETWORK: Final = 1
 HELP_AFTER_S: Final = 0.5
-"""So long whoever has a slot must have been busy with one batch before the next slot is given."""
+"""So long whoever has a slot must have been busy with one job before the next slot is given."""
 
 _LOCK_S: Final = 1.0
 _MAKE: Final = lock.OPEN | os.O_CREAT
@@ -80,7 +80,7 @@ class Gates:
         for path in self._slots(remote):
             if lock.owner_pid(path) is None:
                 return helps_at(busy_since, now)
-            busy_since = _batch_began(path)
+            busy_since = _job_began(path)
         return math.inf
 
     @contextlib.contextmanager
@@ -94,8 +94,8 @@ class Gates:
                 self._taken.close()
                 self._taken = None
 
-    def begin(self) -> None:
-        """Say that another batch begins, in the slot that we have."""
+    def get_on(self) -> None:
+        """Say that another job begins, in the slot that we have."""
         if self._taken is not None:
             os.pwrite(self._taken.fd, b"\n", 0)  # its mtime says it; and it wakes nobody
 
@@ -120,7 +120,7 @@ class Gates:
             taken = lock.try_take(path, flags=_MAKE)
             if taken is not None:
                 return taken
-            busy_since = _batch_began(path)
+            busy_since = _job_began(path)
         return None
 
     def _slots(self, remote: Remote) -> list[bytes]:
@@ -142,8 +142,8 @@ class Gates:
             del self._unwritten[name]
 
 
-def _batch_began(slot: bytes) -> float:
-    """When the batch that runs in a slot began (Unix time, s), as far as we can see."""
+def _job_began(slot: bytes) -> float:
+    """When the job that runs in a slot began (Unix time, s), as far as we can see."""
     try:
         return os.stat(slot).st_mtime
     except FileNotFoundError:  # removed by hand, or with the remote
@@ -151,7 +151,7 @@ def _batch_began(slot: bytes) -> float:
 
 
 def helps_at(began: float, now: float) -> float:
-    """When help is welcome to whose batch began then (Unix time, s); 0 for now.  Pure."""
+    """When help is welcome to whose job began then (Unix time, s); 0 for now.  Pure."""
     # What is further ahead was written before the clock was set back.
     return began + HELP_AFTER_S if began <= now < began + HELP_AFTER_S else 0.0
 

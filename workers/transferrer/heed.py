@@ -5,6 +5,7 @@ A pause starts nothing more, but what runs goes on (docs/SPOOL.md); a stop ends 
 
 import select
 import time
+from collections.abc import Callable
 from typing import Final, final
 
 from spool import hold
@@ -24,9 +25,13 @@ PAUSE_S: Final = 0.2
 class Heed:
     """Asked between jobs and between chunks; cheap."""
 
-    def __init__(self, wakeup: Wakeup, paths: Layout) -> None:
+    def __init__(
+        self, wakeup: Wakeup, paths: Layout, get_on: Callable[[], None] = lambda: None
+    ) -> None:
+        """``get_on`` is told now and then that another job begins: nobody need help."""
         self._wakeup = wakeup
         self._paths = paths
+        self._get_on = get_on
         self._looked = 0.0
 
     def within(self) -> None:
@@ -41,6 +46,7 @@ class Heed:
         if now - self._looked > LOOK_S:
             if hold.is_held(self._paths, lane.uuid, time.time()):
                 raise StoppedError
+            self._get_on()
             self._looked = now
 
     def goes_on(self, lane: Lane) -> bool:

@@ -86,7 +86,7 @@ class Lanes:
             for batch in self._batches(lane, names, _most(lane, remote)):
                 with self._queue.claim(lane, batch, time.time()) as claims:
                     if claims:
-                        self._gates.begin()
+                        self._gates.get_on()
                         move = move or self._open(lane, remote)
                         move(list(claims))
         except BaseException:
@@ -210,4 +210,4 @@ def _most(lane: Lane, remote: Remote) -> int:
     """How many jobs of a lane to claim at once."""
     if lines.speaks(remote, lane.direction):
         return calls.BATCH_MAX
-    return native.BATCH_MAX if is_native(remote) else byannex.BATCH_MAX
+    return native.batch_max() if is_native(remote) else byannex.BATCH_MAX

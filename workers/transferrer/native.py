@@ -19,6 +19,7 @@ import contextlib
 import errno
 import logging
 import os
+import resource
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -73,7 +74,7 @@ class NativeMover:
         self._upload = upload
         other = Direction.DOWNLOAD if upload else Direction.UPLOAD
         theirs = Lane(other, near.repository.uuid)
-        most = BATCH_MAX * 2
+        most = batch_max() * 2
         self._our_locks = TransferLocks(near.repository.layout, lane, most)
         self._their_locks = TransferLocks(far.repository.layout, theirs, most)
         self._copier = Copier()
@@ -253,8 +254,21 @@ class NativeMover:
         )
 
 
-BATCH_MAX: Final = 256
-"""Jobs: each needs a descriptor for its claim, and up to three for git-annex's locks."""
+BATCH_MAX: Final = 1024
+"""Jobs: as many as make what a batch costs small beside what they cost."""
+
+_FILES_EACH: Final = 4
+"""Descriptors: of the claim, and of up to three of git-annex's locks."""
+
+_FILES_ELSE: Final = 256
+
+
+def batch_max() -> int:
+    """How many jobs to claim at once, with as many files as this process may have open."""
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    if files == resource.RLIM_INFINITY:
+        return BATCH_MAX
+    return max(1, min(BATCH_MAX, (files - _FILES_ELSE) // _FILES_EACH))
 
 
 def _show(claim: Claim, at: TransferLock, size: int) -> Publisher:

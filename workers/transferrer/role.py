@@ -45,7 +45,7 @@ LOOK_SHARE: Final = 10
 LOOK_PAUSE_S: Final = 1.0
 """After a look in vain that took longer than the first, ten times as long passes to the next."""
 
-FILES_MAX: Final = 4096
+FILES_MAX: Final = 8192
 _JOBS: Final = ENTRIES | int(inotify.ATTRIB) | VANISHING
 _CONFIG: Final = int(inotify.MODIFY | inotify.ATTRIB) | VANISHING
 
@@ -68,7 +68,7 @@ class Transferrer:
         self._voice = Voice(worker)
         self._gates = Gates(worker.place.remotes)
         self._ways = Ways(worker.place)
-        self._heed = Heed(worker.wakeup, self._paths)
+        self._heed = Heed(worker.wakeup, self._paths, self._gates.get_on)
         self._lanes = self._open()
 
     def _open(self) -> Lanes:
