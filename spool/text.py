@@ -7,6 +7,7 @@ no FIFO and stops at a bound.  And whoever reads must never see half of a file: 
 Nothing here is synced to the disk: what a power cut takes from the spool is derived again.
 """
 
+import contextlib
 import errno
 import os
 import stat
@@ -69,8 +70,13 @@ def name_new(name: bytes, text: bytes, *, dir_fd: int, tmp: bytes, tmp_fd: int) 
     Where there are no hard links (FAT) it is two steps: a reader may find it empty, and nothing in
     the spool means anything else for being empty.
     """
-    if try_rename_new(tmp, tmp_fd, name, dir_fd):
-        return True
+    try:
+        if try_rename_new(tmp, tmp_fd, name, dir_fd):
+            return True
+    except OSError:
+        with contextlib.suppress(FileNotFoundError):  # mostly it is the directory that is gone
+            os.unlink(tmp, dir_fd=tmp_fd)
+        raise
     try:
         os.link(tmp, name, src_dir_fd=tmp_fd, dst_dir_fd=dir_fd, follow_symlinks=False)
     except FileExistsError:
