@@ -168,6 +168,8 @@ class Committing:
             except GitError as failure:
                 log.warning("tempfail to commit: %s", failure)
                 outcome = Outcome.BUSY
+            if outcome is Outcome.BUSY:
+                self._desk.abandoned.sweep()
         else:
             outcome = Outcome.NOTHING
         self._conclude(staging, outcome, now)

@@ -10,6 +10,7 @@ import time
 from typing import Final, final
 
 from spool.record import make_directory
+from workers.abandoned import Abandoned
 from workers.annex.branch import Branch
 from workers.annex.objects import Objects
 from workers.annex.repository import Repository, find_with_worktree
@@ -42,6 +43,9 @@ class Desk:
         self.refs = Refs(self.git)
         self.others = Others(self.place)
         """Users' git and git-annex, which must not fail because of us."""
+        gitdirs = {os.fsencode(self.place.gitdir), os.fsencode(self.place.common)}
+        self.abandoned = Abandoned({os.fsencode(self.place.worktree), *gitdirs}, gitdirs)
+        """What dead gits have left."""
         self.update_refs = UpdateRefs(self.git, "annexd")
         """Of branches; its reflog message is ``annexd``."""
         self.top = os.fsencode(self.place.worktree)

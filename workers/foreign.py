@@ -17,7 +17,7 @@ from typing import Final, final
 
 from spool.place import Place
 
-_MARK: Final = b"\0ANNEXD_SUPERVISOR="
+MARK: Final = b"\0ANNEXD_SUPERVISOR="
 
 _MOVES_HEAD: Final = frozenset(
     b"commit merge pull rebase cherry-pick revert am reset checkout switch stash filter-branch"
@@ -123,7 +123,7 @@ class Others:
             arguments = _read(pid, "cmdline")
             if not any(each in arguments for each in self._places):
                 return False
-        return _MARK not in b"\0" + _read(pid, "environ")
+        return MARK not in b"\0" + _read(pid, "environ")
 
 
 @final
@@ -156,7 +156,7 @@ def _work_of(arguments: Sequence[bytes]) -> Work:
     program = os.path.basename(arguments[0])
     if program == b"git-annex-shell":  # what it starts is looked at for itself
         return Work.NOTHING
-    words = list(_words(arguments))
+    words = list(words_of(arguments))
     if program.startswith(b"git-") and program != b"git-annex":
         words.insert(0, program.removeprefix(b"git-"))
     if words[:1] == [b"annex"]:
@@ -172,8 +172,8 @@ def _work_of(arguments: Sequence[bytes]) -> Work:
     return Work.CHANGES_FILES | (Work.PREPARES if verb in _PREPARES else Work.NOTHING)
 
 
-def _words(arguments: Sequence[bytes]) -> Iterator[bytes]:
-    """The arguments that are no options, nor values of git's own options."""
+def words_of(arguments: Sequence[bytes]) -> Iterator[bytes]:
+    """Of a git command line: the arguments that are no options, nor values of git's own options."""
     rest = iter(arguments[1:])
     for argument in rest:
         if argument in _WITH_VALUE:

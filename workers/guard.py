@@ -1,7 +1,5 @@
 """Whether anything may be done now: no operation of the user's is under way, and nobody holds."""
 
-import contextlib
-import logging
 import os
 import time
 from collections.abc import Iterable
@@ -9,13 +7,10 @@ from typing import Final, final
 
 from spool.commithold import read_hold
 from workers.desk import Desk
-from workers.foreign import STALE_S, Work
+from workers.foreign import Work
 from workers.git.index_install import LOCK
 from workers.sight import Sight
 from workers.wakeup import ENTRIES, Event
-from workers.writers import has_writer
-
-log = logging.getLogger(__name__)
 
 _OPERATIONS: Final = {
     b"MERGE_HEAD": "a merge is under way",
@@ -78,21 +73,12 @@ class Guard:
         return None
 
     def index_is_locked(self) -> bool:
-        """Whether somebody is changing the index.
-
-        A lock that a killed git left long ago is removed: it would stop everybody for ever.
-        """
+        """Whether somebody is changing the index."""
         lock = self._desk.gitdir + b"/index" + LOCK
-        try:
-            st = os.lstat(lock)
-        except FileNotFoundError:
+        if not os.path.lexists(lock):
             return False
-        if time.time() - st.st_mtime < STALE_S or self._desk.others.at_work() or has_writer(st):
-            return True
-        log.warning("remove index.lock: it is old, and nobody has it open")
-        with contextlib.suppress(FileNotFoundError):  # somebody else was faster
-            os.unlink(lock)
-        return False
+        self._desk.abandoned.sweep()
+        return os.path.lexists(lock)
 
     def files_hold_still(self) -> bool:
         """Whether nobody's command may be removing files for a moment only."""

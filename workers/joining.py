@@ -102,6 +102,8 @@ class Joining:
         except (GitError, MissingObjectError) as failure:
             log.warning("tempfail to merge: %s", failure)
             outcome = Quiet.BUSY
+        if outcome is Quiet.BUSY:
+            self._desk.abandoned.sweep()
         if outcome is Quiet.BUSY or isinstance(outcome, Dirty):
             self._not_before = now + RETRY_S[min(self._tries, len(RETRY_S) - 1)]
             self._tries += 1

@@ -89,7 +89,7 @@ class Neighbour:
         """What both had when there was nothing left to exchange."""
         self._task: Task | None = None
         self._asks = True
-        self._overtaken = 0
+        self.overtaken = 0  # so many times in a row, by somebody else's push
         self._stuck: float | None = None
         self._news: tuple[Theirs, float] | None = None
         self._pause = -math.inf
@@ -241,7 +241,7 @@ class Neighbour:
         mode = Mode.NORMAL
         if self._stuck is not None and now >= self._give_up_at():
             mode = Mode.TAGGED
-        if self._overtaken >= OVERTAKEN_MAX:
+        if self.overtaken >= OVERTAKEN_MAX:
             mode = Mode.TAGGED
         both = (ours, theirs)
         if not self._asks and mode is Mode.NORMAL:
@@ -300,8 +300,8 @@ class Neighbour:
             self._polled = now
             busy = outcome.pushed or outcome.fetched
             self._poll_s = POLL_FIRST_S if busy else min(2 * self._poll_s, POLL_LONGEST_S)
-        if outcome.result is Result.OVERTAKEN and self._overtaken >= HOPELESS:
-            self._overtaken = 0
+        if outcome.result is Result.OVERTAKEN and self.overtaken >= HOPELESS:
+            self.overtaken = 0
             outcome = replace(outcome, result=Result.FAILED)
         if outcome.result is Result.FAILED:
             self._account.fail(outcome.error)
@@ -323,16 +323,16 @@ class Neighbour:
 
     def _follow_up(self, outcome: Outcome, task: Task, now: float) -> None:
         if outcome.result is Result.OVERTAKEN:
-            self._overtaken += 1
+            self.overtaken += 1
             # Not in step with those who were faster.
-            self._pause = now + OVERTAKEN_S * self._overtaken * (0.5 + _random())
+            self._pause = now + OVERTAKEN_S * self.overtaken * (0.5 + _random())
             self._settled = UNSEEN
         elif outcome.result is Result.WAITING:
             self._stuck = self._stuck if self._stuck is not None else now
         else:
-            if outcome.result is Result.TAGGED and self._overtaken:
+            if outcome.result is Result.TAGGED and self.overtaken:
                 self._common_at = now + TAGGED_S
-            self._overtaken, self._stuck = 0, None
+            self.overtaken, self._stuck = 0, None
         refused = ""
         if outcome.result is Result.UNRELATED:
             refused = (task.ours.branch or b"").decode(errors="backslashreplace")

@@ -30,6 +30,7 @@ from workers.pusher.errand import Errand, Leash
 from workers.pusher.exchange import exchange
 from workers.pusher.listening import Listening
 from workers.pusher.neighbour import Neighbour
+from workers.pusher.retry import exchange_again
 from workers.pusher.tags import Tags
 from workers.pusher.upkeep import Upkeep
 from workers.pusher.values import Ours, Result, Task
@@ -228,8 +229,9 @@ class Pusher:
 
     def _start(self, neighbour: Neighbour, task: Task) -> None:
         here = self._here
+        do = exchange_again if neighbour.failing or neighbour.overtaken else exchange
         errand = Errand.start(
-            neighbour.remote.name, lambda: exchange(here, task), self._wakeup, self._leash
+            neighbour.remote.name, lambda: do(here, task), self._wakeup, self._leash
         )
         neighbour.begin(errand, task)
         self._wakeup.attend(errand.fd)

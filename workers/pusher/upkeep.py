@@ -13,6 +13,7 @@ import os
 import time
 from typing import Final, final
 
+from workers.abandoned import Abandoned
 from workers.annex.branch import REF, Branch
 from workers.annex.commit import BranchBusyError
 from workers.annex.fold import commit_journal
@@ -59,6 +60,8 @@ class Upkeep:
         self._said = ""
         self._branch: Branch | None = None
         self._ancestry = Ancestry(repository.git)
+        gitdirs = {os.fsencode(repository.git.gitdir), os.fsencode(repository.common)}
+        self._abandoned = Abandoned({os.fsencode(repository.top), *gitdirs}, gitdirs)
         self._courtesy = Courtesy()
         self._alike: frozenset[ObjectId] = frozenset()
         """The siblings that were there when others were given the time to go first."""
@@ -119,6 +122,8 @@ class Upkeep:
             log.warning("tempfail the git-annex branch: %s", what)
             self._said = what
         self._not_before = now + AGAIN_S
+        self.rest()
+        self._abandoned.sweep()
         return self._not_before
 
     def _journal_due(self, now: float) -> float:

@@ -9,30 +9,10 @@ import re
 import select
 from typing import Final, final
 
+from workers.distant import DISTANT
 from workers.wakeup import Wakeup
 
 FILE: Final = "/proc/self/mountinfo"
-
-DISTANT: Final = frozenset(
-    (
-        *(
-            b"nfs",
-            b"nfs4",
-            b"cifs",
-            b"smb3",
-            b"smbfs",
-            b"ceph",
-            b"afs",
-            b"9p",
-            b"lustre",
-            b"glusterfs",
-        ),
-        *(b"fuse.sshfs", b"fuse.rclone", b"fuse.glusterfs", b"fuse.davfs", b"fuse.s3fs"),
-        b"autofs",
-    )
-)
-"""File systems that may hang when they are touched, or be mounted by it; and inotify does not see
-what others do there."""
 
 _ESCAPE: Final = re.compile(rb"\\([0-7]{3})")
 _POINT: Final = 4  # the mount point's field, from 0

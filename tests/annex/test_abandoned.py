@@ -1,0 +1,100 @@
+"""Locks that a dead git has left are removed; those that somebody may hold are not."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.processes import python, run, running, stays, wait_until
+from tests.repo import Repo
+from workers.abandoned import Abandoned
+
+HOLD = """
+import os, sys
+read, _ = os.pipe()
+file = open(sys.argv[1], "wb")
+if sys.argv[2] == "closed":
+    file.close()
+open("/proc/self/comm", "w").write(sys.argv[3])
+print("ready", flush=True)
+os.read(read, 1)
+"""
+
+NO_CHILD = ("sh", "-c", '"$@" & wait', "sh")
+"""Runs a program as somebody else's child: our own are idle when we ask."""
+
+
+@pytest.fixture
+def abandoned(repo: Repo) -> Abandoned:
+    gitdir = os.fsencode(repo.path / ".git")
+    return Abandoned({os.fsencode(repo.path), gitdir}, {gitdir})
+
+
+def leave(lock: Path, age_s: float = 0.0) -> None:
+    """As a killed git leaves it."""
+    lock.write_bytes(b"")
+    if age_s:
+        run(["touch", "-d", f"-{age_s} seconds", lock])
+
+
+@pytest.mark.parametrize(
+    "name", ["refs/heads/main.lock", "refs/remotes/x/y.lock", "packed-refs.lock", "HEAD.lock"]
+)
+def test_a_lock_whose_owner_has_died_is_removed_in_seconds(
+    repo: Repo, abandoned: Abandoned, name: str
+) -> None:
+    lock = repo.path / ".git" / name
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    leave(lock)
+    abandoned.sweep()
+    assert lock.exists()
+
+    def is_gone() -> bool:
+        abandoned.sweep()
+        return not lock.exists()
+
+    wait_until(is_gone, 5)
+
+
+def test_the_index_s_lock_is_left_for_longer(repo: Repo, abandoned: Abandoned) -> None:
+    lock = repo.path / ".git/index.lock"
+    leave(lock, age_s=30)
+    abandoned.sweep()
+    assert lock.exists()
+    leave(lock, age_s=70)
+    abandoned.sweep()
+    assert not lock.exists()
+
+
+@pytest.mark.parametrize(("state", "name"), [("open", "editor"), ("closed", "git")])
+def test_what_somebody_may_hold_is_left_alone(
+    repo: Repo, abandoned: Abandoned, tmp_path: Path, state: str, name: str
+) -> None:
+    lock = repo.path / ".git/refs/heads/main.lock"
+    said = tmp_path / "said"
+    argv = (*NO_CHILD, *python(HOLD, lock, state, name))
+    with running(argv, repo.path, output=said):
+        wait_until(lambda: said.exists() and b"ready" in said.read_bytes())
+        run(["touch", "-d", "-100 seconds", lock])
+
+        def is_there() -> bool:
+            abandoned.sweep()
+            return lock.exists()
+
+        stays(is_there, 0.3)
+    abandoned.sweep()
+    assert not lock.exists()
+
+
+def test_a_lock_in_another_repository_s_git_says_nothing_here(
+    repo: Repo, abandoned: Abandoned, tmp_path: Path
+) -> None:
+    other = Repo.plain(tmp_path / "other")
+    lock = repo.path / ".git/refs/heads/main.lock"
+    leave(lock, age_s=10)
+    said = tmp_path / "said"
+    argv = (*NO_CHILD, *python(HOLD, other.path / "x", "closed", "git"))
+    with running(argv, other.path, output=said):
+        wait_until(lambda: said.exists() and b"ready" in said.read_bytes())
+        abandoned.sweep()
+        assert not lock.exists()
