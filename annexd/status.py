@@ -82,7 +82,8 @@ class Status:
     running: tuple[Running, ...]
     queued: int
     workable: int
-    """Jobs that annexd can do, now or when they are due: not those of remotes that are away."""
+    """Jobs that annexd can do, now or when they are due: not those for remotes that are away, or
+    that there are no more."""
 
     failed: int
     pauses: tuple[Pause, ...]
@@ -115,8 +116,7 @@ def read_status(place: Place) -> Status:
     jobs = Counter({lane: len(names) for lane, names in waiting.due.items()})
     jobs.update(waiting.put_off)
     remotes = tuple(_remote(place, at, jobs, pauses) for at in list_remotes(place))
-    away = {at.remote.uuid for at in remotes if at.is_away}
-    away -= {at.remote.uuid for at in remotes if not at.is_away}  # two ways to one repository
+    here = {at.remote.uuid for at in remotes if not at.is_away}
     commits = read_hold(place)
     return Status(
         place=place,
@@ -128,7 +128,7 @@ def read_status(place: Place) -> Status:
         remotes=remotes,
         running=tuple(running.listing(place.layout)),
         queued=jobs.total(),
-        workable=sum(count for lane, count in jobs.items() if lane.uuid not in away),
+        workable=sum(count for lane, count in jobs.items() if lane.uuid in here),
         failed=sum(1 for _ in failed.listing(place.layout)),
         pauses=pauses,
         hold=commits if commits and commits.in_force(now) else None,

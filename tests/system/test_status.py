@@ -175,6 +175,15 @@ def test_a_repository_is_in_sync_when_nothing_can_be_done_for_it(spool: Annexd) 
     assert status(spool)["in_sync"]  # what is left is for a remote that is away
 
 
+def test_what_is_queued_for_nobody_is_not_waited_for(annexd: Annexd) -> None:
+    """A remote that was removed, or what somebody has put there by hand."""
+    annexd.roles = "answer"
+    assert annexd("start").status == 0
+    queue(annexd, USB)
+
+    assert annexd("wait", "--timeout", "5").status == 0
+
+
 def test_running_transfers_are_shown_with_names_escaped(spool: Annexd) -> None:
     transfer = queue(spool, USB)
     with forked(lambda: run_transfer(spool, transfer)) as pid:
