@@ -18,6 +18,7 @@ from workers.annex.branch import REF, Branch
 from workers.annex.commit import BranchBusyError
 from workers.annex.fold import commit_journal
 from workers.annex.heal import heal
+from workers.annex.ownindex import remove_torn
 from workers.annex.record import BranchMissingError
 from workers.annex.repository import Repository
 from workers.annex.run_annex import run_annex
@@ -66,6 +67,7 @@ class Upkeep:
         self._alike: frozenset[ObjectId] = frozenset()
         """The siblings that were there when others were given the time to go first."""
         self._yields_until = math.inf
+        self._first_time = True
 
     def rest(self) -> None:
         """Nothing to do for a while: end what was kept running."""
@@ -89,6 +91,9 @@ class Upkeep:
         if now < self._not_before:
             return self._not_before
         try:
+            if self._first_time:
+                remove_torn(self._open())
+                self._first_time = False
             due = self._journal_due(now)
             # The watcher merges what must be merged before a tree; the rest can come together.
             self._deferred = now < self._united + SPACING_S and self._is_to_merge(now)
