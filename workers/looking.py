@@ -251,9 +251,10 @@ class Looker:
             elif isinstance(found, Why):
                 self._agenda.put_off(path, now, found)
             else:
-                self._agenda.settle(path)
                 if found is not None:
                     self.asked[path] = None
+                if self._agenda.heard(path) <= now:  # else that may have been its end
+                    self._agenda.settle(path)
 
     def _suspect(self, path: bytes) -> None:
         if path not in self.suspect:

@@ -5,6 +5,7 @@ As ``workers.inplace`` does it: what is not what was seen stays, or is put back.
 
 import contextlib
 import os
+import stat
 
 from workers.annex.pointer import relink
 from workers.descent import Descent
@@ -44,7 +45,9 @@ def put_link(desk: Desk, path: bytes, target: bytes, seen: os.stat_result) -> os
             name = reach(path, descent)
             if name is None or replace(temporary, name, seen) is not Done.YES:
                 return None
-            return look(name)
+            now = look(name)
+            is_ours = now is not None and stat.S_ISLNK(now.st_mode)
+            return now if is_ours else None  # else somebody has replaced it already
     except OSError as failure:
         if failure.errno not in REFUSALS:
             raise

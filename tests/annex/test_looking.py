@@ -1,0 +1,41 @@
+"""Paths are looked at while their users are at work."""
+
+import time
+
+from tests.desks import desk_of, nothing
+from tests.repo import Repo
+from workers.agenda import Agenda
+from workers.guard import Guard
+from workers.ingest import Ingest
+from workers.looking import Looker
+from workers.rules import Rules
+from workers.wakeup import Wakeup
+from workers.worktree import WorkTree
+
+
+def test_what_is_heard_of_a_path_while_it_is_looked_at_is_not_forgotten(repo: Repo) -> None:
+    """It was there a moment ago, is deleted, and the event is taken before it is opened."""
+    repo.add("file", b"before")
+    repo.annex("unlock", "-q", "file")
+    repo.git("commit", "-qm", "unlocked")
+    agenda = Agenda()
+
+    def breathe() -> None:
+        if repo.exists("file"):
+            repo.remove("file")
+            agenda.mark_missing(b"file", time.monotonic())
+
+    with desk_of(repo) as desk:
+        wakeup, rules = Wakeup(), Rules(desk)
+        tree = WorkTree(desk.top, wakeup, lambda _path: nothing(), lambda _path: nothing())
+        looker = Looker(desk, agenda, Guard(desk), tree, Ingest(desk, rules, breathe))
+        repo.write("file", b"after")
+        now = time.monotonic()
+        agenda.mark(b"file", now)
+
+        found = looker.look([b"file"], now)
+
+        assert not found
+        assert b"file" in agenda
+        rules.close()
+        wakeup.close()
