@@ -111,6 +111,28 @@ def test_anything_at_all_is_killed_at_random(tmp_path: Path, fleet: Fleet, seed:
     all_is_there(fleet, repos, hands, within_s=150)
 
 
+def test_everything_is_killed_at_once_while_very_much_is_added(
+    pair: tuple[Repo, Repo], fleet: Fleet
+) -> None:
+    """The whole tree of processes, again and again, on both sides."""
+    chance = random.Random(7)
+    a, b = pair
+    daemons = [fleet.annexd(a), fleet.annexd(b)]
+    hands = [Hands(a, 1), Hands(b, 2)]
+    for number in range(400):
+        hands[0].write(f"{number % 20}/file {number}", number)
+
+    for number in range(8):
+        pause(chance.uniform(0.05, 1.5))
+        daemon = daemons[number % 3 == 2]
+        for pid in (daemon.pid(), *family(daemon.pid())):
+            kill(pid)
+        hands[number % 2].write(f"while down {number}", number)
+        daemon.start()
+
+    all_is_there(fleet, [a, b], hands, within_s=120)
+
+
 def test_workers_do_not_survive_their_supervisor(repo: Repo, fleet: Fleet) -> None:
     """I9: all gone within 5 s, a new one starts at once, and there are never two."""
     repo.git("commit", "-q", "--allow-empty", "-m", "start")
