@@ -10,7 +10,7 @@ import pytest
 from inotify_simple import INotify, flags
 
 from tests.daemons import Fleet
-from tests.processes import wait_until
+from tests.processes import run, run_to_end, wait_until
 from tests.repo import Repo
 from tests.scenarios.topology import around_hub, clique, line, ring
 from tests.synced import synced
@@ -188,3 +188,40 @@ def test_many_clients_of_one_hub_all_converge(tmp_path: Path, fleet: Fleet) -> N
     fleet.settle()
     assert b"refs/synced/" not in hub.git("for-each-ref")
     assert len(repos[0].tree()) == 24
+
+
+def test_somebody_with_plain_git_shares_the_hub(tmp_path: Path, fleet: Fleet) -> None:
+    """Who has never heard of git-annex pulls and pushes in between, and is not kept from it."""
+    hub, (a, b) = around_hub(tmp_path, 2)
+    for repo in (a, b):
+        repo.config("annex.largefiles", "nothing")
+    fleet.serve(a, b)
+    a.write("first", b"1")
+    synced(a, b)
+    wait_until(lambda: b"refs/heads/main" in hub.git("for-each-ref"))
+    run(["git", "clone", "-q", hub.path, tmp_path / "plain"])
+    plain = Repo(tmp_path / "plain")
+    pushes = 0
+
+    for number in range(8):
+        a.write(f"a/{number}", b"%d from a" % number)
+        plain.write(f"plain/{number}", b"%d in plain git" % number)
+        plain.write("both", b"%d" % number)
+        plain.git("add", ".")
+        plain.git("commit", "-q", "-m", f"plain {number}")
+        b.write(f"b/{number}", b"%d from b" % number)
+        pushed = False
+        while not pushed:
+            pushes += 1
+            assert pushes < 40
+            plain.git("pull", "-q", "--no-rebase", "--no-edit")
+            pushed = run_to_end(["git", "push", "-q"], cwd=plain.path).status == 0
+
+    synced(a, b, within_s=60)
+    wait_until(lambda: len(a.tree()) == 2 + 3 * 8, 60)
+    synced(a, b)
+    fleet.settle()
+    plain.git("pull", "-q", "--no-rebase", "--no-edit")
+    assert plain.tree() == a.tree()
+    assert not a.deletions()
+    hub.check()
