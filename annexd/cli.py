@@ -47,11 +47,15 @@ def main() -> NoReturn:
 
 
 def _express(args: Sequence[str]) -> int | None:
-    """The plainest spellings of ``status`` and ``start``, without typer; None for all others.
+    """``shell``, and the plainest ``status`` and ``start``, without typer; None for all others.
 
     typer imports pydantic.  For the status, which programs ask for again and again, that takes four
     times as long as answering; and a daemon would keep it in the memory of all its processes.
     """
+    if args[:1] == ["shell"] and args[1:] not in (["-h"], ["--help"]):
+        from annexd.commands_shell import serve
+
+        return serve(args[1:], os.environ)
     words = [arg for arg in args if arg[:1] != "-"]
     options = [arg for arg in args if arg[:1] == "-"]
     if len(words) not in {1, 2}:

@@ -66,6 +66,7 @@ COMMANDS: tuple[tuple[Callable[..., None], str], ...] = (
     (commands_daemon.log, "Show the log."),
     (commands_daemon.doctor, "Say what is wrong, and which command mends it."),
     (commands_daemon.demo, "Show a file on its way between two repositories."),
+    (commands_daemon.shell, "Serve git-annex clients over ssh, as git-annex-shell does."),
 )
 """Every command, in the order of the help, with its line there."""
 

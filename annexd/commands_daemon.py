@@ -1,5 +1,6 @@
 """The commands that are about the daemon: start and stop it, ask it for something."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -166,3 +167,19 @@ def demo() -> None:
     from annexd.demo import run_demo
 
     run_demo()
+
+
+def shell(
+    command: Annotated[
+        list[str] | None, typer.Argument(metavar="COMMAND", help="As git-annex-shell has it.")
+    ] = None,
+) -> None:
+    """Serve one client of git or git-annex over ssh, in place of git-annex-shell.
+
+    For remote.NAME.annex-shell at the client, or for command= in authorized_keys on the server:
+    see docs/SHELL.md.  Without arguments the command is taken from SSH_ORIGINAL_COMMAND.
+    """
+    # Reached with options before the command only (annexd -C DIR shell): see cli.py.
+    from annexd.commands_shell import serve
+
+    raise typer.Exit(serve(command or [], os.environ))

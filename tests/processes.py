@@ -130,6 +130,10 @@ def python(code: str, *args: str | Path) -> tuple[str | Path, ...]:
     return (sys.executable, "-P", "-c", code, *args)
 
 
+ANNEXD_SHELL = f"{sys.executable} -P -c 'from annexd.cli import main; main()' shell"
+"""What stands for ``git-annex-shell`` in a command line that a shell reads."""
+
+
 def descendants(pid: int) -> dict[int, str]:
     """Every process below ``pid`` and its name, dead ones that nobody waited for left out."""
     parents: dict[int, tuple[int, str]] = {}

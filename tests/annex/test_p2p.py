@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from spool.key import Key
 from spool.transfer import parse_uuid
-from tests.processes import alive, wait_until
+from tests.processes import ANNEXD_SHELL, alive, wait_until
 from tests.repo import Repo
 from workers.annex import p2p
 from workers.annex.p2p import Peer, RefusedError, Sent
@@ -37,11 +37,13 @@ class OpenFile:
         return not self.changed
 
 
-@pytest.fixture(params=["git-annex-shell", "an old git-annex-shell"])
+@pytest.fixture(params=["git-annex-shell", "an old git-annex-shell", "annexd shell"])
 def shell(request: pytest.FixtureRequest) -> str:
-    """Today's, and Debian 12's."""
+    """Today's, Debian 12's, and our own."""
     if request.param == "git-annex-shell":
         return "git-annex-shell"
+    if request.param == "annexd shell":
+        return ANNEXD_SHELL
     old = os.environ.get("ANNEXD_OLD_GIT_ANNEX")
     if old is None:
         pytest.skip("no old git-annex: set ANNEXD_OLD_GIT_ANNEX to one before 10.20240227")
@@ -84,7 +86,7 @@ def fetch(peer: Peer, key: Key, offset: int = 0) -> tuple[bytes, bool]:
 
 
 def test_the_lesser_version_is_agreed_upon(peer: Peer, shell: str) -> None:
-    assert peer.version == (4 if shell == "git-annex-shell" else 1)
+    assert peer.version == (4 if shell in {"git-annex-shell", ANNEXD_SHELL} else 1)
 
 
 def test_a_content_that_is_sent_is_there_verified_and_logged(

@@ -14,10 +14,11 @@ import os
 import re
 from collections.abc import Iterator
 
-from spool.lock import OPEN, FileLock, Mode, try_lock, try_take
+from spool.lock import OPEN, FileLock, Mode, held, try_lock, try_take
 from workers.annex.repository import Repository
 
 RETENTION = re.compile(rb"(\d{1,18})(?:\.\d*)?s?\s*")
+_PROMISE_S = 10.0
 RETENTION_MAX = 64
 """Bytes of a retention file that can matter."""
 
@@ -37,6 +38,22 @@ def keep(repository: Repository, path: bytes) -> Iterator[bool]:
             lock.close()
 
 
+@contextlib.contextmanager
+def promise(repository: Repository, path: bytes, until: float) -> Iterator[bool]:
+    """As ``keep``, for somebody elsewhere, who may be cut off: then it holds until ``until``.
+
+    ``until`` is Unix time (s).  At the end of the block the promise is withdrawn; not if the block
+    raises, and not if we are killed.
+    """
+    with keep(repository, path) as kept:
+        text = b"%.6fs" % until
+        if kept:
+            _write_promise(repository, path, text)
+        yield kept
+        if kept:
+            _withdraw(repository, path, text)
+
+
 def promised_until(path: bytes) -> float:
     """When the promise to keep the object at ``path`` ends (Unix time, s); 0 if there is none."""
     try:
@@ -45,6 +62,27 @@ def promised_until(path: bytes) -> float:
     except FileNotFoundError:
         return 0.0
     return float(found[1]) if found else 0.0
+
+
+def _write_promise(repository: Repository, path: bytes, text: bytes) -> None:
+    with _thawed(repository, os.path.dirname(path)), held(path + b".rtl", within_s=_PROMISE_S):
+        # It is read by who wants to drop, and nobody can, under our lock: no need for a rename.
+        fd = repository.sharing.create(path + b".rtm", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC)
+        try:
+            if float(text[:-1]) > promised_until(path):
+                os.ftruncate(fd, 0)
+                os.pwrite(fd, text, 0)
+        finally:
+            os.close(fd)
+
+
+def _withdraw(repository: Repository, path: bytes, text: bytes) -> None:
+    """Remove the promise, unless it has become somebody else's, who needs it longer."""
+    with _thawed(repository, os.path.dirname(path)), held(path + b".rtl", within_s=_PROMISE_S):
+        with contextlib.suppress(FileNotFoundError), open(path + b".rtm", "rb") as file:
+            if file.read(RETENTION_MAX) == text:
+                os.unlink(path + b".rtm")
+        os.unlink(path + b".rtl")
 
 
 def _take(repository: Repository, path: bytes) -> FileLock | None:

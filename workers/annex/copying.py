@@ -155,6 +155,23 @@ def open_target(path: bytes) -> int:
     return os.open(path, _NEW | os.O_EXCL, 0o666)
 
 
+def resume(target: int, expected: Expected) -> int:
+    """Hash what an earlier attempt has left in an open file; how many bytes that is.
+
+    It is removed if there is no telling whether it can be a beginning.
+    """
+    there = os.fstat(target).st_size
+    if expected.size is None or there > expected.size:
+        os.ftruncate(target, 0)
+        return 0
+    done = 0
+    while data := os.pread(target, CHUNK, done):
+        if expected.verifier is not None:
+            expected.verifier.update(data)
+        done += len(data)
+    return done
+
+
 def _clone(source: int, target: int) -> bool:
     try:
         fcntl.ioctl(target, _FICLONE, source)

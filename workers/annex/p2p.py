@@ -25,10 +25,12 @@ from spool.transfer import UUID, parse_uuid
 from workers.annex.pipes import EndedError, Pipes
 
 VERSION: Final = 4
+REMOVE_BEFORE_SINCE: Final = 3
 LINE_MAX: Final = 1 << 15
 """Bytes.  No line is longer."""
 
 _BUFFER: Final = 1 << 18
+_UNSHOWN: Final = re.compile(rb"[%\x00-\x1f\x7f]")
 _SPACE: Final = re.compile(rb"[\s\v\f]|\xc2\xa0")
 
 
@@ -143,6 +145,15 @@ class Peer:
             raise self._broken(valid, rest)
         return valid == b"VALID"
 
+    def remove(self, key: Key, before: int | None) -> bool:
+        """Have a content dropped; whether it is gone.  No copies are counted: the asker has.
+
+        ``before``: not later than that, by the server's monotonic clock (s).
+        """
+        if before is not None and self.version >= REMOVE_BEFORE_SINCE:
+            return self._succeeded(self._ask(b"REMOVE-BEFORE %d %b" % (before, key)))
+        return self._succeeded(self._ask(b"REMOVE %b" % key))
+
     def keep(self) -> None:
         """Say that what was fetched is what it should be."""
         self._pipes.send(b"SUCCESS\n")
@@ -223,6 +234,12 @@ def escape(associated_file: bytes) -> bytes:
     line as UTF-8, or as what its locale says, so any byte is allowed.)
     """
     return _SPACE.sub(b"%", associated_file.replace(b"%", b"%%"))
+
+
+def unescape(word: bytes) -> bytes:
+    """A file name to show, from ``escape``; what cannot be told back, or shown, is ``_``."""
+    halves = (_UNSHOWN.sub(b"_", half) for half in word.split(b"%%"))
+    return b"%".join(halves)
 
 
 def shown(words: list[bytes]) -> str:

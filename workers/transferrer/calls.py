@@ -21,7 +21,7 @@ from spool.key import Key
 from spool.publisher import Publisher
 from spool.transfer import UUID, Direction, Lane
 from spool.transferlock import TransferLock, TransferLocks
-from workers.annex.copying import CHUNK, Expected, open_source, open_target
+from workers.annex.copying import Expected, open_source, open_target, resume
 from workers.annex.p2p import Peer, RefusedError, Sent
 from workers.annex.presence import Status
 from workers.annex.record import record_locations
@@ -128,7 +128,7 @@ class PeerMover:
         target = open_target(temporary)
         with contextlib.ExitStack() as stack:
             stack.callback(os.close, target)
-            there = _read_again(target, expected)
+            there = resume(target, expected)
             lacking = Room(repository).lacking(expected.size or 0, there)
             if lacking:
                 raise AttemptEndedError(End.FULL, f"{lacking} bytes short of annex.diskreserve")
@@ -219,20 +219,6 @@ class _Content:
 
 def _shown(claim: Claim, taken: TransferLock, size: int | None) -> Publisher:
     return Publisher(taken, time.time(), size=size, associated_file=claim.info.associated_file)
-
-
-def _read_again(target: int, expected: Expected) -> int:
-    """Hash what an earlier attempt has left; how many bytes that is."""
-    there = os.fstat(target).st_size
-    if expected.size is None or there > expected.size:
-        os.ftruncate(target, 0)
-        return 0
-    done = 0
-    while data := os.pread(target, CHUNK, done):
-        if expected.verifier is not None:
-            expected.verifier.update(data)
-        done += len(data)
-    return done
 
 
 def _verifies(remote: Remote) -> bool:

@@ -1,18 +1,14 @@
 """What a content that comes to a repository is checked against."""
 
-from typing import Final, final
+from typing import final
 
-from spool import key as keys
 from spool.key import Key
-from workers.annex import backend, maplog
+from workers.annex.acceptance import Acceptance
 from workers.annex.branch import Branch
 from workers.annex.copying import Expected
 from workers.annex.objects import Objects
 from workers.annex.repository import Repository
 from workers.transferrer.verdict import AttemptEndedError, End
-
-SIZE_ONLY: Final = frozenset((b"WORM", b"URL"))
-"""Backends whose keys say nothing about the content but its size."""
 
 
 @final
@@ -20,23 +16,11 @@ class Check:
     """The rules of one repository, for what comes to it in one batch."""
 
     def __init__(self, repository: Repository, objects: Objects, branch: Branch) -> None:
-        self._hooked = objects.hooked
-        self._repository = repository
-        self._branch = branch
+        self._acceptance = Acceptance(repository, objects, branch)
 
     def expected(self, key: Key, *, verify: bool) -> Expected:
         """What to check; ends the attempt if only git-annex can tell, or forbids it."""
-        verifier = backend.verifier(key)
-        unknown = verifier is None and key.partition(b"-")[0] not in SIZE_ONLY
-        forged = not backend.is_secure(key) and _is_secure_only(self._repository, self._branch)
-        if unknown or self._hooked or forged:
+        expected = self._acceptance.expected(key, verify=verify)
+        if expected is None:
             raise AttemptEndedError(End.ANNEX)
-        return Expected(keys.parts(key).size, verifier if verify else None)
-
-
-def _is_secure_only(repository: Repository, branch: Branch) -> bool:
-    settings = repository.settings
-    if settings.get("annex.securehashesonly") is not None:
-        return settings.flag("annex.securehashesonly", default=False)
-    configured = maplog.by_name(branch.read(b"config.log"))
-    return configured.get(b"annex.securehashesonly", b"false").lower() in {b"true", b"yes", b"1"}
+        return expected

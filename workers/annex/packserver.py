@@ -1,0 +1,36 @@
+"""Running git's server programs for a client: ``git upload-pack`` and ``git receive-pack``."""
+
+import os
+import subprocess
+from typing import NoReturn
+
+from workers.git.run import environment
+
+Running = subprocess.Popen[bytes]
+
+
+def become(service: str, path: str) -> NoReturn:
+    """Serve the repository at ``path`` over our own stdin and stdout; does not return."""
+    argv = ["git", service, "--", path]
+    os.execvpe("git", argv, _environment())  # noqa: S606 -- no shell is the point
+
+
+def start(service: str, path: str) -> Running:
+    """Serve it over two pipes."""
+    return subprocess.Popen(
+        ("git", service, "--", path),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=_environment(),
+        bufsize=0,
+    )
+
+
+def _environment() -> dict[str, str]:
+    """What the client has asked for (``GIT_PROTOCOL``), and what hooks may want to see."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name == "GIT_PROTOCOL" or name.startswith("SSH_")
+    }
+    return environment() | kept

@@ -1,0 +1,1 @@
+"""``annexd shell``: what ``git-annex-shell`` does for clients of a repository, natively."""

@@ -1,0 +1,84 @@
+"""What is written down about contents that have come, after their senders were told so.
+
+The sender gets its answer as soon as the content is durable under its name; it logs, itself, that
+the content is here.  Our own log may follow a little later, many keys in one commit, since it may
+speak of a content only when that cannot be lost any more: that costs a tenth.  It is written when
+the client pauses or has hung up, and after ``LATEST_S`` at the latest.
+
+If killed before that: contents are here that our log does not know.  The sender's log does, and
+comes with its git-annex branch; annexd's scanner and ``git annex fsck`` log them too.
+"""
+
+import os
+import sqlite3
+import time
+from typing import Final, final
+
+from spool import lock
+from spool.key import Key
+from workers.annex.branch import Branch
+from workers.annex.commit import BranchBusyError
+from workers.annex.fold import commit_journal
+from workers.annex.keysdb import associated_files
+from workers.annex.presence import Status
+from workers.annex.record import record_locations
+from workers.annex.repository import Repository
+from workers.annex.smudge import fill
+from workers.git.run import GitError
+
+LATEST_S: Final = 1.0
+MOST: Final = 1000
+"""Keys written down together."""
+
+
+@final
+class Books:
+    """The logs of one repository, as far as this connection writes them."""
+
+    def __init__(self, repository: Repository, branch: Branch) -> None:
+        self._repository = repository
+        self._branch = branch
+        self._arrived: list[Key] = []
+        self._since = 0.0
+        self._wrote = False
+
+    def arrived(self, key: Key) -> None:
+        """A content is here, durably, and its sender knows."""
+        if not self._arrived:
+            self._since = time.monotonic()
+        self._arrived.append(key)
+        if len(self._arrived) >= MOST or time.monotonic() - self._since >= LATEST_S:
+            self.settle()
+
+    def settle(self) -> None:
+        """Write down what has come."""
+        if not self._arrived:
+            return
+        keys, self._arrived = self._arrived, []
+        uuid = self._repository.uuid
+        record_locations(self._branch, keys, uuid, Status.PRESENT, time.time())
+        self._wrote = True
+        self._fill(keys)
+
+    def close(self) -> None:
+        """Write down the rest, and commit the journal as git-annex does."""
+        self.settle()
+        if self._wrote:
+            try:
+                commit_journal(self._branch, time.time())
+            except BranchBusyError:
+                return  # it stays in the journal; whoever commits that next is welcome
+
+    def _fill(self, keys: list[Key]) -> None:
+        """Fill the files that were waiting, unless an annexd runs here and does it."""
+        own = os.fsencode(self._repository.common) + b"/annex/annexd/lock"
+        if self._repository.bare or lock.owner_pid(own) is not None:
+            return
+        try:
+            files = associated_files(self._repository, keys)
+            fill(
+                self._repository,
+                ((key, path) for key, paths in files.items() for path in paths),
+            )
+        except (GitError, OSError, sqlite3.Error):
+            return  # the contents are here and logged; the next git-annex that looks fills them

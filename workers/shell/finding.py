@@ -1,0 +1,30 @@
+"""The repository that a client asks for."""
+
+import os
+from pathlib import Path
+
+from workers.annex import pathremote, repository
+from workers.annex.repository import Repository, RepositoryError
+from workers.shell.handover import hand_over
+from workers.shell.request import Allowance, Request, RequestError
+
+
+def find(request: Request, allowance: Allowance, home: str) -> Repository:
+    """Find it; becomes the real git-annex-shell if it is none that we can serve.
+
+    Raises ``RequestError``: there is none, it is not allowed, or not the one that was meant.
+    """
+    if not request.parameters:
+        raise RequestError("bad parameters")
+    gitdir = pathremote.find(Path(allowance.located(request.parameters[0], home)))
+    if gitdir is None:
+        raise RequestError(f"{request.parameters[0]}: there is no git repository")
+    try:
+        found = repository.find(gitdir)
+    except RepositoryError:  # not initialised, read-only, another version…: git-annex will know
+        hand_over(request)
+    if request.uuid is not None and os.fsencode(request.uuid) != found.uuid:
+        raise RequestError(
+            f"expected repository UUID {request.uuid} but found UUID {found.uuid.decode()}"
+        )
+    return found

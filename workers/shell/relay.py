@@ -1,0 +1,61 @@
+"""CONNECT: git's own protocol, in pieces, over a connection that speaks git-annex's.
+
+Each piece is ``DATA n`` and n bytes, both ways; at the end ``CONNECTDONE`` and git's exit status.
+"""
+
+import os
+import select
+from typing import Final
+
+from workers.annex import packserver
+from workers.annex.repository import Repository
+from workers.shell.wire import GoneError, HangUpError, Wire
+
+_CHUNK: Final = 1 << 16
+_DIGITS_MAX: Final = 9
+
+
+def relay(wire: Wire, repository: Repository, service: str) -> None:
+    """Run it, until it has ended."""
+    program = packserver.start(service, os.fspath(repository.git.gitdir))
+    try:
+        _carry(wire, program)
+    finally:
+        program.kill()
+        status = program.wait()
+        for end in (program.stdin, program.stdout):
+            if end is not None:
+                end.close()
+    wire.send(b"CONNECTDONE %d\n" % status)
+
+
+def _carry(wire: Wire, program: packserver.Running) -> None:
+    assert program.stdin is not None  # noqa: S101 -- for mypy: we asked for pipes
+    assert program.stdout is not None  # noqa: S101
+    said = program.stdout.fileno()
+    while True:
+        if not wire.quiet(0):
+            _take_piece(wire, program.stdin.fileno())
+            continue
+        ready, _, _ = select.select((wire.source, said), (), ())
+        if said in ready:
+            data = os.read(said, _CHUNK)
+            if not data:
+                program.wait()
+                return
+            wire.send(b"DATA %d\n" % len(data) + data)
+
+
+def _take_piece(wire: Wire, into: int) -> None:
+    line = wire.line()
+    if line is None:
+        raise GoneError
+    head, _, size = line.partition(b" ")
+    if head != b"DATA" or not size.isdigit() or len(size) > _DIGITS_MAX:
+        raise HangUpError("expected DATA")
+
+    def write(data: memoryview) -> None:
+        while data:
+            data = data[os.write(into, data) :]
+
+    wire.pour(int(size), write)

@@ -1,0 +1,95 @@
+"""The server's end of a connection: lines and contents over two descriptors.
+
+What a client says is untrusted: a line has a bound, and a content is never held in memory.
+
+DIAGNOSTICS: ``GoneError`` when the client has hung up in the middle of something;
+``HangUpError`` is for the caller to raise when the rest of what the client says cannot be told
+apart from a content any more: the connection ends.
+"""
+
+import os
+import select
+from collections.abc import Callable
+from typing import Final, final
+
+from workers.annex.p2p import LINE_MAX
+from workers.shell.request import RequestError
+
+_BUFFER: Final = 1 << 18
+_SENDFILE_MAX: Final = 1 << 20
+
+
+class HangUpError(RequestError):
+    """The connection has to end; the text is what the client is told."""
+
+
+class GoneError(Exception):
+    """The client is not there any more."""
+
+
+@final
+class Wire:
+    """One connection; blocks."""
+
+    def __init__(self, source: int, sink: int) -> None:
+        self._source = source
+        self._sink = sink
+        self._heard = b""
+        self._buffer = memoryview(bytearray(_BUFFER))
+        for fd in (source, sink):
+            os.set_blocking(fd, True)
+
+    @property
+    def source(self) -> int:
+        """Readable when the client has said something, or has hung up."""
+        return self._source
+
+    def quiet(self, within_s: float) -> bool:
+        """Whether the client says nothing for so long."""
+        return not self._heard and not select.select((self._source,), (), (), within_s)[0]
+
+    def line(self) -> bytes | None:
+        """The next line, without its end; None if the client has hung up."""
+        while b"\n" not in self._heard:
+            if len(self._heard) > LINE_MAX:
+                raise HangUpError("line too long")
+            chunk = os.read(self._source, _BUFFER)
+            if not chunk:
+                return None
+            self._heard += chunk
+        line, _, self._heard = self._heard.partition(b"\n")
+        return line.removesuffix(b"\r")
+
+    def pour(self, size: int, into: Callable[[memoryview], None]) -> None:
+        """Take the next ``size`` bytes."""
+        early, self._heard = self._heard[:size], self._heard[size:]
+        if early:
+            into(memoryview(early))
+        left = size - len(early)
+        while left:
+            got = os.readv(self._source, (self._buffer[: min(left, _BUFFER)],))
+            if not got:
+                raise GoneError
+            into(self._buffer[:got])
+            left -= got
+
+    def some(self) -> bytes:
+        """What has come, at least one byte; nothing if the client has hung up."""
+        heard, self._heard = self._heard, b""
+        return heard or os.read(self._source, _BUFFER)
+
+    def send(self, data: bytes) -> None:
+        """Write all of it."""
+        view = memoryview(data)
+        try:
+            while view:
+                view = view[os.write(self._sink, view) :]
+        except BrokenPipeError as gone:
+            raise GoneError from gone
+
+    def send_file(self, fd: int, offset: int, size: int) -> int:
+        """Write up to ``size`` bytes of a file; returns how many.  0 if it ends there."""
+        try:
+            return os.sendfile(self._sink, fd, offset, min(size, _SENDFILE_MAX))
+        except (BrokenPipeError, ConnectionResetError) as gone:
+            raise GoneError from gone
