@@ -6,8 +6,8 @@ fails, and so do we: for ever.  Our own programs are killed, too.
 
 Such a lock is removed when it is some seconds old and nobody can be holding it: no process has it
 open for writing, and no git is at work in the repository.  (git closes its locks while it still
-holds them, so the first alone says nothing.)  On a file system that other machines use, nobody can
-know, so that takes longer.
+holds them, so the first alone says nothing.)  On a file system that other machines use nobody can
+know, nor in a container, from which others' processes are not seen; so there it takes longer.
 
 To be called by whoever has failed, again and again, and not while it holds such a lock itself.
 """
@@ -34,7 +34,11 @@ REF_S: Final = 2.0
 """Of refs: they are held for milliseconds."""
 INDEX_S: Final = 60.0
 """Of the index: programs that are not called git may take their time."""
-DISTANT_S: Final = 600.0
+UNSEEN_S: Final = 600.0
+"""Of those that somebody may hold whom we cannot see."""
+
+_INITIAL_PIDS: Final = "pid:[4026531836]"
+"""The namespace in which every process is seen.  Source: linux/include/linux/proc_ns.h."""
 
 OURS_S: Final = 60.0
 """Our own ``git update-ref``, which stays, holds nothing for longer than that (``update_refs``)."""
@@ -116,8 +120,10 @@ def _locks(gitdirs: Iterable[bytes]) -> Iterator[tuple[bytes, os.stat_result]]:
 
 def _patience_s(path: bytes, status: os.stat_result) -> float:
     if is_distant(status):
-        return DISTANT_S
-    return INDEX_S if os.path.basename(path) == INDEX else REF_S
+        return UNSEEN_S
+    if os.path.basename(path) != INDEX:
+        return REF_S
+    return INDEX_S if os.readlink("/proc/self/ns/pid") == _INITIAL_PIDS else UNSEEN_S
 
 
 def _remove(path: bytes, status: os.stat_result) -> None:

@@ -61,7 +61,7 @@ def test_the_index_s_lock_is_left_for_longer(repo: Repo, abandoned: Abandoned) -
     leave(lock, age_s=30)
     abandoned.sweep()
     assert lock.exists()
-    leave(lock, age_s=70)
+    leave(lock, age_s=601)
     abandoned.sweep()
     assert not lock.exists()
 

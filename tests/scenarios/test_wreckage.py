@@ -48,7 +48,7 @@ def put(name: str, content: bytes) -> Wreck:
 
 
 WRECKS: dict[str, Wreck] = {
-    "lock of the index": lock("index.lock"),
+    "lock of the index": lock("index.lock", age_s=601),
     "lock of main": lock("refs/heads/main.lock"),
     "fresh lock of main": lock("refs/heads/main.lock", age_s=0),
     "lock of git-annex": lock("refs/heads/git-annex.lock"),
