@@ -41,6 +41,7 @@ class Why(StrEnum):
     OPEN = "open"
     UNSTABLE = "changing"
     GONE = "missing"
+    RENAMED = "renamed"
     NEW = "new"
     UNREADABLE = "unreadable"
     STAGED = "staged"
@@ -119,13 +120,13 @@ class Agenda:
         item.why = why
         item.due = when
 
-    def missing(self, path: bytes, now: float, settle_s: float) -> bool:
+    def missing(self, path: bytes, now: float, settle_s: float, why: Why = Why.GONE) -> bool:
         """It is not there: whether it has been missing for long enough.  If not, it is put off."""
         item = self._items.setdefault(path, Item(now, now, now))
         item.gone = min(item.gone, now)
         if now >= item.gone + settle_s:
             return True
-        item.why = Why.GONE
+        item.why = why
         item.due = item.gone + settle_s
         return False
 

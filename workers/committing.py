@@ -257,7 +257,8 @@ class Committing:
                 self._agenda.wait_until(path, self._staged_until, Why.STAGED)
             elif len(chosen) < FILES_MAX:
                 chosen.append(finding)
-        deletions = _true_deletions(chosen, self._desk) - self._foreseen
+        renamed = {finding.path for finding in chosen if finding.is_rename}
+        deletions = _true_deletions(chosen, self._desk) - self._foreseen - renamed
         if not deletions or self._accepted:
             return chosen
         waiting = set(self._agenda.waiting(Why.GONE)) - self._foreseen
@@ -295,7 +296,6 @@ def _true_deletions(findings: Sequence[Finding], desk: Desk) -> set[bytes]:
         return gone
     came = {finding.staged.oid for finding in findings if finding.staged is not None}
     index = desk.index()
-    gone -= {finding.path for finding in findings if finding.is_rename}
     return {path for path in gone if (old := index.get(path)) is None or old.oid not in came}
 
 

@@ -14,6 +14,7 @@ from typing import Final, final
 
 from spool.record import escape
 from workers.agenda import GONE_S, RENAMED_S, Agenda, Why
+from workers.annex.pointer import relink
 from workers.desk import Desk
 from workers.examine import Look, look, mode_to_stage, same_file
 from workers.finding import Finding
@@ -73,6 +74,8 @@ class Looker:
         """When this look began: no later than any lstat of it."""
         self._lost: dict[_Identity, bytes] = {}
         """Files that are missing, by what would be known of them under another name."""
+        self._renamed: set[bytes] = set()
+        """Those of them whose files have turned up under another name."""
         self._linked: set[tuple[int, int]] = set()
         """Inodes and ctimes of files with several names, all of which are looked at."""
         self.asked: dict[bytes, None] = {}
@@ -89,17 +92,16 @@ class Looker:
         self._lost.update((_identity(entry), entry.path) for entry in gone)
         files = [each for each in files if not self._is_too_new(*each, now)]
         ignored = self._ignored([path for path, _, entry in links + files if entry is None])
-        renamed: set[bytes] = set()
         reads: list[tuple[bytes, Entry | None]] = []
         for path, st, entry in links + files:
             if path in ignored:
                 continue
             old = self._old_name(st, index) if entry is None else None
             if old is not None:
-                renamed.add(old.path)
-                if not self._agenda.missing(old.path, now, RENAMED_S):
+                self._renamed.add(old.path)
+                if not self._agenda.missing(old.path, now, RENAMED_S, Why.RENAMED):
                     self._agenda.wait_until(path, now + RENAMED_S, Why.NEW)
-                    self._agenda.wait_until(old.path, now + RENAMED_S, Why.GONE)
+                    self._agenda.wait_until(old.path, now + RENAMED_S, Why.RENAMED)
                     continue
             if stat.S_ISLNK(st.st_mode):
                 self._look_at_link(path, st, findings)
@@ -110,8 +112,9 @@ class Looker:
         self._look_at_other_names([st for _, st, _ in files], index, now)
         if not len(self._agenda):
             self._lost.clear()
+            self._renamed.clear()
             self._linked.clear()
-        self._decide_gone(gone, renamed, index, now, findings)
+        self._decide_gone(gone, index, now, findings)
         self._read(reads, now, findings)
         return findings
 
@@ -133,13 +136,25 @@ class Looker:
                 found.gone.append(entry)
                 continue
             self._agenda.present(path)
-            if st is None or seen in (Look.CLEAN, Look.CONFLICT):
+            if seen is Look.CLEAN and st is not None and self._leads_astray(path, st):
+                found.links.append((path, st, entry))
+            elif st is None or seen in (Look.CLEAN, Look.CONFLICT):
                 self._agenda.settle(path)
             elif seen is Look.MODE and entry is not None:
                 found.findings.append(self._as_it_is(path, st, entry))
             else:
                 (found.links if seen is Look.LINK else found.files).append((path, st, entry))
         return found
+
+    def _leads_astray(self, path: bytes, st: os.stat_result) -> bool:
+        """Whether it is a link into the annex that git knows, and ``git mv`` has broken."""
+        if not stat.S_ISLNK(st.st_mode):
+            return False
+        try:
+            target = os.readlink(self._desk.full(path))
+        except OSError:
+            return False
+        return relink(target, path, self._desk.repository.tuning) is not None
 
     def _as_it_is(self, path: bytes, st: os.stat_result, entry: Entry) -> Finding:
         """A file with the content of an entry that is known already."""
@@ -213,16 +228,15 @@ class Looker:
     def _decide_gone(
         self,
         gone: Sequence[Entry],
-        renamed: set[bytes],
         index: Index,
         now: float,
         findings: list[Finding],
     ) -> None:
         holds_still: bool | None = None
         for entry in gone:
-            is_renamed = entry.path in renamed
-            settle_s = RENAMED_S if is_renamed else GONE_S
-            if not self._agenda.missing(entry.path, now, settle_s):
+            is_renamed = entry.path in self._renamed
+            settle = (RENAMED_S, Why.RENAMED) if is_renamed else (GONE_S, Why.GONE)
+            if not self._agenda.missing(entry.path, now, *settle):
                 continue
             if not self._guard.sight.is_certain(entry, index):
                 self._suspect(entry.path)

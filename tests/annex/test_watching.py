@@ -340,6 +340,32 @@ def test_a_file_that_its_user_has_unlocked_is_not_locked_again(repo: Repo) -> No
         assert not repo.status()
 
 
+def test_a_directory_of_many_files_may_be_renamed(repo: Repo) -> None:
+    """More than are looked at together, and more than other work would excuse."""
+    for number in range(1200):
+        repo.write(f"d/{number}", b"%d" % number)
+    plain = ("-c", "filter.annex.process=", "-c", "filter.annex.clean=")
+    repo.git(*plain, "add", ".")
+    repo.git("commit", "-qnm", "many")
+    with watched(repo) as watching:
+        repo.rename("d", "e")
+        wait_until(lambda: len(repo.tree()) == 1200 and b"e/7" in repo.tree(), 30)
+        watching.settle()
+        assert len(repo.tree()) == 1200
+        assert "held" not in watching.log.read_text()
+
+
+def test_a_link_that_git_has_moved_is_mended(repo: Repo) -> None:
+    """The index says the same as the work tree, and both are wrong."""
+    repo.add("d/file", b"content")
+    with watched(repo) as watching:
+        repo.git("mv", "d/file", "file")
+        wait_until((repo.path / "file").exists, 20)
+        watching.settle()
+        assert repo.read("file") == b"content"
+        assert not repo.status()
+
+
 def test_a_mass_deletion_waits_for_a_person(repo: Repo) -> None:
     for number in range(60):
         repo.write(f"d/{number}", b"%d" % number)
