@@ -170,6 +170,22 @@ def test_content_is_dropped_from_a_remote_that_does_not_want_it(
     assert b.uuid().encode() not in a.annex("whereis", "f")
 
 
+def test_what_is_unwanted_by_its_name_is_dropped_by_its_name(pair: tuple[Repo, Repo]) -> None:
+    """What ``exclude=`` says holds for no key alone."""
+    a, _b = pair
+    a.annex("wanted", "here", "exclude=d*")
+    names = [b"-x", b"d\nlines", b"d/trailing "]
+    for name in names:
+        a.write(name, name)
+    a.annex("add", "-q", ".")
+    a.annex("copy", "-q", "--to", "b", ".")
+    here = repository.find(a.path)
+
+    results = list(oneshot.drop_unwanted_files(here, names, None))
+
+    assert [result.done for result in results] == [False, False, True]  # * is no end of a line
+
+
 def test_whoever_stops_half_way_leaves_no_process(here: Repository, repo: Repo) -> None:
     names = [b"f%d" % number for number in range(30)]
     for name in names:

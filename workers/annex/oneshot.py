@@ -60,8 +60,22 @@ def drop_unwanted(
     git-annex decides, over all files that have the content, and only with enough verified copies
     elsewhere.  Raises ``AnnexEndedError``.
     """
-    where = () if remote is None else ("--from", remote)
-    return _each(repository, ("drop", "--auto", "--batch-keys", *where), _lines(candidates))
+    return _each(repository, ("drop", "--auto", "--batch-keys", *_from(remote)), _lines(candidates))
+
+
+def drop_unwanted_files(
+    repository: Repository, candidates: Iterable[bytes], remote: str | None
+) -> Iterator[Result]:
+    """The same for files, by their paths from the top of the work tree.
+
+    Without a file, git-annex takes for wanted whatever ``exclude=`` is said of.
+    """
+    args = ("drop", "--auto", "--batch", "-z", *_from(remote))
+    return _each(repository, args, _separated(candidates))
+
+
+def _from(remote: str | None) -> tuple[str, ...]:
+    return () if remote is None else ("--from", remote)
 
 
 def _lines(items: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:

@@ -7,21 +7,26 @@ the last word is never ours.  Content is never dropped within ``GRACE_S`` of its
 Only a repository whose preferred content is set has anything unwanted.  ``annexd.drop`` says where:
 ``here`` (the default), ``remotes`` (here, and from remotes that can be reached), ``none``.
 
+Two repositories that drop the same content at once each keep the other from it, since each has to
+lock the other's copy.  So what git-annex refuses to drop is shown to it again, a few times, after
+a while that is not the same everywhere.
+
 git-annex may take long over it (it asks remotes), so a child does it, one at a time.
 """
 
 import logging
 import math
 import os
+import random
 import time
 from collections.abc import Iterable, Mapping
-from itertools import islice
-from typing import Final, final
+from itertools import chain, islice
+from typing import Final, NamedTuple, final
 
 from spool.key import Key
 from spool.transfer import UUID
 from workers import errand
-from workers.annex.oneshot import drop_unwanted
+from workers.annex.oneshot import drop_unwanted, drop_unwanted_files
 from workers.annex.repository import Repository
 from workers.annex.stream import AnnexEndedError
 from workers.errand import Errand
@@ -32,6 +37,9 @@ from workers.wanted import Item
 log = logging.getLogger(__name__)
 
 GRACE_S: Final = 10.0
+TRIES: Final = 4
+"""After so many refusals in a row only a change is a reason to ask again."""
+
 BATCH: Final = 1000
 """Keys that one git-annex is asked about."""
 
@@ -41,6 +49,16 @@ NOTED_MAX: Final = 50_000
 HERE: Final = ""
 
 
+class Noted(NamedTuple):
+    """When and how to ask about a key."""
+
+    at: float
+    """Not before; monotonic, s."""
+
+    path: bytes | None
+    """One of its files, if it makes no difference which; else git-annex finds out all of them."""
+
+
 @final
 class Dropper:
     """What may have become unwanted, and the child that sees to it."""
@@ -48,9 +66,12 @@ class Dropper:
     def __init__(self, wakeup: Wakeup, repository: Repository) -> None:
         self.repository = repository
         self._wakeup = wakeup
-        self._noted: dict[str, dict[Key, float]] = {}
-        # Remote, or HERE -> keys -> from when on (monotonic, s).
+        self._noted: dict[str, dict[Key, Noted]] = {}
+        # By remote, or HERE.
         self._errand: Errand | None = None
+        self._sent: tuple[str, dict[Key, Noted]] = (HERE, {})
+        # What the child is about.
+        self._refusals = 0
 
     def note(self, network: Network, items: Iterable[Item]) -> None:
         """Look which of the items may be unwanted where they are."""
@@ -59,17 +80,21 @@ class Dropper:
         for item in items if where else ():
             for name, uuid in where.items():
                 noted = self._noted.setdefault(name, {})
-                if network.plan.unwanted(uuid, item) is False:
+                unwanted = network.plan.unwanted(uuid, item)
+                if unwanted is False:
                     noted.pop(item.key, None)
                 elif len(noted) < NOTED_MAX:
-                    noted[item.key] = at
+                    any_does = unwanted or len(item.paths) == 1
+                    noted[item.key] = Noted(at, item.paths[0] if any_does else None)
+                    self._refusals = 0
 
     def next_look(self) -> float:
         """When there is something to do again (monotonic, s)."""
         if self._errand is not None:
             return math.inf  # its end wakes us
         return min(
-            (min(noted.values()) for noted in self._noted.values() if noted), default=math.inf
+            (each.at for noted in self._noted.values() for each in noted.values()),
+            default=math.inf,
         )
 
     def work(self) -> None:
@@ -78,17 +103,28 @@ class Dropper:
             if not self._errand.has_ended():
                 return
             self._wakeup.ignore(self._errand.fd)
-            self._errand.reap()
+            refused = self._errand.reap() == errand.FAILED
             self._errand = None
+            self._refusals = self._refusals + 1 if refused else 0
+            if refused and self._refusals < TRIES:
+                self._note_again()
         now = time.monotonic()
         for name, noted in self._noted.items():
-            due = list(islice((key for key, at in noted.items() if at <= now), BATCH))
+            due = dict(islice((each for each in noted.items() if each[1].at <= now), BATCH))
             if due:
                 for key in due:
                     del noted[key]
+                self._sent = (name, due)
                 self._errand = errand.send(lambda: _drop(self.repository, due, name))  # noqa: B023 -- forked at once
                 self._wakeup.attend(self._errand.fd)
                 return
+
+    def _note_again(self) -> None:
+        name, sent = self._sent
+        chance = random.uniform(0.5, 1.5)  # noqa: S311 -- no secret
+        at = time.monotonic() + GRACE_S * self._refusals * chance
+        for key, noted in sent.items():
+            self._noted[name].setdefault(key, noted._replace(at=at))
 
     def _where(self, network: Network) -> Mapping[str, UUID]:
         wish = self.repository.settings.get("annexd.drop", "here")
@@ -108,18 +144,25 @@ class Dropper:
         }
 
 
-def _drop(repository: Repository, keys: list[Key], remote: str) -> bool:
-    dropped = 0
+def _drop(repository: Repository, due: Mapping[Key, Noted], remote: str) -> bool:
+    """Whether git-annex refuses nothing that it would like to drop."""
+    dropped = refused = 0
     try:
-        for result in drop_unwanted(repository, keys, remote or None):
+        where = remote or None
+        files = [each.path for each in due.values() if each.path is not None]
+        keys = [key for key, each in due.items() if each.path is None]
+        by_file = drop_unwanted_files(repository, files, where) if files else ()
+        by_key = drop_unwanted(repository, keys, where) if keys else ()
+        for result in chain(by_file, by_key):
             dropped += result.done
+            refused += result.reason != ""
     except AnnexEndedError as failure:
         log.warning("tempfail to drop what is not wanted: %s", failure)
         return False
     finally:
         if dropped:
             log.info("dropped %d contents that are not wanted %s", dropped, _place(remote))
-    return True
+    return not refused
 
 
 def _place(remote: str) -> str:
