@@ -9,7 +9,7 @@ import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import final
+from typing import Final, final
 
 from annexd.errors import AnnexdError
 from spool.place import Place
@@ -28,13 +28,19 @@ class RefusedError(AnnexdError):
     """annexd cannot work here until somebody changes something."""
 
 
+JOBS: Final = 3
+JOBS_FEW: Final = 2
+REMOTES_FEW: Final = 2
+"""Of one remote more than two transfers at once are seldom of use, and each worker costs 7 MB."""
+
+
 @final
 @dataclass(frozen=True, slots=True)
 class Admission:
     """What annexd's parent process needs to know of a repository that it can work in."""
 
-    jobs: int | None
-    """``annex.jobs``: how many transfers at once; None if it is not set."""
+    jobs: int
+    """How many transfers at once: ``annex.jobs``, else as many as the remotes can make use of."""
 
     debug: bool
     """``annex.debug``."""
@@ -127,4 +133,6 @@ def _admission(settings: Settings) -> Admission:
     debug = settings.flag("annex.debug", default=False)
     if settings.get("annex.jobs") in {"cpus", "cpu"}:
         return Admission(len(os.sched_getaffinity(0)), debug)
-    return Admission(settings.number("annex.jobs", 0) or None, debug)
+    names = {name.rpartition(".")[0] for name, _value in settings.below("remote")}
+    default = JOBS_FEW if len(names) <= REMOTES_FEW else JOBS
+    return Admission(settings.number("annex.jobs", 0) or default, debug)

@@ -87,15 +87,13 @@ def _link_log(place: Place) -> None:
 
 
 def _roles(place: Place) -> Callable[[], Sequence[Role]]:
-    """The roles; of those with several slots as many as ``annex.jobs`` says at the moment."""
+    """The roles; of those with several slots as many as there are transfers at once."""
 
     def roles() -> Sequence[Role]:
         try:
             jobs = read_admission(place).jobs
         except RefusedError as failure:
             log.warning("skip the configuration: %s", failure)
-            jobs = None
-        if jobs is None:
             return ROLES
         return [dataclasses.replace(at, slots=jobs) if at.slots > 1 else at for at in ROLES]
 
