@@ -1,11 +1,14 @@
 """Whether one commit is in the history of another: what git says is so."""
 
+import random
+
 import pytest
 
 from tests.repo import Repo
 from workers.annex.branch import Branch
 from workers.annex.repository import find
 from workers.git.ancestry import NEAR, Ancestry, merge_bases
+from workers.git.refs import all_merge_bases
 from workers.git.stream import ObjectId
 
 MISSING = ObjectId("0123456789" * 4)
@@ -45,6 +48,40 @@ def test_it_agrees_with_git_near_and_far(repo: Repo, is_packed: bool) -> None:  
         for ancestor in commits:
             said = repo.git("merge-base", "--all", ancestor, descendant).decode().split()
             assert ancestry.contains(descendant, ancestor) == (said == [ancestor])
+
+
+def knitted(repo: Repo, seed: int, length: int) -> list[ObjectId]:
+    """Commits of any parents among those before them, at dates that are often wrong."""
+    dice = random.Random(seed)
+    lines = []
+    for number in range(1, length + 1):
+        parents = sorted(
+            dice.sample(range(1, number), min(dice.choice((0, 1, 1, 2, 2)), number - 1))
+        )
+        lines += ["commit refs/heads/knitted", f"mark :{number}"]
+        lines += [f"committer a <a@b> {dice.randrange(1, 10)} +0000", "data 0"]
+        lines += [f"{word} :{n}" for word, n in zip(("from", "merge"), parents, strict=False)]
+        # Without this a commit without parents would continue the branch.
+        lines += ["", "reset refs/heads/knitted", ""]
+    marks = repo.path.parent / "marks"
+    stream = "\n".join(lines).encode()
+    repo.git("fast-import", "--quiet", "--force", f"--export-marks={marks}", stdin=stream)
+    named = dict(line.split() for line in marks.read_text().splitlines())
+    return [ObjectId(named[f":{number}"]) for number in range(1, length + 1)]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_whatever_the_history_a_native_answer_is_git_s(repo: Repo, seed: int) -> None:
+    commits = knitted(repo, seed, 14)
+    with Branch(find(repo.path)) as branch:
+        answered = 0
+        for one in commits:
+            for other in commits:
+                native = branch.ancestry.bases(one, other)
+                if native is not None:
+                    answered += 1
+                    assert set(native) == set(all_merge_bases(repo.plumbing, one, other))
+    assert answered > len(commits) ** 2 // 2
 
 
 def test_what_is_not_here_contains_nothing_and_is_in_nothing(repo: Repo) -> None:

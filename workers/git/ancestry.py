@@ -7,19 +7,19 @@ each, before a git is started for it.
 Source: gitrepository-layout(5), "objects"; git-cat-file(1).
 """
 
+import heapq
 import os
 import zlib
-from collections import deque
-from collections.abc import Callable, Iterator
-from itertools import zip_longest
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final, final
 
 from workers.git.refs import all_merge_bases, common_dir
 from workers.git.run import Git, GitError
 from workers.git.stream import ObjectId
 
-NEAR: Final = 32
-"""Commits followed natively."""
+NEAR: Final = 64
+"""Commits looked at natively, of one question."""
 
 COMMIT_MAX: Final = 1 << 20
 """Bytes of a commit that are looked at; its parents stand at the beginning."""
@@ -29,6 +29,20 @@ MISSING: Final = 128
 
 Read = Callable[[ObjectId], bytes | None]
 """The text of a commit, wherever it is; None if it is not there."""
+
+
+_ONE, _OTHER, _BEHIND = 1, 2, 4
+_BOTH: Final = _ONE | _OTHER
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class _Commit:
+    """What is of interest of a commit."""
+
+    parents: tuple[ObjectId, ...]
+    date: int
+    """Unix time, s: the committer's."""
 
 
 def _nowhere_else(_commit: ObjectId) -> None:
@@ -65,35 +79,53 @@ class Ancestry:
         return self._known[question]
 
     def nearby(self, descendant: ObjectId, ancestor: ObjectId) -> bool | None:
-        """The same, seen natively; None if they are too far from each other, or unrelated."""
-        if ancestor == descendant:
-            return True
-        # Both ways in turn: mostly one is the other's parent, and we do not know which.
-        for before, after in zip_longest(self._walk(descendant), self._walk(ancestor)):
-            if before == ancestor:
-                return True
-            if after == descendant:
+        """The same, seen natively; None if that would take too many steps, or one is not here."""
+        bases = self.bases(descendant, ancestor)
+        return None if bases is None else bases == (ancestor,)
+
+    def bases(self, one: ObjectId, other: ObjectId) -> tuple[ObjectId, ...] | None:
+        """Their merge base, natively; empty if they are unrelated; None: too far, or several.
+
+        As git does it: from both, the youngest commit first, marks are handed on to the parents;
+        one with both marks is common, and what is behind it is of no interest.  Once nothing else
+        is ahead, nothing can be found any more, whatever the dates say: they only save steps.
+        """
+        if one == other:
+            return (one,)
+        marks = {one: _ONE, other: _OTHER}
+        ahead: list[tuple[int, ObjectId]] = []
+        known: dict[ObjectId, _Commit] = {}
+        for commit in (one, other):
+            if not self._enter(commit, known, ahead):
+                return None
+        found: set[ObjectId] = set()
+        while any(not marks[commit] & _BEHIND for _age, commit in ahead):
+            _age, commit = heapq.heappop(ahead)
+            mark = marks[commit]
+            if mark & _BOTH == _BOTH and not mark & _BEHIND:
+                found.add(commit)
+                mark |= _BEHIND
+            for parent in known[commit].parents:
+                if marks.get(parent, 0) | mark == marks.get(parent, 0):
+                    continue
+                marks[parent] = marks.get(parent, 0) | mark
+                if len(known) > NEAR or not self._enter(parent, known, ahead):
+                    return None
+        best = tuple(commit for commit in found if not marks[commit] & _BEHIND)
+        return best if len(best) <= 1 else None
+
+    def _enter(
+        self, commit: ObjectId, known: dict[ObjectId, _Commit], ahead: list[tuple[int, ObjectId]]
+    ) -> bool:
+        """Have a commit looked at; False if it cannot be read without starting a git."""
+        if commit not in known:
+            text = self._loose(commit)
+            text = self._read(commit) if text is None else text
+            if text is None:
                 return False
-        return None
-
-    def _walk(self, commit: ObjectId) -> Iterator[ObjectId]:
-        """Its ancestors, the nearest first."""
-        seen = {commit}
-        ahead = deque(seen)
-        while ahead and len(seen) <= NEAR:
-            for parent in self._parents(ahead.popleft()):
-                if parent not in seen:
-                    seen.add(parent)
-                    ahead.append(parent)
-                    yield parent
-
-    def _parents(self, commit: ObjectId) -> list[ObjectId]:
-        """The parents of a commit; none if it can only be had by starting a git."""
-        text = self._loose(commit)
-        if text is None:
-            text = self._read(commit) or b""
-        lines = text.partition(b"\n\n")[0].split(b"\n")
-        return [ObjectId(line[7:].decode()) for line in lines if line.startswith(b"parent ")]
+            known[commit] = _parse(text)
+        heapq.heappush(ahead, (-known[commit].date, commit))
+        return True
 
     def _loose(self, commit: ObjectId) -> bytes | None:
         path = os.path.join(self._objects, commit[:2].encode(), commit[2:].encode())
@@ -106,6 +138,14 @@ class Ancestry:
         return body if header.startswith(b"commit ") else None
 
 
+def _parse(text: bytes) -> _Commit:
+    lines = text.partition(b"\n\n")[0].split(b"\n")
+    parents = tuple(ObjectId(line[7:].decode()) for line in lines if line.startswith(b"parent "))
+    dates = (line.split(b" ")[-2:-1] for line in lines if line.startswith(b"committer "))
+    date = next((int(fields[0]) for fields in dates if fields and fields[0].isdigit()), 0)
+    return _Commit(parents, date)
+
+
 def is_ancestor(git: Git, ancestor: ObjectId, descendant: ObjectId) -> bool:
     """Whether one commit is in the history of the other, or is it.  Both must be here."""
     near = Ancestry(git).nearby(descendant, ancestor)
@@ -116,7 +156,5 @@ def is_ancestor(git: Git, ancestor: ObjectId, descendant: ObjectId) -> bool:
 
 def merge_bases(git: Git, one: ObjectId, other: ObjectId) -> tuple[ObjectId, ...]:
     """The best common ancestors: several after criss-cross merges, none of unrelated histories."""
-    near = Ancestry(git).nearby(one, other)
-    if near is None:
-        return all_merge_bases(git, one, other)
-    return (other,) if near else (one,)
+    near = Ancestry(git).bases(one, other)
+    return all_merge_bases(git, one, other) if near is None else near
