@@ -45,6 +45,10 @@ class _Commit:
     """Unix time, s: the committer's."""
 
 
+class _TooFarError(Exception):
+    """It would take too many steps, or a commit is not to be had without starting a git."""
+
+
 def _nowhere_else(_commit: ObjectId) -> None:
     """There is no git running that could be asked."""
 
@@ -92,40 +96,18 @@ class Ancestry:
         """
         if one == other:
             return (one,)
-        marks = {one: _ONE, other: _OTHER}
-        ahead: list[tuple[int, ObjectId]] = []
-        known: dict[ObjectId, _Commit] = {}
-        for commit in (one, other):
-            if not self._enter(commit, known, ahead):
-                return None
-        found: set[ObjectId] = set()
-        while any(not marks[commit] & _BEHIND for _age, commit in ahead):
-            _age, commit = heapq.heappop(ahead)
-            mark = marks[commit]
-            if mark & _BOTH == _BOTH and not mark & _BEHIND:
-                found.add(commit)
-                mark |= _BEHIND
-            for parent in known[commit].parents:
-                if marks.get(parent, 0) | mark == marks.get(parent, 0):
-                    continue
-                marks[parent] = marks.get(parent, 0) | mark
-                if len(known) > NEAR or not self._enter(parent, known, ahead):
-                    return None
-        best = tuple(commit for commit in found if not marks[commit] & _BEHIND)
-        return best if len(best) <= 1 else None
+        walk = _Walk({one: _ONE, other: _OTHER}, self._commit)
+        try:
+            return walk.bases(one, other)
+        except _TooFarError:
+            return None
 
-    def _enter(
-        self, commit: ObjectId, known: dict[ObjectId, _Commit], ahead: list[tuple[int, ObjectId]]
-    ) -> bool:
-        """Have a commit looked at; False if it cannot be read without starting a git."""
-        if commit not in known:
-            text = self._loose(commit)
-            text = self._read(commit) if text is None else text
-            if text is None:
-                return False
-            known[commit] = _parse(text)
-        heapq.heappush(ahead, (-known[commit].date, commit))
-        return True
+    def _commit(self, commit: ObjectId) -> _Commit:
+        text = self._loose(commit)
+        text = self._read(commit) if text is None else text
+        if text is None:
+            raise _TooFarError
+        return _parse(text)
 
     def _loose(self, commit: ObjectId) -> bytes | None:
         path = os.path.join(self._objects, commit[:2].encode(), commit[2:].encode())
@@ -136,6 +118,56 @@ class Ancestry:
             return None
         header, _, body = data.partition(b"\0")
         return body if header.startswith(b"commit ") else None
+
+
+@final
+class _Walk:
+    """From two commits towards what they have in common."""
+
+    def __init__(self, marks: dict[ObjectId, int], commit: Callable[[ObjectId], _Commit]) -> None:
+        self._marks = marks
+        self._commit = commit
+        self._known: dict[ObjectId, _Commit] = {}
+        self._ahead: list[tuple[int, int, ObjectId]] = []
+        self._passed: set[ObjectId] = set()
+        self._found: set[ObjectId] = set()
+
+    def bases(self, one: ObjectId, other: ObjectId) -> tuple[ObjectId, ...] | None:
+        for commit in (one, other):
+            self._enter(commit)
+        while any(not self._marks[commit] & _BEHIND for _age, _number, commit in self._ahead):
+            commit = heapq.heappop(self._ahead)[-1]
+            self._passed.add(commit)
+            self._hand_on(commit)
+        best = tuple(commit for commit in self._found if not self._marks[commit] & _BEHIND)
+        return best if len(best) <= 1 else None
+
+    def _enter(self, commit: ObjectId) -> None:
+        if len(self._known) > NEAR:
+            raise _TooFarError
+        self._known[commit] = found = self._commit(commit)
+        # Of those of one second, the first that was seen: they may be many, made in a burst.
+        heapq.heappush(self._ahead, (-found.date, len(self._known), commit))
+
+    def _hand_on(self, commit: ObjectId) -> None:
+        """Mark the parents; and theirs, where somebody has passed already."""
+        changed = [commit]
+        while changed:
+            commit = changed.pop()
+            mark = self._marks[commit]
+            if mark & _BOTH == _BOTH:
+                if not mark & _BEHIND:
+                    self._found.add(commit)
+                mark |= _BEHIND
+            for parent in self._known[commit].parents:
+                before = self._marks.get(parent, 0)
+                if before | mark == before:
+                    continue
+                self._marks[parent] = before | mark
+                if parent in self._passed:
+                    changed.append(parent)
+                elif parent not in self._known:
+                    self._enter(parent)
 
 
 def _parse(text: bytes) -> _Commit:
