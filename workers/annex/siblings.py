@@ -30,7 +30,6 @@ from workers.annex.record import ATTEMPTS
 from workers.annex.siblingrefs import SiblingRefs
 from workers.git.stream import ObjectId
 from workers.git.tree import Change as Difference
-from workers.git.tree import diff_trees
 
 UNLIKE: Final = (b"transitions.log", b"difference.log")
 """Files of the top directory that must say the same on both sides for a native merge."""
@@ -174,7 +173,7 @@ def _merge_all(branch: Branch, lock: int, which: _Which) -> Outcome | None:
 
 def _has_news(branch: Branch, tip: Tip, sibling: Tip) -> bool:
     """Whether the union of both says more than our branch."""
-    pairs = diff_trees(branch.repository.git, tip.commit, sibling.commit)
+    pairs = branch.differences(tip, sibling)
     while batch := list(islice(pairs, PAIRS)):
         contents = _contents(branch, batch, set())
         for pair in batch:
@@ -247,7 +246,7 @@ def _changes(branch: Branch, first: ObjectId, second: ObjectId) -> Iterator[Chan
     """What the union has that ``first`` has not; at the end the journal has it too."""
     journalled = branch.journal.paths()
     rewritten = {}
-    pairs = diff_trees(branch.repository.git, first, second)
+    pairs = branch.differences(branch.at(first), branch.at(second))
     while batch := list(islice(pairs, PAIRS)):
         contents = _contents(branch, batch, journalled)
         for pair in batch:
