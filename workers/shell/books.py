@@ -19,10 +19,11 @@ from spool.key import Key
 from workers.annex.branch import Branch
 from workers.annex.commit import BranchBusyError
 from workers.annex.fold import commit_journal
-from workers.annex.keysdb import associated_files
+from workers.annex.keysdb import associated_files, database
 from workers.annex.presence import Status
 from workers.annex.record import record_locations
 from workers.annex.repository import Repository
+from workers.annex.run_annex import run_annex
 from workers.annex.smudge import fill
 from workers.git.run import GitError
 
@@ -75,6 +76,10 @@ class Books:
         if self._repository.bare or lock.owner_pid(own) is not None:
             return
         try:
+            if not database(self._repository).exists():
+                # A fresh clone.  git-annex fills all that it can when it makes the database.
+                run_annex(self._repository, "smudge", "--update")
+                return
             files = associated_files(self._repository, keys)
             fill(
                 self._repository,

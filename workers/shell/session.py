@@ -19,8 +19,7 @@ from spool.transfer import UUID
 from workers.annex.branch import Branch
 from workers.annex.contentlock import keep, promise
 from workers.annex.objects import Objects
-from workers.annex.p2p import VERSION, RefusedError, unescape
-from workers.annex.pipes import EndedError
+from workers.annex.p2p import VERSION, unescape
 from workers.annex.repository import Repository
 from workers.shell.books import Books
 from workers.shell.changes import Changes
@@ -82,7 +81,7 @@ class Session:
         } | dict.fromkeys(_MISPLACED, _misplaced)
 
     def serve(self) -> None:
-        """Answer until the client hangs up.  Raises ``HangUpError`` if we have to."""
+        """Answer until the client hangs up.  Raises ``RequestError`` if we have to."""
         try:
             self._wire.send(b"AUTH-SUCCESS %b\n" % self._repository.uuid)
             while self._serve_one():
@@ -90,7 +89,7 @@ class Session:
         except HangUpError as end:
             with contextlib.suppress(GoneError):
                 self._wire.send(b"ERROR %b\n" % str(end).encode())
-            raise
+            raise RequestError(str(end)) from end
         except GoneError:
             return
         finally:
@@ -119,7 +118,7 @@ class Session:
             self._verbs.get(head, _unknown)(rest)
         except _RefusedError as refused:
             self._wire.send(b"ERROR %b\n" % refused.args[0])
-        except (RefusedError, RequestError, EndedError) as failed:
+        except RequestError as failed:
             self._wire.send(b"ERROR %b\n" % " ".join(str(failed).split()).encode())
         return True
 

@@ -9,6 +9,7 @@ import os
 from typing import Final, final
 
 from spool.key import Key
+from spool.record import escape
 from spool.transfer import UUID
 from workers.annex.p2p import Peer, RefusedError, Sent
 from workers.annex.pipes import EndedError, Pipes
@@ -37,17 +38,31 @@ class Stock:
 
     def remove(self, key: Key, before: int | None) -> bool:
         """Drop a content, as far as nobody relies on it; whether it is gone."""
-        return self._started().remove(key, before)
+        peer = self._started()
+        try:
+            return peer.remove(key, before)
+        except (RefusedError, EndedError) as failed:  # it ends when the content is locked
+            self._give_up(failed)
+            return False
 
     def finish_put(self, key: Key, name: bytes) -> bool:
         """Have the tmp object of a key judged and stored; whether it was."""
         temporary = self._repository.layout.tmp_object(key)
+        peer = self._started()
         try:
             with open(temporary, "rb") as file:
                 content = _Complete(file.fileno(), os.fstat(file.fileno()).st_size)
-                return self._started().put(key, name, content).sent is not Sent.REJECTED
-        except RefusedError:
+                return peer.put(key, name, content).sent is not Sent.REJECTED
+        except (RefusedError, EndedError) as failed:
+            self._give_up(failed)
             return False
+
+    def _give_up(self, failed: Exception) -> None:
+        """The next time another one is started; the client shows its user why."""
+        os.write(2, f"annexd: {escape(str(failed))}\n".encode())
+        if self._peer is not None:
+            self._peer.kill()
+            self._peer = None
 
     def _started(self) -> Peer:
         if self._peer is None:

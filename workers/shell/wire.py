@@ -13,13 +13,12 @@ from collections.abc import Callable
 from typing import Final, final
 
 from workers.annex.p2p import LINE_MAX
-from workers.shell.request import RequestError
 
 _BUFFER: Final = 1 << 18
 _SENDFILE_MAX: Final = 1 << 20
 
 
-class HangUpError(RequestError):
+class HangUpError(Exception):
     """The connection has to end; the text is what the client is told."""
 
 
