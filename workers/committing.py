@@ -92,6 +92,7 @@ class Committing:
         """Have these committed."""
         for finding in findings:
             self._findings[finding.path] = finding
+            self.held.pop(finding.path, None)  # that was something else
             self._agenda.settle(finding.path)
             self._batch.note(now)
 

@@ -420,6 +420,17 @@ def test_a_merge_of_a_peers_that_loses_files_is_held(
     assert len(paths(b)) == len(many)
 
 
+def test_what_is_found_anew_is_not_held_any_more(desk: Desk) -> None:
+    """A name that was missing among many, and then turns out to have been changed."""
+    committing = Committing(desk, Agenda(), Guard(desk), Footing(desk))
+    committing.held[b"name"] = Finding(b"name", None, None)
+
+    committing.add([Finding(b"name", None, None, is_rename=True)], time.monotonic())
+
+    assert not committing.held
+    assert len(committing) == 1
+
+
 def test_unrelated_histories_are_held(
     pair: tuple[Repo, Repo], merging: Merging, desk: Desk, tmp_path: Path
 ) -> None:
