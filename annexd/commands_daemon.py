@@ -9,6 +9,7 @@ import typer
 from annexd.duration import parse_duration
 from annexd.errors import AnnexdError
 from annexd.repository import find_place
+from spool.record import escape
 
 Directory = Annotated[
     Path | None, typer.Argument(metavar="DIR", help="The repository; else where you stand.")
@@ -144,10 +145,24 @@ def release(directory: Directory = None) -> None:
         raise AnnexdError("nothing is held here")
 
 
-def doctor(directory: Directory = None) -> None:
+def doctor(
+    directory: Directory = None,
+    *,
+    deep: Annotated[
+        bool,
+        typer.Option("--deep", help="Also whether everything agrees: takes seconds to a minute."),
+    ] = False,
+    hashes: Annotated[
+        bool, typer.Option("--hash", help="With --deep: read every content, too.")
+    ] = False,
+) -> None:
     """Look for what may keep annexd from working, and name the command that mends it.
 
-    Changes nothing.  Exit status 1 if something is wrong.
+    Changes nothing.  Exit status 1 if something is wrong; with --deep, 2 if it cannot look.
+
+    --deep compares the spool, the index, the work tree, the location logs and the remotes with what
+    is really there.  annexd and git-annex may go on working meanwhile: what seems wrong is looked
+    at again, for up to half a minute, until it is certain.
     """
     from annexd.doctor import examine
 
@@ -155,8 +170,29 @@ def doctor(directory: Directory = None) -> None:
     for finding in examine(directory):
         typer.echo(finding.line())
         wrong += finding.is_wrong
+    if deep or hashes:
+        wrong += _look_deep(directory, with_hashes=hashes)
     if wrong:
         raise typer.Exit(1)
+
+
+def _look_deep(directory: Path | None, *, with_hashes: bool) -> int:
+    """How much is wrong; exits with 2 if that cannot be found out."""
+    from annexd.deep import looks
+    from workers.annex.repository import RepositoryError
+    from workers.git.run import GitError
+
+    verdict = looks.Verdict()
+    checks = looks.with_hashes() if with_hashes else looks.CHECKS
+    try:
+        for finding in looks.examine_deeply(find_place(directory), verdict, checks):
+            typer.echo(finding.line())
+    except (AnnexdError, RepositoryError, GitError, ValueError, OSError) as failure:
+        typer.echo(f"annexd: cannot look: {escape(str(failure))}", err=True)
+        raise typer.Exit(2) from None
+    if verdict.unseen:
+        raise typer.Exit(2)
+    return verdict.wrong
 
 
 def demo() -> None:

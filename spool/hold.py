@@ -70,6 +70,11 @@ def listing(paths: Layout, now: float) -> list[Hold]:
     return [Hold(uuid, until) for uuid, until in untils if until is not None]
 
 
+def says_when(line: bytes) -> bool:
+    """Whether the first line of a hold is a point in time; if not, the hold has no end."""
+    return _TIME.fullmatch(line) is not None
+
+
 def _place(uuid: UUID | None) -> tuple[tuple[bytes, ...], bytes]:
     return (layout.HOLD, b"all") if uuid is None else (layout.HOLD_REMOTE, uuid)
 
@@ -114,4 +119,4 @@ def _read(name: bytes, fd: int) -> float | None:
         return None
     except ValueError:
         return FOREVER  # a link, a directory: somebody wanted something to be held
-    return float(line) if _TIME.fullmatch(line) else FOREVER
+    return float(line) if says_when(line) else FOREVER

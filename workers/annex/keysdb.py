@@ -77,6 +77,20 @@ def associated_files(repository: Repository, keys: Iterable[Key]) -> dict[Key, l
     return files
 
 
+def damage(repository: Repository) -> str:
+    """What SQLite finds wrong with the database; empty if nothing, or if it is busy."""
+    try:
+        with _opened(repository) as connection:
+            if connection is None:
+                return ""
+            found = connection.execute("PRAGMA quick_check(1)").fetchone()
+    except sqlite3.OperationalError:  # somebody is writing for a long time
+        return ""
+    except sqlite3.DatabaseError as problem:
+        return str(problem)
+    return "" if found is None or found[0] == "ok" else str(found[0])
+
+
 def record(repository: Repository, unlocked: Iterable[Unlocked]) -> bool:
     """Note unlocked files, in one transaction; False if there is no database to note them in."""
     lock_file = os.fsencode(database(repository).parent) + b".lck"

@@ -1,0 +1,1 @@
+"""``annexd doctor --deep``: whether everything in a repository agrees with everything else."""

@@ -1,0 +1,118 @@
+"""Remotes: whether what can be reached is the repository that the configuration says.
+
+That a remote cannot be reached is no fault: a drive is in a drawer, a laptop sleeps.  ``annexd
+status`` tells.
+"""
+
+import functools
+import os
+import select
+import shlex
+import signal
+from collections.abc import Iterator
+from typing import Final
+
+from annexd.deep.scene import Scene
+from annexd.finding import Finding, quoted, wrong
+from spool.transfer import UUID, parse_uuid
+from workers.annex import p2p, ssh
+from workers.annex.pathremote import State, find
+from workers.annex.pathremote import look as look_at
+from workers.annex.remotes import Remote
+from workers.annex.remoteurl import LocalPath, Ssh
+from workers.annex.uuidlogs import descriptions
+from workers.errand import send
+from workers.git.run import GitError, run
+
+PATIENCE_S: Final = 10.0
+"""A path that takes longer to look at: a dead network file system, perhaps."""
+
+SSH_S: Final = 30.0
+_UUID: Final = b"annex.uuid="
+
+
+def look(scene: Scene) -> Iterator[Finding]:
+    """Each remote that is a path or is behind ssh; git-annex itself checks the others."""
+    with scene.branch() as branch:
+        known = frozenset(descriptions(branch.read(b"uuid.log")))
+    for remote in scene.remotes:
+        if isinstance(remote.way, LocalPath):
+            yield from _path(remote, remote.way, known)
+        elif isinstance(remote.way, Ssh) and remote.uuid is not None and not remote.ignored:
+            found = _behind_ssh(scene, remote, remote.way)
+            if found not in {None, remote.uuid}:
+                yield _impostor(remote, found, known)
+
+
+def _path(remote: Remote, way: LocalPath, known: frozenset[UUID]) -> Iterator[Finding]:
+    if not _answers(way):
+        yield wrong(
+            f"the remote {remote.name} does not answer: {way.path} takes more than "
+            f"{PATIENCE_S:.0f} s to look at",
+            f"umount -l the file system of {quoted(way.path)}, or bring back its server",
+        )
+        return
+    found = look_at(remote)
+    if found.state is State.IMPOSTOR and found.uuid not in known:
+        yield _impostor(remote, found.uuid, known)
+    elif found.state is State.REFUSED:
+        yield wrong(f"git will not work with the remote {remote.name}: {found.reason}")
+    elif found.state is State.UNINITIALISED and remote.uuid is not None:
+        yield wrong(
+            f"the remote {remote.name} was the repository {remote.uuid.decode()}, and is "
+            "no annex any more",
+            f"git annex reinit {remote.uuid.decode()} there, or: git remote remove "
+            f"{quoted(remote.name)}",
+        )
+
+
+def _answers(way: LocalPath) -> bool:
+    """Whether looking there comes to an end; done by a child, for which nobody has to wait."""
+    errand = send(functools.partial(_touch, way))
+    poll = select.poll()
+    poll.register(errand.fd, select.POLLIN)
+    if poll.poll(PATIENCE_S * 1000):
+        errand.reap()
+        return True
+    os.kill(errand.pid, signal.SIGKILL)
+    return False
+
+
+def _touch(way: LocalPath) -> bool:
+    return find(way.path) is not None
+
+
+def _behind_ssh(scene: Scene, remote: Remote, way: Ssh) -> UUID | None:
+    """The uuid that git-annex-shell says; None if nobody answers, or it is no annex."""
+    # Not over the connection that annexd keeps: its master would outlive us, with our pipes.
+    own = ssh.own_command(scene.repository)
+    options = shlex.split(remote.settings.get("ssh-options", ""))
+    called = own if own is not None else ("ssh", *options, *ssh.OPTIONS)
+    port = () if way.port is None else ("-p", str(way.port))
+    shell = (remote.settings.get("shell") or "git-annex-shell").encode()
+    command = b"%b configlist %b" % (shell, p2p.quote(way.path))
+    try:
+        said = run(
+            (*called, *port, way.destination, command), cwd=scene.repository.top, timeout_s=SSH_S
+        )
+    except (GitError, FileNotFoundError):
+        return None
+    for line in said.splitlines():
+        if line.startswith(_UUID):
+            try:
+                return parse_uuid(line.removeprefix(_UUID))
+            except ValueError:
+                return None
+    return None
+
+
+def _impostor(remote: Remote, found: UUID | None, known: frozenset[UUID]) -> Finding:
+    """Another repository; ``known`` are those of this annex."""
+    kind = "another repository of this annex" if found in known else "a stranger"
+    expected = (remote.uuid or b"").decode()
+    return wrong(
+        f"at the address of the remote {remote.name} is not {expected}, but {kind}, "
+        f"{(found or b'').decode()}",
+        f"bring back the right one, or: git config {quoted(f'remote.{remote.name}.annex-uuid')} "
+        f"{(found or b'').decode()}",
+    )
