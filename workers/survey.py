@@ -30,6 +30,7 @@ from workers.git.index_entry import (
 )
 from workers.git.objectid import ObjectFormat, blob_id
 from workers.git.stream import StreamEndedError
+from workers.git.trackable import is_trackable
 from workers.git.tree import Change, Version
 from workers.inplace import Name, look
 from workers.lease import open_to_read
@@ -38,6 +39,7 @@ SMALL: Final = 1 << 20
 """Bytes: a file that is larger is not read to find out what it is."""
 
 _REPOSITORY: Final = "another repository is in the way"
+_REFUSED: Final = "git refuses such a name, which may be an attack"
 
 
 class Step(NamedTuple):
@@ -108,6 +110,9 @@ class _Surveyor:
 
     def visit(self, change: Change) -> None:
         """Decide about one path."""
+        if not _is_allowed(change):
+            self.found.blocked = Block(change.path, _REFUSED)
+            return
         try:
             name = self._reach(change)
             st = None if name is None else look(name)
@@ -254,6 +259,15 @@ class _Surveyor:
             self._ignored = None
             return True  # git does not take such a path
         return any(rule is not None and rule.ignores for rule in rules)
+
+
+def _is_allowed(change: Change) -> bool:
+    """Whether git would check it out: a peer may have made a tree with ``.git/hooks`` in it.
+
+    Here, before anything is written: the index, which asks too, comes after the work tree.
+    """
+    versions = (change.old, change.new)
+    return all(is_trackable(change.path, each.mode) for each in versions if each is not None)
 
 
 def holds(name: Name, st: os.stat_result, version: Version, object_format: ObjectFormat) -> bool:

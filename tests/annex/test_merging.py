@@ -308,6 +308,37 @@ def test_a_link_does_not_lead_out_of_the_repository(
     assert not list(outside.iterdir())
 
 
+@pytest.mark.parametrize(
+    "path", [".git/pwned", ".GIT/pwned", "sub/.git/pwned", "git~1/pwned", "../pwned", ".git"]
+)
+def test_a_peers_tree_that_git_would_not_check_out_writes_nothing(
+    pair: tuple[Repo, Repo], merging: Merging, path: str
+) -> None:
+    """CVE-2014-9390 and its like: git checks names at a checkout, which nobody does here."""
+    a, b = pair
+    note(a, "honest", b"honest")
+    mode, oid = b"100644", a.git("hash-object", "-w", "--stdin", stdin=b"pwned").strip()
+    for name in reversed(path.split("/")):
+        oid = literal_tree(a, mode, name.encode(), oid)
+        mode = b"40000"
+    commit = a.git("commit-tree", oid.decode(), "-p", "HEAD", "-m", "hostile").strip().decode()
+    a.git("update-ref", "refs/heads/main", commit)
+    push(a)
+    before = set(b.path.parent.rglob("*pwned*"))
+
+    outcome = merging.merge()
+
+    assert isinstance(outcome, Held), outcome
+    assert set(b.path.parent.rglob("*pwned*")) == before
+    assert (b.path / ".git/HEAD").exists()
+
+
+def literal_tree(repo: Repo, mode: bytes, name: bytes, oid: bytes) -> bytes:
+    """A tree with one entry of whatever name, which ``git mktree`` would not make."""
+    data = b"%b %b\0%b" % (mode, name, bytes.fromhex(oid.decode()))
+    return repo.git("hash-object", "-t", "tree", "-w", "--literally", "--stdin", stdin=data).strip()
+
+
 def test_another_repository_is_not_written_into(pair: tuple[Repo, Repo], merging: Merging) -> None:
     a, b = pair
     note(a, "d/f", b"f")
