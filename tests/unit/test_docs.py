@@ -72,3 +72,19 @@ def test_the_manual_has_every_command_and_no_other() -> None:
 
     assert "status" in commands
     assert explained == commands
+
+
+def test_the_code_and_the_tests_that_the_threat_model_names_are_there() -> None:
+    text = (TOP / "docs/SECURITY.md").read_text()
+    named = set(re.findall(r"`(test_[a-z0-9_]+)`", text))
+    tests = {
+        node.name
+        for path in (TOP / "tests").rglob("test_*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef)
+    }
+
+    assert len(named) > 30
+    assert not named - tests
+    for path in re.findall(r"`([a-z]+/[a-z/_]+\.py)`", text):
+        assert (TOP / path).is_file(), path
