@@ -11,6 +11,7 @@ comes with its git-annex branch; annexd's scanner and ``git annex fsck`` log the
 
 import os
 import sqlite3
+import stat
 import time
 from typing import Final, final
 
@@ -20,6 +21,7 @@ from workers.annex.branch import Branch
 from workers.annex.commit import BranchBusyError
 from workers.annex.fold import commit_journal
 from workers.annex.keysdb import associated_files, database
+from workers.annex.pointer import POINTER_MAX
 from workers.annex.presence import Status
 from workers.annex.record import record_locations
 from workers.annex.repository import Repository
@@ -28,6 +30,9 @@ from workers.annex.smudge import fill
 from workers.git.run import GitError
 
 LATEST_S: Final = 1.0
+FILL_S: Final = 10.0
+"""So often files are filled while contents come without a pause: it holds up the client."""
+
 MOST: Final = 1000
 """Keys written down together."""
 
@@ -41,6 +46,8 @@ class Books:
         self._branch = branch
         self._arrived: list[Key] = []
         self._since = 0.0
+        self._unfilled: list[Key] = []
+        self._filled_at = time.monotonic()
         self._wrote = False
 
     def arrived(self, key: Key) -> None:
@@ -59,11 +66,21 @@ class Books:
         uuid = self._repository.uuid
         record_locations(self._branch, keys, uuid, Status.PRESENT, time.time())
         self._wrote = True
-        self._fill(keys)
+        self._unfilled += keys
+        if time.monotonic() - self._filled_at >= FILL_S:
+            self.rest()
+
+    def rest(self) -> None:
+        """Do all that is left to do: the client lets us, or has waited long enough."""
+        self.settle()
+        if self._unfilled:
+            keys, self._unfilled = self._unfilled, []
+            self._fill(keys)
+            self._filled_at = time.monotonic()
 
     def close(self) -> None:
-        """Write down the rest, and commit the journal as git-annex does."""
-        self.settle()
+        """Do the rest, and commit the journal as git-annex does."""
+        self.rest()
         if self._wrote:
             try:
                 commit_journal(self._branch, time.time())
@@ -83,7 +100,20 @@ class Books:
             files = associated_files(self._repository, keys)
             fill(
                 self._repository,
-                ((key, path) for key, paths in files.items() for path in paths),
+                (
+                    (key, path)
+                    for key, paths in files.items()
+                    for path in paths
+                    if self._waits(path)
+                ),
             )
         except (GitError, OSError, sqlite3.Error):
             return  # the contents are here and logged; the next git-annex that looks fills them
+
+    def _waits(self, path: bytes) -> bool:
+        """Whether a file is one that wants filling; links, which are most, are not."""
+        try:
+            status = os.lstat(os.path.join(os.fsencode(self._repository.top), path))
+        except OSError:
+            return False
+        return stat.S_ISREG(status.st_mode) and status.st_size <= POINTER_MAX

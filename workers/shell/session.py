@@ -105,7 +105,7 @@ class Session:
     def _serve_one(self) -> bool:
         """Answer one line; False at the end."""
         if self._wire.quiet(PAUSE_S):
-            self._books.settle()
+            self._books.rest()
         line = self._wire.line()
         if line is None:
             return False
