@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.daemons import Fleet
-from tests.processes import run_to_end, stays, wait_until
+from tests.processes import ANNEXD_SHELL, run_to_end, stays, wait_until
 from tests.repo import Repo
 from tests.scenarios.sshd import Sshd, needs_sshd, sshd
 from tests.synced import synced
@@ -48,6 +48,26 @@ def test_two_that_reach_each_other_over_ssh(apart: tuple[Repo, Repo], fleet: Fle
     synced(a, b)
     a.remove("from b")
     a.write("from a", b"edited")
+    synced(a, b)
+
+    fleet.settle()
+    fleet.stop()
+    a.check()
+    b.check()
+
+
+def test_two_that_are_served_by_annexd_shell(apart: tuple[Repo, Repo], fleet: Fleet) -> None:
+    a, b = apart
+    a.config("remote.b.annex-shell", ANNEXD_SHELL)
+    b.config("remote.a.annex-shell", ANNEXD_SHELL)
+    fleet.serve(a, b)
+
+    a.write("from a", os.urandom(500_000))
+    for number in range(50):
+        b.write(f"small/{number}", os.urandom(100))
+    synced(a, b)
+    b.write("from b", os.urandom(500_000))
+    a.remove("small/7")
     synced(a, b)
 
     fleet.settle()
