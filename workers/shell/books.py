@@ -10,7 +10,6 @@ comes with its git-annex branch; annexd's scanner and ``git annex fsck`` log the
 """
 
 import os
-import sqlite3
 import stat
 import time
 from typing import Final, final
@@ -20,13 +19,14 @@ from spool.key import Key
 from workers.annex.branch import Branch
 from workers.annex.commit import BranchBusyError
 from workers.annex.fold import commit_journal
-from workers.annex.keysdb import associated_files, database
-from workers.annex.pointer import POINTER_MAX
+from workers.annex.pointer import POINTER_MAX, format_pointer
 from workers.annex.presence import Status
 from workers.annex.record import record_locations
 from workers.annex.repository import Repository
-from workers.annex.run_annex import run_annex
 from workers.annex.smudge import fill
+from workers.git.index import read_index
+from workers.git.index_format import UnsupportedIndexError
+from workers.git.objectid import blob_id
 from workers.git.run import GitError
 
 LATEST_S: Final = 1.0
@@ -93,27 +93,24 @@ class Books:
         if self._repository.bare or lock.owner_pid(own) is not None:
             return
         try:
-            if not database(self._repository).exists():
-                # A fresh clone.  git-annex fills all that it can when it makes the database.
-                run_annex(self._repository, "smudge", "--update")
-                return
-            files = associated_files(self._repository, keys)
-            fill(
-                self._repository,
-                (
-                    (key, path)
-                    for key, paths in files.items()
-                    for path in paths
-                    if self._waits(path)
-                ),
-            )
-        except (GitError, OSError, sqlite3.Error):
+            fill(self._repository, self._waiting(keys))
+        except (GitError, OSError, UnsupportedIndexError, ValueError):
             return  # the contents are here and logged; the next git-annex that looks fills them
 
-    def _waits(self, path: bytes) -> bool:
-        """Whether a file is one that wants filling; links, which are most, are not."""
-        try:
-            status = os.lstat(os.path.join(os.fsencode(self._repository.top), path))
-        except OSError:
-            return False
-        return stat.S_ISREG(status.st_mode) and status.st_size <= POINTER_MAX
+    def _waiting(self, keys: list[Key]) -> list[tuple[Key, bytes]]:
+        """The files that want filling: pointers, in the index and in the work tree."""
+        spelled = self._repository.object_format
+        blobs = {blob_id(spelled, format_pointer(key)): key for key in keys}
+        with read_index(os.fsencode(self._repository.git.gitdir) + b"/index", spelled) as index:
+            files = [(blobs[each.oid], each.path) for each in index.with_blobs(frozenset(blobs))]
+        top = os.fsencode(self._repository.top)
+        return [(key, path) for key, path in files if _is_small(os.path.join(top, path))]
+
+
+def _is_small(path: bytes) -> bool:
+    """Whether it may be a pointer, at a look."""
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return False
+    return stat.S_ISREG(status.st_mode) and status.st_size <= POINTER_MAX

@@ -30,7 +30,7 @@ from workers.shell.sending import Sending
 from workers.shell.stock import Stock
 from workers.shell.wire import GoneError, HangUpError, Wire
 
-PAUSE_S: Final = 0.05
+PAUSE_S: Final = 0.3
 """A client that says nothing for so long leaves us time for the log."""
 
 PROMISED_S: Final = 600.0
