@@ -349,6 +349,26 @@ def test_nothing_else_is_run(repo: Repo, asked: str) -> None:
     assert not (repo.path / ".git/annex/daemon.pid").exists()
 
 
+def test_a_git_annex_shell_that_is_ourselves_is_not_asked_for_ever(
+    repo: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = repo.add("f", CONTENT)
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    (programs / "git-annex-shell").write_text(f'#!/bin/sh\nexec {ANNEXD_SHELL} "$@"\n')
+    (programs / "git-annex-shell").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+
+    status, said = shell(repo, f"dropkey '{repo.path}' {key.decode()}")
+    with connected(repo) as line:
+        removed = line.ask(b"REMOVE " + key)
+
+    assert status == 1
+    assert b"is annexd's" in said
+    assert removed == b"FAILURE"
+    assert content(repo, key) == CONTENT
+
+
 def test_only_one_directory_may_be_asked_for(repo: Repo, tmp_path: Path) -> None:
     other = Repo.create(tmp_path / "other")
     (tmp_path / "link").symlink_to(other.path)

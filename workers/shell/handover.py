@@ -11,11 +11,13 @@ from workers.shell.request import Request, RequestError
 
 PROGRAM: Final = "git-annex-shell"
 GUARD: Final = "ANNEXD_SHELL_HANDED_OVER"
-"""Set when we hand over: a ``git-annex-shell`` that is us by another name does so only once."""
+"""Set for what we start: a ``git-annex-shell`` that is us by another name does so only once."""
 
 
 def find() -> str:
-    """Where it is; not a link to ourselves."""
+    """Where it is; not a link to ourselves, and not asked for by one that is ourselves."""
+    if os.environ.get(GUARD):
+        raise RequestError(f"this needs {PROGRAM}, and the one that is installed is annexd's")
     for directory in os.get_exec_path():
         path = shutil.which(PROGRAM, path=directory)
         if path is not None and os.path.basename(os.path.realpath(path)) != "annexd":
@@ -25,8 +27,6 @@ def find() -> str:
 
 def hand_over(request: Request) -> NoReturn:
     """Become the real git-annex-shell; it checks the restrictions again, itself."""
-    if os.environ.get(GUARD):
-        raise RequestError(f"{request.command}: no {PROGRAM} here but annexd's")
     words = request.words
     argv = [PROGRAM, "-c", _quoted(words)] if request.of_git else [PROGRAM, *words]
     program = find()

@@ -14,7 +14,7 @@ from spool.transfer import UUID
 from workers.annex.p2p import Peer, RefusedError, Sent
 from workers.annex.pipes import EndedError, Pipes
 from workers.annex.repository import Repository
-from workers.shell.handover import find
+from workers.shell.handover import GUARD, find
 from workers.shell.request import RequestError
 
 SILENCE_S: Final = 3600.0
@@ -70,7 +70,7 @@ class Stock:
             ours = self._repository.uuid
             argv = (find(), "p2pstdio", top, self._client, "--uuid", ours)
             try:
-                pipes = Pipes(argv, cwd=self._repository.top, silence_s=SILENCE_S)
+                pipes = Pipes(argv, cwd=self._repository.top, silence_s=SILENCE_S, env={GUARD: "1"})
                 self._peer = Peer(pipes, ours)
             except EndedError as ended:
                 raise RequestError(str(ended)) from ended
