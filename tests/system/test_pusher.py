@@ -82,6 +82,36 @@ def test_a_bare_repository_gets_the_branch_itself_and_becomes_an_annex(
     assert repo.uuid().encode() in hub.git("show", "git-annex:uuid.log")
 
 
+def test_learning_its_uuid_does_not_end_the_initialising_of_a_remote(
+    repo: Repo, tmp_path: Path
+) -> None:
+    """The sentry sees ``annex.uuid`` there before git-annex has described the repository."""
+    commit(repo)
+    hub = bare(tmp_path / "hub")
+    with pushing(repo) as pusher:
+        repo.git("remote", "add", "hub", hub.path)
+        wait_until(lambda: b"annex.uuid" in hub.git("config", "-l"), 20)
+        repo.config("remote.hub.annex-uuid", hub.uuid())
+
+        wait_until(lambda: hub.uuid().encode() in hub.git("show", "git-annex:uuid.log"), 20)
+        pusher.settled()
+        assert hub.uuid().encode() in repo.git("show", "git-annex:uuid.log")
+
+
+def test_a_remote_that_was_half_initialised_is_initialised(repo: Repo, tmp_path: Path) -> None:
+    uuid = "00000000-1111-4000-8000-000000000001"
+    hub = bare(tmp_path / "hub")
+    hub.config("annex.uuid", uuid)
+    hub.config("annex.version", "10")
+    repo.git("remote", "add", "hub", hub.path)
+    repo.config("remote.hub.annex-uuid", uuid)
+    with pushing(repo):
+        commit(repo)
+
+        wait_until(lambda: uuid.encode() in hub.git("show", "git-annex:uuid.log"), 20)
+    assert hub.uuid() == uuid
+
+
 def test_a_git_repository_that_shall_not_be_an_annex_is_none(repo: Repo, tmp_path: Path) -> None:
     first = commit(repo)
     hub = bare(tmp_path / "hub")

@@ -18,11 +18,9 @@ from dataclasses import dataclass, field
 from typing import Final, final
 
 from workers.annex import pathremote, ssh
-from workers.annex.branch import Branch
-from workers.annex.remoteurl import LocalPath, Ssh
-from workers.annex.repository import Repository, RepositoryError, find
+from workers.annex.remoteurl import Ssh
+from workers.annex.repository import Repository, RepositoryError
 from workers.annex.run_annex import run_annex
-from workers.annex.siblings import merge_siblings
 from workers.annex.space import is_full
 from workers.git.ancestry import Ancestry, merge_bases
 from workers.git.exchange import NO_HOOKS, NO_HOOKS_NO_GC, Said, Update, Way, fetch, list_refs, push
@@ -30,6 +28,7 @@ from workers.git.refname import RefName
 from workers.git.refs import Refs
 from workers.git.run import Git, GitError
 from workers.git.stream import ObjectId
+from workers.pusher.introduction import introduce_path
 from workers.pusher.peer import PUSH_HOOKS, Peer, only_stock_hooks
 from workers.pusher.values import (
     ANNEX,
@@ -279,29 +278,13 @@ class _Exchange:
         """Tell git-annex over there, and find out who it is."""
         peer, remote = self.task.peer, self.task.remote
         if peer is not None:
-            self.introduce_path(peer)
+            logs = self.theirs.get(synced(ANNEX))
+            brought = logs != self.task.theirs.get(synced(ANNEX))
+            introduce_path(self.here, remote, peer, brought_logs=brought)
         elif isinstance(remote.way, Ssh) and remote.uuid is None and not remote.ignored:
             # It writes down the uuid, or that there is no git-annex.
             with contextlib.suppress(GitError):
                 run_annex(self.here, "info", "--fast", remote.name, timeout_s=PROBE_S)
-
-    def introduce_path(self, peer: Peer) -> None:
-        remote = self.task.remote
-        if not isinstance(remote.way, LocalPath) or remote.ignored:
-            return
-        uuid = peer.uuid
-        if uuid is None:
-            seen = pathremote.look(remote)
-            if seen.state is pathremote.State.INITIALISABLE and seen.gitdir is not None:
-                uuid = pathremote.initialise(seen.gitdir)
-        logs = self.theirs.get(synced(ANNEX))
-        if uuid is not None and logs != self.task.theirs.get(synced(ANNEX)) and not peer.tended:
-            # Nobody is there to merge it.
-            with contextlib.suppress(RepositoryError), Branch(find(peer.gitdir)) as branch:
-                merge_siblings(branch)
-        if uuid is not None and remote.uuid is None:
-            # At the very end: the pusher reads the new configuration, and begins anew with it.
-            pathremote.record(remote.name, uuid, self.here.git)
 
 
 def _way(here: Repository, task: Task) -> Way:

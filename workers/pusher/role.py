@@ -16,6 +16,7 @@ from spool import poke
 from workers.annex import remotes
 from workers.annex.commit import identity
 from workers.annex.remotecommands import answered
+from workers.annex.remotes import Remote
 from workers.annex.repository import Repository, RepositoryError, find
 from workers.annex.siblingrefs import SiblingRefs
 from workers.foreign import Others
@@ -291,6 +292,10 @@ class Pusher:
             if not remote.carries_git or not answered(remote, here.top).syncs:
                 continue
             neighbour = before.get(remote.name)
+            if neighbour is not None and _is_learnt(neighbour.remote, remote):
+                # Its uuid has been learnt, perhaps while our own errand has it initialised: an
+                # errand that were ended now would leave a repository that knows not its own name.
+                neighbour.remote = remote
             if neighbour is None or neighbour.remote != remote:
                 neighbour = Neighbour(remote, here, place.remotes)
             neighbour.adopt(here)
@@ -299,3 +304,8 @@ class Pusher:
             if self._neighbours.get(name) is not neighbour and neighbour.errand is not None:
                 self._wakeup.ignore(neighbour.errand.fd)
                 neighbour.errand.kill()
+
+
+def _is_learnt(before: Remote, remote: Remote) -> bool:
+    """Whether all that is new is its uuid."""
+    return before.uuid is None and remote.uuid is not None and before.way == remote.way
