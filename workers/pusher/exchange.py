@@ -178,7 +178,7 @@ class _Exchange:
             return False
         for ref in (own(ours.branch), synced(ours.branch)):
             oid = self.theirs.get(ref)
-            if oid is None or self.ancestry.nearby(ours.head, oid) is not None:
+            if oid is None:
                 continue
             try:
                 if not merge_bases(self.here.git, ours.head, oid):
