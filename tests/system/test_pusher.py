@@ -108,6 +108,7 @@ def test_a_remote_that_was_half_initialised_is_initialised(repo: Repo, tmp_path:
     with pushing(repo):
         commit(repo)
 
+        wait_until(lambda: tip(hub, "heads/git-annex"))
         wait_until(lambda: uuid.encode() in hub.git("show", "git-annex:uuid.log"), 20)
     assert hub.uuid() == uuid
 
@@ -359,7 +360,7 @@ def test_a_failure_is_remembered_and_tried_again_when_asked(
         assert "no way" in record.last_error
         assert record.not_before is not None
     with pushing(a) as pusher:
-        assert pusher.record("b") == record
+        assert pusher.record("b").last_error == record.last_error  # it may have tried again
 
         script.write_text('#!/bin/sh\nexec git receive-pack "$@"\n')
         with pytest.raises(AssertionError):

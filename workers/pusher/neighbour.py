@@ -98,6 +98,7 @@ class Neighbour:
         self._polled = time.monotonic()
         self._exchanged = -math.inf
         self._refused = ""
+        self._retries = False
 
     @property
     def path(self) -> Path | None:
@@ -165,6 +166,8 @@ class Neighbour:
 
     def retry(self) -> None:
         """Try again now, whatever has failed: something has changed."""
+        # What is under way may have begun before that, and fail for what is mended.
+        self._retries = self.errand is not None
         self._account.forgive()
         self._pause = -math.inf
         self._poll_s = POLL_FIRST_S
@@ -286,7 +289,7 @@ class Neighbour:
     def begin(self, errand: Errand, task: Task) -> None:
         """An exchange has been started."""
         self.errand, self._task = errand, task
-        self._asks = False
+        self._asks = self._retries = False
 
     def finish(self) -> Outcome:
         """The exchange has ended."""
@@ -306,6 +309,8 @@ class Neighbour:
         if outcome.result is Result.FAILED:
             self._account.fail(outcome.error)
             self._asks = self.path is None
+            if self._retries:
+                self.retry()
             return outcome
         if outcome.result is Result.FULL:
             self._account.hold(outcome.error)
@@ -325,7 +330,7 @@ class Neighbour:
         if outcome.result is Result.OVERTAKEN:
             self.overtaken += 1
             # Not in step with those who were faster.
-            self._pause = now + OVERTAKEN_S * self.overtaken * (0.5 + _random())
+            self._pause = now + random.uniform(0.5, 1.5) * OVERTAKEN_S * self.overtaken  # noqa: S311 -- no secret
             self._settled = UNSEEN
         elif outcome.result is Result.WAITING:
             self._stuck = self._stuck if self._stuck is not None else now
@@ -343,7 +348,3 @@ class Neighbour:
                     refused,
                 )
         self._refused = refused
-
-
-def _random() -> float:
-    return random.random()  # noqa: S311 -- no secret
