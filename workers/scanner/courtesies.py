@@ -37,7 +37,7 @@ class Courtesies:
 
     def __init__(self) -> None:
         self._left: dict[Lane, dict[Key, tuple[float, bytes]]] = {}
-        # Until when (Unix time, s), in the order in which it was left, and the file.
+        # Until when (monotonic, s), in the order in which it was left, and the file.
         self._expected_until: dict[UUID, float] = {}
         self._first = float("inf")
         # No later than the first of all; earlier, if that was withdrawn.
@@ -48,11 +48,8 @@ class Courtesies:
     def __contains__(self, lane: object) -> bool:
         return lane in self._left
 
-    def leave(self, transfer: Transfer, path: bytes, now: float) -> bool:
-        """Leave it to others for as long as they should need; False if there is no room.
-
-        ``now`` is Unix time, s.
-        """
+    def leave(self, transfer: Transfer, path: bytes) -> bool:
+        """Leave it to others for as long as they should need; False if there is no room."""
         lane, key = transfer.lane, transfer.key
         keys = self._left.get(lane, {})
         if key in keys:
@@ -61,7 +58,7 @@ class Courtesies:
             return False
         self._left[lane] = keys
         # One after the other: who has much to send needs longer for the last of it.
-        begins = max(self._expected_until.get(lane.uuid, 0.0), now + GRACE_S)
+        begins = max(self._expected_until.get(lane.uuid, 0.0), time.monotonic() + GRACE_S)
         until = begins + PER_KEY_S + (parts(key).size or 0) / BYTES_PER_S
         self._expected_until[lane.uuid] = until
         keys[key] = until, path
@@ -74,8 +71,9 @@ class Courtesies:
         if keys is not None and keys.pop(key, None) is not None and not keys:
             self._forget(lane)
 
-    def late(self, now: float) -> list[Late]:
+    def late(self) -> list[Late]:
         """What others have not done in time; it is not here any more."""
+        now = time.monotonic()
         if now < self._first:
             return []
         found = []
@@ -91,7 +89,7 @@ class Courtesies:
 
     def next_look(self) -> float:
         """When something may be late (monotonic, s)."""
-        return time.monotonic() + self._first - time.time() if self._left else float("inf")
+        return self._first
 
     def first_paths(self) -> dict[Lane, bytes]:
         """Lane -> the first path of what is here."""

@@ -50,8 +50,8 @@ class Decider:
             wants.close()
         self._wants = {}
 
-    def decide(self, plan: Plan, items: Iterable[Item], now: float) -> None:
-        """Offer what the items need.  ``now`` is Unix time, s."""
+    def decide(self, plan: Plan, items: Iterable[Item]) -> None:
+        """Offer what the items need."""
         for item in items:
             if plan.here not in item.locations and self._objects.locate(item.key) is not None:
                 if len(self.unlogged) < UNLOGGED_MAX:
@@ -59,9 +59,9 @@ class Decider:
                 continue
             decision = plan.decide(item)
             if decision.transfers or decision.ask:
-                self._offer(plan, item, decision, now)
+                self._offer(plan, item, decision)
 
-    def _offer(self, plan: Plan, item: Item, decision: Decision, now: float) -> None:
+    def _offer(self, plan: Plan, item: Item, decision: Decision) -> None:
         if self.doubts and plan.here in item.locations and not self._objects.locate(item.key):
             return  # lost: fsck will say so
         wanted = [each for each in decision.ask if self._is_wanted(plan.asked_of(each), item)]
@@ -69,9 +69,7 @@ class Decider:
             path = item.paths[0] if item.paths else b""
             if not self._will_come(plan, transfer, item):
                 self._lanes.offer(transfer, path)
-            elif self._lanes.takes(transfer.lane) and not self.courtesies.leave(
-                transfer, path, now
-            ):
+            elif self._lanes.takes(transfer.lane) and not self.courtesies.leave(transfer, path):
                 self._lanes.fall_behind(transfer.lane, path)
 
     def settle_unlogged(self) -> list[Key]:

@@ -288,7 +288,7 @@ class Scan:
     def _decide(self, items: Collection[Item]) -> None:
         now = time.time()
         network = self._known()
-        self._decider.decide(network.plan, items, now)
+        self._decider.decide(network.plan, items)
         self._lanes.flush(now)
         self._dropper.note(network, items)
 
@@ -309,7 +309,7 @@ class Scan:
     def _go_on(self) -> None:
         now = time.time()
         courtesies = self._decider.courtesies
-        if late := courtesies.late(now):
+        if late := courtesies.late():
             for transfer, path in late:
                 self._lanes.offer(transfer, path)
             self._lanes.flush(now)
