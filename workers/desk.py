@@ -18,6 +18,7 @@ from workers.foreign import Others
 from workers.git.commit import Commits
 from workers.git.conventions import Conventions
 from workers.git.index import Identity, Index, read_index, reread
+from workers.git.index_install import sweep
 from workers.git.refname import RefName
 from workers.git.refs import Head, Refs
 from workers.git.settings import Settings
@@ -57,11 +58,22 @@ class Desk:
         self._tmp = os.fsencode(self.place.tmp)
         self._token = b"%b-%d-%d" % (worker.name.encode(), os.getpid(), time.monotonic_ns())
         self._temporaries = 0
+        self._is_clear = False
         read = self._read()
         self.commits = Commits(self.git, read[2], PRIVATE, self.sync)
         """One for the whole life of the process: blobs wait in it for their commit, whatever is
         reloaded meanwhile."""
         self._open(*read)
+
+    def clear_up(self) -> None:
+        """Remove what a killed predecessor has left.  Before anything is changed; does it once.
+
+        Raises ``GitError``, for a lock that a dead git has left, too: try again.
+        """
+        if not self._is_clear:
+            self.commits.start()
+            sweep(os.path.join(self.gitdir, b"index"))
+            self._is_clear = True
 
     def reload(self) -> None:
         """Read the configuration again; raises what ``repository.find`` and ``Settings`` do.

@@ -8,7 +8,6 @@ anywhere: the next turn, or the next process, finds what is left to do by lookin
 import errno
 import logging
 import math
-import os
 import time
 from typing import Final, final
 
@@ -22,7 +21,6 @@ from workers.footing import Footing
 from workers.git.index import Index
 from workers.git.index_compare import changed_paths
 from workers.git.index_format import UnsupportedIndexError
-from workers.git.index_install import sweep
 from workers.git.run import GitError
 from workers.git.stream import StreamEndedError
 from workers.guard import Guard
@@ -101,10 +99,9 @@ class Watcher:
 
     def serve(self) -> None:
         """Until asked to stop."""
-        self._desk.commits.start()
-        sweep(os.path.join(self._desk.gitdir, b"index"))
         while not self._wakeup.stopping:
             try:
+                self._desk.clear_up()
                 self._turn()
             except _StoppingError:
                 break
@@ -115,6 +112,7 @@ class Watcher:
             except (GitError, StreamEndedError, UnsupportedIndexError) as failure:
                 self._desk.close()
                 self._rules.close()
+                self._desk.abandoned.sweep()
                 self._pause(f"{failure}", TROUBLE_S)
             self._say()
             self._take(self._wakeup.wait(self._until()))

@@ -7,6 +7,7 @@ import pytest
 
 from tests.processes import python, run, running, stays, wait_until
 from tests.repo import Repo
+from tests.watching import watched
 from workers.abandoned import Abandoned
 
 HOLD = """
@@ -98,3 +99,17 @@ def test_a_lock_in_another_repository_s_git_says_nothing_here(
         wait_until(lambda: said.exists() and b"ready" in said.read_bytes())
         abandoned.sweep()
         assert not lock.exists()
+
+
+def test_a_watcher_whose_private_ref_is_locked_by_a_dead_git_gets_on(repo: Repo) -> None:
+    """That is the first thing it touches, before it has a loop in which failures are endured."""
+    lock = repo.path / ".git/refs/annexd/watcher.lock"
+    lock.parent.mkdir()
+    leave(lock, 10)
+    repo.write("file", b"content")
+
+    with watched(repo) as watching:
+        wait_until(lambda: not lock.exists(), 15, watching.state)
+        wait_until(lambda: repo.git("for-each-ref", "refs/heads/main"), 15, watching.state)
+
+    assert b"file" in repo.tree()
