@@ -105,7 +105,7 @@ class TransferLocks:
 
     def __init__(self, paths: Layout, lane: Lane, spares_most: int = SPARES_MOST) -> None:
         self._paths = paths
-        self._lane = lane
+        self.lane = lane
         self._spares_most = spares_most
         self._opened: list[_Directories] = []
         self._spares: list[Spare] = []
@@ -115,7 +115,7 @@ class TransferLocks:
 
         ``ValueError`` if the key cannot be transferred.
         """
-        transfer = Transfer(self._lane.direction, self._lane.uuid, key)
+        transfer = Transfer(self.lane.direction, self.lane.uuid, key)
         for _ in range(_ATTEMPTS):
             at = self._directories()
             taken = TransferLock(self, transfer, at)
@@ -169,7 +169,7 @@ class TransferLocks:
     def _directories(self) -> _Directories:
         if not self._opened or not self._opened[-1].current():
             # Those opened before stay open: locks may be held in them, and spares come from there.
-            self._opened.append(_Directories(self._paths, self._lane))
+            self._opened.append(_Directories(self._paths, self.lane))
         return self._opened[-1]
 
     def _take_all(self, taken: TransferLock, at: _Directories) -> bool:

@@ -382,3 +382,61 @@ def test_only_one_directory_may_be_asked_for(repo: Repo, tmp_path: Path) -> None
             assert b"Only allowed to access" in said
     limited = only | {"GIT_ANNEX_SHELL_LIMITED": "1"}
     assert shell(repo, "-c \"git-upload-pack 'repo'\"", limited)[0] == 1
+
+
+def test_a_parcel_is_judged_content_by_content(repo: Repo, line: Line) -> None:
+    right, wrong, withdrawn, had = (os.urandom(100) for _ in range(4))
+    assert line.put(key_of(had), had) == b"SUCCESS"
+    foreign = b"SKEIN256-s100--" + b"0" * 64
+    keys = [key_of(right), key_of(wrong), key_of(withdrawn), key_of(had), foreign, b"nonsense"]
+
+    assert line.ask(b"ANNEXD-PARCELS 1") == b"ANNEXD-PARCELS 1"
+    line.say(b"PUT-MANY 6\n" + b"".join(b"100 a%%file %b\n" % key for key in keys))
+    assert line.hear() == b"TAKE yyyhnn"
+    line.say(b"DATA 100\n" + right + b"VALID\n" + b"DATA 100\n" + bytes(100) + b"VALID\n")
+    line.say(b"DATA 100\n" + withdrawn + b"INVALID\n")
+    assert line.hear() == b"STORED ynn"
+
+    assert content(repo, key_of(right)) == right
+    assert content(repo, key_of(wrong)) is None
+    assert tmp(repo) == set()
+    line.say(b"GET-MANY 2\nf %b\nf %b\n" % (key_of(wrong), key_of(right)))
+    assert [line.hear(), line.hear(), line.hear()] == [b"DATA 0", b"INVALID", b"DATA 100"]
+    assert line.stdout.read(100) == right
+    assert line.hear() == b"VALID"
+    assert line.ask(b"CHECKPRESENT " + key_of(right)) == b"SUCCESS"
+
+
+def test_what_comes_in_parcels_is_logged_by_the_end(repo: Repo) -> None:
+    contents = [os.urandom(100) for _ in range(20)]
+    with connected(repo) as line:
+        offers = b"".join(b"100  %b\n" % key_of(each) for each in contents)
+        line.say(b"PUT-MANY 20\n" + offers)
+        assert line.hear() == b"TAKE " + b"y" * 20
+        line.say(b"".join(b"DATA 100\n" + each + b"VALID\n" for each in contents))
+        assert line.hear() == b"STORED " + b"y" * 20
+    assert repo.whereis(key_of(contents[7])) == {repo.uuid().encode()}
+    repo.annex("fsck", "-q", "--all")
+
+
+def test_nothing_of_a_parcel_is_taken_where_nothing_may_be_written(repo: Repo) -> None:
+    with connected(repo, GIT_ANNEX_SHELL_READONLY="1") as line:
+        line.say(b"PUT-MANY 1\n%d f %b\n" % (len(CONTENT), KEY))
+        assert line.hear() == b"TAKE n"
+        assert line.put(KEY, CONTENT).startswith(b"ERROR this repository is read-only")
+
+
+def test_a_parcel_that_is_cut_off_leaves_nothing_that_looks_complete(repo: Repo) -> None:
+    two = [os.urandom(1000), os.urandom(1000)]
+    with connected(repo) as line:
+        line.say(b"PUT-MANY 2\n" + b"".join(b"1000 f %b\n" % key_of(each) for each in two))
+        assert line.hear() == b"TAKE yy"
+        line.say(b"DATA 1000\n" + two[0] + b"VALID\nDATA 1000\n" + two[1][:500])
+    assert [content(repo, key_of(each)) for each in two] == [None, None]
+    with connected(repo) as line:
+        assert line.put(key_of(two[1]), two[1]) == b"SUCCESS"
+        line.say(b"PUT-MANY 1\n1000 f %b\n" % key_of(two[0]))
+        assert line.hear() == b"TAKE y"
+        line.say(b"DATA 1000\n" + two[0] + b"VALID\n")
+        assert line.hear() == b"STORED y"
+    repo.annex("fsck", "-q", "--all")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from spool.transfer import Direction
-from tests.processes import wait_until
+from tests.processes import ANNEXD_SHELL, wait_until
 from tests.repo import Repo
 from tests.scenarios.sshd import Sshd, needs_sshd, sshd
 from tests.transfers.station import Station, add_many
@@ -153,3 +153,25 @@ def test_a_stop_in_mid_content_leaves_what_the_next_attempt_resumes(a: Station, 
     assert a.waiting(lane) == {key}
     a.work_off(lane)
     assert a.content(key) is not None
+
+
+def test_small_contents_go_in_parcels_where_annexd_serves(a: Station, b: Station) -> None:
+    a.repo.config("remote.b.annex-shell", ANNEXD_SHELL)
+    sizes = (0, 1, 100, 70_000, 2_000_000)
+    names = [f"{size} {n}" for size in sizes for n in range(40 if size == 100 else 2)]
+    up = add_many(a.repo, ((f"up {name}", os.urandom(int(name.split()[0]))) for name in names))
+    down = add_many(b.repo, ((f"down {name}", os.urandom(int(name.split()[0]))) for name in names))
+    gone = b.repo.add("gone", b"not there any more")
+    b.repo.annex("drop", "-q", "--force", "gone")
+    lane = a.queue(Direction.DOWNLOAD, b.repo, *down.values(), gone)
+
+    a.work_off(lane)
+    a.work_off(a.queue(Direction.UPLOAD, b.repo, *up.values()))
+
+    for keys, source, sink in ((up, a, b), (down, b, a)):
+        for name, key in keys.items():
+            content = sink.content(key)
+            assert content is not None, name
+            assert content.read_bytes() == source.repo.read(name)
+            assert sink.repo.whereis(key) >= uuids(sink.repo)
+    assert a.content(gone) is None

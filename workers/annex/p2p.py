@@ -22,13 +22,11 @@ from typing import Final, Protocol, Self, final
 
 from spool.key import Key
 from spool.transfer import UUID, parse_uuid
+from workers.annex.heard import Heard, LineTooLongError
 from workers.annex.pipes import EndedError, Pipes
 
 VERSION: Final = 4
 REMOVE_BEFORE_SINCE: Final = 3
-LINE_MAX: Final = 1 << 15
-"""Bytes.  No line is longer."""
-
 _BUFFER: Final = 1 << 18
 _UNSHOWN: Final = re.compile(rb"[%\x00-\x1f\x7f]")
 _SPACE: Final = re.compile(rb"[\s\v\f]|\xc2\xa0")
@@ -84,7 +82,7 @@ class Peer:
     def __init__(self, pipes: Pipes, uuid: UUID) -> None:
         """Greet.  Raises ``EndedError`` if it is another repository than ``uuid``."""
         self._pipes = pipes
-        self._heard = b""
+        self._heard = Heard()
         try:
             self._greet(uuid)
             self.version = self._agree()
@@ -100,17 +98,25 @@ class Peer:
 
     def has(self, key: Key) -> bool:
         """Whether the content is there now."""
-        return self._succeeded(self._ask(b"CHECKPRESENT %b" % key))
+        return self._succeeded(self.ask(b"CHECKPRESENT %b" % key))
 
     def put(self, key: Key, associated_file: bytes, source: Source) -> Reply:
         """Send a content, from where an earlier attempt ended."""
-        head, rest = self._ask(b"PUT %b %b" % (escape(associated_file), key))
+        head, rest = self.ask(b"PUT %b %b" % (escape(associated_file), key))
         if head in {b"ALREADY-HAVE", b"ALREADY-HAVE-PLUS"}:
             return Reply(Sent.PRESENT, _uuids(rest))
         if head != b"PUT-FROM" or not rest.isdigit():
-            raise self._broken(head, rest)
-        offset = min(int(rest), source.size)
-        self._pipes.send(b"DATA %d\n" % (source.size - offset))
+            raise self.broken(head, rest)
+        self.send(source, int(rest))
+        answer, rest = self.hear()
+        return Reply(
+            Sent.STORED if self._succeeded((answer, rest)) else Sent.REJECTED, _uuids(rest)
+        )
+
+    def send(self, source: Source, offset: int) -> None:
+        """Say a content, from ``offset`` on, and whether it is still what it was."""
+        offset = min(offset, source.size)
+        self.say(b"DATA %d\n" % (source.size - offset))
         while offset < source.size:
             taken = self._pipes.send_file(source.fd, offset, source.size - offset)
             if not taken:  # it was truncated, and the server still waits for the rest
@@ -118,13 +124,9 @@ class Peer:
             offset += taken
             source.advance(offset)
         if self.version > 0:
-            self._pipes.send(b"VALID\n" if source.unchanged() else b"INVALID\n")
+            self.say(b"VALID\n" if source.unchanged() else b"INVALID\n")
         elif not source.unchanged():
             raise EndedError("the content changed while it was sent")
-        answer, rest = self._answer()
-        return Reply(
-            Sent.STORED if self._succeeded((answer, rest)) else Sent.REJECTED, _uuids(rest)
-        )
 
     def get(
         self, key: Key, associated_file: bytes, offset: int, sink: Callable[[memoryview], None]
@@ -134,15 +136,21 @@ class Peer:
         Must be followed by ``keep`` or ``refuse``.  A content that is not there is 0 bytes, by
         which the server does not stand.
         """
-        head, rest = self._ask(b"GET %d %b %b" % (offset, escape(associated_file), key))
-        if head != b"DATA" or not rest.isdigit():
-            raise self._broken(head, rest)
-        self._pour(int(rest), sink)
+        answer = self.ask(b"GET %d %b %b" % (offset, escape(associated_file), key))
+        return self.take(self._size(answer), sink)
+
+    def announced(self) -> int:
+        """How many bytes of content follow."""
+        return self._size(self.hear())
+
+    def take(self, size: int, sink: Callable[[memoryview], None]) -> bool:
+        """Hear the bytes that were announced; whether the server stands by them."""
+        self._pour(size, sink)
         if self.version == 0:
             return True
-        valid, rest = self._answer()
+        valid, rest = self.hear()
         if valid not in {b"VALID", b"INVALID"}:
-            raise self._broken(valid, rest)
+            raise self.broken(valid, rest)
         return valid == b"VALID"
 
     def remove(self, key: Key, before: int | None) -> bool:
@@ -151,16 +159,16 @@ class Peer:
         ``before``: not later than that, by the server's monotonic clock (s).
         """
         if before is not None and self.version >= REMOVE_BEFORE_SINCE:
-            return self._succeeded(self._ask(b"REMOVE-BEFORE %d %b" % (before, key)))
-        return self._succeeded(self._ask(b"REMOVE %b" % key))
+            return self._succeeded(self.ask(b"REMOVE-BEFORE %d %b" % (before, key)))
+        return self._succeeded(self.ask(b"REMOVE %b" % key))
 
     def keep(self) -> None:
         """Say that what was fetched is what it should be."""
-        self._pipes.send(b"SUCCESS\n")
+        self.say(b"SUCCESS\n")
 
     def refuse(self) -> None:
         """Say that it is not."""
-        self._pipes.send(b"FAILURE\n")
+        self.say(b"FAILURE\n")
 
     def close(self) -> None:
         """Hang up, and wait for the server to commit its journal."""
@@ -177,17 +185,17 @@ class Peer:
 
     def _agree(self) -> int:
         try:
-            head, rest = self._ask(b"VERSION %d" % VERSION)
+            head, rest = self.ask(b"VERSION %d" % VERSION)
         except RefusedError:
             return 0  # it has not heard of versions
         if head != b"VERSION" or not rest.isdigit():
-            raise self._broken(head, rest)
+            raise self.broken(head, rest)
         return min(int(rest), VERSION)
 
     def _pour(self, size: int, sink: Callable[[memoryview], None]) -> None:
-        early, self._heard = self._heard[:size], self._heard[size:]
+        early = self._heard.take(size)
         if early:
-            sink(memoryview(early))
+            sink(early)
             size -= len(early)
         buffer = memoryview(bytearray(min(_BUFFER, size)))
         while size:
@@ -195,25 +203,37 @@ class Peer:
             sink(buffer[:got])
             size -= got
 
-    def _ask(self, line: bytes) -> tuple[bytes, bytes]:
+    def ask(self, line: bytes) -> tuple[bytes, bytes]:
+        """Say a line, and hear the next one."""
         if b"\n" in line:
             raise ValueError(f"the protocol has no way to say {line[:80]!r}")
-        self._pipes.send(line + b"\n")
-        return self._answer()
+        self.say(line + b"\n")
+        return self.hear()
 
-    def _answer(self) -> tuple[bytes, bytes]:
+    def say(self, data: bytes) -> None:
+        """Say whole lines."""
+        self._pipes.send(data)
+
+    def hear(self) -> tuple[bytes, bytes]:
+        """The first word of the next line, and the rest; raises ``RefusedError``."""
         head, _, rest = self._line().partition(b" ")
         if head == b"ERROR":
             raise RefusedError(shown([rest]))
         return head, rest
 
     def _line(self) -> bytes:
-        while b"\n" not in self._heard:
-            if len(self._heard) > LINE_MAX:
-                raise EndedError("the other side says a line without an end")
-            self._heard += self._pipes.read()
-        line, _, self._heard = self._heard.partition(b"\n")
-        return line.removesuffix(b"\r")
+        try:
+            while (line := self._heard.line()) is None:
+                self._heard.add(self._pipes.read())
+        except LineTooLongError as endless:
+            raise EndedError("the other side says a line without an end") from endless
+        return line
+
+    def _size(self, answer: tuple[bytes, bytes]) -> int:
+        head, rest = answer
+        if head != b"DATA" or not rest.isdigit():
+            raise self.broken(head, rest)
+        return int(rest)
 
     def _succeeded(self, answer: tuple[bytes, bytes]) -> bool:
         head, rest = answer
@@ -221,9 +241,10 @@ class Peer:
             return True
         if head in {b"FAILURE", b"FAILURE-PLUS"}:
             return False
-        raise self._broken(head, rest)
+        raise self.broken(head, rest)
 
-    def _broken(self, head: bytes, rest: bytes) -> EndedError:
+    def broken(self, head: bytes, rest: bytes) -> EndedError:
+        """The error for what the protocol does not allow."""
         return EndedError(f"the other side said {shown([head, rest])}, which answers no question")
 
 

@@ -7,6 +7,7 @@ content at once.  No content lock is taken: an open file outlives its name.
 import contextlib
 import os
 import time
+from collections.abc import Callable
 from typing import Final, final
 
 from spool.key import Key
@@ -17,6 +18,9 @@ from workers.annex.copying import CHUNK, open_source
 from workers.annex.objects import Objects
 from workers.annex.repository import Repository
 from workers.shell.wire import GoneError, HangUpError, Wire
+
+DIGITS_MAX: Final = 19
+"""Of a size."""
 
 _ANSWERS: Final = frozenset((b"SUCCESS", b"FAILURE"))
 
@@ -60,20 +64,14 @@ class Sending:
 
     def _send_file(self, fd: int, key: Key, name: bytes, offset: int) -> bool:
         """Returns whether what was sent is what the file held all the while."""
-        before = os.fstat(fd)
-        offset = min(offset, before.st_size)
-        self._wire.send(b"DATA %d\n" % (before.st_size - offset))
         with contextlib.ExitStack() as stack:
-            shown = self._show(key, name, before.st_size, stack)
-            while offset < before.st_size:
-                sent = self._wire.send_file(fd, offset, before.st_size - offset)
-                if not sent:
-                    raise HangUpError("the content became shorter while it was sent")
-                offset += sent
+            shown = self._show(key, name, os.fstat(fd).st_size, stack)
+
+            def advance(done: int) -> None:
                 if shown is not None:
-                    shown.progress(offset, time.time())
-        after = os.fstat(fd)
-        return (before.st_mtime_ns, before.st_size) == (after.st_mtime_ns, after.st_size)
+                    shown.progress(done, time.time())
+
+            return send_whole(self._wire, fd, offset, advance)
 
     def _show(
         self, key: Key, name: bytes, size: int, stack: contextlib.ExitStack
@@ -91,3 +89,20 @@ class Sending:
         return stack.enter_context(
             Publisher(taken, time.time(), size=size, associated_file=name or None)
         )
+
+
+def send_whole(
+    wire: Wire, fd: int, offset: int = 0, advance: Callable[[int], None] = lambda _done: None
+) -> bool:
+    """Send a file from ``offset`` on; whether that is what it held all the while."""
+    before = os.fstat(fd)
+    offset = min(offset, before.st_size)
+    wire.send(b"DATA %d\n" % (before.st_size - offset))
+    while offset < before.st_size:
+        sent = wire.send_file(fd, offset, before.st_size - offset)
+        if not sent:
+            raise HangUpError("the content became shorter while it was sent")
+        offset += sent
+        advance(offset)
+    after = os.fstat(fd)
+    return (before.st_mtime_ns, before.st_size) == (after.st_mtime_ns, after.st_size)

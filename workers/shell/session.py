@@ -20,9 +20,11 @@ from workers.annex.branch import Branch
 from workers.annex.contentlock import keep, promise
 from workers.annex.objects import Objects
 from workers.annex.p2p import VERSION, unescape
+from workers.annex.parcels import COMMAND
 from workers.annex.repository import Repository
 from workers.shell.books import Books
 from workers.shell.changes import Changes
+from workers.shell.parcels import Parcels
 from workers.shell.receiving import Receiving
 from workers.shell.relay import relay
 from workers.shell.request import Allowance, RequestError
@@ -65,6 +67,7 @@ class Session:
         self._stock = Stock(repository, client)
         self._sending = Sending(wire, repository, self._objects, client)
         self._receiving = Receiving(wire, repository, self._objects, self._branch, client)
+        self._parcels = Parcels(wire, repository, self._objects, self._branch, client)
         self._changes: Changes | None = None
         self._version = 0
         self._verbs: dict[bytes, Callable[[bytes], None]] = {
@@ -77,6 +80,9 @@ class Session:
             b"PUT": self._put,
             b"GET": self._get,
             b"NOTIFYCHANGE": self._notify_change,
+            COMMAND: lambda _rest: self._parcels.agree(),
+            b"PUT-MANY": self._put_many,
+            b"GET-MANY": lambda rest: self._parcels.give(_number(rest)),
             b"BYPASS": lambda _rest: None,
         } | dict.fromkeys(_MISPLACED, _misplaced)
 
@@ -98,6 +104,7 @@ class Session:
     def _close(self) -> None:
         self._sending.close()
         self._receiving.close()
+        self._parcels.close()
         self._books.close()
         self._stock.close()
         self._branch.close()
@@ -190,6 +197,10 @@ class Session:
             self._wire.send(b"ALREADY-HAVE\n")
             return
         self._receiving.receive(key, unescape(name), self._version, self._books, self._stock)
+
+    def _put_many(self, rest: bytes) -> None:
+        books = None if self._allowance.read_only else self._books
+        self._parcels.receive(_number(rest), books)
 
     def _get(self, rest: bytes) -> None:
         offset, _, rest = rest.partition(b" ")

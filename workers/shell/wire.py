@@ -12,7 +12,7 @@ import select
 from collections.abc import Callable
 from typing import Final, final
 
-from workers.annex.p2p import LINE_MAX
+from workers.annex.heard import Heard, LineTooLongError
 
 _BUFFER: Final = 1 << 18
 _SENDFILE_MAX: Final = 1 << 20
@@ -33,7 +33,7 @@ class Wire:
     def __init__(self, source: int, sink: int) -> None:
         self._source = source
         self._sink = sink
-        self._heard = b""
+        self._heard = Heard()
         self._buffer = memoryview(bytearray(_BUFFER))
         for fd in (source, sink):
             os.set_blocking(fd, True)
@@ -49,21 +49,21 @@ class Wire:
 
     def line(self) -> bytes | None:
         """The next line, without its end; None if the client has hung up."""
-        while b"\n" not in self._heard:
-            if len(self._heard) > LINE_MAX:
-                raise HangUpError("line too long")
-            chunk = os.read(self._source, _BUFFER)
-            if not chunk:
-                return None
-            self._heard += chunk
-        line, _, self._heard = self._heard.partition(b"\n")
-        return line.removesuffix(b"\r")
+        try:
+            while (line := self._heard.line()) is None:
+                chunk = os.read(self._source, _BUFFER)
+                if not chunk:
+                    return None
+                self._heard.add(chunk)
+        except LineTooLongError as endless:
+            raise HangUpError("line too long") from endless
+        return line
 
     def pour(self, size: int, into: Callable[[memoryview], None]) -> None:
         """Take the next ``size`` bytes."""
-        early, self._heard = self._heard[:size], self._heard[size:]
+        early = self._heard.take(size)
         if early:
-            into(memoryview(early))
+            into(early)
         left = size - len(early)
         while left:
             got = os.readv(self._source, (self._buffer[: min(left, _BUFFER)],))
@@ -71,11 +71,6 @@ class Wire:
                 raise GoneError
             into(self._buffer[:got])
             left -= got
-
-    def some(self) -> bytes:
-        """What has come, at least one byte; nothing if the client has hung up."""
-        heard, self._heard = self._heard, b""
-        return heard or os.read(self._source, _BUFFER)
 
     def send(self, data: bytes) -> None:
         """Write all of it."""

@@ -12,8 +12,7 @@ connection may be in the middle of something, and is of no use.
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Final, final
 
 from spool.claim import Claim
@@ -22,40 +21,52 @@ from spool.publisher import Publisher
 from spool.transfer import UUID, Direction, Lane
 from spool.transferlock import TransferLock, TransferLocks
 from workers.annex.copying import Expected, open_source, open_target, resume
-from workers.annex.p2p import Peer, RefusedError, Sent
+from workers.annex.p2p import RefusedError, Sent
 from workers.annex.presence import Status
 from workers.annex.record import record_locations
 from workers.annex.remotes import Remote
 from workers.annex.space import Room
 from workers.git.syscalls import sync_file_system
+from workers.transferrer.cargo import Content, Moved, shown
 from workers.transferrer.check import Check
 from workers.transferrer.heed import Heed
+from workers.transferrer.lines import Line
 from workers.transferrer.near import Near
+from workers.transferrer.parcelling import Parcelling
 from workers.transferrer.verdict import AttemptEndedError, End, StoppedError, Verdict
 
-BATCH_MAX: Final = 64
+BATCH_MAX: Final = 256
 """Jobs; what is fetched is synced, named and logged together."""
+
+ONE_BY_ONE: Final = 64
+"""The same, where each waits for the one before: the first is not to wait long for its name."""
 
 
 @final
 class PeerMover:
     """Moves batches of one lane."""
 
-    def __init__(self, near: Near, peer: Peer, remote: Remote, lane: Lane, heed: Heed) -> None:
+    def __init__(self, near: Near, line: Line, remote: Remote, lane: Lane, heed: Heed) -> None:
         self._near = near
-        self._peer = peer
+        self._peer = line.peer
         self._lane = lane
         self._heed = heed
-        self._locks = TransferLocks(near.repository.layout, lane)
+        self.most = BATCH_MAX if line.parcels else ONE_BY_ONE
+        """How many contents to move at once."""
+
+        self._locks = TransferLocks(near.repository.layout, lane, spares_most=2 * self.most)
         self._check = Check(near.repository, near.objects, near.branch)
         self._verifies = _verifies(remote)
         self._upload = lane.direction is Direction.UPLOAD
+        self._parcelling = None
+        if line.parcels:
+            self._parcelling = Parcelling(near, line.peer, heed, self._locks, self._expected)
 
     def close(self) -> None:
         """Let go of the spool."""
         self._locks.close()
 
-    def move(self, claims: Iterable[Claim]) -> list[Verdict]:
+    def move(self, claims: Sequence[Claim]) -> list[Verdict]:
         """Attempt the transfers; a verdict for each.
 
         Raises ``EndedError`` of ``pipes`` when the connection is lost, ``StoppedError`` in the
@@ -71,9 +82,11 @@ class PeerMover:
         return verdicts
 
     def _move_all(
-        self, claims: Iterable[Claim], locks: contextlib.ExitStack, verdicts: list[Verdict]
-    ) -> "list[_Moved]":
-        moved: list[_Moved] = []
+        self, claims: Sequence[Claim], locks: contextlib.ExitStack, verdicts: list[Verdict]
+    ) -> list[Moved]:
+        moved: list[Moved] = []
+        if self._parcelling is not None:
+            moved, claims = self._parcelling.move(list(claims), locks, verdicts)
         stopped = False
         for claim in claims:
             try:
@@ -95,14 +108,14 @@ class PeerMover:
             return True
         return False
 
-    def _move(self, claim: Claim, locks: contextlib.ExitStack) -> "_Moved":
+    def _move(self, claim: Claim, locks: contextlib.ExitStack) -> Moved:
         taken = self._locks.try_take(claim.transfer.key)
         if taken is None:
             raise AttemptEndedError(End.BUSY)
         locks.callback(taken.release)
         return self._send(claim, taken) if self._upload else self._fetch(claim, taken)
 
-    def _send(self, claim: Claim, taken: TransferLock) -> "_Moved":
+    def _send(self, claim: Claim, taken: TransferLock) -> Moved:
         key = claim.transfer.key
         source = self._near.objects.locate(key)
         if source is None:
@@ -111,18 +124,18 @@ class PeerMover:
         with contextlib.ExitStack() as stack:
             stack.callback(os.close, fd)
             status = os.fstat(fd)
-            shown = stack.enter_context(_shown(claim, taken, status.st_size))
-            content = _Content(fd, status, lambda done: self._show(shown, done))
+            publisher = stack.enter_context(shown(claim, taken, status.st_size))
+            content = Content(fd, status, lambda done: self._show(publisher, done))
             reply = self._peer.put(key, claim.info.associated_file or b"", content)
         if reply.sent is Sent.REJECTED:
             raise AttemptEndedError(End.WRONG, "the other side did not find it right")
-        return _Moved(claim, None, (self._lane.uuid, *reply.also))
+        return Moved(claim, None, (self._lane.uuid, *reply.also))
 
-    def _fetch(self, claim: Claim, taken: TransferLock) -> "_Moved":
+    def _fetch(self, claim: Claim, taken: TransferLock) -> Moved:
         key, repository = claim.transfer.key, self._near.repository
         if self._near.objects.locate(key) is not None:
-            return _Moved(claim, None, (repository.uuid,))
-        expected = self._check.expected(key, verify=self._verifies)
+            return Moved(claim, None, (repository.uuid,))
+        expected = self._expected(key)
         repository.sharing.make_directory(repository.layout.tmp)
         temporary = repository.layout.tmp_object(key)
         target = open_target(temporary)
@@ -132,7 +145,7 @@ class PeerMover:
             lacking = Room(repository).lacking(expected.size or 0, there)
             if lacking:
                 raise AttemptEndedError(End.FULL, f"{lacking} bytes short of annex.diskreserve")
-            shown = stack.enter_context(_shown(claim, taken, expected.size))
+            publisher = stack.enter_context(shown(claim, taken, expected.size))
             done = there
 
             def write(data: memoryview) -> None:
@@ -143,12 +156,12 @@ class PeerMover:
                     written = os.pwrite(target, data, done)
                     data = data[written:]
                     done += written
-                self._show(shown, done)
+                self._show(publisher, done)
 
             file = claim.info.associated_file or b""
             stands = self._peer.get(key, file, there, write)
         self._judge(temporary, expected, done, got=done - there, stands=stands)
-        return _Moved(claim, temporary, (repository.uuid,))
+        return Moved(claim, temporary, (repository.uuid,))
 
     def _judge(
         self, temporary: bytes, expected: Expected, done: int, *, got: int, stands: bool
@@ -166,11 +179,14 @@ class PeerMover:
             raise AttemptEndedError(End.MISSING, "the content is not there")
         raise AttemptEndedError(End.WRONG, f"{done} bytes that are not the content of the key")
 
-    def _show(self, shown: Publisher, done: int) -> None:
-        shown.progress(done, time.time())
+    def _expected(self, key: Key) -> Expected:
+        return self._check.expected(key, verify=self._verifies)
+
+    def _show(self, publisher: Publisher, done: int) -> None:
+        publisher.progress(done, time.time())
         self._heed.within()
 
-    def _publish(self, arrived: "list[_Moved]") -> None:
+    def _publish(self, arrived: list[Moved]) -> None:
         """Make the tmp objects objects, durably."""
         if not arrived:
             return
@@ -181,44 +197,13 @@ class PeerMover:
             self._near.objects.store(one.claim.transfer.key, one.temporary)
         sync_file_system(annex)
 
-    def _record(self, moved: "list[_Moved]") -> None:
+    def _record(self, moved: list[Moved]) -> None:
         at: dict[UUID, list[Key]] = {}
         for one in moved:
             for uuid in one.at:
                 at.setdefault(uuid, []).append(one.claim.transfer.key)
         for uuid, arrived in at.items():
             record_locations(self._near.branch, arrived, uuid, Status.PRESENT, time.time())
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class _Moved:
-    claim: Claim
-    temporary: bytes | None
-    """What came, verified; None if it went, or was here."""
-
-    at: tuple[UUID, ...]
-    """Where it is now."""
-
-
-@final
-class _Content:
-    """What ``Peer.put`` sends."""
-
-    def __init__(self, fd: int, status: os.stat_result, advance: Callable[[int], None]) -> None:
-        self.fd = fd
-        self.size = status.st_size
-        self.advance = advance
-        self._before = status
-
-    def unchanged(self) -> bool:
-        """An object is never written to; but with ``annex.thin`` it is the user's own file."""
-        now, before = os.fstat(self.fd), self._before
-        return (now.st_size, now.st_mtime_ns) == (before.st_size, before.st_mtime_ns)
-
-
-def _shown(claim: Claim, taken: TransferLock, size: int | None) -> Publisher:
-    return Publisher(taken, time.time(), size=size, associated_file=claim.info.associated_file)
 
 
 def _verifies(remote: Remote) -> bool:

@@ -6,7 +6,7 @@ DIAGNOSTICS: one of ``LOST`` when the remote cannot be used; nothing is lost by 
 import contextlib
 import functools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, final
 
@@ -137,17 +137,19 @@ class Lanes:
             self.let_go()
             mover = NativeMover(self._near, far, lane, self._heed)
             kept = self._kept = _Kept(lane, far, mover, now + LANE_S)
-        return self._handing_over(remote, kept.mover.move)
+        mover = kept.mover
+        return self._handing_over(remote, lambda claims: [mover.move(claims)])
 
     def _handing_over(
-        self, remote: Remote, attempt: Callable[[list[Claim]], list[Verdict]]
+        self, remote: Remote, attempt: Callable[[list[Claim]], Iterable[list[Verdict]]]
     ) -> Move:
         """What settles the attempts, and has git-annex do what only it can."""
 
         def move(claims: list[Claim]) -> None:
-            verdicts = attempt(claims)
-            self._settle(remote, verdicts)
-            left = [verdict.claim for verdict in verdicts if verdict.end is End.ANNEX]
+            left = []
+            for verdicts in attempt(claims):
+                self._settle(remote, verdicts)
+                left += [verdict.claim for verdict in verdicts if verdict.end is End.ANNEX]
             if left:
                 self._have_moved(remote, left)
 
@@ -166,15 +168,15 @@ class Lanes:
                 return None
         return far
 
-    def _call(self, lane: Lane, remote: Remote, claims: list[Claim]) -> list[Verdict]:
+    def _call(self, lane: Lane, remote: Remote, claims: list[Claim]) -> Iterator[list[Verdict]]:
         try:
-            peer = self._lines.to(self._near.repository, remote)
-            with contextlib.closing(PeerMover(self._near, peer, remote, lane, self._heed)) as mover:
-                return mover.move(claims)
+            line = self._lines.to(self._near.repository, remote)
+            with contextlib.closing(PeerMover(self._near, line, remote, lane, self._heed)) as mover:
+                for first in range(0, len(claims), mover.most):
+                    yield mover.move(claims[first : first + mover.most])
         except StoppedError:
             # In the middle of a content: only the end of the connection ends it.
             self._lines.drop(remote)
-            return []
         except LOST:
             self._lines.drop(remote)
             raise

@@ -4,13 +4,14 @@ One for each remote and worker.  A server commits its journal when the connectio
 has not been used for a while is closed.
 """
 
+from dataclasses import dataclass
 from typing import Final, final
 
 from spool.transfer import Direction
-from workers.annex import p2p, ssh
+from workers.annex import p2p, parcels, ssh
 from workers.annex.limits import limits
 from workers.annex.p2p import Peer
-from workers.annex.pipes import Pipes
+from workers.annex.pipes import EndedError, Pipes
 from workers.annex.remotes import Remote
 from workers.annex.remoteurl import Ssh
 from workers.annex.repository import Repository
@@ -22,34 +23,49 @@ _SHELL: Final = "git-annex-shell"
 
 
 @final
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One connection."""
+
+    peer: Peer
+    parcels: bool
+    """Whether an annexd is at its other end, which knows of parcels."""
+
+
+@final
 class Lines:
     """The connections of this process."""
 
     def __init__(self) -> None:
-        self._peers: dict[str, Peer] = {}
+        self._lines: dict[str, Line] = {}
 
-    def to(self, here: Repository, remote: Remote) -> Peer:
+    def to(self, here: Repository, remote: Remote) -> Line:
         """The connection to a remote, made if there is none; raises ``EndedError``."""
-        peer = self._peers.get(remote.name)
-        if peer is None:
-            peer = self._peers[remote.name] = connect(here, remote)
-        return peer
+        line = self._lines.get(remote.name)
+        if line is None:
+            peer = connect(here, remote)
+            try:
+                line = self._lines[remote.name] = Line(peer, parcels.agree(peer))
+            except EndedError:
+                peer.kill()
+                raise
+        return line
 
     def drop(self, remote: Remote) -> None:
         """The connection is of no use any more."""
-        peer = self._peers.pop(remote.name, None)
-        if peer is not None:
-            peer.kill()
+        line = self._lines.pop(remote.name, None)
+        if line is not None:
+            line.peer.kill()
 
     def cut(self) -> None:
         """End all connections at once."""
-        while self._peers:
-            self._peers.popitem()[1].kill()
+        while self._lines:
+            self._lines.popitem()[1].peer.kill()
 
     def hang_up(self) -> None:
         """End all connections, and have the journals at the other sides committed."""
-        while self._peers:
-            self._peers.popitem()[1].close()
+        while self._lines:
+            self._lines.popitem()[1].peer.close()
 
 
 def speaks(remote: Remote, direction: Direction) -> bool:

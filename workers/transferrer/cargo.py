@@ -1,0 +1,46 @@
+"""What a connection's movers hand each other: contents that have been moved, or are to be sent."""
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import final
+
+from spool.claim import Claim
+from spool.publisher import Publisher
+from spool.transfer import UUID
+from spool.transferlock import TransferLock
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """The end of a transfer, but for names and logs."""
+
+    claim: Claim
+    temporary: bytes | None
+    """What came, verified; None if it went, or was here."""
+
+    at: tuple[UUID, ...]
+    """Where it is now."""
+
+
+@final
+class Content:
+    """What ``Peer.send`` sends."""
+
+    def __init__(self, fd: int, status: os.stat_result, advance: Callable[[int], None]) -> None:
+        self.fd = fd
+        self.size = status.st_size
+        self.advance = advance
+        self._before = status
+
+    def unchanged(self) -> bool:
+        """An object is never written to; but with ``annex.thin`` it is the user's own file."""
+        now, before = os.fstat(self.fd), self._before
+        return (now.st_size, now.st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+
+
+def shown(claim: Claim, taken: TransferLock, size: int | None) -> Publisher:
+    """What shows a transfer, if it lasts."""
+    return Publisher(taken, time.time(), size=size, associated_file=claim.info.associated_file)
