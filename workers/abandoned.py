@@ -9,7 +9,8 @@ open for writing, and no git is at work in the repository.  (git closes its lock
 holds them, so the first alone says nothing.)  On a file system that other machines use nobody can
 know, nor in a container, from which others' processes are not seen; so there it takes longer.
 
-To be called by whoever has failed, again and again, and not while it holds such a lock itself.
+To be called by whoever has failed, again and again, and not while it holds such a lock itself; and
+at a start, for the lock of HEAD may be left when all else has been done: only users' commands fail.
 """
 
 import logging
@@ -61,8 +62,8 @@ class Abandoned:
         self._since: dict[tuple[bytes, int], float] = {}
         """Lock and inode -> since when we know of it (monotonic, s)."""
 
-    def sweep(self) -> None:
-        """Look at all locks, and remove those that nobody can be holding."""
+    def sweep(self) -> bool:
+        """Look at all locks, and remove those that nobody can be holding; whether others stay."""
         now, wall = time.monotonic(), time.time()
         found = dict(_locks(self._gitdirs))
         self._since = {
@@ -76,10 +77,11 @@ class Abandoned:
         }
         due = [path for path, age in old.items() if age >= _patience_s(path, found[path])]
         if not due or self._may_be_held(min(old[path] for path in due)):
-            return
-        for path in due:
-            if not has_writer(found[path]):
-                _remove(path, found[path])
+            return bool(found)
+        free = [path for path in due if not has_writer(found[path])]
+        for path in free:
+            _remove(path, found[path])
+        return len(free) < len(found)
 
     def _may_be_held(self, age_s: float) -> bool:
         """Whether somebody's git is at work here that may hold a lock of that age."""

@@ -5,12 +5,13 @@ One per process.  What is opened lazily (git children, the index) is opened by w
 is never cached.
 """
 
+import math
 import os
 import time
 from typing import Final, final
 
 from spool.record import make_directory
-from workers.abandoned import Abandoned
+from workers.abandoned import REF_S, Abandoned
 from workers.annex.branch import Branch
 from workers.annex.objects import Objects
 from workers.annex.repository import Repository, find_with_worktree
@@ -58,7 +59,9 @@ class Desk:
         self._tmp = os.fsencode(self.place.tmp)
         self._token = b"%b-%d-%d" % (worker.name.encode(), os.getpid(), time.monotonic_ns())
         self._temporaries = 0
-        self._is_clear = False
+        self._is_begun = False
+        self._cleared = -math.inf
+        self._has_locks = True
         read = self._read()
         self.commits = Commits(self.git, read[2], PRIVATE, self.sync)
         """One for the whole life of the process: blobs wait in it for their commit, whatever is
@@ -66,14 +69,22 @@ class Desk:
         self._open(*read)
 
     def clear_up(self) -> None:
-        """Remove what a killed predecessor has left.  Before anything is changed; does it once.
+        """Remove what killed processes have left: our predecessor, at first; and our own git.
 
         Raises ``GitError``, for a lock that a dead git has left, too: try again.
         """
-        if not self._is_clear:
+        now = time.monotonic()
+        if now >= self.clear_due():
+            self._cleared, self._has_locks = now, self.abandoned.sweep()
+        if not self._is_begun:
             self.commits.start()
             sweep(os.path.join(self.gitdir, b"index"))
-            self._is_clear = True
+            self._is_begun = True
+
+    def clear_due(self) -> float:
+        """When ``clear_up`` may have something to do again (monotonic, s)."""
+        has_locks = self._has_locks or os.path.lexists(self.gitdir + b"/HEAD.lock")
+        return self._cleared + REF_S if has_locks else math.inf
 
     def reload(self) -> None:
         """Read the configuration again; raises what ``repository.find`` and ``Settings`` do.

@@ -112,7 +112,6 @@ class Watcher:
             except (GitError, StreamEndedError, UnsupportedIndexError) as failure:
                 self._desk.close()
                 self._rules.close()
-                self._desk.abandoned.sweep()
                 self._pause(f"{failure}", TROUBLE_S)
             self._say()
             self._take(self._wakeup.wait(self._until()))
@@ -307,7 +306,7 @@ class Watcher:
         self._not_before = time.monotonic() + pause_s
 
     def _until(self) -> float:
-        until = self._tree.next_sweep()
+        until = min(self._tree.next_sweep(), self._desk.clear_due())
         now = time.monotonic()
         if now < self._not_before:
             return min(until, self._not_before)

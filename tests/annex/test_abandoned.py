@@ -113,3 +113,13 @@ def test_a_watcher_whose_private_ref_is_locked_by_a_dead_git_gets_on(repo: Repo)
         wait_until(lambda: repo.git("for-each-ref", "refs/heads/main"), 15, watching.state)
 
     assert b"file" in repo.tree()
+
+
+def test_the_lock_of_head_that_is_left_when_all_else_is_done_is_removed_too(repo: Repo) -> None:
+    """Nothing of ours would fail for it, but every commit of the user's."""
+    with watched(repo) as watching:
+        repo.write("file", b"content")
+        wait_until(lambda: repo.git("for-each-ref", "refs/heads/main"), 15, watching.state)
+        leave(repo.path / ".git/HEAD.lock")
+        watching.settle()
+        wait_until(lambda: not (repo.path / ".git/HEAD.lock").exists(), 10, watching.state)
