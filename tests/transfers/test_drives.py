@@ -135,3 +135,18 @@ def test_a_drive_that_comes_back_is_served_at_once(a: Station, drive: Station) -
         assert a.waiting(lane) == {key}
         write_reach(a.place.remotes, b"drive", Reach(here=True, since=2.0, why="mounted"))
         wait_until(lambda: not a.waiting(lane), 5)
+
+
+def test_a_lock_that_our_killed_git_left_in_a_repository_without_annexd_is_removed(
+    a: Station, b: Station
+) -> None:
+    """Nobody else would look there, and every git-annex there would fail for it."""
+    key = a.repo.add("file", b"content")
+    lock = b.repo.path / ".git/refs/heads/git-annex.lock"
+    lock.touch()
+    os.utime(lock, (0, 0))
+
+    a.work_off(a.queue(Direction.UPLOAD, b.repo, key))
+
+    assert not lock.exists()
+    b.repo.annex("fsck", "-q", "--fast")

@@ -18,6 +18,7 @@ from typing import final
 
 from spool import lock
 from spool.key import Key
+from workers.abandoned import Abandoned
 from workers.annex import pathremote, repository
 from workers.annex.branch import Branch
 from workers.annex.commit import BranchBusyError
@@ -62,6 +63,10 @@ class Far:
         self._seen = self._look()
         if self._seen is None:
             raise AwayError("it has gone")
+        gitdir = os.fsencode(self.repository.common)
+        self._abandoned = Abandoned({os.fsencode(self.repository.top), gitdir}, {gitdir})
+        # Of a git that was ours, and was killed with us: where no annexd runs nobody else looks.
+        self._abandoned.sweep()
 
     @property
     def same(self) -> bool:
@@ -91,6 +96,7 @@ class Far:
             commit_journal(self.branch, now)
         except (GitError, OSError, BranchBusyError) as failure:
             log.debug("unfolded %s: %s", self.remote.name, failure)  # the next git-annex does it
+            self._abandoned.sweep()
 
     def close(self) -> None:
         """Let go of it, so that it can be unmounted."""
