@@ -135,6 +135,8 @@ def _fast_import(repository: Repository, lock: int, commands: Iterable[bytes]) -
     if process.returncode == 0:
         return made
     _sweep(git.gitdir)
+    with contextlib.suppress(FileNotFoundError):  # on a full disk it is empty, and names no branch
+        os.unlink(git.gitdir / f"{REPORT}{process.pid}")
     if any(sign in said for sign in MOVED):
         return None
     raise GitError(argv, process.returncode, said)

@@ -63,8 +63,8 @@ class Far:
         self._seen = self._look()
         if self._seen is None:
             raise AwayError("it has gone")
-        gitdir = os.fsencode(self.repository.common)
-        self._abandoned = Abandoned({os.fsencode(self.repository.top), gitdir}, {gitdir})
+        common = os.fsencode(self.repository.common)
+        self._abandoned = Abandoned({os.fsencode(self.repository.top), common}, {common})
         # Of a git that was ours, and was killed with us: where no annexd runs nobody else looks.
         self._abandoned.sweep()
 
