@@ -1,0 +1,1 @@
+"""Faults, injected systematically: see docs/TESTING.md."""
