@@ -17,11 +17,13 @@ from workers.git.run import GitError
 from workers.trouble import TroubleError
 
 _INTERRUPTED = 130
+_STDERR = 2
 _DISK = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS))
 
 
 def main() -> NoReturn:
     """Run the command line; exits."""
+    _open_what_is_closed()
     try:
         status = _express(sys.argv[1:])
         if status is None:
@@ -82,6 +84,20 @@ def _express(args: Sequence[str]) -> int | None:
         case _:
             return None
     return 0
+
+
+def _open_what_is_closed() -> None:
+    """Lead standard streams that the caller has closed to nowhere (`annexd start <&- >&- 2>&-`).
+
+    The next pipe would get their numbers otherwise, and a daemon puts /dev/null there.
+    """
+    while (fd := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
+        os.set_inheritable(fd, True)  # noqa: FBT003 -- the only way to call it
+    os.close(fd)
+    if sys.stdout is None:
+        sys.stdout = os.fdopen(1, "w", closefd=False)
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(_STDERR, "w", closefd=False)
 
 
 def _fail(text: str, status: int) -> NoReturn:

@@ -190,6 +190,8 @@ class Stage:
                 holds = self._is_gone(finding.path)
             else:
                 holds = is_same(self._desk.lstat(finding.path), finding.st)
+            if holds and finding.staged is not None:
+                holds = self._desk.commits.still_has(finding.staged.oid)
             if holds:
                 yield finding
             else:

@@ -58,6 +58,18 @@ def test_a_daemon_holds_on_to_nothing_of_its_starter(annexd: Annexd, tmp_path: P
         assert {name for name in held if name.startswith("/dev/")} <= {"/dev/null"}
 
 
+def test_started_with_no_standard_streams_at_all_it_starts_and_answers(annexd: Annexd) -> None:
+    """As some cron jobs do; the pipe to the daemon must not be one of them."""
+    closed = 'exec "$@" <&- >&- 2>&-'
+
+    assert run_to_end(("sh", "-c", closed, "sh", *CLI, "start", annexd.repo.path)).status == 0
+
+    assert annexd.runs()
+    assert run_to_end(("sh", "-c", closed, "sh", *CLI, "status", annexd.repo.path)).status == 0
+    assert run_to_end(("sh", "-c", closed, "sh", *CLI, "stop", annexd.repo.path)).status == 0
+    assert run_to_end(("sh", "-c", closed, "sh", *CLI, "stop", "/nowhere")).status == 100
+
+
 def test_it_is_found_from_a_subdirectory_and_by_name(annexd: Annexd) -> None:
     below = annexd.repo.path / "a/b"
     below.mkdir(parents=True)

@@ -93,6 +93,14 @@ class Commits:
         """
         return self._objects.add_stream(source, size)
 
+    def still_has(self, oid: ObjectId) -> bool:
+        """Whether a blob that was added is there, or will be after the next ``commit``.
+
+        Where an attempt to commit has failed, its blobs are in the repository, and nothing leads to
+        them: ``git gc --prune=now`` takes them.
+        """
+        return self._objects.has(oid) or self.find(oid, 0) is not None
+
     def tree_of(self, commit: str) -> ObjectId:
         """The tree of a commit (or of a tree).  Raises ``MissingObjectError``."""
         found = self._reader().get(commit.encode() + b"^{tree}")

@@ -95,6 +95,18 @@ class ObjectWriter:
         """An object that was added and is not staged yet."""
         return self._added.get(oid)
 
+    def has(self, oid: ObjectId) -> bool:
+        """Whether the object will have a file of its own after ``publish``, or has one now."""
+        if oid in self._added:
+            return True
+        path = self._loose_path(oid)
+        try:
+            if os.stat(path).st_size:  # none: a power cut took what git had written
+                return True
+        except FileNotFoundError:
+            pass
+        return any(path == target for _name, target in self._staged)
+
     def stage(self) -> None:
         """Write what was added to the workshop.  Raises ``OSError``; then it may be called again.
 
@@ -102,9 +114,9 @@ class ObjectWriter:
         """
         if len(self._added) <= LOOSE_MAX:
             for oid, (kind, data) in self._added.items():
+                # Also if it is there already: while the caller syncs, git may prune that one.
                 path = self._loose_path(oid)
-                if not _renew(path):
-                    self._stage(deflate(b"%s %d\0%s" % (kind, len(data), data)), path)
+                self._stage(deflate(b"%s %d\0%s" % (kind, len(data), data)), path)
         else:
             self._stage_pack()
         self._added.clear()
@@ -162,16 +174,3 @@ class ObjectWriter:
 
     def _loose_path(self, oid: ObjectId) -> bytes:
         return os.path.join(self._objects, oid[:2].encode(), oid[2:].encode())
-
-
-def _renew(path: bytes) -> bool:
-    """Whether the object is there; then it counts as new for ``git gc``."""
-    try:
-        if os.stat(path).st_size == 0:
-            return False  # a power cut took what git had written
-        os.utime(path)
-    except FileNotFoundError:
-        return False
-    except PermissionError:  # another user's
-        return True
-    return True
