@@ -192,6 +192,9 @@ class Ingest:
     ) -> Key:
         """Have the content in the annex; its key."""
         objects, size = self._desk.objects, source.st.st_size
+        known = self._known_key(source, entry, data)
+        if known is not None:
+            return known
         if data is not None:
             key = self._key(source, backend, data)
             if entry is None or objects.locate(key) is None:
@@ -201,9 +204,6 @@ class Ingest:
                     self._finish(source, fd)
                     objects.store(key, temporary)
             return key
-        known = self._known_key(source, entry)
-        if known is not None:
-            return known
         self._space.demand(size)
         with self._temporary(source) as (temporary, fd):
             key = self._copy(source, backend, fd)
@@ -219,22 +219,38 @@ class Ingest:
         hashing.update(data)
         return backend.key(hashing.hexdigest(), len(data), source.path, self._limits)
 
-    def _known_key(self, source: Source, entry: Entry | None) -> Key | None:
-        """The key that a large file has in the index, if that still is its content."""
-        found = (
-            None
-            if entry is None
-            else self._desk.cat_file().get_small(entry.oid.encode(), POINTER_MAX)
-        )
-        key = None if found is None else parse_pointer(found.data)
-        if key is None or parts(key).size != source.st.st_size:
+    def _known_key(self, source: Source, entry: Entry | None, data: bytes | None) -> Key | None:
+        """The key that a file has in the index, if that still is its content.
+
+        It may be one that we would not make: ``git annex migrate`` and ``addurl`` make others.
+        """
+        if entry is None:
+            return None
+        found = self._desk.cat_file().get_small(entry.oid.encode(), POINTER_MAX)
+        parse = parse_link if entry.mode == LINK else parse_pointer
+        key = None if found is None else parse(found.data)
+        if key is None or not _may_be_of(key, source.st):
+            return None
+        place = self._desk.objects.locate(key)
+        if place is None:
             return None
         check = verifier(key)
-        if check is None or self._desk.objects.locate(key) is None:
-            return None
-        for chunk in source.chunks(self._chunk(), self.breathe):
+        if check is None:
+            return key if self._is_copy(source, place) else None
+        for chunk in source.chunks(self._chunk(), self.breathe) if data is None else (data,):
             check.update(chunk)
         return key if check.matches() else None
+
+    def _is_copy(self, source: Source, place: bytes) -> bool:
+        """Whether the file has the same content as an object, and is not the object itself."""
+        with open(place, "rb") as file:
+            st = os.fstat(file.fileno())
+            if st.st_size != source.st.st_size or os.path.samestat(st, source.st):
+                return False
+            return all(
+                file.read(len(chunk)) == chunk
+                for chunk in source.chunks(self._chunk(), self.breathe)
+            )
 
     def _copy(self, source: Source, backend: HashBackend | bytes, fd: int) -> Key:
         hashing = backend.start() if isinstance(backend, HashBackend) else None
@@ -290,6 +306,12 @@ class Ingest:
         blob = self._desk.commits.blob(target)
         staged = Staged(LINK, blob, StatData.of(placed), time.time_ns())
         return Finding(source.path, staged, placed, key)
+
+
+def _may_be_of(key: Key, st: os.stat_result) -> bool:
+    """Whether what a key says of its file fits; where git-annex looks at the mtime, so do we."""
+    said = parts(key)
+    return said.size in {None, st.st_size} and said.mtime in {None, int(st.st_mtime)}
 
 
 def _needs_git_annex(desk: Desk) -> bool:

@@ -340,6 +340,27 @@ def test_a_file_that_its_user_has_unlocked_is_not_locked_again(repo: Repo) -> No
         assert not repo.status()
 
 
+@pytest.mark.parametrize("backend", ["SHA512E", "WORM", "MD5"])
+def test_a_file_written_again_with_the_same_content_keeps_its_key(repo: Repo, backend: str) -> None:
+    """``git annex migrate`` does so, and other keys would undo it."""
+    repo.config("annex.addunlocked", "true")
+    repo.write("name.txt", b"content")
+    repo.annex("add", "-q", f"--backend={backend}", "name.txt")
+    repo.git("commit", "-qm", "user")
+    before, st = repo.head(), (repo.path / "name.txt").stat()
+    times = (st.st_atime_ns, st.st_mtime_ns)
+    with watched(repo) as watching:
+        repo.replace("name.txt", b"content")
+        os.utime(repo.path / "name.txt", ns=times)
+        watching.settle()
+        assert repo.head() == before
+        assert repo.status() == b""
+
+        repo.replace("name.txt", b"CONTENT")
+        watching.settle()
+        assert repo.key("name.txt").startswith(b"SHA256E-")
+
+
 def test_a_directory_of_many_files_may_be_renamed(repo: Repo) -> None:
     """More than are looked at together, and more than other work would excuse."""
     for number in range(1200):
