@@ -27,7 +27,6 @@ from workers.massdeletion import (
     WORK_DRAIN_PER_S,
     Recent,
     is_mass_deletion,
-    is_suspicious,
 )
 from workers.stage import Outcome, Stage, Staging
 
@@ -277,11 +276,9 @@ class Committing:
         return [finding for finding in chosen if finding.path not in deletions]
 
     def _to_answer_for(self, staging: Staging) -> int:
-        """How many deletions there are, if they are so many that others would hold them."""
+        """How many deletions there are; the commit's message says so, or others would doubt it."""
         staged = sum(version is None for version in staging.from_index.values())
-        found = len(_true_deletions(staging.findings, self._desk))
-        is_much = is_suspicious(staged + found, len(self._desk.index()))
-        return staged + found if is_much else 0
+        return staged + len(_true_deletions(staging.findings, self._desk))
 
     def _count_deletions(self, findings: Sequence[Finding], now: float) -> None:
         gone = [finding for finding in findings if finding.staged is None]

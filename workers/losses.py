@@ -1,7 +1,7 @@
 """What a merge would take away for good, and whether anybody has answered for that.
 
-A commit that deletes few files, or adds and edits as many, is believed; and so is one of an annexd
-that has asked a person, or has seen all the work that went with it: its message says so.  What
+A commit that deletes few files, or adds and edits as many, is believed; and so is one of an annexd,
+which has waited, seen all the work that went with it, or asked a person: its message says so.  What
 none of them has deleted must have got lost on the way.
 """
 
@@ -17,6 +17,8 @@ from workers.git.tree import Change, Version, commits_between
 from workers.massdeletion import is_mass_deletion, is_suspicious
 
 _TRAILER: Final = b"Annexd-deletes: "
+_AUTOMATIC: Final = b"git-annex in "
+"""What messages of git-annex's assistant and sync start with, and ours."""
 
 
 def answer_for(deletions: int) -> bytes:
@@ -42,14 +44,42 @@ class Losses:
         left = [change for change in changes if change.new or change.path not in answered]
         return self._count(left) if self._are_many(left, files) else 0
 
+    def unexplained(self, old: str, new: ObjectId, changes: list[Change]) -> set[bytes]:
+        """What is deleted on the way by a program's commit that does not say that this is meant.
+
+        Not what only gets another name; and what a person commits is meant.  Raises ``GitError``.
+        """
+        kept = {self._content(change.new) for change in changes if change.new is not None}
+        gone = {
+            change.path
+            for change in changes
+            if change.new is None and change.old and self._content(change.old) not in kept
+        }
+        if not gone:
+            return gone
+        doubtful = self._saying(_AUTOMATIC, old, new) - self._saying(_TRAILER, old, new)
+        if not doubtful:
+            return set()
+        told = commits_between(self._commits.git, old, new)
+        return gone & {
+            change.path
+            for commit, deeds in told
+            if commit in doubtful
+            for change in deeds
+            if change.new is None
+        }
+
+    def _saying(self, start: bytes, old: str, new: ObjectId) -> set[str]:
+        """The commits on the way with a line in their message that starts so."""
+        pattern = b"--grep=^" + start
+        asked = self._commits.git.run("rev-list", pattern, "--end-of-options", new, f"^{old}")
+        return set(asked.decode().split())
+
     def _answered(self, old: str, new: ObjectId, files: int) -> set[bytes]:
         """All that some commit deletes which may do so."""
-        git = self._commits.git
-        pattern = b"--grep=^" + _TRAILER
-        asked = git.run("rev-list", pattern, "--end-of-options", new, f"^{old}")
-        meant = set(asked.decode().split())
+        meant = self._saying(_TRAILER, old, new)
         answered: set[bytes] = set()
-        for commit, changes in commits_between(git, old, new):
+        for commit, changes in commits_between(self._commits.git, old, new):
             if commit in meant or not self._are_many(changes, files):
                 answered.update(change.path for change in changes if change.new is None)
         return answered

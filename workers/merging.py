@@ -25,6 +25,7 @@ from workers.arrivals import Arrival, arrivals
 from workers.confluence import unite_all
 from workers.courtesy import Courtesy
 from workers.desk import Desk
+from workers.doubts import FRESH_S, Doubts
 from workers.footing import PUSHED, Footing
 from workers.git.ancestry import is_ancestor
 from workers.git.index_install import LOCK
@@ -77,7 +78,11 @@ class Held:
 @final
 @dataclass(frozen=True, slots=True)
 class Yielding:
-    """It would change no file here: others may merge it first (``workers.courtesy``)."""
+    """It can wait.
+
+    For others to merge first (``workers.courtesy``), or for what takes a deletion back
+    (``workers.doubts``).
+    """
 
     until: float
     """Of the monotonic clock."""
@@ -97,6 +102,7 @@ class Merging:
         self._sight = Sight(desk)
         self._courtesy = Courtesy()
         self._losses = Losses(desk.commits)
+        self._doubts = Doubts()
         self._accepted = False
         self._left = ""
 
@@ -131,7 +137,9 @@ class Merging:
             changes = list(diff_trees(desk.git, head.oid or self._empty(), found.commit))
             if much := self._deletes_much(head.oid, found.commit, arrived, changes):
                 return Held((*held, much), passing)
-            if (yielding := self._yielding(found.commit, arrived, changes)) is not None:
+            yielding = self._yielding(found.commit, arrived, changes)
+            yielding = yielding or self._doubting(head.oid, found.commit, changes)
+            if yielding is not None:
                 return yielding
             if not desk.others.let_head_move():
                 return Quiet.BUSY
@@ -204,6 +212,23 @@ class Merging:
             self._courtesy.relieve()
             return None
         until = self._courtesy.wait(time.monotonic())
+        return None if until is None else Yielding(until)
+
+    def _doubting(
+        self, old: ObjectId | None, new: ObjectId, changes: list[Change]
+    ) -> Yielding | None:
+        """Whether to wait for what may take a deletion back."""
+        fresh_from = time.time() - FRESH_S
+        fresh = {
+            change.path
+            for change in changes
+            if change.new is None
+            and (st := self._desk.lstat(change.path)) is not None
+            and st.st_ctime > fresh_from
+        }
+        if fresh and old is not None:
+            fresh &= self._losses.unexplained(old, new, changes)
+        until = self._doubts.wait(fresh, time.monotonic())
         return None if until is None else Yielding(until)
 
     def _merge_siblings(self) -> None:

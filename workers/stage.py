@@ -60,7 +60,7 @@ class Staging:
     from_index: Mapping[bytes, Version | None] = field(default_factory=dict)
     """Paths that are staged already."""
     deletions: int = 0
-    """Of so many files that others would ask a person; we have."""
+    """Of so many files, which are meant."""
     outdated: list[bytes] = field(default_factory=list)
     """Filled in: paths that have changed since they were found, and are left out."""
     refusal: str = ""

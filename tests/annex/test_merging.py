@@ -462,6 +462,49 @@ def test_what_is_found_anew_is_not_held_any_more(desk: Desk) -> None:
     assert len(committing) == 1
 
 
+def test_what_an_assistant_deletes_and_adds_again_is_never_gone(
+    pair: tuple[Repo, Repo], merging: Merging
+) -> None:
+    """It was written here a moment ago: the assistant takes git replacing it for a deletion."""
+    a, b = pair
+    for name in ("fresh", "moved", "old"):
+        note(a, name, name.encode())
+    push(a)
+    merged(merging)
+    before = (b.path / "fresh").stat()
+    a.git("rm", "-q", "fresh")
+    a.git("mv", "moved", "elsewhere")
+    a.git("commit", "-qm", "git-annex in a")
+    push(a)
+
+    outcome = merging.merge()
+
+    assert isinstance(outcome, Yielding)
+    assert time.monotonic() < outcome.until < time.monotonic() + 10
+    note(a, "fresh", b"fresh")
+    push(a)
+    merged(merging)
+    assert (b.path / "fresh").stat().st_ino == before.st_ino
+    follows(a, b)
+
+
+@pytest.mark.parametrize("message", ["I mean it", "git-annex in a\n\nAnnexd-deletes: 1\n"])
+def test_a_deletion_that_somebody_answers_for_is_believed_at_once(
+    pair: tuple[Repo, Repo], merging: Merging, message: str
+) -> None:
+    a, b = pair
+    note(a, "fresh", b"fresh")
+    push(a)
+    merged(merging)
+    a.git("rm", "-q", "fresh")
+    a.git("commit", "-qm", message)
+    push(a)
+
+    merged(merging)
+
+    assert not b.exists("fresh")
+
+
 def test_unrelated_histories_are_held(
     pair: tuple[Repo, Repo], merging: Merging, desk: Desk, tmp_path: Path
 ) -> None:
