@@ -17,6 +17,7 @@ from spool.record import escape
 from spool.running import Running
 from spool.state import Activity
 from spool.transfer import Direction, Transfer
+from workers.annex.credentials import are_needed
 
 Json = dict[str, object]
 
@@ -76,12 +77,18 @@ def _remote_json(at: RemoteStatus) -> Json:
         "why": at.reach.why if at.reach else None,
         "last_push": at.push.last_success if at.push else None,
         "last_push_error": (at.push.last_error or None) if at.push else None,
+        "needs_credentials": _needs_credentials(at),
         "pending": at.pending,
         "to_send": at.to_send,
         "to_get": at.to_get,
         "failing_since": at.transfer.failing_since if at.transfer else None,
         "last_error": (at.transfer.last_error or None) if at.transfer else None,
     }
+
+
+def _needs_credentials(at: RemoteStatus) -> bool:
+    failing = (each for each in (at.push, at.transfer) if each and each.failing_since is not None)
+    return any(are_needed(each.last_error) for each in failing)
 
 
 def transfer_json(transfer: Transfer, file: bytes | None) -> Json:
@@ -178,7 +185,7 @@ def _remote(at: RemoteStatus, now: float) -> str:
         said.append(f"{at.to_get} to get")
     if at.transfer is not None and at.transfer.failing_since is not None:
         since = format_duration(now - at.transfer.failing_since)
-        said.append(f"transfers fail for {since}: {escape(at.transfer.last_error)}")
+        said.append(_failure("transfers fail", since, at.transfer.last_error))
     if at.paused_until is not None:
         said.append(f"paused{_until(at.paused_until, now)}")
     return "; ".join(said)
@@ -200,7 +207,13 @@ def _push(at: RemoteStatus, now: float) -> str:
     ago = f"{format_duration(now - push.last_success)} ago" if push.last_success else "never"
     if push.failing_since is None:
         return f"pushed {ago}"
-    return f"cannot push for {format_duration(now - push.failing_since)}: {escape(push.last_error)}"
+    return _failure("cannot push", format_duration(now - push.failing_since), push.last_error)
+
+
+def _failure(what: str, since: str, error: str) -> str:
+    if are_needed(error):
+        return f"needs credentials, for {since}: {escape(error)}"
+    return f"{what} for {since}: {escape(error)}"
 
 
 def describe(transfer: Transfer, file: bytes | None, names: dict[bytes, str]) -> str:

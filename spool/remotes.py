@@ -151,6 +151,12 @@ def read_transfer(remotes: Path, remote: bytes) -> Exchange | None:
     return _read(remotes / directory_name(remote) / "transfer", Exchange.parse)
 
 
+def errors(remotes: Path, remote: bytes) -> tuple[str, ...]:
+    """Why exchanging refs, or contents, with ``remote`` fails now."""
+    found = (read_push(remotes, remote), read_transfer(remotes, remote))
+    return tuple(at.last_error for at in found if at is not None and at.failing_since is not None)
+
+
 def _read(path: Path, parse: Callable[[bytes], _Record]) -> _Record | None:
     try:
         data = read(path)

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from spool.record import make_directory
+from workers.annex import agent
 from workers.annex.remoteurl import Ssh
 from workers.annex.repository import Repository
 from workers.git.run import environment
@@ -36,7 +37,9 @@ def argv(here: Repository, options: Mapping[str, str]) -> tuple[str, ...]:
     """The command that is ssh; ``options`` are the remote's settings.
 
     To be run where ``here.top`` is the current directory: the socket's path is relative to it.
+    It will find the agent that there is now (``agent.refresh``).
     """
+    agent.refresh()
     own = own_command(here)
     if own is not None:
         return own
@@ -48,6 +51,7 @@ def argv(here: Repository, options: Mapping[str, str]) -> tuple[str, ...]:
 def for_git(here: Repository, options: Mapping[str, str]) -> dict[str, str]:
     """What git's environment has to have; nothing if it knows the user's own way."""
     if own_command(here) is not None:
+        agent.refresh()
         return {}
     return {"GIT_SSH_COMMAND": shlex.join(argv(here, options))}
 

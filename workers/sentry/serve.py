@@ -15,12 +15,14 @@ from collections.abc import Iterable
 from typing import Final, final
 
 from spool.record import escape
-from spool.remotes import read_reach
+from spool.remotes import errors, read_reach
+from workers.annex.credentials import are_needed
 from workers.annex.remotes import Remote
 from workers.annex.remoteurl import LocalPath
 from workers.process import Worker
 from workers.sentry import trail
 from workers.sentry.configured import Configured
+from workers.sentry.credentials import Credentials
 from workers.sentry.mounts import Mounts
 from workers.sentry.network import Network
 from workers.sentry.note import forget, learn, note
@@ -29,7 +31,7 @@ from workers.sentry.verdict import Verdict, judge_unseen, place_of
 from workers.sentry.visits import Visits
 from workers.sentry.watches import Watches
 from workers.voice import Voice
-from workers.wakeup import Woken
+from workers.wakeup import Event, Woken
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +58,7 @@ class Sentry:
         self._mounts = Mounts(worker.wakeup)
         self._network = Network(worker.wakeup)
         self._suspension = Suspension(worker.wakeup)
+        self._credentials = Credentials(worker.wakeup)
         self._watches = Watches(worker.wakeup)
         self._visits = Visits(worker.place, worker.wakeup)
         self._due: set[str] = set()
@@ -77,6 +80,7 @@ class Sentry:
             else:
                 self._voice.idle(self._notes())
             until = min(self._next_sweep, self._visits.deadline(), self._network.due)
+            until = min(until, self._credentials.due)
             self._hear(self._wakeup.wait(until))
 
     def _look(self) -> None:
@@ -86,8 +90,10 @@ class Sentry:
             if self._configured.names is not None:
                 forget(self._place, self._configured.names)
             self._due |= self._configured.remotes.keys()
+            self._try_again_where_refused()  # somebody may have asked for it
         self._finish_visits()
         self._due |= self._watch_ways()
+        self._credentials.watch()
         for name in sorted(self._due - self._visits.names()):
             self._due.discard(name)
             if (remote := self._configured.remotes.get(name)) is not None:
@@ -147,13 +153,19 @@ class Sentry:
         if self._suspension.has_resumed():
             log.info("resume: this machine has slept")
             self._renew()
+        if self._credentials.have_changed() and self._try_again_where_refused():
+            log.info("credentials: the agent, or a file in ~/.ssh, has changed")
         for event in woken.events:
-            remotes = self._watches.concerns(event)
-            if remotes is None:  # the configuration, or a poke
-                self._sweep_within(0.0)
-                continue
+            self._hear_event(event)
+
+    def _hear_event(self, event: Event) -> None:
+        remotes = self._watches.concerns(event)
+        known = self._credentials.hear(event)
+        if remotes is not None:
             self._due |= remotes.keys()
             self._away_at |= {name: time.time() for name, gone in remotes.items() if gone}
+        elif not known:  # the configuration, or a poke
+            self._sweep_within(0.0)
 
     def _suspect_drives(self) -> None:
         """Something was mounted or unmounted; perhaps both, and the table is as it was."""
@@ -167,6 +179,17 @@ class Sentry:
         """Everything behind a network is worth another try."""
         self._network_away_at = time.time()
         self._due |= self._configured.remotes.keys()
+
+    def _try_again_where_refused(self) -> bool:
+        """Have remotes that need credentials tried again; whether there are any."""
+        refused = [
+            name
+            for name in self._configured.remotes
+            if any(are_needed(why) for why in errors(self._place.remotes, os.fsencode(name)))
+        ]
+        self._due |= set(refused)
+        self._away_at |= dict.fromkeys(refused, time.time())
+        return bool(refused)
 
     def _sweep_within(self, delay_s: float) -> None:
         self._next_sweep = min(self._next_sweep, time.monotonic() + delay_s)

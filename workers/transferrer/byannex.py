@@ -20,6 +20,7 @@ from spool import failed
 from spool.claim import Claim
 from spool.layout import Layout
 from spool.transfer import Direction
+from workers.annex import agent
 from workers.annex.limits import Pace, limits
 from workers.annex.location import locations, log_path
 from workers.annex.presence import Status
@@ -147,6 +148,7 @@ class AnnexMover:
                 self.kill()
             else:
                 return self._transferrer
+        agent.refresh()
         self._transferrer = AnnexTransferrer(self._near.repository)
         self._transferrer.start(transfer, file)
         return self._transferrer
