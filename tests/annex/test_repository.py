@@ -150,3 +150,13 @@ def test_a_hook_is_found_where_git_would_look_for_it(repo: Repo, tmp_path: Path)
 
     repo.config("core.hooksPath", str(tmp_path / "hooks"))
     assert find(repo.path).hook("freezecontent-annex") is None
+
+
+def test_a_repository_whose_path_has_two_lines_is_found(tmp_path: Path) -> None:
+    repo = Repo.create(tmp_path / "two\nlines")
+
+    for path in (repo.path, repo.path / ".git"):
+        found = find(path)
+
+        assert found.git.worktree == repo.path
+        assert found.common == found.git.gitdir == repo.path / ".git"

@@ -113,10 +113,7 @@ class Repository:
 def find(path: Path) -> Repository:
     """The initialised repository that ``path`` is in, or is."""
     path = path.absolute()
-    gitdir = _gitdir(path)
-    common = Path(os.fsdecode(_ask(path, "--path-format=absolute", "--git-common-dir")))
-    bare = _ask(path, "--is-bare-repository") == b"true"
-    git = Git(gitdir, None if bare else _worktree(path, gitdir))
+    git, common = _located(path)
     settings = Settings.read(git)
     _check(settings, common, shown=os.fsdecode(path))
     return Repository(
@@ -144,6 +141,54 @@ def find_with_worktree(path: Path) -> Repository:
             f"{path}: a bare repository has no files to watch; run annexd in a clone of it"
         )
     return repository
+
+
+def _located(path: Path) -> tuple[Git, Path]:
+    """The git dir and work tree that ``path`` is in, and the git dir that all of its share."""
+    # Asked in its work tree, git tells of both; in a git dir, only of that.
+    asked = path.parent if path.name == ".git" else path
+    with contextlib.suppress(NotARepositoryError):
+        bare, gitdir, common, top = _asked_all(asked)
+        if asked is path or os.path.samefile(gitdir, path):
+            if bare:
+                return Git(gitdir, None), common
+            if top is not None and _leads_to(top, gitdir):
+                return Git(gitdir, top), common
+    gitdir = _gitdir(path)
+    common = Path(os.fsdecode(_ask(path, "--path-format=absolute", "--git-common-dir")))
+    bare = _ask(path, "--is-bare-repository") == b"true"
+    return Git(gitdir, None if bare else _worktree(path, gitdir)), common
+
+
+def _asked_all(path: Path) -> tuple[bool, Path, Path, Path | None]:
+    """The answers of one git: bare, git dir, common git dir, top of the work tree.
+
+    Raises ``NotARepositoryError`` also if they cannot be told apart.
+    """
+    questions = ("--is-bare-repository", "--absolute-git-dir", "--git-common-dir")
+    argv = ("git", "-C", os.fspath(path), "rev-parse", "--path-format=absolute", *questions)
+    try:
+        said = run((*argv, "--show-toplevel"), cwd=Path("/"))
+    except GitError as failure:
+        said = failure.stdout  # in a git dir the last question has no answer
+    lines = said.split(b"\n")[:-1]
+    if len(lines) not in {len(questions), len(questions) + 1}:
+        raise NotARepositoryError(f"{path}: no repository, or one whose path has more than a line")
+    bare, gitdir, common, *top = lines
+    return (
+        bare == b"true",
+        Path(os.fsdecode(gitdir)),
+        Path(os.fsdecode(common)),
+        Path(os.fsdecode(top[0])) if top else None,
+    )
+
+
+def _leads_to(top: Path, gitdir: Path) -> bool:
+    """Whether git, asked at ``top``, finds that git dir there."""
+    dotgit = top / ".git"
+    if dotgit.is_dir():
+        return os.path.samefile(dotgit, gitdir)
+    return _gitdir(top) == gitdir
 
 
 def _ask(path: Path, *args: str) -> bytes:
