@@ -15,6 +15,7 @@ from workers.git.objectid import blob_id
 from workers.git.stream import ObjectId
 from workers.git.tree import Change, Version, commits_between
 from workers.massdeletion import is_mass_deletion, is_suspicious
+from workers.variant import MARK
 
 _TRAILER: Final = b"Annexd-deletes: "
 _AUTOMATIC: Final = b"git-annex in "
@@ -47,9 +48,14 @@ class Losses:
     def unexplained(self, old: str, new: ObjectId, changes: list[Change]) -> set[bytes]:
         """What is deleted on the way by a program's commit that does not say that this is meant.
 
-        Not what only gets another name; and what a person commits is meant.  Raises ``GitError``.
+        Not what only gets another name, but for one that a conflict gives it; and what a person
+        commits is meant.  Raises ``GitError``.
         """
-        kept = {self._content(change.new) for change in changes if change.new is not None}
+        kept = {
+            self._content(change.new)
+            for change in changes
+            if change.new is not None and MARK not in change.path
+        }
         gone = {
             change.path
             for change in changes

@@ -488,6 +488,25 @@ def test_what_an_assistant_deletes_and_adds_again_is_never_gone(
     follows(a, b)
 
 
+def test_nor_is_it_while_its_user_saves_it_again(pair: tuple[Repo, Repo], merging: Merging) -> None:
+    a, b = pair
+    save(a, "fresh", b"fresh")
+    push(a)
+    merged(merging)
+    save(b, "fresh", b"saved again")
+    a.git("rm", "-q", "fresh")
+    a.git("commit", "-qm", "git-annex in a")
+    push(a)
+    assert isinstance(merging.merge(), Yielding)
+    save(a, "fresh", b"fresh")
+    push(a)
+
+    wait_until(lambda: isinstance(merging.merge(), Merged), 5)
+
+    assert b.read("fresh") == b"saved again"
+    assert paths(b) == {"fresh"}
+
+
 @pytest.mark.parametrize("message", ["I mean it", "git-annex in a\n\nAnnexd-deletes: 1\n"])
 def test_a_deletion_that_somebody_answers_for_is_believed_at_once(
     pair: tuple[Repo, Repo], merging: Merging, message: str
