@@ -69,6 +69,15 @@ class Sshd:
         """How many times somebody has logged in."""
         return (self.place / "log").read_text().count("Accepted publickey")
 
+    @staticmethod
+    def masters(top: Path) -> list[int]:
+        """The ssh processes that hold shared connections of the repository at ``top``."""
+        return [
+            pid
+            for pid in map(int, filter(str.isdigit, os.listdir("/proc")))
+            if _read(pid, "cmdline").rstrip(b"\0 ").endswith(b"[mux]") and _cwd(pid) == top
+        ]
+
     @contextmanager
     def asleep(self) -> Iterator[None]:
         """Stopped dead, connections and all, as a suspended laptop is."""
@@ -115,6 +124,20 @@ def sshd(place: Path, monkeypatch: pytest.MonkeyPatch, host: str = "elsewhere") 
         yield Sshd(host, place, server.pid)
         for pid in family(server.pid):
             kill(pid)
+
+
+def _read(pid: int, file: str) -> bytes:
+    try:
+        return Path("/proc", str(pid), file).read_bytes()
+    except OSError:  # it has just ended
+        return b""
+
+
+def _cwd(pid: int) -> Path | None:
+    try:
+        return Path(os.readlink(f"/proc/{pid}/cwd"))
+    except OSError:
+        return None
 
 
 def _wrap_ssh(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:

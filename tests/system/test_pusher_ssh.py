@@ -1,5 +1,7 @@
 """The pusher and remotes behind a real ssh server."""
 
+import os
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +12,7 @@ from tests.processes import alive, descendants, wait_until
 from tests.pushing import has, pushing, tip
 from tests.repo import Repo
 from tests.scenarios.sshd import Sshd, needs_sshd, sshd
+from workers.git import patient
 
 pytestmark = needs_sshd
 
@@ -99,3 +102,22 @@ def test_a_server_that_sleeps_delays_no_other(
             for number in range(3):
                 new = commit(a, f"{number}")
                 wait_until(has(b, "heads/synced/main", new), 5)
+
+
+def test_a_shared_connection_that_is_dead_is_replaced(
+    apart: tuple[Repo, Repo], server: Sshd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, b = apart
+    monkeypatch.setattr(patient, "STALL_S", 1.0)
+    monkeypatch.setattr(patient, "LOOK_S", 0.1)
+    with pushing(a) as pusher:
+        new = commit(a, "first")
+        wait_until(lambda: tip(b, "heads/synced/main") == new)
+        pusher.settled()
+        [master] = server.masters(a.path)
+        os.kill(master, signal.SIGSTOP)
+
+        new = commit(a, "second")
+
+        wait_until(has(b, "heads/synced/main", new), 15)
+        assert master not in server.masters(a.path)

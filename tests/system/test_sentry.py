@@ -1,6 +1,7 @@
 """The sentry: which remotes can be reached, and when that changed."""
 
 import ctypes
+import functools
 import os
 import re
 import signal
@@ -18,7 +19,7 @@ from spool.place import Place
 from spool.record import make_directory
 from spool.remotes import Exchange, Reach, directory_name, read_reach, write_push
 from spool.state import State, read_state
-from tests.processes import attempt, descendants, forked, reap, run, wait_until
+from tests.processes import attempt, descendants, forked, reap, run, running, stays, wait_until
 from tests.repo import Repo
 from tests.system.drives import Drive, drive, may_mount, unplug
 from workers.process import Worker
@@ -362,6 +363,36 @@ def test_a_new_route_makes_everybody_try_remotes_on_the_network_again(
 
         wait_until(lambda: post.since("far") > far, 5)
         assert post.since("near") == near
+
+
+@pytest.mark.skipif(not MAY_CHANGE_NETWORK, reason="network namespaces are not allowed here")
+def test_shared_connections_end_when_the_way_out_has_moved(repo: Repo, tmp_path: Path) -> None:
+    """A new route alone ends none: others may be well."""
+    sockets = repo.path / ".git/annex/annexd/ssh"
+    title = f"ssh: {sockets.relative_to(repo.path)}/abc [mux]"
+    os.mkfifo(tmp_path / "fifo")
+    script = 'exec -a "$0" cat <>"$1"'  # it waits for ever, and has its title for all arguments
+
+    def own_network() -> None:
+        assert ctypes.CDLL(None).unshare(0x40000000) == 0  # CLONE_NEWNET
+
+    with (
+        sentry(repo, own_network) as post,
+        running(["bash", "-c", script, title, tmp_path / "fifo"], cwd=repo.path) as master,
+    ):
+        sockets.mkdir()
+        (sockets / "abc").touch()
+        ip = functools.partial(in_network, post.pid, "ip")
+        ip("link", "add", "probe", "type", "veth")
+        ip("link", "set", "veth0", "up")
+        ip("link", "set", "probe", "up")
+        for number, way in enumerate(("192.0.2", "198.51.100")):
+            ip("addr", "add", f"{way}.1/24", "dev", "probe")
+            ip("route", "replace", "default", "via", f"{way}.2")
+            if not number:
+                stays(lambda: master.poll() is None, 2)
+        wait_until(lambda: master.poll() is not None, 5)
+        assert not (sockets / "abc").exists()
 
 
 def in_network(pid: int, *argv: str) -> None:

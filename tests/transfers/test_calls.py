@@ -1,11 +1,14 @@
 """Contents to and from a repository behind a real sshd, by git-annex's P2P protocol."""
 
 import os
+import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from spool.remotes import Reach, read_transfer, write_reach
 from spool.transfer import Direction
 from tests.processes import ANNEXD_SHELL, wait_until
 from tests.repo import Repo
@@ -175,3 +178,41 @@ def test_small_contents_go_in_parcels_where_annexd_serves(a: Station, b: Station
             assert content.read_bytes() == source.repo.read(name)
             assert sink.repo.whereis(key) >= uuids(sink.repo)
     assert a.content(gone) is None
+
+
+def error(station: Station, remote: bytes) -> str:
+    """Why transfers with a remote fail; empty if they do not."""
+    record = read_transfer(station.place.remotes, remote)
+    return record.last_error if record is not None and record.failing_since is not None else ""
+
+
+def test_a_shared_connection_that_is_dead_is_replaced(a: Station, b: Station, server: Sshd) -> None:
+    a.repo.config("remote.b.annex-stalldetection", "1KB/2s")
+    keys = add_many(a.repo, ((name, os.urandom(1000)) for name in ("first", "second")))
+    with a.working():
+        a.queue(Direction.UPLOAD, b.repo, keys["first"])
+        wait_until(lambda: b.content(keys["first"]))
+        [master] = server.masters(a.repo.path)
+        os.kill(master, signal.SIGSTOP)
+
+        a.queue(Direction.UPLOAD, b.repo, keys["second"])
+
+        wait_until(lambda: b.content(keys["second"]), 15)
+        assert master not in server.masters(a.repo.path)
+
+
+def test_a_server_that_falls_asleep_ends_the_transfer_and_gets_it_when_it_wakes(
+    a: Station, b: Station, server: Sshd
+) -> None:
+    a.repo.config("remote.b.annex-stalldetection", "1KB/1s")
+    keys = add_many(a.repo, ((name, os.urandom(1000)) for name in ("first", "second")))
+    with a.working():
+        a.queue(Direction.UPLOAD, b.repo, keys["first"])
+        wait_until(lambda: b.content(keys["first"]))
+        with server.asleep():
+            lane = a.queue(Direction.UPLOAD, b.repo, keys["second"])
+            wait_until(lambda: "silent" in error(a, b"b"), 15)
+            assert a.waiting(lane)
+        write_reach(a.place.remotes, b"b", Reach(here=True, since=time.time(), why=""))
+
+        wait_until(lambda: b.content(keys["second"]), 15)

@@ -60,8 +60,20 @@ def to_run(
     here: Repository, options: Mapping[str, str], way: Ssh, command: bytes
 ) -> tuple[str | bytes, ...]:
     """The whole command line that runs ``command`` there."""
-    port = () if way.port is None else ("-p", str(way.port))
-    return (*argv(here, options), *port, way.destination, command)
+    return (*argv(here, options), *port(way), way.destination, command)
+
+
+def port(way: Ssh) -> tuple[str, ...]:
+    """The options for its port."""
+    return () if way.port is None else ("-p", str(way.port))
+
+
+def sockets(here: Repository) -> str | None:
+    """Where masters listen, from the top of the repository; None if none are to be."""
+    if not here.settings.flag("annex.sshcaching", default=True):
+        return None
+    shown = os.path.relpath(here.common / "annex/annexd/ssh", here.top)
+    return None if len(os.fsencode(shown)) + _SOCKET_NAME > SOCKET_MAX else shown
 
 
 def own_command(here: Repository) -> tuple[str, ...] | None:
@@ -75,13 +87,10 @@ def own_command(here: Repository) -> tuple[str, ...] | None:
 
 
 def _shared(here: Repository) -> tuple[str, ...]:
-    if not here.settings.flag("annex.sshcaching", default=True):
+    shown = sockets(here)
+    if shown is None:
         return ()
-    directory = here.common / "annex/annexd/ssh"
-    shown = os.path.relpath(directory, here.top)
-    if len(os.fsencode(shown)) + _SOCKET_NAME > SOCKET_MAX:
-        return ()
-    make_directory(directory)
+    make_directory(here.top / shown)
     persist = f"ControlPersist={PERSIST_S}"
     # ssh has % sequences of its own in this path.
     return (

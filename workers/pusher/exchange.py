@@ -17,7 +17,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Final, final
 
-from workers.annex import pathremote, ssh
+from workers.annex import masters, pathremote, ssh
 from workers.annex.remoteurl import Ssh
 from workers.annex.repository import Repository, RepositoryError
 from workers.annex.run_annex import run_annex
@@ -26,7 +26,7 @@ from workers.git.ancestry import Ancestry, merge_bases
 from workers.git.exchange import NO_HOOKS, NO_HOOKS_NO_GC, Said, Update, Way, fetch, list_refs, push
 from workers.git.refname import RefName
 from workers.git.refs import Refs
-from workers.git.run import Git, GitError
+from workers.git.run import Git, GitError, GitTimeoutError
 from workers.git.stream import ObjectId
 from workers.pusher.introduction import introduce_path
 from workers.pusher.peer import PUSH_HOOKS, Peer, only_stock_hooks
@@ -75,6 +75,14 @@ def exchange(here: Repository, task: Task) -> Outcome:
     """Do it; raises nothing but bugs."""
     run = _Exchange(here, task)
     try:
+        try:
+            return run.run()
+        except GitTimeoutError:
+            # The shared connection may be what says nothing; without it, things may go well.
+            way, options = task.remote.way, task.remote.settings
+            if not (isinstance(way, Ssh) and masters.end(here, options, way)):
+                raise
+        run = _Exchange(here, task)
         return run.run()
     except (GitError, RepositoryError, OSError, ValueError) as failure:
         if task.peer is not None and pathremote.find(task.peer.gitdir) is None:

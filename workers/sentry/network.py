@@ -38,6 +38,9 @@ class Network:
         self.due = math.inf
         """When to compare (monotonic clock); never, if there was no hint."""
 
+        self.has_moved = False
+        """Whether a way out into the world has gone: connections may be dead and not know it."""
+
         self._routes = routes()
         self._socket = _listen()
         if self._socket is not None:
@@ -64,6 +67,7 @@ class Network:
         """Whether there is a route that was not there at the last look."""
         self.due = math.inf
         before, self._routes = self._routes, routes()
+        self.has_moved |= any(_leads_everywhere(route) for route in before - self._routes)
         return not self._routes <= before
 
 
@@ -78,6 +82,11 @@ def routes() -> frozenset[tuple[bytes, ...]]:
         if interface != b"lo" and not destination.startswith((b"ff", b"fe80")):
             found.add((destination, prefix, gateway, interface))
     return frozenset(found)
+
+
+def _leads_everywhere(route: tuple[bytes, ...]) -> bool:
+    """Whether it is a default route: its destination and its mask, or prefix, are zero."""
+    return not any(int(part, 16) for part in route[:2])
 
 
 def _lines(path: Path) -> list[bytes]:

@@ -16,9 +16,12 @@ from typing import Final, final
 
 from spool.record import escape
 from spool.remotes import errors, read_reach
+from workers.annex import masters
 from workers.annex.credentials import are_needed
 from workers.annex.remotes import Remote
 from workers.annex.remoteurl import LocalPath
+from workers.annex.repository import RepositoryError, find
+from workers.git.run import GitError
 from workers.process import Worker
 from workers.sentry import trail
 from workers.sentry.configured import Configured
@@ -147,11 +150,15 @@ class Sentry:
             self._network.hear()
         if self._network.is_due() and self._network.has_gained():
             log.info("network: there is a new route")
+            if self._network.has_moved:
+                self._hang_up()
+            self._network.has_moved = False
             self._renew()
         if self._suspension.fd in woken.ready:
             self._suspension.hear()
         if self._suspension.has_resumed():
             log.info("resume: this machine has slept")
+            self._hang_up()
             self._renew()
         if self._credentials.have_changed() and self._try_again_where_refused():
             log.info("credentials: the agent, or a file in ~/.ssh, has changed")
@@ -174,6 +181,16 @@ class Sentry:
         paths = {name: place_of(remote) for name, remote in remotes.items()}
         mounted = (name for name, path in paths.items() if path and self._mounts.are_below(path))
         self._away_at |= dict.fromkeys(mounted, time.time())
+
+    def _hang_up(self) -> None:
+        """End shared connections, which may be dead: else whoever tries again waits for them."""
+        try:
+            ended = masters.end_all(find(self._place.worktree))
+        except (RepositoryError, GitError) as failure:
+            log.warning("skip the connections: %s", failure)
+            return
+        if ended:
+            log.info("hang up %d ssh connections", ended)
 
     def _renew(self) -> None:
         """Everything behind a network is worth another try."""

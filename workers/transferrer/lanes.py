@@ -14,11 +14,12 @@ from spool.claim import Claim
 from spool.layout import Layout
 from spool.queue import Queue
 from spool.transfer import Lane
+from workers.annex import masters
 from workers.annex.commit import BranchBusyError
-from workers.annex.pipes import EndedError
+from workers.annex.pipes import EndedError, SilentError
 from workers.annex.record import BranchMissingError
 from workers.annex.remotes import Remote
-from workers.annex.remoteurl import LocalPath
+from workers.annex.remoteurl import LocalPath, Ssh
 from workers.annex.repository import RepositoryError
 from workers.annex.stream import AnnexEndedError
 from workers.git.run import GitError
@@ -177,8 +178,11 @@ class Lanes:
         except StoppedError:
             # In the middle of a content: only the end of the connection ends it.
             self._lines.drop(remote)
-        except LOST:
+        except LOST as lost:
             self._lines.drop(remote)
+            if isinstance(lost, SilentError) and isinstance(remote.way, Ssh):
+                # Its master may be what says nothing, and would not the next time.
+                masters.end(self._near.repository, remote.settings, remote.way)
             raise
 
     def _have_moved(self, remote: Remote, claims: list[Claim]) -> None:
