@@ -1,5 +1,6 @@
 """How exchanges with one remote have gone, on disk; and what the sentry says of it."""
 
+import contextlib
 import logging
 import random
 import time
@@ -62,7 +63,7 @@ class Account:
         if self._record.failing_since is not None:
             log.info("works again %s", self._name)
         self._record = backoff.after_success(self._record, time.time())
-        write_push(self._records, self._key, self._record)
+        self._write()
 
     @property
     def is_clean(self) -> bool:
@@ -74,7 +75,7 @@ class Account:
         if error != self._record.last_error:
             log.warning("tempfail %s: %s", self._name, error)
             self._record = replace(self._record, last_error=error, failing_since=time.time())
-            write_push(self._records, self._key, self._record)
+            self._write()
 
     def fail(self, error: str) -> None:
         """One has not."""
@@ -82,4 +83,9 @@ class Account:
             log.warning("tempfail %s: %s", self._name, error)
         jitter = random.random()  # noqa: S311 -- no secret
         self._record = backoff.after_failure(self._record, time.time(), error, jitter)
-        write_push(self._records, self._key, self._record)
+        self._write()
+
+    def _write(self) -> None:
+        # On a full disk nobody can be told; what is in memory counts as long as we live.
+        with contextlib.suppress(OSError):
+            write_push(self._records, self._key, self._record)
