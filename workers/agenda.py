@@ -8,6 +8,7 @@ just now and is being saved again.  Whatever is heard of it meanwhile brings it 
 import math
 import os
 from collections.abc import Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice
@@ -24,6 +25,8 @@ RESTLESS_S: Final = 10.0
 
 GONE_S: Final = 2.0
 """How long a path must have been missing to count as deleted."""
+BEHIND_MAX_S: Final = 10.0
+"""So long at most, while there are paths that nobody has found time to look at."""
 RENAMED_S: Final = 0.5
 """The same for one whose file has turned up under another name."""
 
@@ -129,6 +132,21 @@ class Agenda:
         item.why = why
         item.due = item.gone + settle_s
         return False
+
+    def is_behind(self, path: bytes, now: float, besides: AbstractSet[bytes]) -> bool:
+        """Whether some path waits for its first look that a missing one may have been renamed to.
+
+        It was heard of before the other has counted as deleted.  ``besides``: these are being
+        looked at.
+        """
+        item = self._items.get(path)
+        if item is None or now > item.gone + BEHIND_MAX_S:
+            return False
+        return any(
+            other.why is Why.HEARD and other.due <= now and other.heard <= item.gone + GONE_S
+            for name, other in self._items.items()
+            if other.gone == math.inf and name not in besides
+        )
 
     def present(self, path: bytes) -> None:
         """It is there, whatever it is: it has not been missing."""

@@ -114,7 +114,7 @@ class Looker:
             self._lost.clear()
             self._renamed.clear()
             self._linked.clear()
-        self._decide_gone(gone, index, now, findings)
+        self._decide_gone(gone, index, now, findings, frozenset(paths))
         self._read(reads, now, findings)
         return findings
 
@@ -231,8 +231,10 @@ class Looker:
         index: Index,
         now: float,
         findings: list[Finding],
+        looked_at: frozenset[bytes],
     ) -> None:
         holds_still: bool | None = None
+        is_behind: bool | None = None
         for entry in gone:
             is_renamed = entry.path in self._renamed
             settle = (RENAMED_S, Why.RENAMED) if is_renamed else (GONE_S, Why.GONE)
@@ -241,6 +243,11 @@ class Looker:
             if not self._guard.sight.is_certain(entry, index):
                 self._suspect(entry.path)
                 self._agenda.put_off(entry.path, now, Why.UNREADABLE)
+                continue
+            if is_behind is None:
+                is_behind = self._agenda.is_behind(entry.path, now, looked_at)
+            if is_behind and not is_renamed:  # its new name may be among those
+                self._agenda.wait_until(entry.path, now + STIR_S, Why.GONE)
                 continue
             if holds_still is None:
                 holds_still = self._guard.files_hold_still()

@@ -4,7 +4,7 @@ import time
 
 from tests.desks import desk_of, nothing
 from tests.repo import Repo
-from workers.agenda import Agenda
+from workers.agenda import BEHIND_MAX_S, GONE_S, Agenda
 from workers.guard import Guard
 from workers.ingest import Ingest
 from workers.looking import Looker
@@ -37,5 +37,31 @@ def test_what_is_heard_of_a_path_while_it_is_looked_at_is_not_forgotten(repo: Re
 
         assert not found
         assert b"file" in agenda
+        rules.close()
+        wakeup.close()
+
+
+def test_nothing_counts_as_deleted_while_new_names_wait_to_be_looked_at(repo: Repo) -> None:
+    """Thousands of files are renamed, and old and new names come some hundreds at a time."""
+    repo.add("old", b"content")
+    repo.rename("old", "new")
+    agenda = Agenda()
+    with desk_of(repo) as desk:
+        wakeup, rules = Wakeup(), Rules(desk)
+        tree = WorkTree(desk.top, wakeup, lambda _path: nothing(), lambda _path: nothing())
+        looker = Looker(desk, agenda, Guard(desk), tree, Ingest(desk, rules, nothing))
+        start = time.monotonic()
+        agenda.mark_missing(b"old", start)
+        agenda.mark(b"new", start + 0.1)
+
+        assert not looker.look([b"old"], start)
+        late = start + GONE_S + 0.1
+        assert agenda.is_behind(b"old", late, frozenset())
+        assert not looker.look([b"old"], late)
+
+        assert not agenda.is_behind(b"old", late, {b"new"})
+        assert not agenda.is_behind(b"old", start + BEHIND_MAX_S + 0.1, frozenset())
+        agenda.settle(b"new")
+        assert not agenda.is_behind(b"old", late, frozenset())
         rules.close()
         wakeup.close()
