@@ -9,15 +9,20 @@ is that lock file, and was locked before anybody could open it; link fails if th
 A spare has one lock's name at most, so at any moment it is an ordinary lock file to others, also
 when we have been killed.  Who opened it under its last name and locks it only now finds it locked,
 which is what he would have been told a moment sooner.
+
+When it is not needed any more it may be left where it is, unlocked, and the next process that needs
+one takes it over.  One that a killed process left as somebody's lock file has a second name, and is
+not taken: the transfer that it locked, and the next one, would exclude each other.
 """
 
 import contextlib
 import os
-from typing import Self, final
+from typing import Final, Self, final
 
 from spool import lock, text
 from spool.lock import FileLock
 
+PREFIX: Final = b"spare."
 _LENT = 2
 """Links: its own name, and that of the lock file."""
 
@@ -36,9 +41,24 @@ class Spare:
     @classmethod
     def make(cls, tmp_fd: int) -> Self | None:
         """Make one in the directory ``tmp_fd``, which must stay open.  None: nearly impossible."""
-        name = b"spare." + text.unique_name()
+        name = PREFIX + text.unique_name()
         held = lock.try_take(name, flags=lock.OPEN | os.O_CREAT | os.O_EXCL, dir_fd=tmp_fd)
         return None if held is None else cls(held, name, tmp_fd)
+
+    @classmethod
+    def take_over(cls, name: bytes, tmp_fd: int) -> Self | None:
+        """Lock one that somebody has left; None if it is not to be had."""
+        try:
+            held = lock.try_take(name, dir_fd=tmp_fd)
+        except (OSError, lock.NotAFileError):  # swept just now; or not made by us
+            return None
+        if held is None:
+            return None
+        status = os.fstat(held.fd)
+        if status.st_nlink == 1 and status.st_uid == os.geteuid():
+            return cls(held, name, tmp_fd)
+        held.close()
+        return None
 
     def lend(self, name: bytes, dir_fd: int) -> bool:
         """Become the lock file ``name``; False if somebody has touched the spare.
@@ -63,6 +83,10 @@ class Spare:
             if lock.still_named(name, self._lock.inode, dir_fd):
                 os.unlink(name, dir_fd=dir_fd)
         return False
+
+    def leave(self) -> None:
+        """Leave it to whoever needs one next."""
+        self._lock.close()
 
     def close(self) -> None:
         """Delete it."""

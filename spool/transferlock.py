@@ -10,11 +10,13 @@ released: any git-annex process deletes an info file that it sees without a lock
 """
 
 import contextlib
+import math
 import os
+import time
 from types import TracebackType
 from typing import Self, final
 
-from spool import corrupt, layout, lock
+from spool import corrupt, layout, lock, spare
 from spool.key import Key
 from spool.layout import Layout
 from spool.lock import FileLock
@@ -22,6 +24,7 @@ from spool.spare import Spare
 from spool.transfer import LOCK_PREFIX, Lane, Transfer, to_name
 
 SPARES_MOST = 8
+LIST_EVERY_S = 1.0
 _ATTEMPTS = 16
 
 
@@ -109,6 +112,9 @@ class TransferLocks:
         self._spares_most = spares_most
         self._opened: list[_Directories] = []
         self._spares: list[Spare] = []
+        self._left: list[bytes] = []
+        """Names of spares that others may have left."""
+        self._listed = -math.inf
 
     def try_take(self, key: Key) -> TransferLock | None:
         """Take the lock or locks of ``key``; None if anybody, this process too, has one of them.
@@ -146,10 +152,20 @@ class TransferLocks:
                     os.unlink(name, dir_fd=dir_fd)
             held.close()
 
+    def leave(self) -> None:
+        """Close what is open, but leave the spares to whoever works here next.
+
+        Where annexd is at work: elsewhere nobody would sweep them.
+        """
+        for one in self._spares:
+            one.leave()
+        self._spares.clear()
+        self.close()
+
     def close(self) -> None:
-        """Close what is open."""
-        for spare in self._spares:
-            spare.close()
+        """Close what is open, and delete the spares."""
+        for one in self._spares:
+            one.close()
         for directories in self._opened:
             directories.close()
         self._spares.clear()
@@ -166,6 +182,18 @@ class TransferLocks:
     ) -> None:
         self.close()
 
+    def _find_spare(self, tmp_fd: int) -> Spare | None:
+        """One that was left, or a new one."""
+        if not self._left and time.monotonic() - self._listed > LIST_EVERY_S:
+            names = map(os.fsencode, os.listdir(tmp_fd))
+            self._left = [name for name in names if name.startswith(spare.PREFIX)]
+            self._listed = time.monotonic()
+        while self._left:
+            found = Spare.take_over(self._left.pop(), tmp_fd)
+            if found is not None:
+                return found
+        return Spare.make(tmp_fd)
+
     def _directories(self) -> _Directories:
         if not self._opened or not self._opened[-1].current():
             # Those opened before stay open: locks may be held in them, and spares come from there.
@@ -181,14 +209,14 @@ class TransferLocks:
         return True
 
     def _take(self, name: bytes, dir_fd: int, tmp_fd: int) -> FileLock | Spare | None:
-        spare = self._spares.pop() if self._spares else Spare.make(tmp_fd)
-        if spare is not None:
+        ready = self._spares.pop() if self._spares else self._find_spare(tmp_fd)
+        if ready is not None:
             try:
-                if spare.lend(name, dir_fd):
-                    return spare
-                spare.close()
+                if ready.lend(name, dir_fd):
+                    return ready
+                ready.close()
             except FileExistsError:
-                self._spares.append(spare)  # the lock of somebody, or left by somebody killed
+                self._spares.append(ready)  # the lock of somebody, or left by somebody killed
             except OSError:
-                spare.close()  # deleted; or there are no hard links here
+                ready.close()  # deleted; or there are no hard links here
         return lock.try_take(name, flags=lock.OPEN | os.O_CREAT, dir_fd=dir_fd)

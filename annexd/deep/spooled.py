@@ -11,7 +11,7 @@ from typing import Final
 
 from annexd.deep.scene import Scene
 from annexd.finding import Finding, quoted, wrong
-from spool import directory, layout, lock, reuse, text
+from spool import directory, layout, lock, reuse, spare, text
 from spool.hold import says_when
 from spool.info import Info
 from spool.queue import TMP_MAX_AGE_S
@@ -174,8 +174,9 @@ def _leftovers(scene: Scene, now: float) -> Iterator[Finding]:
                 status = entry.stat(follow_symlinks=False)
             except FileNotFoundError:
                 continue
-            # What is put away for the next job lies there for as long as there is none.
-            if name.startswith(reuse.PREFIX) or status.st_mtime > now - TMP_MAX_AGE_S:
+            # What is put away for the next job, or lock, lies there for as long as there is none.
+            kept = name.startswith((reuse.PREFIX, spare.PREFIX))
+            if kept or status.st_mtime > now - TMP_MAX_AGE_S:
                 continue
             if not stat.S_ISREG(status.st_mode):
                 yield _alien(scene, (*layout.QUEUE_TMP, name), "is no file of the spool")

@@ -258,6 +258,40 @@ def test_a_file_put_in_the_place_of_a_spare_is_not_taken_for_it(spool: Spool, la
         assert leftovers(spool) == set()
 
 
+def spares(spool: Spool) -> dict[str, int]:
+    """Names and inodes."""
+    tmp = spool.path(b"transfer", b"queue", b"tmp")
+    return {path.name: path.stat().st_ino for path in tmp.iterdir()}
+
+
+@LANES
+def test_spares_that_were_left_serve_the_next_process(spool: Spool, lane: Lane) -> None:
+    """Making thousands anew, after deleting as many, took longer than moving the contents."""
+
+    def take_all() -> None:
+        locks = TransferLocks(spool.paths, lane)
+        taken = [locks.try_take(some_key(number)) for number in range(3)]
+        for one in taken:
+            assert one is not None
+            one.release()
+        locks.leave()
+
+    with forked(take_all) as child:
+        assert reap(child) == 0
+    left = spares(spool)
+    assert len(left) == 3 * len(names(spool, lane))
+
+    with TransferLocks(spool.paths, lane) as locks:
+        taken = [locks.try_take(some_key(number)) for number in range(3)]
+        assert None not in taken
+        assert spares(spool) == left
+        owners = {lock.owner_pid(os.fsencode(path)) for path in names(spool, lane, 2)}
+        assert owners == {os.getpid()}
+        for one in taken:
+            assert one is not None
+            one.release()
+
+
 @LANES
 def test_locks_are_taken_where_the_spool_is_now(spool: Spool, lane: Lane) -> None:
     """Moved away, it is not what git-annex finds; locks there would exclude nobody."""

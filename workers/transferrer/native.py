@@ -87,8 +87,11 @@ class NativeMover:
 
     def close(self) -> None:
         """Let go of both repositories' spools."""
-        self._our_locks.close()
-        self._their_locks.close()
+        self._our_locks.leave()
+        if self._far.fills_itself:
+            self._their_locks.leave()
+        else:
+            self._their_locks.close()
 
     def move(self, claims: Iterable[Claim]) -> list[Verdict]:
         """Attempt the transfers; a verdict for each.  Raises ``OSError``, ``GitError``.
