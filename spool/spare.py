@@ -49,13 +49,14 @@ class Spare:
     def take_over(cls, name: bytes, tmp_fd: int) -> Self | None:
         """Lock one that somebody has left; None if it is not to be had."""
         try:
+            if not _is_free(os.stat(name, dir_fd=tmp_fd, follow_symlinks=False)):
+                return None
             held = lock.try_take(name, dir_fd=tmp_fd)
         except (OSError, lock.NotAFileError):  # swept just now; or not made by us
             return None
         if held is None:
             return None
-        status = os.fstat(held.fd)
-        if status.st_nlink == 1 and status.st_uid == os.geteuid():
+        if _is_free(os.fstat(held.fd)):
             return cls(held, name, tmp_fd)
         held.close()
         return None
@@ -93,3 +94,8 @@ class Spare:
         if lock.still_named(self._name, self._lock.inode, self._tmp_fd):
             os.unlink(self._name, dir_fd=self._tmp_fd)
         self._lock.close()
+
+
+def _is_free(status: os.stat_result) -> bool:
+    """Whether a spare is nobody's lock file, and ours to take."""
+    return status.st_nlink == 1 and status.st_uid == os.geteuid()

@@ -23,8 +23,10 @@ from workers.git.run import GitError
 from workers.git.stream import ObjectId
 from workers.pusher import peer
 from workers.pusher.account import Account
+from workers.pusher.compare import about_files, has_news, lacks
 from workers.pusher.errand import Errand
 from workers.pusher.exchange import read_theirs, refs_of_interest
+from workers.pusher.pace import Pace
 from workers.pusher.peer import Peer
 from workers.pusher.values import (
     Mode,
@@ -35,7 +37,6 @@ from workers.pusher.values import (
     Theirs,
     own,
     synced,
-    tracking,
 )
 
 log = logging.getLogger(__name__)
@@ -56,9 +57,6 @@ FULL_S: Final = 10.0
 
 TAGGED_S: Final = 30.0
 """Until we try the common refs again."""
-
-SPACING_S: Final = 2.0
-"""Between two exchanges of the git-annex branch alone."""
 
 ASK_S: Final = 2.0
 """Between two questions, however many hints there are."""
@@ -96,7 +94,7 @@ class Neighbour:
         self._common_at = math.inf
         self._poll_s = POLL_FIRST_S
         self._polled = time.monotonic()
-        self._exchanged = -math.inf
+        self._pace = Pace()
         self._refused = ""
         self._retries = False
 
@@ -212,7 +210,7 @@ class Neighbour:
             self.waits = self._stuck is not None
             return None, self._give_up_at()
         bring_at = max(
-            self._bring_at(ours, theirs, self._peer, now), self._worthwhile_at(ours, theirs, now)
+            self._bring_at(ours, theirs, self._peer, now), self._worthwhile_at(ours, theirs)
         )
         self.waits = bring_at > now
         return (None, bring_at) if self.waits else (task, math.inf)
@@ -225,20 +223,23 @@ class Neighbour:
             self._news = (theirs, now + COURTESY_S)
         return self._news[1]
 
-    def _worthwhile_at(self, ours: Ours, theirs: Theirs, now: float) -> float:
-        """Until when to wait for more: who has what is told all together, files at once."""
-        refs = () if ours.branch is None else (own(ours.branch), synced(ours.branch))
-        trees = {theirs.get(ref) for ref in refs} - {None}
-        return now if trees != {ours.head} else self._exchanged + SPACING_S
+    def _worthwhile_at(self, ours: Ours, theirs: Theirs) -> float:
+        """Until when to wait for more to exchange together."""
+        files = about_files(ours, theirs)
+        if self._lacks(*files) or self._has_news(*files):
+            return self._pace.files_at
+        return self._pace.logs_at
 
     def _plan_other(self, ours: Ours, now: float) -> tuple[Task | None, float]:
         poll = self._polled + self._poll_s
         if now >= poll:
             self._asks = True
         task = self._task_for(ours, self._theirs, now)
-        if task is None and self._stuck is not None:
-            poll = min(poll, self._give_up_at())
-        return task, poll
+        if task is None:
+            return None, poll if self._stuck is None else min(poll, self._give_up_at())
+        at = self._worthwhile_at(ours, self._theirs)
+        self.waits = not task.ask and at > now
+        return (None, min(at, poll)) if self.waits else (task, poll)
 
     def _task_for(self, ours: Ours, theirs: Theirs, now: float) -> Task | None:
         mode = Mode.NORMAL
@@ -259,24 +260,13 @@ class Neighbour:
         return math.inf if self._stuck is None else self._stuck + MERGE_S
 
     def _lacks(self, ours: Ours, theirs: Theirs) -> bool:
-        """Whether it may lack something of ours."""
+        """Whether it may lack something that it is to have."""
         if self.remote.read_only or not self.remote.pushes:
             return False
-        direct = self._peer is not None and self._peer.bare
-        return any(
-            oid != theirs.get(own(name))
-            and (oid != theirs.get(synced(name)) or (direct and name == ours.branch))
-            for name, oid in ours.tips()
-        )
+        return lacks(ours, theirs, direct=self._peer is not None and self._peer.bare)
 
     def _has_news(self, ours: Ours, theirs: Theirs) -> bool:
-        """Whether it may have something that we have not seen."""
-        known = {oid for _name, oid in ours.tips()}
-        return any(
-            oid not in known and oid != self._refs.get(tracking(self.remote.name, ref))
-            for ref, oid in theirs.items()
-            if ref.startswith(b"refs/heads/")
-        )
+        return has_news(ours, theirs, self.remote.name, self._refs)
 
     def _look(self, path: Path) -> None:
         seen = peer.signature(path)
@@ -289,6 +279,7 @@ class Neighbour:
     def begin(self, errand: Errand, task: Task) -> None:
         """An exchange has been started."""
         self.errand, self._task = errand, task
+        self._pace.begin(time.monotonic())
         self._asks = self._retries = False
 
     def finish(self) -> Outcome:
@@ -298,7 +289,8 @@ class Neighbour:
         errand, task = self.errand, self._task
         self.errand = self._task = None
         outcome = errand.finish()
-        now = self._exchanged = time.monotonic()
+        now = time.monotonic()
+        self._pace.end(now)
         if task.ask or task.peer is None:
             self._polled = now
             busy = outcome.pushed or outcome.fetched

@@ -5,8 +5,8 @@ minute, and for twice as long after each further failure, up to half an hour.  A
 news from the sentry that it can be reached, begins anew.  The record is ``remotes/NAME/transfer``.
 
 A *slot* is a record lock on ``remotes/NAME/slot.N``; so many workers use a remote at once.  The
-second is for whom the first keeps waiting: several that share a stream of small contents are slower
-than one, by getting in each other's way.
+second is for what a large content, or a stuck one, keeps waiting: several that share a stream of
+small contents are slower than one, by getting in each other's way.
 """
 
 import contextlib
@@ -39,8 +39,8 @@ FRESH_S: Final = 60.0
 
 SLOTS_NATIVE: Final = 2
 SLOTS_NETWORK: Final = 1
-HELP_AFTER_S: Final = 0.5
-"""So long whoever has a slot must have been busy with one job before the next slot is given."""
+HELP_AFTER_S: Final = 2.0
+"""So long nothing must have been done by whoever has a slot before the next slot is given."""
 
 _LOCK_S: Final = 1.0
 _MAKE: Final = lock.OPEN | os.O_CREAT
@@ -95,9 +95,14 @@ class Gates:
                 self._taken = None
 
     def get_on(self) -> None:
-        """Say that another job begins, in the slot that we have."""
+        """Say that the work goes on, in the slot that we have."""
         if self._taken is not None:
             os.pwrite(self._taken.fd, b"\n", 0)  # its mtime says it; and it wakes nobody
+
+    def take_long(self) -> None:
+        """Say that help is welcome from now on: what is under way is large."""
+        if self._taken is not None:
+            os.utime(self._taken.fd, (0, 0))  # this does wake the others
 
     def succeeded(self, remote: Remote, now: float) -> None:
         """It works."""

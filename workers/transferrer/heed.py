@@ -5,8 +5,7 @@ A pause starts nothing more, but what runs goes on (docs/SPOOL.md); a stop ends 
 
 import select
 import time
-from collections.abc import Callable
-from typing import Final, final
+from typing import Final, Protocol, final
 
 from spool import hold
 from spool.layout import Layout
@@ -21,18 +20,27 @@ PAUSE_S: Final = 0.2
 """How long it sleeps at most without looking whether to stop."""
 
 
+class Slot(Protocol):
+    """What others see of the work on a remote (``workers.transferrer.gate``)."""
+
+    def get_on(self) -> None:
+        """Nobody need help."""
+
+    def take_long(self) -> None:
+        """What is under way keeps the others waiting."""
+
+
 @final
 class Heed:
     """Asked between jobs and between chunks; cheap."""
 
-    def __init__(
-        self, wakeup: Wakeup, paths: Layout, get_on: Callable[[], None] = lambda: None
-    ) -> None:
-        """``get_on`` is told now and then that another job begins: nobody need help."""
+    def __init__(self, wakeup: Wakeup, paths: Layout, slot: Slot | None = None) -> None:
+        """``slot`` is told now and then how the work goes."""
         self._wakeup = wakeup
         self._paths = paths
-        self._get_on = get_on
+        self._slot = slot
         self._looked = 0.0
+        self._told = 0.0
 
     def within(self) -> None:
         """Raise ``StoppedError`` if a transfer is to be broken off."""
@@ -46,8 +54,21 @@ class Heed:
         if now - self._looked > LOOK_S:
             if hold.is_held(self._paths, lane.uuid, time.time()):
                 raise StoppedError
-            self._get_on()
             self._looked = now
+        self.get_on()
+
+    def get_on(self) -> None:
+        """Something of the batch has been done."""
+        now = time.monotonic()
+        if self._slot is not None and now - self._told > LOOK_S:
+            self._slot.get_on()
+            self._told = now
+
+    def take_long(self) -> None:
+        """What follows takes long: others may help with what waits behind it."""
+        if self._slot is not None:
+            self._slot.take_long()
+            self._told = 0.0
 
     def goes_on(self, lane: Lane) -> bool:
         """Whether another batch of the lane may begin."""

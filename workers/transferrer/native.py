@@ -50,6 +50,10 @@ log = logging.getLogger(__name__)
 _FULL: Final = frozenset((errno.ENOSPC, errno.EDQUOT))
 
 
+LONG: Final = 8 << 20
+"""Bytes: a larger content need not keep others waiting; the second slot is for them."""
+
+
 @final
 @dataclass(frozen=True, slots=True)
 class _Staged:
@@ -207,6 +211,8 @@ class NativeMover:
                 if at is not None and size > CHUNK
             ]
             pace = Pace(self._heed, self._rate, there)
+            if size > LONG:
+                self._heed.take_long()
 
             def heed(done: int) -> None:
                 now = time.time()
@@ -227,12 +233,14 @@ class NativeMover:
         for one in staged:
             assert one.temporary is not None  # noqa: S101 -- for mypy: the caller's choice
             self._sink.objects.store(one.claim.transfer.key, one.temporary)
+            self._heed.get_on()
         sync_file_system(annex)
 
     def _record(self, arrived: list[Key]) -> None:
         """Log it where it came to, then in the other repository; have the files filled."""
         uuid, now = self._sink.repository.uuid, time.time()
         record_locations(self._sink.branch, arrived, uuid, Status.PRESENT, now)
+        self._heed.get_on()
         if self._upload:
             record_locations(self._near.branch, arrived, uuid, Status.PRESENT, now)
             if not self._far.fills_itself:

@@ -68,7 +68,7 @@ class Transferrer:
         self._voice = Voice(worker)
         self._gates = Gates(worker.place.remotes)
         self._ways = Ways(worker.place)
-        self._heed = Heed(worker.wakeup, self._paths, self._gates.get_on)
+        self._heed = Heed(worker.wakeup, self._paths, self._gates)
         self._lanes = self._open()
 
     def _open(self) -> Lanes:

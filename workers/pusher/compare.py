@@ -1,0 +1,33 @@
+"""What one side may lack of the other's branches, from refs alone."""
+
+from typing import Final
+
+from workers.git.refs import Refs
+from workers.pusher.values import ANNEX, Ours, Theirs, own, synced, tracking
+
+LOGS: Final = frozenset((own(ANNEX), synced(ANNEX)))
+
+
+def lacks(ours: Ours, theirs: Theirs, *, direct: bool) -> bool:
+    """Whether they may lack something of ours; ``direct``: the branch itself is to be there."""
+    return any(
+        oid != theirs.get(own(name))
+        and (oid != theirs.get(synced(name)) or (direct and name == ours.branch))
+        for name, oid in ours.tips()
+    )
+
+
+def has_news(ours: Ours, theirs: Theirs, remote: str, refs: Refs) -> bool:
+    """Whether they may have something that has not been fetched; ``refs`` are ours."""
+    known = {oid for _name, oid in ours.tips()}
+    return any(
+        oid not in known and oid != refs.get(tracking(remote, ref))
+        for ref, oid in theirs.items()
+        if ref.startswith(b"refs/heads/")
+    )
+
+
+def about_files(ours: Ours, theirs: Theirs) -> tuple[Ours, Theirs]:
+    """The same, without the git-annex branch."""
+    there = {ref: oid for ref, oid in theirs.items() if ref not in LOGS}
+    return Ours(ours.branch, ours.head, None), there

@@ -1,0 +1,49 @@
+"""How soon after one exchange with a remote the next one is worthwhile.
+
+Files go at once.  Who has what is told all together, every ``SPACING_S``: else each batch of
+contents that arrives would cost both sides an exchange.  And while thousands of files come, each
+exchange that takes long is followed by a pause as long, for what comes meanwhile to go together.
+
+All times are the monotonic clock's, s.
+"""
+
+import math
+from typing import Final, final
+
+SPACING_S: Final = 2.0
+"""Between two exchanges of the git-annex branch alone."""
+
+SHORT_S: Final = 0.3
+"""What one takes that is about a few files."""
+
+PAUSE_MAX_S: Final = 5.0
+
+
+@final
+class Pace:
+    """Of the exchanges with one remote."""
+
+    def __init__(self) -> None:
+        self._began = -math.inf
+        self._ended = -math.inf
+
+    def begin(self, now: float) -> None:
+        """An exchange begins."""
+        self._began = now
+
+    def end(self, now: float) -> None:
+        """It has ended."""
+        self._ended = now
+
+    @property
+    def files_at(self) -> float:
+        """When an exchange of files is worthwhile."""
+        if self._ended == -math.inf:
+            return self._ended
+        took_s = self._ended - self._began
+        return self._ended + min(max(0.0, 2 * (took_s - SHORT_S)), PAUSE_MAX_S)
+
+    @property
+    def logs_at(self) -> float:
+        """When one is that is about the git-annex branch alone."""
+        return max(self._ended + SPACING_S, self.files_at)
