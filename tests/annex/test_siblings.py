@@ -11,7 +11,7 @@ from spool.transfer import UUID, parse_uuid
 from tests.annex.logs import MANY, NOW, OTHER, THIRD, journal, logged, push_line, some_keys
 from tests.repo import Repo
 from workers.annex import commit as commits
-from workers.annex import siblings
+from workers.annex import fewlogs, siblings
 from workers.annex.branch import Branch
 from workers.annex.fold import commit_journal
 from workers.annex.heal import heal
@@ -67,6 +67,26 @@ def test_two_repositories_that_merge_the_same_make_the_same_commit(
         assert repo.whereis(keys[-1]) == logged(branch, keys[-1]) == {OTHER, THIRD}
         assert b"new name of a" in repo.annex("info", "--fast")
         repo.git("fsck", "--strict", "--no-dangling")
+
+
+def test_a_merge_of_few_files_is_the_same_commit_as_one_made_by_fast_import(
+    pair: Pair, branches: Branches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else two repositories would go on merging each other's merges."""
+    a, b = pair
+    log(branches[0], some_keys(5), OTHER)
+    log(branches[1], some_keys(9)[3:], THIRD)
+    fetch(a, b)
+
+    assert merge_siblings(branches[0]) == MERGED
+    monkeypatch.setattr(fewlogs, "MOST", 0)
+    assert merge_siblings(branches[1]) == MERGED
+
+    assert a.annex_tip() == b.annex_tip()
+    assert logged(branches[0], some_keys(9)[8]) == {THIRD}
+    for repo in pair:
+        repo.git("fsck", "--strict", "--no-dangling")
+        assert not list((repo.path / ".git/objects").glob("annexd-*"))
 
 
 def test_a_merge_has_every_line_that_git_annex_would_keep(pair: Pair, branches: Branches) -> None:

@@ -1,4 +1,4 @@
-"""One commit on the git-annex branch, by one ``git fast-import``.
+"""One commit on the git-annex branch: natively if it is about a few files, else by fast-import.
 
 Moves the branch from the first commit to the new one if that is still where it is, and only then:
 git checks it again under its lock of the ref, so a ``git push`` that comes in meanwhile is not
@@ -15,10 +15,12 @@ import os
 import subprocess
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
+from itertools import chain, islice
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from workers.annex.branch import REF
+from workers.annex import fewlogs
+from workers.annex.branch import REF, Branch
 from workers.annex.repository import Repository
 from workers.git.run import Git, GitError, environment
 from workers.git.stream import ObjectId
@@ -75,7 +77,7 @@ def identity(git: Git) -> bytes:
 
 
 def commit(  # noqa: PLR0913 -- they are what a commit is made of
-    repository: Repository,
+    branch: Branch,
     lock: int,
     parents: Sequence[ObjectId],
     changes: Iterable[Change],
@@ -88,14 +90,21 @@ def commit(  # noqa: PLR0913 -- they are what a commit is made of
     With several parents the branch may also be at another of them.  ``lock`` is the descriptor of
     ``journal.lck``.  Raises ``GitError`` for anything else that goes wrong.
     """
-    made = _fast_import(repository, lock, _commands(parents, changes, signature, message))
-    return None if made is None else ObjectId(made.strip().decode())
+    changes = iter(changes)
+    first = list(islice(changes, fewlogs.MOST + 1))
+    if len(first) <= fewlogs.MOST and fewlogs.is_possible(branch):
+        few = {change.path: change.content for change in first}
+        head = _head(parents, signature)
+        made = fewlogs.write(branch, parents[0], few, head, message)
+        return made if fewlogs.move(branch, lock, parents, made) else None
+    commands = _commands(parents, chain(first, changes), signature, message)
+    said = _fast_import(branch.repository, lock, commands)
+    return None if said is None else ObjectId(said.strip().decode())
 
 
-def forward(repository: Repository, lock: int, target: ObjectId) -> bool:
-    """Move the branch to a commit that it is an ancestor of; False if it no longer is one."""
-    command = b"reset %b\nfrom %b\n" % (REF, target.encode())
-    return _fast_import(repository, lock, [command]) is not None
+def forward(branch: Branch, lock: int, tip: ObjectId, target: ObjectId) -> bool:
+    """Move the branch to a descendant of its ``tip``; False if it is not there any more."""
+    return fewlogs.move(branch, lock, (tip,), target)
 
 
 MOVED: Final = (b"Not updating refs/heads/git-annex", b"cannot lock ref 'refs/heads/git-annex'")
@@ -160,7 +169,7 @@ def _commands(
     signature: Signature,
     message: bytes,
 ) -> Iterator[bytes]:
-    who = b"%b %d +0000" % (signature.identity, signature.when)
+    who = _who(signature)
     header = [
         b"commit " + REF,
         b"mark :1",
@@ -180,6 +189,20 @@ def _commands(
         else:
             yield b"M %b %b %b\n" % (MODE, change.content.encode(), path)
     yield b"\nget-mark :1\n"
+
+
+def _head(parents: Sequence[ObjectId], signature: Signature) -> list[bytes]:
+    """The lines of a commit after its tree, as fast-import writes them."""
+    who = _who(signature)
+    return [
+        *(b"parent " + parent.encode() for parent in parents),
+        b"author " + who,
+        b"committer " + who,
+    ]
+
+
+def _who(signature: Signature) -> bytes:
+    return b"%b %d +0000" % (signature.identity, signature.when)
 
 
 def _quote(path: bytes) -> bytes:

@@ -41,7 +41,7 @@ def commit_journal(branch: Branch, now: float) -> ObjectId | None:
                 changes = _fold(branch, tip, folded)
                 if changes:
                     new = commit(
-                        repository,
+                        branch,
                         lock,
                         [tip.commit],
                         changes,

@@ -130,7 +130,7 @@ def _commit(branch: Branch, paths: list[bytes], update: Update, now: float) -> i
             journalled = _write_journal(branch, branch.journal, tip, sorted(in_journal), update)
             changes = _changes(branch, tip, [p for p in paths if p not in in_journal], update)
             if not changes or commit(
-                repository, lock, [tip.commit], changes, signature=signature, message=message
+                branch, lock, [tip.commit], changes, signature=signature, message=message
             ):
                 return journalled + len(changes)
     raise BranchBusyError(f"{repository.top}: the git-annex branch does not hold still")

@@ -161,7 +161,7 @@ def _merge_all(branch: Branch, lock: int, which: _Which) -> Outcome | None:
             continue
         if contains(sibling.commit, tip.commit):
             _keep_journal(branch, sibling)
-            done = forward(branch.repository, lock, sibling.commit)
+            done = forward(branch, lock, tip.commit, sibling.commit)
         elif which is _Which.WITH_NEWS and not _has_news(branch, tip, sibling):
             outcome, done = Outcome.ALIKE, True
         else:
@@ -223,7 +223,7 @@ def _unite(branch: Branch, lock: int, tip: Tip, sibling: Tip) -> bool:
     parents = sorted((tip.commit, sibling.commit))
     return bool(
         commit(
-            branch.repository,
+            branch,
             lock,
             parents,
             _changes(branch, *parents),
