@@ -6,16 +6,20 @@ the assistant's last resort into ``refs/synced/UUID/BRANCH``, or were fetched in
 does not count.
 """
 
+import contextlib
 import os
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, final
 
 from workers.annex.repository import Repository
 from workers.footing import PUSHED
+from workers.git.ancestry import Ancestry, Read
 from workers.git.refname import RefName, parse_ref_name
+from workers.git.refs import Refs
 from workers.git.run import Git
 from workers.git.stream import ObjectId
 
 HEADS: Final = b"refs/heads/"
+SYNCED: Final = b"refs/synced/"
 _FORMAT: Final = "--format=%(objecttype) %(objectname) %(refname)"
 
 
@@ -26,28 +30,82 @@ class Arrival(NamedTuple):
     commit: ObjectId
 
 
-def arrivals(repository: Repository, branch: RefName, head: ObjectId | None) -> list[Arrival]:
-    """Every commit that has arrived for a branch, each once, in the order of their refs' names.
+@final
+class Arrivals:
+    """Finds them; remembers what the branch has, so that a remote left behind costs no git."""
 
-    ``head`` is what the branch is at; None if it has no commit yet.  Raises ``GitError``.
-    """
+    def __init__(self, git: Git, read: Read) -> None:
+        """``read`` is asked for commits that are in packs."""
+        self._git = git
+        self._ancestry = Ancestry(git, read)
+        self._head: ObjectId | None = None
+        self._had: set[ObjectId] = set()
+        """What the commit ``_head`` is known to have."""
+
+    def of(self, repository: Repository, branch: RefName, head: ObjectId | None) -> list[Arrival]:
+        """Every commit that has arrived for a branch, each once, in the order of the refs' names.
+
+        ``head`` is what the branch is at; None if it has no commit yet.  Raises ``GitError``.
+        """
+        self._follow(head)
+        refs = sorted(_candidates(repository, branch).items())
+        found: dict[ObjectId, Arrival] = {}
+        for ref, commit in refs:
+            if commit in self._had or commit in found:
+                continue
+            known = None if head is None else self._ancestry.nearby(head, commit)
+            if known is None:  # far away, or no commit at all
+                return self._ask(dict(refs), head)
+            if known:
+                self._had.add(commit)
+            else:
+                found[commit] = Arrival(ref, commit)
+        return list(found.values())
+
+    def _follow(self, head: ObjectId | None) -> None:
+        """What one commit has, its descendants have."""
+        if head == self._head:
+            return
+        if head is None or self._head is None or not self._ancestry.nearby(head, self._head):
+            self._had.clear()
+        self._head = head
+        if head is not None:
+            self._had.add(head)
+
+    def _ask(self, refs: dict[RefName, ObjectId], head: ObjectId | None) -> list[Arrival]:
+        news = () if head is None else (f"--no-merged={head}",)
+        found: dict[ObjectId, Arrival] = {}
+        listed = self._git.run("for-each-ref", *news, _FORMAT, *refs)
+        for line in listed.splitlines():
+            kind, oid, ref = line.split(b" ", 2)
+            if kind == b"commit":
+                commit = ObjectId(oid.decode())
+                found.setdefault(commit, Arrival(parse_ref_name(ref), commit))
+        if head is not None:
+            self._had.update(oid for oid in refs.values() if oid not in found)
+        return list(found.values())
+
+
+def _candidates(repository: Repository, branch: RefName) -> dict[RefName, ObjectId]:
+    """The refs that may hold what others have for a branch."""
     name = branch.removeprefix(HEADS)
-    synced = (b"refs/heads/synced/%b", b"refs/synced/*/%b")
-    fetched = (b"refs/remotes/%b/%b", b"refs/remotes/%b/synced/%b")
-    patterns = [pattern % name for pattern in synced] + [PUSHED]
-    patterns += [pattern % (remote, name) for remote in _pulled(repository) for pattern in fetched]
-    found: dict[ObjectId, Arrival] = {}
-    for line in _listed(repository.git, patterns, head):
-        kind, oid, ref = line.split(b" ", 2)
-        if kind == b"commit":
-            commit = ObjectId(oid.decode())
-            found.setdefault(commit, Arrival(parse_ref_name(ref), commit))
-    return list(found.values())
-
-
-def _listed(git: Git, patterns: list[bytes], head: ObjectId | None) -> list[bytes]:
-    news = () if head is None else (f"--no-merged={head}",)
-    return git.run("for-each-ref", *news, _FORMAT, *patterns).splitlines()
+    refs = Refs(repository.git)
+    names = [b"refs/heads/synced/" + name]
+    for remote in _pulled(repository):
+        names += [b"refs/remotes/%b/%b" % (remote, name)]
+        names += [b"refs/remotes/%b/synced/%b" % (remote, name)]
+    found: dict[RefName, ObjectId] = {}
+    for each in names:
+        with contextlib.suppress(ValueError):  # no name for a ref; or broken
+            ref = parse_ref_name(each)
+            oid = refs.get(ref)
+            if oid is not None:
+                found[ref] = oid
+    for listed in refs.list(SYNCED, PUSHED):
+        below = listed.name.removeprefix(SYNCED).partition(b"/")[2]
+        if below == name or listed.name.startswith(PUSHED):
+            found[listed.name] = listed.oid
+    return found
 
 
 def _pulled(repository: Repository) -> list[bytes]:

@@ -21,7 +21,7 @@ from spool.key import Key
 from workers import adjusted
 from workers.annex import siblings
 from workers.apply import Applied, Blocked, Dirty, Obstacle, apply
-from workers.arrivals import Arrival, arrivals
+from workers.arrivals import Arrival, Arrivals
 from workers.confluence import unite_all
 from workers.courtesy import Courtesy
 from workers.desk import Desk
@@ -100,6 +100,7 @@ class Merging:
         self._footing = footing
         self._breathe = breathe
         self._sight = Sight(desk)
+        self._arrivals = Arrivals(desk.git, desk.commits.text_of)
         self._courtesy = Courtesy()
         self._losses = Losses(desk.commits)
         self._doubts = Doubts()
@@ -115,7 +116,6 @@ class Merging:
 
         Raises ``GitError``, ``StreamEndedError``, ``OSError`` (a full disk); to be tried again.
         """
-        desk = self._desk
         self._merge_siblings()
         head = self._footing.settle()
         if head.branch is None:
@@ -123,7 +123,9 @@ class Merging:
         original = adjusted.original_of(head.branch)
         if original is not None:
             return self._merge_adjusted(head, original)
-        return self._merge_plain(head, arrivals(desk.repository, head.branch, head.oid))
+        return self._merge_plain(
+            head, self._arrivals.of(self._desk.repository, head.branch, head.oid)
+        )
 
     def _merge_plain(self, head: Head, arrived: list[Arrival]) -> Outcome:
         """Merge all of it, or as much as what is in the way of some lets through."""
@@ -182,7 +184,7 @@ class Merging:
         adjusted.set_back(desk, head, original)  # before git-annex sees it there
         propagated = adjusted.propagate(desk, head)
         before = desk.refs.get(original)
-        arrived = arrivals(desk.repository, original, before)
+        arrived = self._arrivals.of(desk.repository, original, before)
         found = unite_all(desk, before, arrived)
         held = tuple(found.held)
         if found.commit is not None and found.commit != before:

@@ -69,6 +69,25 @@ def test_listing_follows_symbolic_refs(plain: Repo) -> None:
     assert Refs(plain.plumbing).list(b"refs/tags/") == ()
 
 
+def test_what_is_listed_natively_is_what_git_lists(plain: Repo) -> None:
+    first = commit(plain)
+    for name in (b"refs/synced/u1/main", b"refs/synced/u2/a/b", b"refs/remotes/x/main"):
+        plain.git("update-ref", name, first)
+    plain.git("pack-refs", "--all", "--prune")
+    second = commit(plain)
+    plain.git("update-ref", "refs/synced/u1/main", second)
+    plain.git("update-ref", "refs/synced/u3/main", second)
+    plain.git("tag", "-a", "-m", "annotated", "v1")
+    (plain.path / ".git/refs/synced/u4").mkdir()
+    (plain.path / ".git/refs/synced/u4/main.lock").write_bytes(b"")
+    (plain.path / ".git/refs/synced/u4/torn").write_bytes(b"0123")
+
+    for prefix in (b"refs/synced/", b"refs/", b"refs/heads/", b"refs/none/"):
+        asked = plain.git("for-each-ref", "--format=%(refname) %(objectname)", prefix)
+        found = [b"%b %b" % (r.name, r.oid.encode()) for r in Refs(plain.plumbing).list(prefix)]
+        assert found == asked.splitlines()
+
+
 def test_a_linked_work_tree_has_its_own_head_and_the_common_refs(
     plain: Repo, tmp_path: Path
 ) -> None:

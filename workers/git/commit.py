@@ -24,6 +24,9 @@ from workers.git.tree_edit import Edits, edit_tree
 from workers.git.tree_object import TreeObject
 from workers.git.update_refs import Expected, Move, UpdateRefs
 
+COMMIT_MAX: Final = 1 << 20
+"""Bytes; a longer one is a peer's mischief."""
+
 _CRUD: Final = bytes(range(33)) + b".,:;<>\"\\'"
 """What git cuts from both ends of a name or address."""
 _FORBIDDEN: Final = b"<>\n\0"
@@ -119,6 +122,11 @@ class Commits:
         if data is None:
             raise MissingObjectError(f"no object: {oid}")
         return data
+
+    def text_of(self, commit: ObjectId) -> bytes | None:
+        """The content of a commit; None if there is none of that name, or it is no commit."""
+        found = self._reader().get_small(commit.encode(), COMMIT_MAX)
+        return found.data if found is not None and found.kind == b"commit" else None
 
     def tree_object(self, oid: ObjectId) -> TreeObject:
         """A directory.  Raises ``MissingObjectError``."""

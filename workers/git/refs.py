@@ -13,11 +13,12 @@ Sources: gitrepository-layout(5); git-pack-refs(1); git-worktree(1), "Refs".
 import contextlib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, final
 
+from workers.git import ref_listing
 from workers.git.refname import RefName, parse_ref_name
 from workers.git.run import Git, GitError
 from workers.git.stream import ObjectId
@@ -98,10 +99,33 @@ class Refs:
         raise BrokenRefError(f"{name!r}: symbolic refs without end")
 
     def list(self, *prefixes: bytes) -> tuple[Ref, ...]:
-        """All refs below any of the prefixes (``b"refs/heads/"``), through ``for-each-ref``.
+        """All refs below any of the prefixes (``b"refs/heads/"``), in the order of their names.
 
         Names that ``parse_ref_name`` refuses are left out, and so are broken refs.
         """
+        if os.path.isdir(os.path.join(self._common, b"reftable")):
+            return self._ask_list(prefixes)
+        try:
+            texts = {
+                name: text
+                for prefix in prefixes
+                for name, text in ref_listing.listed(self._common, prefix).items()
+            }
+        except ref_listing.TooManyError:
+            return self._ask_list(prefixes)
+        found = (self._listed(name, texts[name]) for name in sorted(texts))
+        return tuple(ref for ref in found if ref is not None)
+
+    def _listed(self, raw: bytes, text: bytes) -> Ref | None:
+        with contextlib.suppress(ValueError):  # a name that only plumbing would make; broken
+            name = parse_ref_name(raw)
+            if not text.startswith(b"ref:"):
+                return Ref(name, _parse_oid(name, text), None)
+            target, oid = self.follow(name)
+            return None if oid is None else Ref(name, oid, target)
+        return None
+
+    def _ask_list(self, prefixes: Iterable[bytes]) -> tuple[Ref, ...]:
         listing = "--format=%(objectname) %(symref)%00%(refname)"
         return tuple(_parse_listed(self._git.run("for-each-ref", listing, *prefixes)))
 

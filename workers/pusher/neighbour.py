@@ -21,9 +21,8 @@ from workers.annex.repository import Repository
 from workers.git.refs import Refs
 from workers.git.run import GitError
 from workers.git.stream import ObjectId
-from workers.pusher import peer
+from workers.pusher import compare, peer
 from workers.pusher.account import Account
-from workers.pusher.compare import about_files, has_news, lacks
 from workers.pusher.errand import Errand
 from workers.pusher.exchange import read_theirs, refs_of_interest
 from workers.pusher.pace import Pace
@@ -207,28 +206,36 @@ class Neighbour:
             return None, now + self._account.remaining_s()
         task = self._task_for(ours, theirs, now)
         if task is None:
+            self._pace.rest()
             self.waits = self._stuck is not None
             return None, self._give_up_at()
         bring_at = max(
-            self._bring_at(ours, theirs, self._peer, now), self._worthwhile_at(ours, theirs)
+            self._bring_at(ours, theirs, self._peer, now), self._worthwhile_at(ours, theirs, now)
         )
         self.waits = bring_at > now
         return (None, bring_at) if self.waits else (task, math.inf)
 
     def _bring_at(self, ours: Ours, theirs: Theirs, there: Peer, now: float) -> float:
         """Until when annexd there may bring its news itself, if there are but news."""
-        if self._lacks(ours, theirs) or not (there.knows_us and there.has_annexd):
+        # Its branch may have moved on from what we have: then it lacks nothing, but seems to.
+        told = ours == self._settled[0]
+        if not there.tells_us or (not told and self.lacks(ours, theirs)):
             return now
         if self._news is None or self._news[0] != theirs:
             self._news = (theirs, now + COURTESY_S)
         return self._news[1]
 
-    def _worthwhile_at(self, ours: Ours, theirs: Theirs) -> float:
+    def _worthwhile_at(self, ours: Ours, theirs: Theirs, now: float) -> float:
         """Until when to wait for more to exchange together."""
-        files = about_files(ours, theirs)
-        if self._lacks(*files) or self._has_news(*files):
+        files, there = compare.about_files(ours, theirs)
+        # What it had after the last exchange is here, or was refused.
+        unseen = {ref: oid for ref, oid in there.items() if oid != self._theirs.get(ref)}
+        if self.lacks(files, there) or self._has_news(files, unseen):
             return self._pace.files_at
-        return self._pace.logs_at
+        peer = self._peer
+        if peer is None or peer.uuid is None or not peer.tells_us:
+            return self._pace.logs_at
+        return self._pace.gathered_at(now, begins=self._here.uuid < peer.uuid)
 
     def _plan_other(self, ours: Ours, now: float) -> tuple[Task | None, float]:
         poll = self._polled + self._poll_s
@@ -237,7 +244,7 @@ class Neighbour:
         task = self._task_for(ours, self._theirs, now)
         if task is None:
             return None, poll if self._stuck is None else min(poll, self._give_up_at())
-        at = self._worthwhile_at(ours, self._theirs)
+        at = self._worthwhile_at(ours, self._theirs, now)
         self.waits = not task.ask and at > now
         return (None, min(at, poll)) if self.waits else (task, poll)
 
@@ -251,7 +258,7 @@ class Neighbour:
         if not self._asks and mode is Mode.NORMAL:
             if self._settled == both:
                 return None
-            if not self._lacks(ours, theirs) and not self._has_news(ours, theirs):
+            if not self.lacks(ours, theirs) and not self._has_news(ours, theirs):
                 self._settled = both
                 return None
         return Task(self.remote, self._peer, ours, theirs, self._asks, mode)
@@ -259,14 +266,14 @@ class Neighbour:
     def _give_up_at(self) -> float:
         return math.inf if self._stuck is None else self._stuck + MERGE_S
 
-    def _lacks(self, ours: Ours, theirs: Theirs) -> bool:
+    def lacks(self, ours: Ours, theirs: Theirs) -> bool:
         """Whether it may lack something that it is to have."""
         if self.remote.read_only or not self.remote.pushes:
             return False
-        return lacks(ours, theirs, direct=self._peer is not None and self._peer.bare)
+        return compare.lacks(ours, theirs, direct=self._peer is not None and self._peer.bare)
 
     def _has_news(self, ours: Ours, theirs: Theirs) -> bool:
-        return has_news(ours, theirs, self.remote.name, self._refs)
+        return compare.has_news(ours, theirs, self.remote.name, self._refs)
 
     def _look(self, path: Path) -> None:
         seen = peer.signature(path)

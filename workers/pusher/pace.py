@@ -1,8 +1,10 @@
 """How soon after one exchange with a remote the next one is worthwhile.
 
 Files go at once.  Who has what is told all together, every ``SPACING_S``: else each batch of
-contents that arrives would cost both sides an exchange.  And while thousands of files come, each
-exchange that takes long is followed by a pause as long, for what comes meanwhile to go together.
+contents that arrives would cost both sides an exchange.  Where annexd runs, too, it waits a moment
+more, for what both have to say about one file to go together; one of the two begins, the other
+then finds it all told.  And while thousands of files come, an exchange that takes long is followed
+by a pause, for what comes meanwhile to go together.
 
 All times are the monotonic clock's, s.
 """
@@ -18,6 +20,12 @@ SHORT_S: Final = 0.3
 
 PAUSE_MAX_S: Final = 5.0
 
+GATHER_S: Final = 1.0
+"""For what annexd there will have to say, too; it needs no hurry, as it sends what it has."""
+
+FIRST_S: Final = 1.0
+"""Whoever begins does so as much earlier."""
+
 
 @final
 class Pace:
@@ -26,10 +34,17 @@ class Pace:
     def __init__(self) -> None:
         self._began = -math.inf
         self._ended = -math.inf
+        self._noticed = math.inf
+        """When there came to be something to tell."""
+
+    def rest(self) -> None:
+        """There is nothing to exchange."""
+        self._noticed = math.inf
 
     def begin(self, now: float) -> None:
         """An exchange begins."""
         self._began = now
+        self.rest()
 
     def end(self, now: float) -> None:
         """It has ended."""
@@ -47,3 +62,9 @@ class Pace:
     def logs_at(self) -> float:
         """When one is that is about the git-annex branch alone."""
         return max(self._ended + SPACING_S, self.files_at)
+
+    def gathered_at(self, now: float, *, begins: bool) -> float:
+        """The same, where annexd will have something to say, too; ``begins``: before it does."""
+        self._noticed = min(self._noticed, now)
+        wait_s = GATHER_S if begins else GATHER_S + FIRST_S
+        return max(self._noticed + wait_s, self.logs_at)

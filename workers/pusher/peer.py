@@ -57,6 +57,11 @@ class Peer:
         return self.has_annexd or self._is_locked(b"daemon.pid")
 
     @property
+    def tells_us(self) -> bool:
+        """Whether annexd there brings us its news."""
+        return self.knows_us and self.has_annexd
+
+    @property
     def has_annexd(self) -> bool:
         """Whether annexd runs there now."""
         return self._is_locked(b"annexd/lock")

@@ -9,6 +9,7 @@ import logging
 import math
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, final
 
@@ -27,6 +28,7 @@ from workers.process import Worker
 from workers.pusher import garbage
 from workers.pusher.branches import read_ours
 from workers.pusher.changehook import ChangeHook
+from workers.pusher.compare import about_files
 from workers.pusher.errand import Errand, Leash
 from workers.pusher.exchange import exchange
 from workers.pusher.listening import Listening
@@ -34,7 +36,7 @@ from workers.pusher.neighbour import Neighbour
 from workers.pusher.retry import exchange_again
 from workers.pusher.tags import Tags
 from workers.pusher.upkeep import Upkeep
-from workers.pusher.values import Ours, Result, Task
+from workers.pusher.values import ANNEX, Ours, Result, Task, own
 from workers.pusher.watches import ANNEX_NAMES, Watches
 from workers.trouble import TroubleError
 from workers.voice import Voice
@@ -214,6 +216,7 @@ class Pusher:
             log.warning("tempfail our refs: %s", torn)
             return time.monotonic() + SWEEP_S
         self._put_off = 0
+        told = False
         busy = {each.place for each in self._neighbours.values() if each.errand is not None}
         for neighbour in sorted(self._neighbours.values(), key=lambda each: each.remote.cost):
             task, again = neighbour.plan(ours)
@@ -224,6 +227,11 @@ class Pusher:
                 self._put_off += 1
                 until = min(until, time.monotonic() + BUSY_S)
                 continue
+            if not told and neighbour.lacks(*about_files(task.ours, task.theirs)):
+                told = True
+                self._upkeep.commit_first()
+                ours = replace(ours, annex=self._refs.get(own(ANNEX)) or ours.annex)
+            task = replace(task, ours=ours)
             busy.add(neighbour.place)
             self._start(neighbour, task)
         return until

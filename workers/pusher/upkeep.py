@@ -40,6 +40,10 @@ AGAIN_S: Final = 5.0
 """After a failure."""
 
 ANNEX_REF: Final = RefName(REF)
+FAILURES: Final = (
+    *(GitError, StreamEndedError, OSError, BranchBusyError, BrokenRefError),
+    BranchMissingError,
+)
 
 
 @final
@@ -105,12 +109,25 @@ class Upkeep:
             if due <= now:
                 self._commit()
                 due = now  # watch the journal again, and look
-        except (GitError, StreamEndedError, OSError, BranchBusyError, BrokenRefError) as failure:
-            return self._fail(str(failure), now)
         except BranchMissingError:
             return math.inf  # not initialised, or just being; a change of the refs tells
+        except FAILURES as failure:
+            return self._fail(str(failure), now)
         self._said = ""
         return due
+
+    def commit_first(self) -> None:
+        """Commit the journal now: files are about to be sent, and locations arrive before them.
+
+        Else who gets the files would offer us the contents that are here.
+        """
+        now = time.monotonic()
+        if now < self._not_before or self._journal_changed() is None:
+            return
+        try:
+            self._commit()
+        except FAILURES as failure:
+            self._fail(str(failure), now)
 
     @property
     def pending(self) -> bool:
