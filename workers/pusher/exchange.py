@@ -12,24 +12,28 @@ undo it (git-annex-formats.md §4.6).
 """
 
 import contextlib
+import logging
 import os
-import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, final
 
 from workers.annex import masters, pathremote, ssh
+from workers.annex.branch import Branch
+from workers.annex.commit import BranchBusyError
 from workers.annex.remoteurl import Ssh
 from workers.annex.repository import Repository, RepositoryError
 from workers.annex.run_annex import run_annex
+from workers.annex.siblings import merge_news
 from workers.annex.space import is_full
 from workers.git.ancestry import Ancestry, merge_bases
 from workers.git.exchange import NO_HOOKS, NO_HOOKS_NO_GC, Said, Update, Way, fetch, list_refs, push
 from workers.git.refname import RefName
 from workers.git.refs import Refs
 from workers.git.run import Git, GitError, GitTimeoutError
-from workers.git.stream import ObjectId
+from workers.git.stream import ObjectId, StreamEndedError
 from workers.pusher.introduction import introduce_path
 from workers.pusher.peer import PUSH_HOOKS, Peer, only_stock_hooks
+from workers.pusher.reasons import explain, quote
 from workers.pusher.values import (
     ANNEX,
     Mode,
@@ -44,11 +48,8 @@ from workers.pusher.values import (
     tracking,
 )
 
-REASONS_MAX: Final = 4
-_NOISE: Final = re.compile(
-    r"\s*\Z|Please make sure you have|and the repository exists|hint:|"
-    r"(?:remote: )?[A-Z][a-z]+ objects"
-)
+log = logging.getLogger(__name__)
+
 
 PROBE_S: Final = 60.0
 """For git-annex to ask an ssh server who it is."""
@@ -122,6 +123,8 @@ class _Exchange:
             self.fetch_new()
         if self.is_unrelated():
             return self.outcome(Result.UNRELATED)
+        if self.fetched:
+            self.unite()
         result = Result.DONE
         if remote.pushes and not remote.read_only:
             result = self.push_all()
@@ -179,6 +182,19 @@ class _Exchange:
             fetch(self.here.git, self.way, *refspecs)
             self.fetched = True
 
+    def unite(self) -> None:
+        """Merge what they know into our git-annex branch, so that what is pushed says it all.
+
+        Else each side would merge what it got, and have that to tell the other.
+        """
+        with Branch(self.here) as branch:
+            try:
+                merge_news(branch)
+            except (BranchBusyError, StreamEndedError, LookupError, GitError) as failure:
+                log.debug("left %s: %s", ANNEX.decode(), failure)  # the pusher will say what it is
+        ours = self.task.ours
+        self.task = replace(self.task, ours=replace(ours, annex=self.refs.get(own(ANNEX))))
+
     def is_unrelated(self) -> bool:
         """Whether it has files whose history has no commit in common with ours."""
         ours = self.task.ours
@@ -208,11 +224,11 @@ class _Exchange:
             self.ask()
             if self.task.remote.pulls:
                 self.fetch_new()
-            self.lost = _quote(lost)
+            self.lost = quote(lost)
             return Result.OVERTAKEN
         refused = [answer for answer in lost if answer.target in needed]
         if refused:
-            raise ValueError(_quote(refused))
+            raise ValueError(quote(refused))
         if is_tagged:
             return Result.TAGGED
         if waiting:
@@ -324,18 +340,3 @@ def _forgotten(here: Repository) -> set[str]:
             return set(file.read().decode(errors="replace").split())
     except FileNotFoundError:
         return set()
-
-
-def explain(failure: GitError) -> str:
-    """What git, ssh and the remote said, without progress and advice; on one line."""
-    lines = failure.stderr.replace(b"\r", b"\n").decode(errors="backslashreplace").splitlines()
-    said = [line.strip() for line in lines if not _NOISE.match(line)]
-    return " / ".join(said[-REASONS_MAX:]) or str(failure)
-
-
-def _quote(refused: list[Said]) -> str:
-    shown = (
-        f"{os.fsdecode(answer.target)}: {answer.reason.decode(errors='backslashreplace')}"
-        for answer in refused
-    )
-    return "refused: " + "; ".join(shown)

@@ -1,0 +1,30 @@
+"""What git said when something went wrong, on one line."""
+
+import os
+import re
+from typing import Final
+
+from workers.git.exchange import Said
+from workers.git.run import GitError
+
+REASONS_MAX: Final = 4
+_NOISE: Final = re.compile(
+    r"\s*\Z|Please make sure you have|and the repository exists|hint:|"
+    r"(?:remote: )?[A-Z][a-z]+ objects"
+)
+
+
+def explain(failure: GitError) -> str:
+    """What git, ssh and the remote said, without progress and advice; on one line."""
+    lines = failure.stderr.replace(b"\r", b"\n").decode(errors="backslashreplace").splitlines()
+    said = [line.strip() for line in lines if not _NOISE.match(line)]
+    return " / ".join(said[-REASONS_MAX:]) or str(failure)
+
+
+def quote(refused: list[Said]) -> str:
+    """Which refs were refused, and why."""
+    shown = (
+        f"{os.fsdecode(answer.target)}: {answer.reason.decode(errors='backslashreplace')}"
+        for answer in refused
+    )
+    return "refused: " + "; ".join(shown)
