@@ -8,6 +8,7 @@ from annexd import strays
 from annexd.bulletin import Bulletin
 from spool.place import Place
 from spool.record import make_directory, read
+from workers.annex.masters import end_left
 
 log = logging.getLogger(__name__)
 
@@ -19,7 +20,9 @@ def clear_leftovers(place: Place) -> None:
     unfinished files.
     """
     token = _last_token(place)
-    if token and strays.kill_marked(token):
+    # A master of ssh's writes its title over its environment, and the token is gone.
+    masters = end_left(place.worktree, place.common)
+    if (token and strays.kill_marked(token)) or masters:
         log.warning("kill what the last annexd had left running")
     for leftovers in (place.state, place.died, place.tmp):
         if os.path.lexists(leftovers):

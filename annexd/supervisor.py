@@ -35,6 +35,7 @@ from annexd.instance import Instance
 from annexd.lastword import last_word
 from annexd.leftovers import clear_leftovers
 from spool.record import escape, make_directory, replace
+from workers.annex.masters import end_left
 from workers.process import Worker, enter
 from workers.roles import Role
 from workers.title import set_title
@@ -285,6 +286,7 @@ class Supervisor:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         strays.serve_as_undertaker(self._read_end, self._token)
+        end_left(self._place.worktree, self._place.common)
 
     def _let_go(self) -> None:
         """In a forked child: give back what is the supervisor's alone."""

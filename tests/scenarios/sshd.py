@@ -93,6 +93,19 @@ class Sshd:
 
 
 @contextmanager
+def pretended_master(top: Path, place: Path) -> Iterator[int]:
+    """What looks like an ssh in the background that has a shared connection, and does nothing."""
+    sockets = top / ".git/annex/annexd/ssh"
+    sockets.mkdir(parents=True, exist_ok=True)
+    (sockets / "abc").touch()
+    title = f"ssh: {sockets.relative_to(top)}/abc [mux]"
+    os.mkfifo(place / "fifo")
+    script = 'exec -a "$0" cat <>"$1"'  # it waits for ever, and has its title for all arguments
+    with running(["bash", "-c", script, title, place / "fifo"], cwd=top) as master:
+        yield master.pid
+
+
+@contextmanager
 def sshd(place: Path, monkeypatch: pytest.MonkeyPatch, host: str = "elsewhere") -> Iterator[Sshd]:
     """Run one, as long as the block lasts; at the end nobody is logged in any more."""
     assert SSHD is not None

@@ -1,13 +1,15 @@
 """Repositories that are reached over ssh: a real sshd, a real git-annex-shell."""
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.daemons import Fleet
-from tests.processes import ANNEXD_SHELL, run_to_end, stays, wait_until
+from tests.processes import ANNEXD_SHELL, alive, run_to_end, stays, wait_until
+from tests.procfs import family
 from tests.repo import Repo
 from tests.scenarios.sshd import Sshd, needs_sshd, sshd
 from tests.synced import synced
@@ -24,6 +26,15 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sshd]:
 def reach(repo: Repo, other: Repo, server: Sshd) -> None:
     """Make ``other`` a remote of ``repo``, over ssh."""
     repo.git("remote", "add", other.path.name, server.url(other.path))
+
+
+def connected(repo: Repo, other: Repo, server: Sshd) -> list[int]:
+    """The masters of ``repo``, once it has sent something over ssh."""
+    repo.write("f", b"content")
+    wait_until(lambda: any((other.path / ".git/annex/objects").glob("*/*/*/*")), 20)
+    masters = server.masters(repo.path)
+    assert masters
+    return masters
 
 
 @pytest.fixture
@@ -210,3 +221,30 @@ def test_stop_ends_the_connections_too(
     ours = {pid for pid, argv in fleet.left_behind().items() if "sshd" not in argv}
     assert not ours, fleet.left_behind()
     assert server.pid
+
+
+def test_after_everything_was_killed_the_next_start_ends_the_connections(
+    apart: tuple[Repo, Repo], server: Sshd, fleet: Fleet
+) -> None:
+    """P33: not even the undertaker was left to do it."""
+    daemon = fleet.annexd(apart[0])
+    masters = connected(*apart, server)
+    for pid in (supervisor := daemon.pid(), *set(family(supervisor)) - set(masters)):
+        if alive(pid):
+            os.kill(pid, signal.SIGKILL)
+    assert server.masters(apart[0].path) == masters
+
+    daemon.start()
+
+    assert not set(server.masters(apart[0].path)) & set(masters)
+
+
+def test_when_the_supervisor_is_killed_the_undertaker_ends_the_connections(
+    apart: tuple[Repo, Repo], server: Sshd, fleet: Fleet
+) -> None:
+    daemon = fleet.annexd(apart[0])
+    connected(*apart, server)
+
+    daemon.kill()
+
+    wait_until(lambda: not server.masters(apart[0].path), 5)

@@ -25,6 +25,7 @@ from tests.processes import (
     wait_until,
 )
 from tests.repo import Repo
+from tests.scenarios.sshd import pretended_master
 from tests.system.conftest import CLI, Annexd
 
 
@@ -104,6 +105,17 @@ def test_a_killed_annexd_starts_again_at_once(annexd: Annexd) -> None:
 
     assert annexd.pid() != old
     wait_until(lambda: not [pid for pid in below if alive(pid)])
+
+
+def test_a_killed_annexd_leaves_no_ssh_connection_behind(annexd: Annexd, tmp_path: Path) -> None:
+    """An ssh in the background has written its title over the token in its environment."""
+    with pretended_master(annexd.repo.path, tmp_path) as left:
+        annexd("start")
+        wait_until(lambda: not alive(left), 5)
+        (tmp_path / "fifo").unlink()
+        with pretended_master(annexd.repo.path, tmp_path) as used:
+            kill(annexd.pid())
+            wait_until(lambda: not alive(used), 5)
 
 
 def test_a_start_that_fails_says_why_and_leaves_nothing(annexd: Annexd) -> None:

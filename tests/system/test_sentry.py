@@ -19,8 +19,9 @@ from spool.place import Place
 from spool.record import make_directory
 from spool.remotes import Exchange, Reach, directory_name, read_reach, write_push
 from spool.state import State, read_state
-from tests.processes import attempt, descendants, forked, reap, run, running, stays, wait_until
+from tests.processes import alive, attempt, descendants, forked, reap, run, stays, wait_until
 from tests.repo import Repo
+from tests.scenarios.sshd import pretended_master
 from tests.system.drives import Drive, drive, may_mount, unplug
 from workers.process import Worker
 from workers.sentry import serve
@@ -368,20 +369,14 @@ def test_a_new_route_makes_everybody_try_remotes_on_the_network_again(
 @pytest.mark.skipif(not MAY_CHANGE_NETWORK, reason="network namespaces are not allowed here")
 def test_shared_connections_end_when_the_way_out_has_moved(repo: Repo, tmp_path: Path) -> None:
     """A new route alone ends none: others may be well."""
-    sockets = repo.path / ".git/annex/annexd/ssh"
-    title = f"ssh: {sockets.relative_to(repo.path)}/abc [mux]"
-    os.mkfifo(tmp_path / "fifo")
-    script = 'exec -a "$0" cat <>"$1"'  # it waits for ever, and has its title for all arguments
 
     def own_network() -> None:
         assert ctypes.CDLL(None).unshare(0x40000000) == 0  # CLONE_NEWNET
 
     with (
         sentry(repo, own_network) as post,
-        running(["bash", "-c", script, title, tmp_path / "fifo"], cwd=repo.path) as master,
+        pretended_master(repo.path, tmp_path) as master,
     ):
-        sockets.mkdir()
-        (sockets / "abc").touch()
         ip = functools.partial(in_network, post.pid, "ip")
         ip("link", "add", "probe", "type", "veth")
         ip("link", "set", "veth0", "up")
@@ -390,9 +385,9 @@ def test_shared_connections_end_when_the_way_out_has_moved(repo: Repo, tmp_path:
             ip("addr", "add", f"{way}.1/24", "dev", "probe")
             ip("route", "replace", "default", "via", f"{way}.2")
             if not number:
-                stays(lambda: master.poll() is None, 2)
-        wait_until(lambda: master.poll() is not None, 5)
-        assert not (sockets / "abc").exists()
+                stays(lambda: alive(master), 2)
+        wait_until(lambda: not alive(master), 5)
+        assert not (repo.path / ".git/annex/annexd/ssh/abc").exists()
 
 
 def in_network(pid: int, *argv: str) -> None:

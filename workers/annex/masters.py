@@ -10,8 +10,10 @@ Source: OpenSSH's ssh.c (``control_persist_detach``), ssh(1), ``-G``; tried with
 
 import contextlib
 import os
+import re
 import signal
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Final
 
 from workers.annex import ssh
@@ -20,35 +22,36 @@ from workers.annex.repository import Repository
 from workers.git.run import GitError, run
 
 ASK_S: Final = 10.0
-_TITLE: Final = b"ssh: %b [mux]"
+_TITLE: Final = rb"ssh: (%b) \[mux\]"
 _SETTING: Final = b"controlpath "
 
 
 def end(here: Repository, options: Mapping[str, str], way: Ssh) -> int:
     """End the master of one destination; how many there were: 0 or 1, or 2 in a race."""
     path = _socket(here, options, way)
-    return 0 if path is None else _end(here, path)
+    return 0 if path is None else _end(here.top, re.escape(os.fsencode(path)))
 
 
 def end_all(here: Repository) -> int:
     """End the masters of all destinations of this repository; how many there were."""
-    directory = ssh.sockets(here)
-    if directory is None:
-        return 0
-    with contextlib.suppress(FileNotFoundError):
-        return sum(_end(here, f"{directory}/{name}") for name in os.listdir(here.top / directory))
-    return 0
+    return end_left(here.top, here.common)
 
 
-def _end(here: Repository, path: str) -> int:
-    found = _find(here, _TITLE % os.fsencode(path))
-    for pid in found:
+def end_left(top: Path, common: Path) -> int:
+    """The same, of the repository with that work tree and git dir; they need not be there."""
+    directory = os.path.relpath(ssh.directory(common), top)
+    return _end(top, re.escape(os.fsencode(directory)) + rb"/[0-9a-f]+")
+
+
+def _end(top: Path, path: bytes) -> int:
+    """End those whose socket's path matches; the sockets go with them."""
+    found = _find(top, re.compile(_TITLE % path))
+    for pid, socket in found.items():
         with contextlib.suppress(ProcessLookupError):  # it ended while we looked
             os.kill(pid, signal.SIGKILL)
-    if found:
         # What is left of it is nobody's: an ssh that connects there would first have to find out.
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(here.top / path)
+            os.unlink(os.path.join(os.fsencode(top), socket))
     return len(found)
 
 
@@ -65,13 +68,13 @@ def _socket(here: Repository, options: Mapping[str, str], way: Ssh) -> str | Non
     return next((os.fsdecode(line.removeprefix(_SETTING)) for line in paths), None)
 
 
-def _find(here: Repository, title: bytes) -> list[int]:
-    """Processes of that title that were started at the top of the repository."""
-    found = []
+def _find(top: Path, title: re.Pattern[bytes]) -> dict[int, bytes]:
+    """Processes of such a title that were started in ``top``: pid -> socket."""
+    found = {}
     for name in filter(str.isdigit, os.listdir("/proc")):
         with contextlib.suppress(OSError):  # gone meanwhile, or somebody else's
             with open(f"/proc/{name}/cmdline", "rb") as file:
-                said = file.read(4096)
-            if said.rstrip(b"\0 ") == title and os.path.samefile(f"/proc/{name}/cwd", here.top):
-                found.append(int(name))
+                said = title.fullmatch(file.read(4096).rstrip(b"\0 "))
+            if said and os.path.samefile(f"/proc/{name}/cwd", top):
+                found[int(name)] = said[1]
     return found

@@ -13,6 +13,7 @@ Source: ssh(1), ssh_config(5); git-config(1), "core.sshCommand"; git-annex-forma
 import os
 import shlex
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Final
 
 from spool.record import make_directory
@@ -68,11 +69,16 @@ def port(way: Ssh) -> tuple[str, ...]:
     return () if way.port is None else ("-p", str(way.port))
 
 
+def directory(common: Path) -> Path:
+    """Where the sockets of a repository with that git dir are."""
+    return common / "annex/annexd/ssh"
+
+
 def sockets(here: Repository) -> str | None:
     """Where masters listen, from the top of the repository; None if none are to be."""
     if not here.settings.flag("annex.sshcaching", default=True):
         return None
-    shown = os.path.relpath(here.common / "annex/annexd/ssh", here.top)
+    shown = os.path.relpath(directory(here.common), here.top)
     return None if len(os.fsencode(shown)) + _SOCKET_NAME > SOCKET_MAX else shown
 
 
