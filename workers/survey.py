@@ -10,7 +10,7 @@ Nothing is changed here.
 
 import os
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, final
 
@@ -40,6 +40,7 @@ SMALL: Final = 1 << 20
 
 _REPOSITORY: Final = "another repository is in the way"
 _REFUSED: Final = "git refuses such a name, which may be an attack"
+_TWICE: Final = "there are two files of that name, which git never makes"
 
 
 class Step(NamedTuple):
@@ -76,7 +77,10 @@ class Survey:
 
 def survey(desk: Desk, index: Index, changes: Iterable[Change]) -> Survey:
     """Look at every path that is to change, in order.  Raises ``OSError``."""
-    listed = {change.path: change for change in changes}
+    told = list(changes)
+    listed = {change.path: change for change in told}
+    if (twice := _named_twice(told, listed)) is not None:
+        return Survey(blocked=Block(twice, _TWICE))
     with Descent(desk.top) as descent:
         surveyor = _Surveyor(desk, index, listed, descent)
         try:
@@ -259,6 +263,23 @@ class _Surveyor:
             self._ignored = None
             return True  # git does not take such a path
         return any(rule is not None and rule.ignores for rule in rules)
+
+
+def _named_twice(told: Sequence[Change], listed: Mapping[bytes, Change]) -> bytes | None:
+    """A name that is to be a file twice, or a file and a directory: some tree was made by hand."""
+    comes = {path for path, change in listed.items() if change.new is not None}
+    parents: set[bytes] = set()
+    for path in comes:
+        parent = path.rpartition(b"/")[0]
+        while parent and parent not in parents:
+            parents.add(parent)
+            parent = parent.rpartition(b"/")[0]
+    both = parents & comes
+    if not both and len(listed) < len(told):
+        seen: set[bytes] = set()
+        for change in told:
+            (both if change.path in seen else seen).add(change.path)
+    return min(both, default=None)
 
 
 def _is_allowed(change: Change) -> bool:

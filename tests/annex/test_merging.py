@@ -333,6 +333,35 @@ def test_a_peers_tree_that_git_would_not_check_out_writes_nothing(
     assert (b.path / ".git/HEAD").exists()
 
 
+@pytest.mark.parametrize("second", ["file", "directory"])
+def test_a_tree_with_one_name_twice_is_held(
+    pair: tuple[Repo, Repo], merging: Merging, second: str
+) -> None:
+    """As a peer may make it by hand, for who writes through the link into the directory."""
+    a, b = pair
+    target, file = (
+        bytes.fromhex(a.git("hash-object", "-w", "--stdin", stdin=text).decode())
+        for text in (b"/tmp", b"pwned")
+    )
+    below = b"100644 pwned\0" + file
+    inner = a.git("hash-object", "-t", "tree", "-w", "--stdin", stdin=below).decode()
+    entries = {
+        "file": b"100644 d\0" + file,
+        "directory": b"40000 d\0" + bytes.fromhex(inner),
+    }
+    data = b"120000 d\0" + target + entries[second]
+    making = ("hash-object", "-t", "tree", "-w", "--literally", "--stdin")
+    tree = a.git(*making, stdin=data).decode().strip()
+    commit = a.git("commit-tree", tree, "-p", "HEAD", "-m", "hostile").decode().strip()
+    a.git("update-ref", "refs/heads/main", commit)
+    push(a)
+
+    outcome = merging.merge()
+
+    assert isinstance(outcome, Held), outcome
+    assert not b.exists("d")
+
+
 def literal_tree(repo: Repo, mode: bytes, name: bytes, oid: bytes) -> bytes:
     """A tree with one entry of whatever name, which ``git mktree`` would not make."""
     data = b"%b %b\0%b" % (mode, name, bytes.fromhex(oid.decode()))
