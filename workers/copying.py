@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from workers.annex.holes import has_holes
+
 _FICLONE: Final = 0x40049409
 _CANNOT: Final = frozenset(
     (errno.EOPNOTSUPP, errno.ENOTTY, errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EPERM)
@@ -33,6 +35,9 @@ def copy(source: int, target: int, breathe: Callable[[], None]) -> None:
             raise
     else:
         return
+    if has_holes(os.fstat(source)):
+        _copy_data(source, target, breathe)
+        return
     try:
         while os.copy_file_range(source, target, CHUNK):
             breathe()
@@ -50,6 +55,28 @@ def set_back(fd: int) -> None:
     """
     then = time.time_ns() - SET_BACK_NS
     os.utime(fd, ns=(then, then))
+
+
+def _copy_data(source: int, target: int, breathe: Callable[[], None]) -> None:
+    """Copy what is not in a hole."""
+    size, at = os.fstat(source).st_size, 0
+    while at < size:
+        try:
+            at = os.lseek(source, at, os.SEEK_DATA)
+        except OSError as failure:
+            if failure.errno != errno.ENXIO:
+                raise
+            break  # there is nothing but a hole up to the end
+        end = os.lseek(source, at, os.SEEK_HOLE)
+        while at < end:
+            view = memoryview(os.pread(source, min(CHUNK, end - at), at))
+            if not view:
+                return  # it has been cut short; who asked for the copy will see that
+            while view:
+                written = os.pwrite(target, view, at)
+                view, at = view[written:], at + written
+            breathe()
+    os.ftruncate(target, size)
 
 
 def _copy_by_hand(source: int, target: int, breathe: Callable[[], None]) -> None:

@@ -23,6 +23,7 @@ from workers.agenda import Why
 from workers.annex.addpolicy import Kind
 from workers.annex.backend import BACKENDS, WORM, HashBackend, verifier, worm_key
 from workers.annex.extension import Limits
+from workers.annex.holes import has_holes, is_empty
 from workers.annex.pointer import (
     POINTER_MAX,
     format_link,
@@ -255,13 +256,19 @@ class Ingest:
     def _copy(self, source: Source, backend: HashBackend | bytes, fd: int) -> Key:
         hashing = backend.start() if isinstance(backend, HashBackend) else None
         size = 0
+        holes = has_holes(source.st)
         for chunk in source.chunks(self._chunk(), self.breathe):
-            _write(fd, chunk)
+            if holes and is_empty(chunk):
+                os.lseek(fd, len(chunk), os.SEEK_CUR)
+            else:
+                _write(fd, chunk)
             size += len(chunk)
             if hashing is not None:
                 hashing.update(chunk)
         if size != source.st.st_size:
             raise ChangedError
+        if holes:
+            os.ftruncate(fd, size)
         if hashing is None or not isinstance(backend, HashBackend):
             return worm_key(source.path, size, int(source.st.st_mtime))
         return backend.key(hashing.hexdigest(), size, source.path, self._limits)

@@ -361,6 +361,19 @@ def test_a_file_written_again_with_the_same_content_keeps_its_key(repo: Repo, ba
         assert repo.key("name.txt").startswith(b"SHA256E-")
 
 
+def test_a_file_with_holes_takes_no_more_room_in_the_annex(repo: Repo) -> None:
+    with (repo.path / "disk.img").open("wb") as file:
+        file.truncate(50_000_000)
+        file.seek(30_000_000)
+        file.write(b"data")
+    with watched(repo) as watching:
+        watching.settle()
+
+    place = repo.path / repo.annex("contentlocation", repo.key("disk.img")).decode().strip()
+    assert place.stat().st_blocks * 512 < 3_000_000
+    repo.check()
+
+
 def test_a_directory_of_many_files_may_be_renamed(repo: Repo) -> None:
     """More than are looked at together, and more than other work would excuse."""
     for number in range(1200):

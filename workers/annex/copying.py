@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from typing import Final, final
 
 from workers.annex.backend import Verifier
+from workers.annex.holes import has_holes, is_empty
 
 CHUNK: Final = 256 * 1024
 """Bytes.  Measured: larger ones leave the processor's cache before they are written."""
@@ -102,19 +103,22 @@ class Copier:
 
     def _write(self, source: int, target: int, there: int, expected: Expected, heed: Heed) -> int:
         """Write what is not there yet; what is there as far as it is right."""
-        done = 0
+        done, holes = 0, has_holes(os.fstat(source))
         while size := os.preadv(source, [self._buffer], done):
             chunk = self._buffer[:size]
             if expected.verifier is not None:
                 expected.verifier.update(chunk)
             if there <= done or os.pread(target, size, done) != chunk:
+                if there:
+                    os.ftruncate(target, done)
                 there = 0  # the first difference: from here on all is written anew
-                _write_all(target, chunk, done)
+                if not (holes and is_empty(chunk)):
+                    _write_all(target, chunk, done)
             done += size
             if expected.size is not None and done >= expected.size:
                 break  # a source that grows is not copied for ever; its last chunk tells
             heed(done)
-        if os.fstat(target).st_size > done:
+        if os.fstat(target).st_size != done:
             os.ftruncate(target, done)
         return done
 
