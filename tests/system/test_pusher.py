@@ -260,6 +260,25 @@ def test_a_remote_that_is_not_to_be_pushed_to_is_left_alone_until_it_is(
         wait_until(has(b, "heads/synced/main", new))
 
 
+def test_a_dead_repository_is_left_alone_until_it_lives_again(
+    pair: tuple[Repo, Repo], tmp_path: Path
+) -> None:
+    a, b = pair
+    alive = a.clone(tmp_path / "alive")
+    a.git("remote", "add", "alive", alive.path)
+    a.annex("dead", "-q", "b")
+    before = b.git("for-each-ref")
+    with pushing(a) as pusher:
+        new = commit(a)
+        wait_until(has(alive, "heads/synced/main", new))
+        pusher.settled()
+        assert b.git("for-each-ref") == before
+
+        a.annex("semitrust", "-q", "b")
+
+        wait_until(has(b, "heads/synced/main", new), 20)
+
+
 def test_nothing_is_fetched_from_a_remote_that_is_not_to_be_pulled_from(
     pair: tuple[Repo, Repo],
 ) -> None:

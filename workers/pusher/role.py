@@ -29,6 +29,7 @@ from workers.pusher import garbage
 from workers.pusher.branches import read_ours
 from workers.pusher.changehook import ChangeHook
 from workers.pusher.compare import about_files
+from workers.pusher.dead import Dead
 from workers.pusher.errand import Errand, Leash
 from workers.pusher.exchange import exchange
 from workers.pusher.listening import Listening
@@ -75,6 +76,7 @@ class Pusher:
         """How many exchanges wait for a command of the user's."""
         self._hook = ChangeHook(worker.wakeup, self._leash)
         self._neighbours: dict[str, Neighbour] = {}
+        self._dead = Dead()
         self._here: Repository
         self._refs: Refs
         self._upkeep: Upkeep
@@ -122,8 +124,9 @@ class Pusher:
             if poked != self._poked:
                 neighbour.retry()
         self._poked = poked
+        listened = self._learn_who_is_dead()
         self._watch()
-        listened = self._listen()
+        listened = min(listened, self._listen())
         self._exchange()
         until = self._upkeep.work()
         if self._upkeep.pending or any(each.errand for each in self._neighbours.values()):
@@ -133,6 +136,16 @@ class Pusher:
         until = min(until, self._tell())
         self._collect_garbage()
         return min(until, self._rest(until))
+
+    def _learn_who_is_dead(self) -> float:
+        """Leave alone who is dead now; when to come again."""
+        now, tip = time.monotonic(), self._upkeep.tip()
+        until = self._dead.due(tip, now)
+        if until <= now:
+            if self._upkeep.learn(self._dead, tip, now):
+                self._read_config()
+            until = math.inf
+        return until
 
     def _remove_tags(self, ours: Ours) -> None:
         try:
@@ -297,7 +310,9 @@ class Pusher:
         before = self._neighbours
         self._neighbours = {}
         for remote in remotes.parse(here.settings, {}, top=here.top, home=Path.home()):
-            if not remote.carries_git or not answered(remote, here.top).syncs:
+            if not remote.carries_git or self._dead.includes(remote):
+                continue
+            if not answered(remote, here.top).syncs:
                 continue
             neighbour = before.get(remote.name)
             if neighbour is not None and _is_learnt(neighbour.remote, remote):

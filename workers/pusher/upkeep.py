@@ -30,6 +30,7 @@ from workers.git.refname import RefName
 from workers.git.refs import BrokenRefError, Refs
 from workers.git.run import GitError
 from workers.git.stream import ObjectId, StreamEndedError
+from workers.pusher.dead import Dead
 
 log = logging.getLogger(__name__)
 
@@ -88,6 +89,21 @@ class Upkeep:
     def rests(self) -> bool:
         """Whether nothing is kept running."""
         return self._branch is None
+
+    def tip(self) -> ObjectId | None:
+        """Where the branch is; None if there is none, or it cannot be read."""
+        try:
+            return self._refs.get(ANNEX_REF)
+        except BrokenRefError:
+            return None
+
+    def learn(self, dead: Dead, tip: ObjectId | None, now: float) -> bool:
+        """Have it looked who is dead; whether that is news."""
+        try:
+            return dead.look(self._open(), tip, now)
+        except FAILURES as failure:
+            log.warning("tempfail the git-annex branch: %s", failure)
+            return False
 
     def work(self) -> float:
         """Do what is due; returns when there will be something again, or infinity."""
