@@ -5,6 +5,7 @@ One per process.  What is opened lazily (git children, the index) is opened by w
 is never cached.
 """
 
+import contextlib
 import math
 import os
 import time
@@ -22,10 +23,12 @@ from workers.git.index import Identity, Index, read_index, reread
 from workers.git.index_install import sweep
 from workers.git.refname import RefName
 from workers.git.refs import Head, Refs
+from workers.git.run import DURABLE, Git
 from workers.git.settings import Settings
 from workers.git.stream import CatFile
 from workers.git.syscalls import sync_file_system
 from workers.git.update_refs import UpdateRefs
+from workers.nameless import Nameless
 from workers.process import Worker
 
 PRIVATE: Final = RefName(b"refs/annexd/watcher")
@@ -48,7 +51,8 @@ class Desk:
         gitdirs = {os.fsencode(self.place.gitdir), os.fsencode(self.place.common)}
         self.abandoned = Abandoned({os.fsencode(self.place.worktree), *gitdirs}, gitdirs)
         """What dead gits have left."""
-        self.update_refs = UpdateRefs(self.git, "annexd")
+        durable = Git(self.git.gitdir, self.git.worktree, (*self.git.settings, *DURABLE))
+        self.update_refs = UpdateRefs(durable, "annexd")
         """Of branches; its reflog message is ``annexd``."""
         self.top = os.fsencode(self.place.worktree)
         self.gitdir = os.fsencode(self.place.gitdir)
@@ -59,6 +63,8 @@ class Desk:
         self._tmp = os.fsencode(self.place.tmp)
         self._token = b"%b-%d-%d" % (worker.name.encode(), os.getpid(), time.monotonic_ns())
         self._temporaries = 0
+        self.nameless = Nameless()
+        """Contents that become objects with the next ``sync``."""
         self._is_begun = False
         self._cleared = -math.inf
         self._has_locks = True
@@ -79,7 +85,17 @@ class Desk:
         if not self._is_begun:
             self.commits.start()
             sweep(os.path.join(self.gitdir, b"index"))
+            self._remove_temporaries()
             self._is_begun = True
+
+    def _remove_temporaries(self) -> None:
+        """Of those that had our name before us."""
+        with contextlib.suppress(FileNotFoundError), os.scandir(self._tmp) as entries:
+            for entry in entries:
+                name = entry.name.rpartition(b"-")[0]
+                own = name.startswith(self.worker.name.encode() + b"-") and name != self._token
+                if own and entry.is_file(follow_symlinks=False):
+                    os.unlink(entry.path)
 
     def clear_due(self) -> float:
         """When ``clear_up`` may have something to do again (monotonic, s)."""
@@ -168,5 +184,11 @@ class Desk:
         return b"%b/%b-%d" % (self._tmp, self._token, self._temporaries)
 
     def sync(self) -> None:
-        """Make durable whatever was written to the repository's file system."""
+        """Make durable whatever was written to the repository's file system; then name contents."""
         sync_file_system(os.fsencode(self.place.common))
+        self.nameless.name_all(self.objects)
+
+    def name_contents(self) -> None:
+        """Have no content wait for its name any more."""
+        if len(self.nameless):
+            self.sync()

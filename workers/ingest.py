@@ -1,8 +1,9 @@
 """One regular file, read: into the annex, or as a blob of git's; or found to be a pointer.
 
 A file is read under a lease, so nobody writes to it meanwhile; afterwards it must still have its
-name and its times, or what was read is thrown away.  The file itself stays as it is, but one that
-is to be locked: that becomes a link, by an atomic exchange.
+name and its times, or what was read is thrown away.  Its content waits for its name until it is on
+the disk (``workers.nameless``).  The file itself stays as it is, but one that is to be locked: when
+the content has its name, that becomes a link, by an atomic exchange (``lock_all``).
 
 Killed at any point: a temporary file, or an object that nothing refers to yet.
 
@@ -14,8 +15,8 @@ import logging
 import os
 import stat
 import time
-from collections.abc import Callable, Iterator
-from typing import Final, final
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final, NamedTuple, final
 
 from spool.key import Key, parts
 from spool.record import escape
@@ -48,6 +49,16 @@ log = logging.getLogger(__name__)
 SMALL: Final = 1 << 20
 """Bytes: so much is read at once, before its key is known."""
 
+
+@final
+class Locking(NamedTuple):
+    """A file that is to become a link, when its content is safe."""
+
+    path: bytes
+    st: os.stat_result
+    key: Key
+
+
 ASK: Final = "annex"
 """What ``Ingest.take`` returns for a file that only git-annex can add."""
 
@@ -69,11 +80,11 @@ class Ingest:
 
     def take(
         self, path: bytes, entry: Entry | None, attributes: Attributes
-    ) -> Finding | Why | str | None:
+    ) -> Finding | Locking | Why | str | None:
         """What is to be committed of a regular file.
 
-        ``Why`` it is too early; ``ASK`` if git-annex has to add it; None if there is nothing to
-        do, or the file has gone: then there was an event.
+        ``Locking`` if ``lock_all`` will tell; ``Why`` it is too early; ``ASK`` if git-annex has to
+        add it; None if there is nothing to do, or the file has gone: then there was an event.
         """
         source = open_source(self._desk, path)
         if not isinstance(source, Source):
@@ -87,7 +98,7 @@ class Ingest:
 
     def _take(
         self, source: Source, entry: Entry | None, attributes: Attributes
-    ) -> Finding | Why | str | None:
+    ) -> Finding | Locking | Why | str | None:
         size = source.st.st_size
         data = None
         if size <= SMALL:
@@ -104,7 +115,7 @@ class Ingest:
             return ASK
         key = self._into_annex(source, entry, backend, data)
         if kind is Kind.ANNEX_LOCKED and not self._is_unlocked(entry, key):
-            return self._lock(source, key)
+            return Locking(source.path, source.check()[0], key)
         blob = self._desk.commits.blob(format_pointer(key))
         return self._found(source, entry, blob, key)
 
@@ -198,19 +209,19 @@ class Ingest:
             return known
         if data is not None:
             key = self._key(source, backend, data)
-            if entry is None or objects.locate(key) is None:
+            if not self._has(key) and (entry is None or objects.locate(key) is None):
                 self._space.demand(size)
                 with self._temporary(source) as (temporary, fd):
                     _write(fd, data)
                     self._finish(source, fd)
-                    objects.store(key, temporary)
+                    self._desk.nameless.add(key, temporary)
             return key
         self._space.demand(size)
         with self._temporary(source) as (temporary, fd):
             key = self._copy(source, backend, fd)
             self._finish(source, fd)
             source.check()
-            objects.store(key, temporary)
+            self._desk.nameless.add(key, temporary)
         return key
 
     def _key(self, source: Source, backend: HashBackend | bytes, data: bytes) -> Key:
@@ -303,16 +314,26 @@ class Ingest:
         mode = mode_to_stage(st, entry, self._desk.conventions.stat)
         return Finding(source.path, Staged(mode, blob, StatData.of(st), seen_ns), st, key)
 
-    def _lock(self, source: Source, key: Key) -> Finding | Why:
-        """Have a link in the place of the file, whose content is in the annex."""
-        source.check()
-        target = format_link(key, source.path, self._desk.repository.tuning)
-        placed = put_link(self._desk, source.path, target, source.st)
-        if placed is None:
-            raise ChangedError
-        blob = self._desk.commits.blob(target)
-        staged = Staged(LINK, blob, StatData.of(placed), time.time_ns())
-        return Finding(source.path, staged, placed, key)
+    def lock_all(self, files: Sequence[Locking]) -> Iterator[tuple[bytes, Finding | None]]:
+        """Have links in the place of files, when their contents are safe.
+
+        None for one that has changed meanwhile.
+        """
+        if files:
+            self._desk.sync()
+        for path, st, key in files:
+            target = format_link(key, path, self._desk.repository.tuning)
+            placed = put_link(self._desk, path, target, st)
+            if placed is None:
+                yield path, None
+                continue
+            staged = Staged(
+                LINK, self._desk.commits.blob(target), StatData.of(placed), time.time_ns()
+            )
+            yield path, Finding(path, staged, placed, key)
+
+    def _has(self, key: Key) -> bool:
+        return key in self._desk.nameless
 
 
 def _may_be_of(key: Key, st: os.stat_result) -> bool:

@@ -23,7 +23,7 @@ from workers.git.index_entry import LINK, Entry, StatData, is_racy
 from workers.git.index_racy import Staged
 from workers.git.trackable import is_trackable
 from workers.guard import Guard
-from workers.ingest import Ingest
+from workers.ingest import Ingest, Locking
 from workers.relink import mend
 from workers.worktree import WorkTree
 
@@ -264,11 +264,14 @@ class Looker:
         findings: list[Finding],
     ) -> None:
         attributes = self._rules.attributes([path for path, _entry in reads])
+        to_lock: list[Locking] = []
         for (path, entry), attribute in zip(reads, attributes, strict=True):
             self._ingest.breathe()
             found = self._ingest.take(path, entry, attribute)
             if isinstance(found, Finding):
                 findings.append(found)
+            elif isinstance(found, Locking):
+                to_lock.append(found)
             elif isinstance(found, Why):
                 self._agenda.put_off(path, now, found)
             else:
@@ -276,6 +279,11 @@ class Looker:
                     self.asked[path] = None
                 if self._agenda.heard(path) <= now:  # else that may have been its end
                     self._agenda.settle(path)
+        for path, locked in self._ingest.lock_all(to_lock):
+            if locked is None:
+                self._agenda.put_off(path, now, Why.UNSTABLE)
+            else:
+                findings.append(locked)
 
     def _suspect(self, path: bytes) -> None:
         if path not in self.suspect:

@@ -132,7 +132,9 @@ class Stage:
         if staging.deletions:
             message += answer_for(staging.deletions)
         commit = None
-        if tree is not None:
+        if tree is None:
+            self._make_durable(prepared)
+        else:
             commit = self._make(tree, head.oid, message)
         self._log(finding.key for finding in findings if finding.key is not None)
         if tree is not None and not self._desk.others.let_head_move():
@@ -154,6 +156,12 @@ class Stage:
                 commit = self._make(tree, head.oid, edited)
         staging.commit = commit
         return self._move(head, commit)
+
+    def _make_durable(self, prepared: Prepared | None) -> None:
+        """As making a commit does: no name may lead to what a power cut can take."""
+        if prepared is not None:
+            prepared.sync()
+        self._desk.name_contents()
 
     def _make(self, tree: ObjectId, parent: ObjectId | None, message: bytes) -> ObjectId:
         name, _, rest = self._identity.partition(b" <")

@@ -22,12 +22,11 @@ from typing import Final, NamedTuple
 from workers.annex import fewlogs
 from workers.annex.branch import REF, Branch
 from workers.annex.repository import Repository
-from workers.git.run import Git, GitError, environment
+from workers.git.run import DURABLE, Git, GitError, environment
 from workers.git.stream import ObjectId
 
 SETTINGS: Final = (
-    "core.fsync=committed",
-    "core.fsyncMethod=batch",
+    *DURABLE,
     "pack.compression=0",  # trees are names of objects, which do not compress; half of the time
 )
 MALLOC: Final = {"MALLOC_TRIM_THRESHOLD_": str(256 << 20)}

@@ -2,7 +2,8 @@
 
 An object is ``annex/objects/<hash directories>/KF/KF``, where KF is the key as a file name.  Its
 content is complete and verified before it is moved there, nobody writes to it afterwards, and it is
-never replaced.  Dropping is git-annex's (``git annex drop``), never ours.
+never replaced, unless it has another size.  Dropping is git-annex's (``git annex drop``), never
+ours.
 
 If killed: ``store`` leaves the temporary file, or the object with its directory still writable;
 git-annex and the next ``store`` take either as it is.  Nothing here is durable on return: sync the
@@ -81,7 +82,8 @@ class Objects:
 
         ``temporary`` is on the same file system, written by nobody any more, and gone on return.
         It keeps its mtime, and its executable bits.  Where there already is an object (in either
-        place) that one is kept.  Raises ``OSError``: no space, a name too long, a read-only disk.
+        place) that one is kept, unless a power cut has left less of it.  Raises ``OSError``: no
+        space, a name too long, a read-only disk.
         """
         if self._chmods:
             os.chmod(temporary, self._sharing.content(os.lstat(temporary).st_mode))
@@ -94,10 +96,13 @@ class Objects:
             if self._chmods:
                 os.chmod(directory, self._frozen_mode)
             return Stored.NEW
-        if self.locate(key) is not None:
-            os.unlink(temporary)
-            return Stored.KEPT
-        return self._store_beside(temporary, path, directory)
+        there = self.locate(key)
+        if there is None:
+            return self._store_beside(temporary, path, directory)
+        if _is_torn(there, temporary):
+            return self._store_beside(temporary, there, there[: there.rindex(b"/")])
+        os.unlink(temporary)
+        return Stored.KEPT
 
     def _store_beside(self, temporary: bytes, path: bytes, directory: bytes) -> Stored:
         """Into a directory that is there already: left by a drop, or a lock file is in it."""
@@ -107,7 +112,9 @@ class Objects:
             os.link(temporary, path)  # unlike rename, it never replaces
             stored = Stored.NEW
         except FileExistsError:
-            stored = Stored.KEPT
+            stored = Stored.NEW if _is_torn(path, temporary) else Stored.KEPT
+            if stored is Stored.NEW:
+                os.rename(temporary, path)
         except PermissionError:  # a file system without hard links
             os.rename(temporary, path)
             stored = Stored.NEW
@@ -155,6 +162,11 @@ class Objects:
     def _in(self, directory: bytes, key: Key) -> bytes:
         file = to_file(key)
         return b"%b%b/%b/%b" % (self._root, directory, file, file)
+
+
+def _is_torn(path: bytes, content: bytes) -> bool:
+    """Whether an object has not the size of its content, as a power cut may leave it."""
+    return os.lstat(path).st_size != os.lstat(content).st_size
 
 
 def _umask() -> int:

@@ -4,26 +4,30 @@ import os
 import subprocess
 from typing import NoReturn
 
-from workers.git.run import environment
+from workers.git.run import DURABLE, environment
 
 Running = subprocess.Popen[bytes]
 
 
 def become(service: str, path: str) -> NoReturn:
     """Serve the repository at ``path`` over our own stdin and stdout; does not return."""
-    argv = ["git", service, "--", path]
-    os.execvpe("git", argv, _environment())  # noqa: S606 -- no shell is the point
+    os.execvpe("git", _argv(service, path), _environment())  # noqa: S606 -- no shell is the point
 
 
 def start(service: str, path: str) -> Running:
     """Serve it over two pipes."""
     return subprocess.Popen(
-        ("git", service, "--", path),
+        _argv(service, path),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env=_environment(),
         bufsize=0,
     )
+
+
+def _argv(service: str, path: str) -> tuple[str, ...]:
+    durable = (word for setting in DURABLE for word in ("-c", setting))
+    return ("git", *durable, service, "--", path)
 
 
 def _environment() -> dict[str, str]:

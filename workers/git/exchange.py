@@ -14,15 +14,18 @@ from typing import Final, NamedTuple, final
 
 from workers.git.patient import run_patiently
 from workers.git.refname import RefName, parse_ref_name
-from workers.git.run import Git, GitError
+from workers.git.run import DURABLE, Git, GitError
 from workers.git.stream import ObjectId
 
 QUIET: Final = ("gc.auto=0", "maintenance.auto=false", "advice.pushUpdateRejected=false")
 
-NO_HOOKS: Final = "git -c core.hooksPath=/dev/null receive-pack"
+RECEIVE: Final = f"git {' '.join(f'-c {setting}' for setting in DURABLE)} receive-pack"
+"""What to run where a push goes to a path: by default git syncs neither a few objects nor refs."""
+
+NO_HOOKS: Final = RECEIVE.replace("git ", "git -c core.hooksPath=/dev/null ", 1)
 """What to run in a repository whose hooks are known to have nothing to say."""
 
-NO_HOOKS_NO_GC: Final = "git -c core.hooksPath=/dev/null -c receive.autogc=false receive-pack"
+NO_HOOKS_NO_GC: Final = NO_HOOKS.replace("git ", "git -c receive.autogc=false ", 1)
 """The same, where somebody else sees to garbage."""
 
 MOVED: Final = (
@@ -126,7 +129,7 @@ def list_refs(git: Git, way: Way, *patterns: bytes) -> dict[RefName, ObjectId]:
 
 
 def _run(git: Git, way: Way, *args: str | bytes) -> bytes:
-    quiet = Git(git.gitdir, git.worktree, (*git.settings, *QUIET))
+    quiet = Git(git.gitdir, git.worktree, (*git.settings, *QUIET, *DURABLE))
     return run_patiently(quiet, *args, env=dict(way.env))
 
 

@@ -12,7 +12,7 @@ import os
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
-from typing import final
+from typing import Final, final
 
 KEPT = frozenset(
     (
@@ -95,6 +95,13 @@ class GitError(Exception):
 
 class GitTimeoutError(GitError):
     """A program did not end in time, and was killed."""
+
+
+DURABLE: Final = ("core.fsync=committed,loose-object,reference", "core.fsyncMethod=batch")
+"""For git commands whose objects and refs are to survive a power cut (git-config(1), core.fsync).
+
+By default neither loose objects nor refs are synced: a new one may be empty afterwards, and git
+then fails for it until a person helps."""
 
 
 @final
