@@ -97,10 +97,10 @@ class Campaign:
         self.transaction.build(self.place)
         self.place.rename(self.pristine)
         copy(self.pristine, self.place)
-        trace = self._run(_undisturbed)
+        trace = self.run(undisturbed)
         assert trace.status == 0, trace.said
         self.calls = trace.calls
-        self._recover()
+        self.recover()
         after = stand(self.place)
         copy(self.pristine, self.place)
         self._oracle = Oracle.ask(self.place, after)
@@ -124,23 +124,24 @@ class Campaign:
         assert self._oracle is not None, "prepare first"
         copy(self.pristine, self.place)
         try:
-            trace = self._run(point.judge(), stop_soon="kill" not in point.how)
+            trace = self.run(point.judge(), stop_soon="kill" not in point.how)
         except StuckError as stuck:
             return [f"I4 {stuck}"]
         problems = [*_unexpected(trace), *self._oracle.at_once(self.place)]
         if by_hand:
             problems += plain_git_annex(self.place)
         try:
-            self._recover()
+            self.recover()
             problems += self._oracle.at_rest(self.place)
             once = stand(self.place)
-            self._recover()
+            self.recover()
         except AssertionError as failed:
             return [*problems, f"I10 {failed}"]
         problems += [f"I10 {told}" for told in once.differences(stand(self.place))]
         return [f"{point} {trace.struck}: {problem}" for problem in problems]
 
-    def _run(self, judge: Judge, *, stop_soon: bool = False) -> Trace:
+    def run(self, judge: Judge, *, stop_soon: bool = False) -> Trace:
+        """The transaction, once."""
         act = self.transaction.act
         if act is None:
             name, repo = self.transaction.roles[0]
@@ -154,22 +155,23 @@ class Campaign:
             lambda: serve(name, at), self.place, judge, until=until, patience_s=patience_s
         )
 
-    def _recover(self) -> None:
+    def recover(self) -> None:
         """What is done at the next start: killed processes are gone, and some time has passed."""
         pass_time(self.place)
         start_anew(self.place)
         wanted = self.transaction
-        traces = [self._serve(*each, _undisturbed) for each in wanted.roles]
+        traces = [self._serve(*each, undisturbed) for each in wanted.roles]
         parts = [part for part in (wanted.mend, wanted.act, wanted.conclude) if part is not None]
         traces += [
-            intercepted(partial(part, self.place), self.place, _undisturbed) for part in parts
+            intercepted(partial(part, self.place), self.place, undisturbed) for part in parts
         ]
         for trace in traces:
             assert trace.status == 0, f"recovery: {trace.said}"
         start_anew(self.place)
 
 
-def _undisturbed(_call: Call) -> int:
+def undisturbed(_call: Call) -> int:
+    """Let everything happen."""
     return GO_ON
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final, final
 
 from tests.faults.campaign import Campaign, Point
+from tests.faults.powercut import Cut, PowerCuts
 
 FILE: Final = Path(__file__).with_name("seeds.txt")
 DEFAULT: Final = 20261122
@@ -60,6 +61,20 @@ def remembered(campaign: Campaign, fault: str) -> list[Point]:
     }
     points = campaign.points(errors=fault == "E")
     return distinct(campaign, (each for each in points if kind(campaign, each) in wanted))
+
+
+def remembered_cuts(trial: PowerCuts) -> list[Cut]:
+    """The same, of power cuts."""
+    name = trial.campaign.transaction.name
+    wanted = {
+        (each.how, each.kind) for each in kept() if (each.fault, each.transaction) == ("D", name)
+    }
+    found: dict[tuple[str, str], Cut] = {}
+    for cut in trial.cuts():
+        what = str(cut).partition("@")[0], trial.calls[cut.number - 1].kind
+        if what in wanted:
+            found[what] = cut  # the last one of that kind: the most has been done by then
+    return list(found.values())
 
 
 def chosen(campaign: Campaign, fault: str, count: int | None, by: int) -> list[Point]:

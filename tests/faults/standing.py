@@ -33,6 +33,9 @@ _APART: Final = re.compile(
 _APPROXIMATE: Final = re.compile(rb"git-annex |/synced/")
 """Refs that are somewhere, with times in what they lead to; or that follow sooner or later."""
 
+_PASSING: Final = re.compile(rb"/annexd/|refs/annex/|refs/remotes/")
+"""Refs that are only remembered."""
+
 _WORKSHOP: Final = re.compile(r"objects/annexd-[^/]+/.")
 
 
@@ -130,7 +133,7 @@ def _refs(repo: Repo) -> frozenset[bytes]:
     return frozenset(
         line.split()[0] if _APPROXIMATE.search(line) else line
         for line in listed
-        if b"/annexd/" not in line and b"refs/annex/" not in line
+        if not _PASSING.search(line)
     )
 
 

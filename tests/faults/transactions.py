@@ -145,9 +145,9 @@ def new_files(place: Path) -> None:
     (repo.path / "link").symlink_to("one")
 
 
-def new_files_unlocked(place: Path) -> None:
+def new_files_locked(place: Path) -> None:
     new_files(place)
-    Repo(place / "a").config("annex.addunlocked", "true")
+    Repo(place / "a").config("annex.addunlocked", "false")
 
 
 def edited_files(place: Path) -> None:
@@ -352,14 +352,21 @@ ALL: dict[str, Transaction] = {
         Transaction("record many locations", much_logged, record(MANY), (), unlock, fold),
         Transaction("commit the journal", much_logged, fold, (), unlock, fold),
         Transaction("unite git-annex branches", much_logged, unite, (), unlock, fold),
-        role("ingest locked", new_files, ("watcher", "a")),
-        role("ingest unlocked", new_files_unlocked, ("watcher", "a")),
+        role("ingest locked", new_files_locked, ("watcher", "a")),
+        role("ingest unlocked", new_files, ("watcher", "a")),
         role("commit edits", edited_files, ("watcher", "a")),
         role("merge", to_merge, ("watcher", "b")),
         role("merge a conflict", in_conflict, ("watcher", "b")),
         role("fill", pointers, ("watcher", "b")),
         role("upload", to_move(UP), ("transferrer", "a")),
         role("download", to_move(DOWN), ("transferrer", "b")),
-        role("push", to_push, ("pusher", "a")),
+        role(
+            "push",
+            to_push,
+            ("pusher", "a"),
+            ("watcher", "a"),
+            ("transferrer", "a"),
+            ("pusher", "b"),
+        ),
     )
 }
