@@ -186,7 +186,7 @@ class Desk:
     def sync(self) -> None:
         """Make durable whatever was written to the repository's file system; then name contents."""
         sync_file_system(os.fsencode(self.place.common))
-        self.nameless.name_all(self.objects)
+        self.nameless.name_all(self.objects, self.repository.layout.annex)
 
     def name_contents(self) -> None:
         """Have no content wait for its name any more."""

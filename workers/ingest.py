@@ -24,7 +24,6 @@ from workers.agenda import Why
 from workers.annex.addpolicy import Kind
 from workers.annex.backend import BACKENDS, WORM, HashBackend, verifier, worm_key
 from workers.annex.extension import Limits
-from workers.annex.holes import has_holes, is_empty
 from workers.annex.pointer import (
     POINTER_MAX,
     format_link,
@@ -39,6 +38,7 @@ from workers.finding import Finding
 from workers.git.index_entry import LINK, Entry, StatData
 from workers.git.index_racy import Staged
 from workers.git.stream import ObjectId
+from workers.keying import Keying, write_all
 from workers.relink import put_link
 from workers.rules import Attributes, Rules
 from workers.source import ChangedError, Source, open_source
@@ -77,6 +77,7 @@ class Ingest:
         self._asks = _needs_git_annex(desk)
         self._buffer: bytearray | None = None
         """Made when the first large file comes."""
+        self._keying = Keying(self._chunk, breathe, self._limits)
 
     def take(
         self, path: bytes, entry: Entry | None, attributes: Attributes
@@ -212,13 +213,13 @@ class Ingest:
             if not self._has(key) and (entry is None or objects.locate(key) is None):
                 self._space.demand(size)
                 with self._temporary(source) as (temporary, fd):
-                    _write(fd, data)
+                    write_all(fd, data)
                     self._finish(source, fd)
                     self._desk.nameless.add(key, temporary)
             return key
         self._space.demand(size)
         with self._temporary(source) as (temporary, fd):
-            key = self._copy(source, backend, fd)
+            key = self._keying.copy(source, backend, fd)
             self._finish(source, fd)
             source.check()
             self._desk.nameless.add(key, temporary)
@@ -264,26 +265,6 @@ class Ingest:
                 for chunk in source.chunks(self._chunk(), self.breathe)
             )
 
-    def _copy(self, source: Source, backend: HashBackend | bytes, fd: int) -> Key:
-        hashing = backend.start() if isinstance(backend, HashBackend) else None
-        size = 0
-        holes = has_holes(source.st)
-        for chunk in source.chunks(self._chunk(), self.breathe):
-            if holes and is_empty(chunk):
-                os.lseek(fd, len(chunk), os.SEEK_CUR)
-            else:
-                _write(fd, chunk)
-            size += len(chunk)
-            if hashing is not None:
-                hashing.update(chunk)
-        if size != source.st.st_size:
-            raise ChangedError
-        if holes:
-            os.ftruncate(fd, size)
-        if hashing is None or not isinstance(backend, HashBackend):
-            return worm_key(source.path, size, int(source.st.st_mtime))
-        return backend.key(hashing.hexdigest(), size, source.path, self._limits)
-
     def _chunk(self) -> bytearray:
         if self._buffer is None:
             self._buffer = bytearray(SMALL)
@@ -292,7 +273,7 @@ class Ingest:
     @contextlib.contextmanager
     def _temporary(self, source: Source) -> Iterator[tuple[bytes, int]]:
         name = self._desk.temporary()
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         fd = os.open(name, flags, source.st.st_mode & 0o777 | stat.S_IWUSR)
         try:
             yield name, fd
@@ -347,12 +328,6 @@ def _needs_git_annex(desk: Desk) -> bool:
     repository = desk.repository
     thin = repository.settings.flag("annex.thin", default=False)
     return thin or repository.crippled or not repository.symlinks or desk.objects.hooked
-
-
-def _write(fd: int, data: bytes | memoryview) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(fd, view) :]
 
 
 def _shown(path: bytes) -> str:

@@ -12,7 +12,8 @@ import os
 from typing import final
 
 from spool.key import Key
-from workers.annex.objects import Objects
+from workers.annex import hashed
+from workers.annex.objects import Objects, Stored
 
 
 @final
@@ -35,12 +36,13 @@ class Nameless:
         else:
             self._waiting[key] = temporary
 
-    def name_all(self, objects: Objects) -> None:
-        """Give all their names; the file system has just been synced.
+    def name_all(self, objects: Objects, annex: bytes) -> None:
+        """Give all their names; the file system has just been synced.  ``annex``: the directory.
 
         Raises ``OSError``: no space, or somebody has removed what waited.  It can be called again.
         """
         while self._waiting:
             key, temporary = next(iter(self._waiting.items()))
-            objects.store(key, temporary)
+            if objects.store(key, temporary) is Stored.NEW:
+                hashed.note(annex, key, objects.path(key))
             del self._waiting[key]

@@ -20,6 +20,9 @@ from workers.git.index_entry import StatData, is_racy
 from workers.lease import Grant, is_broken, open_to_read, try_lease
 from workers.writers import has_writer
 
+STEP: Final = 4 << 20
+"""Bytes: between two looks whether somebody wants to write."""
+
 _GONE: Final = frozenset((errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO))
 
 
@@ -61,6 +64,19 @@ class Source:
         while count := os.preadv(self.fd, (view,), at):
             yield view[:count]
             at += count
+            if self.leased and is_broken(self.fd):
+                raise ChangedError
+            breathe()
+
+    def send(self, target: int, breathe: Callable[[], None]) -> Iterator[int]:
+        """Copy the content to an open, empty file, in the kernel; yields how far it has got.
+
+        Raises ``ChangedError`` as soon as a writer wants the file; ``OSError``.
+        """
+        at = 0
+        while sent := os.copy_file_range(self.fd, target, STEP, at, at):
+            at += sent
+            yield at
             if self.leased and is_broken(self.fd):
                 raise ChangedError
             breathe()

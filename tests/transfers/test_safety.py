@@ -15,6 +15,7 @@ from spool.transfer import Direction, Lane, Transfer
 from tests.processes import attempt, killed_before, reap, started, wait_until
 from tests.repo import Repo
 from tests.transfers.station import Station, add_many, turns
+from workers.annex import hashed
 from workers.annex.branch import Branch
 from workers.annex.location import locations, log_path
 from workers.annex.repository import find
@@ -113,6 +114,29 @@ def test_wrong_content_is_not_stored_and_given_up_only_in_the_end(
         wait_until(lambda: b.is_failed(lane, key))
         wait_until(lambda: not b.waiting(lane))
         b.stop(pid)
+
+
+@pytest.mark.parametrize("noted", ["before it was spoilt", "afterwards"])
+def test_a_note_that_a_content_was_hashed_counts_only_for_what_was_hashed(
+    a: Station, b: Station, noted: str
+) -> None:
+    key = a.repo.add("file", b"x" * hashed.LEAST)
+    source = a.content(key)
+    assert source is not None
+    annex = find(a.repo.path).layout.annex
+    if noted == "before it was spoilt":
+        hashed.note(annex, Key(key), os.fsencode(source))
+        spoil(source, b"y" * hashed.LEAST)
+    else:
+        spoil(source, b"y" * hashed.LEAST)
+        hashed.note(annex, Key(key), os.fsencode(source))  # a lie, to see that it is believed
+
+    with a.working() as pid:
+        lane = a.queue(UP, b.repo, key)
+        wait_until(lambda: b.content(key) is not None or key in a.put_off(lane))
+        a.stop(pid)
+
+    assert (b.content(key) is not None) == (noted == "afterwards")
 
 
 def test_a_link_in_place_of_an_object_is_not_followed(a: Station, b: Station) -> None:

@@ -22,7 +22,7 @@ import os
 import resource
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, final
 
 from spool.claim import Claim
@@ -30,9 +30,11 @@ from spool.key import Key
 from spool.publisher import Publisher
 from spool.transfer import Direction, Lane
 from spool.transferlock import TransferLock, TransferLocks
+from workers.annex import hashed
 from workers.annex.commit import BranchBusyError
 from workers.annex.copying import CHUNK, Copier, Expected, WrongContentError, link, open_source
 from workers.annex.limits import limits
+from workers.annex.objects import Stored
 from workers.annex.presence import Status
 from workers.annex.record import record_locations
 from workers.annex.space import Room
@@ -61,6 +63,8 @@ class _Staged:
 
     claim: Claim
     temporary: bytes | None
+    verified: bool = False
+    """Whether its hash is known to be right."""
 
 
 @final
@@ -158,8 +162,8 @@ class NativeMover:
             )
         expected = self._check.expected(key, verify=self._verifies)
         temporary = self._sink.repository.layout.tmp_object(key)
-        self._copy(claim, source, temporary, expected, (mine, theirs))
-        return _Staged(claim, temporary)
+        verified = self._copy(claim, source, temporary, expected, (mine, theirs))
+        return _Staged(claim, temporary, verified)
 
     def _lock(
         self, key: Key, locks: contextlib.ExitStack
@@ -187,20 +191,21 @@ class NativeMover:
         temporary: bytes,
         expected: Expected,
         locks: tuple[TransferLock, TransferLock | None],
-    ) -> None:
+    ) -> bool:
+        """Whether the copy's hash is known to be right."""
         if not self._tmp_is_made:
             repository = self._sink.repository
             repository.sharing.make_directory(repository.layout.tmp)
             self._tmp_is_made = True
         if self._links and link(source, temporary):
-            return
+            return False
         try:
             fd = open_source(source)
         except FileNotFoundError:
             raise AttemptEndedError(End.FAILED, "the content has just been dropped") from None
         with contextlib.ExitStack() as stack:
             stack.callback(os.close, fd)
-            size = os.fstat(fd).st_size
+            key, size = claim.transfer.key, os.fstat(fd).st_size
             there = _size(temporary)
             if lacking := self._room.lacking(size, there):
                 raise AttemptEndedError(End.FULL, f"{lacking} bytes short of annex.diskreserve")
@@ -220,7 +225,11 @@ class NativeMover:
                     publisher.progress(done, now)
                 pace.keep(done)
 
+            is_checked = expected.verifier is not None
+            if hashed.is_fresh(self._source.repository.layout.annex, key, os.fstat(fd)):
+                expected = replace(expected, verifier=None)
             self._copier.copy(fd, temporary, expected, heed)
+            return is_checked
 
     def _publish(self, staged: list[_Staged]) -> None:
         """Make the tmp objects objects, durably."""
@@ -230,9 +239,13 @@ class NativeMover:
         sync_file_system(annex)
         if not self._far.same:
             raise FileNotFoundError(errno.ENOENT, "the remote has gone")
+        is_tended = not self._upload or self._far.fills_itself
         for one in staged:
             assert one.temporary is not None  # noqa: S101 -- for mypy: the caller's choice
-            self._sink.objects.store(one.claim.transfer.key, one.temporary)
+            key = one.claim.transfer.key
+            stored = self._sink.objects.store(key, one.temporary)
+            if stored is Stored.NEW and one.verified and is_tended:
+                hashed.note(annex, key, self._sink.objects.path(key))
             self._heed.get_on()
         sync_file_system(annex)
 

@@ -1,0 +1,101 @@
+"""Hashing a large file in a child while it is being written: the two take as long as the slower.
+
+The child reads what its parent has written, by the parent's word on how far it is, from the page
+cache.  It belongs to the worker's process group and ends with it.
+
+DIAGNOSTICS: ``OSError`` if the child has ended otherwise than well, or no process can be made.
+"""
+
+import errno
+import os
+import signal
+import struct
+from typing import Final, Self, final
+
+from workers import errand
+from workers.annex.backend import Hash
+
+LEAST: Final = 32 << 20
+"""Bytes: for less a fork does not pay."""
+
+CHUNK: Final = 1 << 18
+RESULT_MAX: Final = 4096
+_FAR: Final = struct.Struct("=q")
+
+
+@final
+class SideHash:
+    """One child, hashing one file.  To be closed."""
+
+    def __init__(self, hashing: Hash, target: int) -> None:
+        """``target``: the file, open for reading, too."""
+        reader, self._told = os.pipe2(os.O_CLOEXEC)
+        self._result, writer = os.pipe2(os.O_CLOEXEC)
+
+        def follow() -> bool:
+            os.close(self._told)
+            os.write(writer, _follow(hashing, target, reader).encode())
+            return True
+
+        try:
+            self._child: errand.Errand | None = errand.send(follow)
+        except BaseException:
+            os.close(self._told)
+            os.close(self._result)
+            raise
+        finally:
+            os.close(reader)
+            os.close(writer)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.close()
+
+    def tell(self, done: int) -> None:
+        """So many bytes of the file are written."""
+        os.write(self._told, _FAR.pack(done))
+
+    def hexdigest(self) -> str:
+        """The hash of all that was told of; waits for it."""
+        self._hang_up()
+        found = os.read(self._result, RESULT_MAX)
+        status = self._reap()
+        if status or not found:
+            raise OSError(errno.EIO, f"the child that hashes has ended with {status}")
+        return found.decode()
+
+    def close(self) -> None:
+        """End the child, done or not."""
+        self._hang_up()
+        if self._child is not None:
+            os.kill(self._child.pid, signal.SIGKILL)
+            self._reap()
+        if self._result >= 0:
+            os.close(self._result)
+            self._result = -1
+
+    def _hang_up(self) -> None:
+        if self._told >= 0:
+            os.close(self._told)
+            self._told = -1
+
+    def _reap(self) -> int:
+        child, self._child = self._child, None
+        return -1 if child is None else child.reap()
+
+
+def _follow(hashing: Hash, fd: int, told: int) -> str:
+    """Hash the file as far as it is told, until nothing more is told."""
+    buffer = memoryview(bytearray(CHUNK))
+    at = 0
+    while words := os.read(told, _FAR.size * 512):
+        end = _FAR.unpack_from(words, len(words) - _FAR.size)[0]
+        while at < end:
+            size = os.preadv(fd, [buffer[: end - at]], at)
+            if not size:
+                raise OSError(errno.EIO, "what was written is not there")
+            hashing.update(buffer[:size])
+            at += size
+    return hashing.hexdigest()
