@@ -20,6 +20,7 @@ from annexd.daemonstatus import write_daemon_status
 from annexd.errors import AnnexdError, TemporaryError
 from annexd.instance import AlreadyRunningError, Holder, Instance, find_holder
 from annexd.notify import Notify
+from annexd.remains import remove_remains
 from annexd.supervisor import Starter, Supervisor
 from spool.lock import NotAFileError
 from spool.place import Place
@@ -74,6 +75,7 @@ def serve(
         Supervisor(instance, _roles(place), starter, log_path).run(startdelay_s)
     except TroubleError as trouble:
         raise AnnexdError(str(trouble)) from trouble
+    remove_remains(place)
     if place.tmp.is_dir():  # else the repository has gone
         write_daemon_status(place, time.time(), scan_complete=True)
 

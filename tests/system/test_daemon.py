@@ -71,6 +71,20 @@ def test_started_with_no_standard_streams_at_all_it_starts_and_answers(annexd: A
     assert run_to_end(("sh", "-c", closed, "sh", *CLI, "stop", "/nowhere")).status == 100
 
 
+def test_nothing_is_left_of_a_repository_that_is_removed_while_it_runs(annexd: Annexd) -> None:
+    """``rm -r`` may come to our directory before or after a worker has made it again."""
+    assert annexd("start").status == 0
+    pid, place = annexd.pid(), annexd.place
+    for directory, ours in ((place.gitdir, {"annex"}), (place.annex, {"annexd", "transfer"})):
+        for name in set(os.listdir(directory)) - ours:
+            run(["rm", "-rf", directory / name])
+    place.lock.unlink()
+
+    wait_until(lambda: not alive(pid), 10)
+
+    assert not place.worktree.exists()
+
+
 def test_it_is_found_from_a_subdirectory_and_by_name(annexd: Annexd) -> None:
     below = annexd.repo.path / "a/b"
     below.mkdir(parents=True)
