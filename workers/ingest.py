@@ -3,7 +3,7 @@
 A file is read under a lease, so nobody writes to it meanwhile; afterwards it must still have its
 name and its times, or what was read is thrown away.  Its content waits for its name until it is on
 the disk (``workers.nameless``).  The file itself stays as it is, but one that is to be locked: when
-the content has its name, that becomes a link, by an atomic exchange (``lock_all``).
+the content has its name, that becomes a link, by an atomic exchange (``workers.locking``).
 
 Killed at any point: a temporary file, or an object that nothing refers to yet.
 
@@ -14,9 +14,8 @@ import contextlib
 import logging
 import os
 import stat
-import time
-from collections.abc import Callable, Iterator, Sequence
-from typing import Final, NamedTuple, final
+from collections.abc import Callable, Iterator
+from typing import Final, final
 
 from spool.key import Key, parts
 from spool.record import escape
@@ -26,7 +25,6 @@ from workers.annex.backend import BACKENDS, WORM, HashBackend, verifier, worm_ke
 from workers.annex.extension import Limits
 from workers.annex.pointer import (
     POINTER_MAX,
-    format_link,
     format_pointer,
     parse_link,
     parse_pointer,
@@ -39,7 +37,7 @@ from workers.git.index_entry import LINK, Entry, StatData
 from workers.git.index_racy import Staged
 from workers.git.stream import ObjectId
 from workers.keying import Keying, write_all
-from workers.relink import put_link
+from workers.locking import Locking
 from workers.rules import Attributes, Rules
 from workers.source import ChangedError, Source, open_source
 from workers.space import Space
@@ -48,15 +46,6 @@ log = logging.getLogger(__name__)
 
 SMALL: Final = 1 << 20
 """Bytes: so much is read at once, before its key is known."""
-
-
-@final
-class Locking(NamedTuple):
-    """A file that is to become a link, when its content is safe."""
-
-    path: bytes
-    st: os.stat_result
-    key: Key
 
 
 ASK: Final = "annex"
@@ -84,7 +73,7 @@ class Ingest:
     ) -> Finding | Locking | Why | str | None:
         """What is to be committed of a regular file.
 
-        ``Locking`` if ``lock_all`` will tell; ``Why`` it is too early; ``ASK`` if git-annex has to
+        ``Locking`` if it is to be locked; ``Why`` it is too early; ``ASK`` if git-annex has to
         add it; None if there is nothing to do, or the file has gone: then there was an event.
         """
         source = open_source(self._desk, path)
@@ -294,24 +283,6 @@ class Ingest:
         st, seen_ns = source.check()
         mode = mode_to_stage(st, entry, self._desk.conventions.stat)
         return Finding(source.path, Staged(mode, blob, StatData.of(st), seen_ns), st, key)
-
-    def lock_all(self, files: Sequence[Locking]) -> Iterator[tuple[bytes, Finding | None]]:
-        """Have links in the place of files, when their contents are safe.
-
-        None for one that has changed meanwhile.
-        """
-        if files:
-            self._desk.sync()
-        for path, st, key in files:
-            target = format_link(key, path, self._desk.repository.tuning)
-            placed = put_link(self._desk, path, target, st)
-            if placed is None:
-                yield path, None
-                continue
-            staged = Staged(
-                LINK, self._desk.commits.blob(target), StatData.of(placed), time.time_ns()
-            )
-            yield path, Finding(path, staged, placed, key)
 
     def _has(self, key: Key) -> bool:
         return key in self._desk.nameless

@@ -23,7 +23,8 @@ from workers.git.index_entry import LINK, Entry, StatData, is_racy
 from workers.git.index_racy import Staged
 from workers.git.trackable import is_trackable
 from workers.guard import Guard
-from workers.ingest import Ingest, Locking
+from workers.ingest import Ingest
+from workers.locking import Locking, lock_all
 from workers.relink import mend
 from workers.worktree import WorkTree
 
@@ -279,7 +280,7 @@ class Looker:
                     self.asked[path] = None
                 if self._agenda.heard(path) <= now:  # else that may have been its end
                     self._agenda.settle(path)
-        for path, locked in self._ingest.lock_all(to_lock):
+        for path, locked in lock_all(self._desk, to_lock):
             if locked is None:
                 self._agenda.put_off(path, now, Why.UNSTABLE)
             else:

@@ -26,17 +26,7 @@ from workers.annex.run_annex import run_annex
 from workers.annex.siblings import merge_news
 from workers.annex.space import is_full
 from workers.git.ancestry import Ancestry, merge_bases
-from workers.git.exchange import (
-    NO_HOOKS,
-    NO_HOOKS_NO_GC,
-    RECEIVE,
-    Said,
-    Update,
-    Way,
-    fetch,
-    list_refs,
-    push,
-)
+from workers.git.exchange import Said, Update, Way, fetch, list_refs, push
 from workers.git.refname import RefName
 from workers.git.refs import Refs
 from workers.git.run import Git, GitError, GitTimeoutError
@@ -326,13 +316,9 @@ def _way(here: Repository, task: Task) -> Way:
     stock = here.settings.get("core.hookspath") is None and only_stock_hooks(
         here.common, PUSH_HOOKS
     )
-    receive_pack = None
-    if peer is not None:
-        receive_pack = RECEIVE
-        if peer.hookless:
-            receive_pack = NO_HOOKS_NO_GC if peer.has_annexd else NO_HOOKS
-        if f"remote.{task.remote.name}.receivepack" in here.settings.values:
-            receive_pack = None
+    receive_pack = None if peer is None else peer.receive_pack
+    if f"remote.{task.remote.name}.receivepack" in here.settings.values:
+        receive_pack = None
     return Way(
         task.remote.name,
         env=ssh.for_git(here, task.remote.settings) if isinstance(task.remote.way, Ssh) else {},

@@ -14,6 +14,7 @@ from spool.lock import owner_pid
 from spool.transfer import UUID, parse_uuid
 from workers.annex import pathremote
 from workers.annex.settings import Settings
+from workers.git.exchange import NO_HOOKS, NO_HOOKS_NO_GC, RECEIVE
 from workers.git.refs import common_dir
 from workers.git.run import Git
 
@@ -50,6 +51,13 @@ class Peer:
     """``receive.denyCurrentBranch``: a push into the checked-out branch changes the files too."""
     knows_us: bool
     """Whether we are a remote of it, so that it will push to us."""
+
+    @property
+    def receive_pack(self) -> str:
+        """What a push is to run there."""
+        if not self.hookless:
+            return RECEIVE
+        return NO_HOOKS_NO_GC if self.has_annexd else NO_HOOKS
 
     @property
     def tended(self) -> bool:
