@@ -25,6 +25,8 @@ from tests.faults.world import make_canary
 from tests.processes import attempt, run
 
 MEGABYTES: Final = 320
+MEMORY: Final = "/dev/shm"  # noqa: S108 -- directories of our own are made in it
+"""Where the disks are."""
 _OTHER: Final = "somebody else's"
 
 
@@ -52,7 +54,7 @@ def why_not() -> str | None:
     """Why there are no power cuts here; None if there are."""
     if os.geteuid() != 0:
         return "only root can mount"
-    with TemporaryDirectory(dir="/dev/shm") as home:
+    with TemporaryDirectory(dir=MEMORY) as home:
         try:
             with _mounted(_format(Path(home) / "image", 8), Path(home)):
                 return None

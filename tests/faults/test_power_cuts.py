@@ -25,7 +25,7 @@ CUTS = 3
 @pytest.fixture
 def memory() -> Iterator[Path]:
     """A directory in memory."""
-    home = Path(tempfile.mkdtemp(dir="/dev/shm", prefix="annexd-cuts-"))
+    home = Path(tempfile.mkdtemp(dir=powercut.MEMORY, prefix="annexd-cuts-"))
     yield home
     shutil.rmtree(home)
 

@@ -1,0 +1,248 @@
+"""The command line of ``contrib/torture``: faults at the counts of a release."""
+
+import os
+import random
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Final, final
+
+import typer
+
+from tests.conftest import SETTINGS
+from tests.faults import intercept, parsers, powercut
+from tests.faults.campaign import Campaign, Point
+from tests.faults.powercut import Cut, PowerCuts
+from tests.faults.seeds import Kept, chosen, keep, remembered_cuts
+from tests.faults.transactions import ALL
+from tests.processes import run_to_end
+
+CLASSES: Final = {
+    "B": "killed before any change of a transaction",
+    "D": "power cuts: the disk as it was before any change, names first",
+    "E": "any call of a transaction fails, once or from then on",
+    "R": "broken input for every parser",
+}
+"""Those that are counted here."""
+
+TESTS: Final = {
+    "A": ("random lives of three repositories", ["scenarios/test_model.py"]),
+    "C": ("kill storms", ["scenarios/test_kills.py", "scenarios/test_restart.py"]),
+    "F": ("full disks", ["scenarios/test_full_disk.py", "transfers/test_drives.py"]),
+    "H": ("networks", ["scenarios/test_ssh.py", "system/test_pusher_ssh.py"]),
+    "I": ("drives that vanish", ["scenarios/test_drives.py", "system/test_sentry.py"]),
+    "J": ("corruption", ["scenarios/test_wreckage.py", "scenarios/test_doctor_deep.py"]),
+    "L": ("double starts", ["unit/test_instance.py", "system/test_daemon.py"]),
+    "M": ("a busy user", ["scenarios/test_user_at_work.py"]),
+    "N": ("files that change", ["scenarios/test_changing_files.py", "scenarios/test_editors.py"]),
+    "O": ("hostile names", ["scenarios/test_names.py"]),
+    "P": ("hostile peers", ["scenarios/test_hostile_trees.py", "scenarios/test_guards.py"]),
+    "Q": ("hostile local files", ["unit/test_hostile_spool.py"]),
+}
+"""Those whose tests are run, slow ones too."""
+
+RELEASE_INPUTS: Final = 1_000_000
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@final
+@dataclass(slots=True)
+class Tally:
+    """What has been tried so far."""
+
+    seed: int
+    count: int | None
+    only: str | None
+    tried: dict[str, int] = field(default_factory=dict)
+    failed: list[str] = field(default_factory=list)
+
+    def note(self, fault: str, problems: list[str]) -> None:
+        """One more was tried."""
+        self.tried[fault] = self.tried.get(fault, 0) + 1
+        if problems:
+            self.failed.append(f"{fault} {problems[0][:200]}")
+            typer.echo("\n".join(f"  FAIL {fault} {problem}" for problem in problems))
+
+    def names(self) -> list[str]:
+        """The transactions that are wanted."""
+        return [name for name in ALL if self.only is None or self.only in name]
+
+
+def _list(wanted: bool) -> None:  # noqa: FBT001 -- typer's
+    if wanted:
+        for name, text in sorted(
+            {**CLASSES, **{key: text for key, (text, _) in TESTS.items()}}.items()
+        ):
+            typer.echo(f"{name}  {text}")
+        for name in ALL:
+            typer.echo(f"   {name}")
+        raise typer.Exit
+
+
+@app.command()
+def torture(  # noqa: PLR0913 -- the command line
+    classes: Annotated[
+        list[str] | None, typer.Argument(help="Classes of faults; see --list.")
+    ] = None,
+    *,
+    count: Annotated[
+        int | None,
+        typer.Option(help="Points a transaction, or inputs a parser; all of them, or a million."),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Chooses the points; printed.")] = None,
+    only: Annotated[str | None, typer.Option(help="Transactions whose names contain this.")] = None,
+    point: Annotated[
+        str | None, typer.Option(help="One point, as it was printed: kill@12.")
+    ] = None,
+    keep_failed: Annotated[
+        bool, typer.Option("--keep/--no-keep", help="Add what fails to tests/faults/seeds.txt.")
+    ] = True,
+    _list: Annotated[
+        bool, typer.Option("--list", callback=_list, is_eager=True, help="All there is; exit.")
+    ] = False,
+) -> None:
+    """Inject faults into annexd's transactions, and ask after each whether anything was lost.
+
+    Without arguments: B, D, E and R at their release counts, which takes hours.  Exit status 1 if
+    anything failed.  A point that fails is printed with its name and seed, tried again by
+    ``--only NAME --point POINT``, and kept for all later runs of the tests.
+    """
+    wanted = [each.upper() for each in classes or CLASSES]
+    unknown = set(wanted) - CLASSES.keys() - TESTS.keys()
+    if unknown:
+        raise typer.BadParameter(f"no such class: {' '.join(sorted(unknown))}")
+    seed = random.randrange(1 << 32) if seed is None else seed
+    typer.echo(f"seed {seed}")
+    tally = Tally(seed, count, only)
+    began = time.monotonic()
+    remember: Callable[[Kept], None] = keep if keep_failed else lambda _failed: None
+    with _sealed():
+        for fault in wanted:
+            _one_class(fault, tally, point, remember)
+    typer.echo(f"seed {seed}, {time.monotonic() - began:.0f} s")
+    for fault, number in sorted(tally.tried.items()):
+        bad = sum(each.startswith(f"{fault} ") for each in tally.failed)
+        typer.echo(f"{fault}  {number:>8} tried, {bad} failed")
+    for failed in tally.failed:
+        typer.echo(failed)
+    sys.exit(1 if tally.failed else 0)
+
+
+def _one_class(
+    fault: str, tally: Tally, point: str | None, remember: Callable[[Kept], None]
+) -> None:
+    if (why := _why_not(fault)) is not None:
+        typer.echo(f"{fault}  skipped: {why}")
+        return
+    match fault:
+        case "B" | "E":
+            for name in tally.names():
+                _strike(fault, name, tally, point, remember)
+        case "D":
+            for name in tally.names():
+                if not name.startswith(("spool: ", "start")):  # nothing of theirs is synced
+                    _cut(name, tally, point, remember)
+        case "R":
+            for name in parsers.ALL:
+                if tally.only is None or tally.only in name:
+                    told = parsers.fuzz(name, tally.count or RELEASE_INPUTS, tally.seed)
+                    tally.note("R", [] if told is None else [told])
+                    typer.echo(f"R  {name}: {tally.count or RELEASE_INPUTS} inputs")
+        case _:
+            _run_tests(fault, tally)
+
+
+def _why_not(fault: str) -> str | None:
+    """Why it cannot be tried here."""
+    if fault == "D":
+        return intercept.why_not() or powercut.why_not()
+    return intercept.why_not() if fault in {"B", "E"} else None
+
+
+def _strike(
+    fault: str, name: str, tally: Tally, point: str | None, remember: Callable[[Kept], None]
+) -> None:
+    with _scratch() as home:
+        campaign = Campaign(ALL[name], home)
+        campaign.prepare()
+        points = (
+            chosen(campaign, fault, tally.count, tally.seed)
+            if point is None
+            else [Point.parse(point)]
+        )
+        for number, each in enumerate(points):
+            problems = campaign.strike(each, by_hand=number % 10 == 0)
+            tally.note(fault, [f"--only {name!r} {problem}" for problem in problems])
+            if problems:
+                kind = campaign.calls[each.number - 1].kind
+                remember(Kept(fault, name, each.how, kind))
+        typer.echo(f"{fault}  {name}: {len(campaign.calls)} changes, {len(points)} points")
+
+
+def _cut(name: str, tally: Tally, point: str | None, remember: Callable[[Kept], None]) -> None:
+    with _scratch(powercut.MEMORY) as home:
+        trial = PowerCuts(ALL[name], home)
+        trial.prepare()
+        cuts = list(trial.cuts())
+        if point is not None:
+            cuts = [Cut.parse(point)]
+        elif tally.count is not None:
+            chance = random.Random(f"{tally.seed} D {name}")
+            cuts = [*remembered_cuts(trial), *chance.sample(cuts, min(len(cuts), tally.count))]
+        done = 0
+        for start in range(0, len(cuts), 40):  # images in memory at once
+            for cut, problems in trial.check(cuts[start : start + 40]):
+                done += 1
+                tally.note("D", [f"--only {name!r} {problem}" for problem in problems])
+                if problems:
+                    how = str(cut).partition("@")[0]
+                    remember(Kept("D", name, how, trial.calls[cut.number - 1].kind))
+        typer.echo(f"D  {name}: {len(trial.calls)} changes, {done} cuts")
+
+
+def _run_tests(fault: str, tally: Tally) -> None:
+    top = Path(__file__).parents[1]
+    files = [top / file for file in TESTS[fault][1]]
+    argv: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-m",
+        "",
+        "-p",
+        "no:cacheprovider",
+        *files,
+    ]
+    ended = run_to_end(argv, top.parent, {"ANNEXD_SCENARIOS": "1"}, timeout_s=6 * 3600)
+    out = ended.stdout.decode(errors="backslashreplace").splitlines()
+    typer.echo(f"{fault}  {TESTS[fault][0]}: {out[-1] if out else ''}")
+    tally.note(fault, [line for line in out if line.startswith("FAILED")] if ended.status else [])
+
+
+@contextmanager
+def _scratch(where: str | None = None) -> Iterator[Path]:
+    home = Path(tempfile.mkdtemp(prefix="annexd-torture-", dir=where))
+    try:
+        yield home
+    finally:
+        run_to_end(["chmod", "-R", "u+w", home])
+        shutil.rmtree(home, ignore_errors=True)
+
+
+@contextmanager
+def _sealed() -> Iterator[None]:
+    """A HOME of our own, as the tests have."""
+    with _scratch() as home:
+        (home / ".gitconfig").write_text(SETTINGS)
+        for name in list(os.environ):
+            if name.startswith(("GIT_", "XDG_", "SSH_")):
+                del os.environ[name]
+        os.environ.update({"HOME": str(home), "GIT_CONFIG_NOSYSTEM": "1"})
+        yield
