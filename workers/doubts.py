@@ -19,7 +19,10 @@ FRESH_S: Final = 60.0
 SETTLE_S: Final = 4.0
 """A deletion that has stood for so long is believed…"""
 
-LONGEST_S: Final = 12.0
+CONTESTED_S: Final = 12.0
+"""…or so long, if the file has been edited here since: then nobody misses the deletion…"""
+
+LONGEST_S: Final = 20.0
 """…and all are, when a merge has waited so long for one after the other."""
 
 
@@ -31,12 +34,15 @@ class Doubts:
         self._since: dict[bytes, float] = {}
         self._waiting_since = math.inf
 
-    def wait(self, paths: Iterable[bytes], now: float) -> float | None:
-        """Until when to wait with a merge that deletes these fresh files; None: do it."""
+    def wait(self, paths: Iterable[bytes], now: float, settle_s: float) -> float | None:
+        """Until when to wait with a merge that deletes these fresh files; None: do it.
+
+        ``settle_s``: ``SETTLE_S`` or ``CONTESTED_S``.
+        """
         self._since = {path: self._since.get(path, now) for path in paths}
         self._waiting_since = min(self._waiting_since, *self._since.values(), math.inf)
         if not self._since:
             self._waiting_since = math.inf
             return None
-        until = min(max(self._since.values()) + SETTLE_S, self._waiting_since + LONGEST_S)
+        until = min(max(self._since.values()) + settle_s, self._waiting_since + LONGEST_S)
         return until if now < until else None

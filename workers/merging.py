@@ -25,7 +25,7 @@ from workers.arrivals import Arrival, Arrivals
 from workers.confluence import unite_all
 from workers.courtesy import Courtesy
 from workers.desk import Desk
-from workers.doubts import FRESH_S, Doubts
+from workers.doubts import CONTESTED_S, FRESH_S, SETTLE_S, Doubts
 from workers.footing import PUSHED, Footing
 from workers.git.ancestry import is_ancestor
 from workers.git.index_install import LOCK
@@ -37,6 +37,7 @@ from workers.git.update_refs import Move
 from workers.losses import Losses
 from workers.massdeletion import HOW_TO_ACCEPT
 from workers.sight import Sight
+from workers.variant import MARK
 
 log = logging.getLogger(__name__)
 
@@ -230,7 +231,9 @@ class Merging:
         }
         if fresh and old is not None:
             fresh &= self._losses.unexplained(old, new, changes)
-        until = self._doubts.wait(fresh, time.monotonic())
+        contested = any(change.old is None and MARK in change.path for change in changes)
+        settle_s = CONTESTED_S if contested else SETTLE_S
+        until = self._doubts.wait(fresh, time.monotonic(), settle_s)
         return None if until is None else Yielding(until)
 
     def _merge_siblings(self) -> None:

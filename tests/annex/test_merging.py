@@ -15,6 +15,7 @@ from workers.agenda import Agenda
 from workers.apply import Dirty
 from workers.committing import Committing
 from workers.desk import Desk
+from workers.doubts import LONGEST_S
 from workers.finding import Finding
 from workers.footing import Footing
 from workers.git.commit import Signature
@@ -509,7 +510,7 @@ def test_what_an_assistant_deletes_and_adds_again_is_never_gone(
     outcome = merging.merge()
 
     assert isinstance(outcome, Yielding)
-    assert time.monotonic() < outcome.until < time.monotonic() + 10
+    assert time.monotonic() < outcome.until < time.monotonic() + LONGEST_S
     note(a, "fresh", b"fresh")
     push(a)
     merged(merging)
