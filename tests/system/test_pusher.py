@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes import alive, descendants, wait_until
+from tests.processes import alive, attempt, descendants, wait_until
 from tests.pushing import has, place, pushing, tip
 from tests.repo import Repo
 
@@ -444,3 +444,18 @@ def test_a_full_disk_stops_git_writes_and_they_resume_by_themselves(
         wait_until(has(b, "heads/synced/main", new))
         pusher.settled()
         assert pusher.record("b").last_error == ""
+
+
+def test_git_data_goes_to_a_special_remote_that_has_none_yet(repo: Repo, tmp_path: Path) -> None:
+    (tmp_path / "store").mkdir()
+    repo.git("commit", "-q", "--allow-empty", "-m", "start")
+    parameters = ["type=directory", f"directory={tmp_path}/store", "encryption=none"]
+    made = ["git-annex", "initremote", "-q", "--with-url", "store", *parameters]
+    if attempt(made, repo.path)[0]:
+        pytest.skip("git-annex is too old for git-remote-annex")
+    with pushing(repo) as pusher:
+        pusher.settled(60)
+        listed = repo.git("ls-remote", "store").decode().split()
+
+        assert listed[listed.index("refs/heads/main") - 1] == repo.head()
+        assert "refs/heads/synced/git-annex" in listed

@@ -409,3 +409,15 @@ def test_when_nothing_happens_nobody_wakes(repo: Repo, other: Repo) -> None:
         until = time.monotonic() + 1.5
         wait_until(lambda: time.monotonic() > until)
         assert post.switches() == before
+
+
+def test_a_remote_whose_settings_have_changed_begins_anew(repo: Repo) -> None:
+    for name in ("far", "other"):
+        repo.git("remote", "add", name, f"ssh://{name}.invalid/srv/b")
+    with sentry(repo) as post:
+        far, other = post.since("far"), post.since("other")
+
+        repo.config("remote.far.annex-shell", "annexd shell")
+
+        wait_until(lambda: post.since("far") > far, 5)
+        assert post.settle().since("other") == other

@@ -36,6 +36,9 @@ MOVED: Final = (
 """Why a ref was refused: somebody else has pushed there."""
 
 
+_EMPTY: Final = b"git-remote-annex: No git repository found in this remote"
+"""Said of a special remote to which nothing has been pushed yet."""
+
 FETCHES: Final = 3
 _LOCAL_RACE: Final = b"unable to update local ref"
 
@@ -74,6 +77,8 @@ class Way:
     verify: bool = True
     """Whether our own pre-push hook is to be asked."""
     receive_pack: str | None = None
+    names: Mapping[ObjectId, RefName] = field(default_factory=dict)
+    """Refs of ours to push instead of commits, where a remote helper wants them."""
 
 
 def push(git: Git, way: Way, updates: Sequence[Update]) -> list[Said]:
@@ -89,7 +94,7 @@ def push(git: Git, way: Way, updates: Sequence[Update]) -> list[Said]:
         for update in updates
         if update.expected is not None
     ]
-    refs = [b"%b:%b" % ((update.source or "").encode(), update.target) for update in updates]
+    refs = [b"%b:%b" % (_source(way, update), update.target) for update in updates]
     try:
         out = _run(git, way, "push", *options, "--", way.name, *refs)
     except GitError as failure:
@@ -98,6 +103,12 @@ def push(git: Git, way: Way, updates: Sequence[Update]) -> list[Said]:
             raise
         return answers
     return _parse(out)
+
+
+def _source(way: Way, update: Update) -> bytes:
+    if update.source is None:
+        return b""
+    return way.names.get(update.source) or update.source.encode()
 
 
 def fetch(git: Git, way: Way, *refspecs: bytes) -> None:
@@ -119,7 +130,12 @@ def fetch(git: Git, way: Way, *refspecs: bytes) -> None:
 
 def list_refs(git: Git, way: Way, *patterns: bytes) -> dict[RefName, ObjectId]:
     """The refs of the remote that match; names that git would refuse are left out."""
-    out = _run(git, way, "ls-remote", "--refs", "--", way.name, *patterns)
+    try:
+        out = _run(git, way, "ls-remote", "--refs", "--", way.name, *patterns)
+    except GitError as failure:
+        if _EMPTY not in failure.stderr:
+            raise
+        out = b""
     found = {}
     for line in out.splitlines():
         oid, _, name = line.partition(b"\t")

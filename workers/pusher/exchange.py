@@ -20,6 +20,7 @@ from typing import Final, final
 from workers.annex import masters, pathremote, ssh
 from workers.annex.branch import Branch
 from workers.annex.commit import BranchBusyError
+from workers.annex.remotes import Special
 from workers.annex.remoteurl import Ssh
 from workers.annex.repository import Repository, RepositoryError
 from workers.annex.run_annex import run_annex
@@ -263,6 +264,8 @@ class _Exchange:
     def takes(self, name: bytes) -> bool:
         """Whether a branch may be pushed to under its own name."""
         peer, remote = self.task.peer, self.task.remote
+        if isinstance(remote.way, Special):  # git-remote-annex: nobody works there
+            return True
         if name == ANNEX:
             return peer.uuid is None if peer is not None else remote.uuid is None
         if peer is not None:
@@ -319,8 +322,13 @@ def _way(here: Repository, task: Task) -> Way:
     receive_pack = None if peer is None else peer.receive_pack
     if f"remote.{task.remote.name}.receivepack" in here.settings.values:
         receive_pack = None
+    names = {}
+    if isinstance(task.remote.way, Special):  # git-remote-annex pushes refs, not commits
+        tips = ((oid, own(name)) for name, oid in task.ours.tips())
+        names = {oid: ref for oid, ref in tips if Refs(here.git).get(ref) == oid}
     return Way(
         task.remote.name,
+        names=names,
         env=ssh.for_git(here, task.remote.settings) if isinstance(task.remote.way, Ssh) else {},
         verify=not stock,
         receive_pack=receive_pack,

@@ -11,7 +11,8 @@ import logging
 import math
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Final, final
 
 from spool.record import escape
@@ -89,7 +90,9 @@ class Sentry:
     def _look(self) -> None:
         if time.monotonic() >= self._next_sweep:
             self._next_sweep = time.monotonic() + SWEEP_S
+            before = self._configured.remotes
             self._sweep_within(self._configured.read())
+            self._begin_anew(before)
             if self._configured.names is not None:
                 forget(self._place, self._configured.names)
             self._due |= self._configured.remotes.keys()
@@ -197,6 +200,15 @@ class Sentry:
         self._network_away_at = time.time()
         self._due |= self._configured.remotes.keys()
 
+    def _begin_anew(self, before: Mapping[str, Remote]) -> None:
+        """What a remote's settings have kept from being done may be possible now."""
+        changed = (
+            name
+            for name, remote in self._configured.remotes.items()
+            if _but_for_uuid(before.get(name, remote)) != _but_for_uuid(remote)
+        )
+        self._away_at |= dict.fromkeys(changed, time.time())
+
     def _try_again_where_refused(self) -> bool:
         """Have remotes that need credentials tried again; whether there are any."""
         refused = [
@@ -216,3 +228,9 @@ class Sentry:
         found = [read_reach(self._place.remotes, name) for name in names]
         here = sum(reach is not None and reach.here for reach in found)
         return (("here", str(here)), ("away", str(len(found) - here)))
+
+
+def _but_for_uuid(remote: Remote) -> Remote:
+    """Without what we, or git-annex, write down of a remote by ourselves."""
+    settings = {name: value for name, value in remote.settings.items() if name != "uuid"}
+    return replace(remote, uuid=None, settings=settings)

@@ -45,7 +45,8 @@ _CONNECTION: Final = re.compile(
     r"No route to host|Network is unreachable|Host key verification|Permission denied \(|"
     r"unable to (?:access|connect)|ConnectionFailure|HttpException|Temporary failure in name|"
     r"rsync error: .*(?:socket|timeout|unexplained)|remote .*not (?:available|accessible)|"
-    r"directory .*not (?:available|accessible)|does not exist",
+    r"directory .*not (?:available|accessible)|does not exist|"
+    r"cannot be used since it's not verified",
     re.IGNORECASE,
 )
 _FULL: Final = re.compile(r"not enough free space|No space left|Disk quota", re.IGNORECASE)
