@@ -176,6 +176,9 @@ class _Surveyor:
     ) -> bool:
         """Whether the file is already what it is to be: left by a run that was killed, say."""
         if change.new is None:
+            if entry is None and st is not None and stat.S_ISDIR(st.st_mode):
+                # What is in the directory that has taken its place is decided by itself.
+                return change.old is not None and change.old.mode != GITLINK
             return st is None and (entry is None or self._is_expected(entry, change.old))
         if name is None or st is None:
             return False

@@ -20,6 +20,7 @@ from workers.finding import Finding
 from workers.footing import Footing
 from workers.git.commit import Signature
 from workers.git.index_entry import FILE
+from workers.git.run import GitError
 from workers.git.tree import Version
 from workers.guard import Guard
 from workers.losses import answer_for
@@ -140,6 +141,29 @@ def test_a_file_becomes_a_directory_and_back(pair: tuple[Repo, Repo], merging: M
     a.git("rm", "-rq", "thing")
     note(a, "thing", b"a file again")
     push(a)
+
+    merged(merging)
+
+    follows(a, b)
+
+
+def test_a_file_that_has_become_a_directory_before_the_branch_could_be_moved_is_done(
+    pair: tuple[Repo, Repo], merging: Merging
+) -> None:
+    """Else the merge waits for ever for somebody to commit that it has gone."""
+    a, b = pair
+    note(a, "splits", b"a file")
+    push(a)
+    merged(merging)
+    a.remove("splits")
+    note(a, "splits/inside", b"in a directory")
+    a.git("commit", "-q", "-a", "--amend", "-m", "split")
+    push(a)
+    lock = b.path / ".git/refs/heads/main.lock"
+    lock.touch()
+    with pytest.raises(GitError):
+        merging.merge()
+    lock.unlink()
 
     merged(merging)
 
