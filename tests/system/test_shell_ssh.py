@@ -137,3 +137,16 @@ def test_what_is_append_only_takes_and_keeps(apart: tuple[Repo, Repo], server: S
     assert status != 0
     assert b"append-only" in said
     assert content(b, a.key("f")) == BIG
+
+
+def test_git_annex_s_own_test_of_remotes_passes(
+    apart: tuple[Repo, Repo], client: str, tmp_path: Path
+) -> None:
+    a, _b = apart
+    used = tmp_path / "used"
+    a.config("remote.b.annex-shell", f"echo >>'{used}'; {ANNEXD_SHELL}")
+
+    said = a.annex("testremote", "--fast", "--size=300KiB", "b")
+
+    assert b"tests passed" in said, client
+    assert used.exists()
