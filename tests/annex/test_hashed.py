@@ -1,5 +1,6 @@
 """Large contents are hashed once, in a child, and not again for each remote."""
 
+import itertools
 import os
 import signal
 import time
@@ -15,6 +16,7 @@ from workers import sidehash
 from workers.agenda import Agenda
 from workers.annex import hashed
 from workers.annex.backend import BACKENDS
+from workers.annex.copying import CHUNK, Copier, Expected
 from workers.guard import Guard
 from workers.ingest import Ingest
 from workers.looking import Looker
@@ -113,3 +115,17 @@ def test_a_child_that_is_killed_gives_no_hash(tmp_path: Path) -> None:
         with pytest.raises(OSError, match="the child that hashes"):
             side.hexdigest()
     assert not descendants(os.getpid())
+
+
+def test_what_the_kernel_copies_keeps_to_a_limit_of_the_bandwidth(tmp_path: Path) -> None:
+    """Its steps are no larger than those of what is hashed on the way."""
+    source, target = tmp_path / "source", tmp_path / "target"
+    source.write_bytes(os.urandom(1 << 20))
+    steps = [0]
+
+    with source.open("rb") as file:
+        expected = Expected(1 << 20, None)
+        Copier().copy(file.fileno(), os.fsencode(target), expected, steps.append)
+
+    assert target.read_bytes() == source.read_bytes()
+    assert max(b - a for a, b in itertools.pairwise(steps)) <= CHUNK

@@ -28,9 +28,6 @@ from workers.annex.holes import has_holes, is_empty
 CHUNK: Final = 256 * 1024
 """Bytes.  Measured: larger ones leave the processor's cache before they are written."""
 
-STEP: Final = 4 << 20
-"""Bytes: between two looks whether to stop."""
-
 _UNSENDABLE: Final = frozenset((errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP))
 _FICLONE: Final = 0x40049409
 _NEW: Final = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -199,11 +196,11 @@ def _is_to_send(source: int, expected: Expected) -> bool:
 
 
 def _send(source: int, target: int, heed: Heed) -> int | None:
-    """Copy in the kernel; how many bytes, None if it cannot."""
+    """Copy in the kernel, in steps that a limit of the bandwidth can keep to; None: it cannot."""
     done, size = 0, os.fstat(source).st_size
     while done < size:
         try:
-            sent = os.copy_file_range(source, target, min(STEP, size - done), done, done)
+            sent = os.copy_file_range(source, target, min(CHUNK, size - done), done, done)
         except OSError as error:
             if done or error.errno not in _UNSENDABLE:
                 raise
