@@ -19,7 +19,7 @@ from workers.git.objects import ObjectWriter
 from workers.git.permissions import Sharing
 from workers.git.refname import RefName
 from workers.git.refs import Refs
-from workers.git.run import Git, GitError, environment
+from workers.git.run import DURABLE, Git, GitError, environment
 from workers.git.stream import ObjectId
 from workers.git.syscalls import sync_file_system
 from workers.git.tree import Version
@@ -28,7 +28,7 @@ from workers.git.tree_edit import edit_tree
 MOST: Final = 16
 """Files: as many trees again twice, and all are written loose."""
 
-SETTINGS: Final = ("core.fsync=committed",)
+SETTINGS: Final = DURABLE
 ANNEX_REF: Final = RefName(REF)
 MODE: Final = 0o100644
 _NAME: Final = b"git-annex"
