@@ -86,6 +86,7 @@ def test_what_is_listed_natively_is_what_git_lists(plain: Repo) -> None:
         asked = plain.git("for-each-ref", "--format=%(refname) %(objectname)", prefix)
         found = [b"%b %b" % (r.name, r.oid.encode()) for r in Refs(plain.plumbing).list(prefix)]
         assert found == asked.splitlines()
+    assert Refs(plain.plumbing).list() == Refs(plain.plumbing).list(b"refs/")
 
 
 def test_a_linked_work_tree_has_its_own_head_and_the_common_refs(

@@ -99,7 +99,7 @@ class Refs:
         raise BrokenRefError(f"{name!r}: symbolic refs without end")
 
     def list(self, *prefixes: bytes) -> tuple[Ref, ...]:
-        """All refs below any of the prefixes (``b"refs/heads/"``), in the order of their names.
+        """All refs below any of the prefixes (``b"refs/heads/"``; none: all), in order of names.
 
         Names that ``parse_ref_name`` refuses are left out, and so are broken refs.
         """
@@ -108,7 +108,7 @@ class Refs:
         try:
             texts = {
                 name: text
-                for prefix in prefixes
+                for prefix in prefixes or (b"refs/",)
                 for name, text in ref_listing.listed(self._common, prefix).items()
             }
         except ref_listing.TooManyError:
