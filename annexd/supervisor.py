@@ -153,8 +153,7 @@ class Supervisor:
         self._publish()
         if time.monotonic() >= self._heartbeat:
             self._starter.tell("WATCHDOG=1")
-            self._settle_at = math.inf
-        self._heartbeat = time.monotonic() + self._starter.watchdog_s
+            self._heartbeat = time.monotonic() + self._starter.watchdog_s
 
     def _keep_directory(self) -> None:
         """Make our directory again a while after somebody has deleted it, or what is in it.

@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import socket
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -390,6 +391,26 @@ def test_the_init_system_hears_how_it_goes(
 
         one.process.terminate()
         hear_until(server, "STOPPING=1")
+        one.end()
+
+
+def test_the_watchdog_is_fed_however_often_something_else_happens(
+    nest: StartNest, tmp_path: Path
+) -> None:
+    with listen(str(tmp_path / "notify")) as server:
+        one = nest(
+            "obey", env={"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "600000"}
+        )
+        hear_until(server, "READY=1")
+        so_far: list[str] = []
+        until = time.monotonic() + 10
+
+        while "WATCHDOG=1" not in so_far:
+            assert time.monotonic() < until
+            one.process.send_signal(signal.SIGHUP)
+            hear_until(server, "READY=1", so_far)
+
+        one.process.terminate()
         one.end()
 
 
