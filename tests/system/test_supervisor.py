@@ -284,7 +284,7 @@ def test_sighup_changes_how_many_there_are(nest: StartNest, tmp_path: Path) -> N
     one.process.send_signal(signal.SIGHUP)
     pids = [one.pid("obey-2"), one.pid("obey-3")]
     wait_until(lambda: one.life("sleeper") is None)
-    assert not alive(one.left("child"))
+    wait_until(lambda: not alive(one.left("child")))
 
     roles.write_text("obey=1 sleeper")
     one.process.send_signal(signal.SIGHUP)
