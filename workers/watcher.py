@@ -28,6 +28,7 @@ from workers.ingest import Ingest
 from workers.joining import Joining
 from workers.looking import Looker
 from workers.process import Worker
+from workers.ripening import Ripening
 from workers.rules import Rules
 from workers.trouble import TroubleError
 from workers.voice import Voice
@@ -87,6 +88,7 @@ class Watcher:
         self._committing = Committing(self._desk, self._agenda, self._guard, footing)
         self._joining = Joining(self._desk, footing, self._breathe)
         self._fill = Fill(self._desk, self._breathe)
+        self._ripening = Ripening(self._desk)
         self._index: Index | None = None
         """The version that what is known of the work tree was compared with."""
         self._is_first = True
@@ -146,6 +148,7 @@ class Watcher:
             self._commit()
         self._merge()
         self._fill.turn()
+        self._ripening.turn(time.monotonic())
         self._release()
 
     def _commit(self) -> None:
@@ -314,7 +317,7 @@ class Watcher:
             return min(until, now + HELD_S)
         if self._tree.has_to_walk:
             return now
-        until = min(until, self._joining.due(), self._fill.due())
+        until = min(until, self._joining.due(), self._fill.due(), self._ripening.due)
         if self._rules.autocommit:
             until = min(until, self._agenda.next_due(), self._committing.due())
             until = min(until, self._committing.racy_due())
@@ -329,6 +332,7 @@ class Watcher:
     def _notes(self) -> Fields:
         notes: list[tuple[str, str]] = []
         pending = self._joining.is_pending + len(self._joining.held) + len(self._fill)
+        pending += self._ripening.is_misjudged
         if self._rules.autocommit:
             pending += self._agenda.pending() + len(self._committing)
         if pending:
