@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.repo import Repo
 from tests.spool import Spool
@@ -22,6 +23,9 @@ SETTINGS = """\
 	auto = 0
 """
 
+# How long one example takes says how busy the machine is, and nothing about the code.
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
 
 if not os.environ.get("ANNEXD_SCENARIOS"):
     # Whole daemons beside each other, for many minutes: contrib/scenarios runs them.
@@ -31,9 +35,9 @@ if not os.environ.get("ANNEXD_SCENARIOS"):
 @pytest.fixture(scope="session", autouse=True)
 def settings_for_all(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Give git its settings in fixtures that several tests share, made before a test's own."""
-    settings = tmp_path_factory.mktemp("settings") / "gitconfig"
-    settings.write_text(SETTINGS)
-    os.environ["GIT_CONFIG_GLOBAL"] = str(settings)
+    file = tmp_path_factory.mktemp("settings") / "gitconfig"
+    file.write_text(SETTINGS)
+    os.environ["GIT_CONFIG_GLOBAL"] = str(file)
 
 
 @pytest.fixture(autouse=True)
