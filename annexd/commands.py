@@ -57,6 +57,7 @@ COMMANDS: tuple[tuple[Callable[..., None], str], ...] = (
     (commands_spool.transfers, "List what runs, waits, and has failed."),
     (commands_spool.pause, "Start no more transfers."),
     (commands_spool.resume, "End a pause."),
+    (commands_spool.limit, "Move contents no faster than so much a second."),
     (commands_spool.retry, "Try again now what is put off or has failed."),
     (commands_spool.cancel, "Take transfers out of the queue, and end them."),
     (commands_daemon.hold, "Commit nothing automatically for a while."),

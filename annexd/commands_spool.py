@@ -85,6 +85,39 @@ def resume(remote: RemoteName = None) -> None:
     resume_transfers(find_place(), remote)
 
 
+def limit(
+    remote: RemoteName = None,
+    *,
+    up: Annotated[
+        str | None, typer.Option(metavar="RATE", help="To send no faster: 500kB, 2MB (a second).")
+    ] = None,
+    down: Annotated[
+        str | None, typer.Option(metavar="RATE", help="To get no faster; 'none' lifts it.")
+    ] = None,
+    for_: Annotated[
+        str | None, typer.Option("--for", metavar="TIME", help="Lift it after so long: 1h.")
+    ] = None,
+) -> None:
+    """Move contents no faster, in all, or with REMOTE; without options: show the limits.
+
+    All transfers share it equally, those that run too, from now on.  Writes
+    .git/annex/transfer/limit/all, or limit/remote/UUID.  'none' for REMOTE frees it from the limit
+    for all as well, and 'default' ends what was said of REMOTE.  '--up auto' sends no more over ssh
+    than leaves the line free for others.
+    """
+    from annexd.limiting import set_limits, show_limits
+    from spool.transfer import Direction
+
+    place = find_place()
+    rates = {Direction.UPLOAD: up, Direction.DOWNLOAD: down}
+    if up is not None or down is not None:
+        set_limits(place, remote, rates, None if for_ is None else parse_duration(for_))
+    elif for_ is not None or remote is not None:
+        raise typer.BadParameter("say how fast: --up RATE, --down RATE, or both")
+    else:
+        typer.echo(show_limits(place))
+
+
 def cancel(what: What) -> None:
     """Take transfers out of the queue, and end those that run.
 

@@ -29,7 +29,7 @@ _About = Callable[[Transfer, bytes | None], bool]
 def pause_transfers(place: Place, remote: str | None, for_s: float | None) -> None:
     """Start nothing more, with one remote or at all; for so long, or until resumed."""
     until = FOREVER if for_s is None else time.time() + for_s
-    hold.create(place.layout, Hold(None if remote is None else _uuid(place, remote), until))
+    hold.create(place.layout, Hold(None if remote is None else find_uuid(place, remote), until))
 
 
 def resume_transfers(place: Place, remote: str | None) -> None:
@@ -37,7 +37,7 @@ def resume_transfers(place: Place, remote: str | None) -> None:
     uuids: Sequence[UUID | None] = (
         [pause.uuid for pause in hold.listing(place.layout, time.time())]
         if remote is None
-        else [_uuid(place, remote)]
+        else [find_uuid(place, remote)]
     )
     for uuid in uuids:
         hold.release(place.layout, uuid)
@@ -47,7 +47,7 @@ def retry_transfers(place: Place, remote: str | None) -> int:
     """Make due what is put off, and queue again what has failed; returns how many."""
     now = time.time()
     queue = Queue(place.layout)
-    only = None if remote is None else _uuid(place, remote)
+    only = None if remote is None else find_uuid(place, remote)
     uuids = {lane.uuid for lane in queue.lanes()} if only is None else {only}
     due = sum(queue.make_due(uuid, now) for uuid in uuids)
     again = [one for one in failed.listing(place.layout) if only in {None, one.transfer.uuid}]
@@ -78,16 +78,16 @@ def cancel_transfers(place: Place, what: Sequence[str]) -> int:
 def _meant(place: Place, what: str) -> _About:
     """What a person means by a word: a remote, a key, a file, or a directory of files."""
     with contextlib.suppress(AnnexdError):
-        uuid = _uuid(place, what)
+        uuid = find_uuid(place, what)
         return lambda transfer, _file: transfer.uuid == uuid
     with contextlib.suppress(ValueError):
         wanted: Key = key.parse(os.fsencode(what))
         return lambda transfer, _file: transfer.key == wanted
-    name = _relative(place, what)
+    name = relative(place, what)
     return lambda _transfer, file: file is not None and _is_below(file, name)
 
 
-def _relative(place: Place, path: str) -> bytes:
+def relative(place: Place, path: str) -> bytes:
     """A path from where we stand, as one from the top of the work tree."""
     # The directory is resolved, but not its entry, which may be an annexed file's link.
     directory = os.path.realpath(os.path.dirname(path) or ".")
@@ -122,7 +122,8 @@ def _workers(place: Place) -> Iterator[int]:
                 yield life.pid
 
 
-def _uuid(place: Place, remote: str) -> UUID:
+def find_uuid(place: Place, remote: str) -> UUID:
+    """The repository that a remote leads to; ``AnnexdError`` if there is none."""
     remotes = list_remotes(place)
     found = next((at for at in remotes if at.name == os.fsencode(remote)), None)
     if found is None:

@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator
 
 from annexd.duration import format_duration
+from annexd.limiting import describe as describe_limits
 from annexd.service import State as LifeState
 from annexd.status import RemoteStatus, Status, Worker
 from spool.key import parts
@@ -48,6 +49,15 @@ def to_json(status: Status) -> str:
                     "until": _finite(pause.until),
                 }
                 for pause in status.pauses
+            ],
+            "limits": [
+                {
+                    "uuid": each.uuid.decode() if each.uuid is not None else None,
+                    "direction": each.direction.value,
+                    "rate": each.rate,
+                    "until": _finite(each.until),
+                }
+                for each in status.limits
             ],
             "held": {"until": status.hold.until, "pid": status.hold.pid} if status.hold else None,
         }
@@ -137,6 +147,8 @@ def _lines(status: Status) -> Iterator[str]:
             "everything" if pause.uuid is None else f"{names.get(pause.uuid, pause.uuid.decode())}"
         )
         yield f"paused: {what}{_until(pause.until, status.now)} (annexd resume)"
+    for line in describe_limits(status.limits, names, status.now):
+        yield f"limited: {line} (annexd limit)"
     yield from _held_back(status)
     if status.hold is not None:
         who = f" by process {status.hold.pid}" if status.hold.pid else " (annexd release)"

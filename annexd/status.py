@@ -12,9 +12,10 @@ from annexd.bulletin import Bulletin, Life
 from annexd.instance import Holder, find_holder
 from annexd.lastword import last_word
 from annexd.remotelist import Remote, list_remotes
-from spool import failed, hold, running
+from spool import failed, hold, limit, running
 from spool.commithold import Hold, read_hold
 from spool.hold import Hold as Pause
+from spool.limit import Limit
 from spool.place import Place
 from spool.queue import Queue
 from spool.record import read
@@ -87,6 +88,7 @@ class Status:
 
     failed: int
     pauses: tuple[Pause, ...]
+    limits: tuple[Limit, ...]
     hold: Hold | None
     """On automatic commits."""
 
@@ -131,6 +133,7 @@ def read_status(place: Place) -> Status:
         workable=sum(count for lane, count in jobs.items() if lane.uuid in here),
         failed=sum(1 for _ in failed.listing(place.layout)),
         pauses=pauses,
+        limits=tuple(limit.listing(place.layout, now)),
         hold=commits if commits and commits.in_force(now) else None,
     )
 

@@ -20,6 +20,9 @@ QUEUE_TMP = (b"transfer", b"queue", b"tmp")
 CORRUPT = (b"transfer", b"corrupt")
 HOLD = (b"transfer", b"hold")
 HOLD_REMOTE = (b"transfer", b"hold", b"remote")
+LIMIT = (b"transfer", b"limit")
+LIMIT_REMOTE = (b"transfer", b"limit", b"remote")
+LIMIT_SPENT = (b"transfer", b"limit", b"spent")
 DOWNLOAD_LOCKS = (b"transfer", b"download", b"lck")
 """The first lock of a download, whichever remote it comes from (git-annex since 10.20240227)."""
 

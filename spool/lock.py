@@ -28,7 +28,7 @@ THE ORDER.  A process that holds a lock takes only locks that stand further down
  8. ``keysdb.lck``
  9. ``journal.lck``
 10. ``othertmp.lck``                                    shared; never waited for exclusively
-11. ``annexd/remotes/*/*``                              leaves: held for one write
+11. ``annexd/remotes/*/*``, ``transfer/limit/spent/*``  leaves: held for one write
 
 git-annex takes 5 to 10 in this order, too; and while one of them is held no git-annex and no git
 with filters is started and waited for, since it would wait for us.  In two repositories at once
@@ -171,7 +171,9 @@ def try_take(
 
 
 @contextlib.contextmanager
-def held(name: bytes, mode: Mode = Mode.EXCLUSIVE, *, within_s: float) -> Iterator[FileLock]:
+def held(
+    name: bytes, mode: Mode = Mode.EXCLUSIVE, *, within_s: float, dir_fd: int | None = None
+) -> Iterator[FileLock]:
     """Hold the lock file ``name``, which is made if need be; ``LockBusyError`` after ``within_s``.
 
     Waiting is by trying again after 1, 2, 4 .. 20 ms.  F_SETLKW would be woken at once, but it
@@ -182,7 +184,8 @@ def held(name: bytes, mode: Mode = Mode.EXCLUSIVE, *, within_s: float) -> Iterat
     """
     deadline = time.monotonic() + within_s
     pause_s = _FIRST_PAUSE_S
-    while (lock := try_take(name, flags=OPEN | os.O_CREAT, mode=mode)) is None:
+    flags = OPEN | os.O_CREAT
+    while (lock := try_take(name, flags=flags, mode=mode, dir_fd=dir_fd)) is None:
         left_s = deadline - time.monotonic()
         if left_s <= 0:
             raise LockBusyError(f"locked for {within_s} s: {name!r}")

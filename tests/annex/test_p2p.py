@@ -29,6 +29,10 @@ class OpenFile:
     size: int
     changed: bool = False
     seen: list[int] = field(default_factory=list)
+    piece: int = 1 << 20
+
+    def resume(self, there: int) -> None:
+        assert there <= self.size
 
     def advance(self, done: int) -> None:
         self.seen.append(done)

@@ -5,6 +5,7 @@ and never takes long.  Inputs are examples with some bytes changed, cut out, dou
 """
 
 import random
+import struct
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,9 +13,10 @@ from pathlib import Path
 from typing import Final, final
 
 from annexd.bulletin import Bulletin
-from spool import key, record, transfer
+from spool import key, limit, record, transfer
 from spool.hold import says_when
 from spool.info import Info
+from spool.meter import Count
 from spool.remotes import Exchange, Reach
 from spool.state import State
 from workers.annex import (
@@ -27,6 +29,7 @@ from workers.annex import (
     pointer,
     presence,
     remoteurl,
+    tcp,
     transferring,
     union,
     uuidlogs,
@@ -76,11 +79,17 @@ def _index(data: bytes) -> object:
     return scan(data, ObjectFormat.SHA1, count, 0)
 
 
+def _limits(data: bytes) -> object:
+    return [each.format() for each in limit.parse(None, data)]
+
+
 def _url(data: bytes) -> object:
     return remoteurl.parse(
         data.decode(errors="surrogateescape"), top=Path("/top"), home=Path("/home/me")
     )
 
+
+_SOCKET: Final = bytes(68) + struct.pack("=IHH", 7, 156, 2) + bytes(range(152))
 
 ALL: Final[dict[str, Parser]] = {
     "key": Parser(key.parse, (b"WORM-s3-m1700000000-S100-C2--a/b%c&d:e.tar.gz",)),
@@ -98,6 +107,8 @@ ALL: Final[dict[str, Parser]] = {
         Bulletin.parse, (b"pid 7\nstarted 1.5\ntoken abc\nready 2.5\nworker watcher 8 1.5 0 up\n",)
     ),
     "hold": Parser(says_when, (b"1700000000",)),
+    "limit": Parser(_limits, (b"up 500kB until 1795361274.5\ndown none\n",)),
+    "what is spent": Parser(Count.parse, (b"12345.678901 7000000 7250000\n",)),
     "location log": Parser(location.locations, (_LOG,)),
     "presence log": Parser(presence.parse, (_LOG,)),
     "path of a log": Parser(location.log_key, (b"1f8/2a0/SHA256E-s3--ab.c.log",)),
@@ -119,6 +130,7 @@ ALL: Final[dict[str, Parser]] = {
         lambda data: pointer.relink(data, b"d/file", Tuning()),
         (b"../.git/annex/objects/aa/bb/SHA256-s1--a/SHA256-s1--a",),
     ),
+    "answer of the kernel's": Parser(lambda data: list(tcp.parse(data)), (_SOCKET,)),
     "p2p word": Parser(p2p.unescape, (b"a%20b%%c",)),
     "event of git-annex transferrer": Parser(
         transferring.parse, (b"om 3 text", b"op 4096", b"ops 4096", b"t"), (AnnexEndedError,)

@@ -26,7 +26,7 @@ needs_sshd = pytest.mark.skipif(SSHD is None, reason="no sshd on this machine")
 
 CLIENT = """\
 Host {host}
-    HostName 127.0.0.1
+    HostName {address}
     Port {port}
     User {user}
     IdentityFile {place}/user
@@ -37,7 +37,7 @@ Host {host}
 
 SERVER = """\
 Port {port}
-ListenAddress 127.0.0.1
+ListenAddress {address}
 HostKey {place}/host
 PidFile {place}/pid
 AuthorizedKeysFile {place}/user.pub
@@ -50,6 +50,19 @@ LogLevel VERBOSE
 MaxStartups 100
 SetEnv PATH={path} HOME={home} GIT_CONFIG_NOSYSTEM=1 PYTHONPATH={python}
 """
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where a server runs."""
+
+    address: str = "127.0.0.1"
+    enter: tuple[str, ...] = ()
+    """The words before a command that is to run there."""
+
+
+_HERE = Site()
 
 
 @final
@@ -106,7 +119,9 @@ def pretended_master(top: Path, place: Path) -> Iterator[int]:
 
 
 @contextmanager
-def sshd(place: Path, monkeypatch: pytest.MonkeyPatch, host: str = "elsewhere") -> Iterator[Sshd]:
+def sshd(
+    place: Path, monkeypatch: pytest.MonkeyPatch, host: str = "elsewhere", site: Site = _HERE
+) -> Iterator[Sshd]:
     """Run one, as long as the block lasts; at the end nobody is logged in any more."""
     assert SSHD is not None
     place.mkdir()
@@ -114,6 +129,7 @@ def sshd(place: Path, monkeypatch: pytest.MonkeyPatch, host: str = "elsewhere") 
         run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", place / key])
     names = {
         "host": host,
+        "address": site.address,
         "port": str(_free_port()),
         "user": getpass.getuser(),
         "place": str(place),
@@ -124,11 +140,12 @@ def sshd(place: Path, monkeypatch: pytest.MonkeyPatch, host: str = "elsewhere") 
     (place / "config").write_text(CLIENT.format(**names))
     (place / "sshd_config").write_text(SERVER.format(**names))
     key = (place / "host.pub").read_text()
-    (place / "known_hosts").write_text(f"[127.0.0.1]:{names['port']} {key}")
+    (place / "known_hosts").write_text(f"[{site.address}]:{names['port']} {key}")
     _wrap_ssh(place, monkeypatch)
     if os.geteuid() == 0:
         Path("/run/sshd").mkdir(exist_ok=True)  # sshd insists on it for privilege separation
-    with running([SSHD, "-D", "-e", "-f", place / "sshd_config"], output=place / "log") as server:
+    command: list[str | bytes | Path] = [*site.enter, SSHD, "-D", "-e", "-f", place / "sshd_config"]
+    with running(command, output=place / "log") as server:
         wait_until(
             lambda: run_to_end(["ssh", host, "true"]).status == 0,
             20,

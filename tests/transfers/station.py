@@ -39,7 +39,10 @@ class Station:
 
     def queue(self, direction: Direction, other: Repo, *keys: bytes, age_s: float = 0) -> Lane:
         """Queue keys; returns their lane."""
-        lane = self.lane(direction, other)
+        return self.queue_at(self.lane(direction, other), *keys, age_s=age_s)
+
+    def queue_at(self, lane: Lane, *keys: bytes, age_s: float = 0) -> Lane:
+        """Queue keys in a lane, and return that."""
         self.jobs.add_many(lane, [(Key(key), b"file") for key in keys], time.time() - age_s)
         return lane
 

@@ -14,13 +14,14 @@ from pathlib import Path
 
 import pytest
 
-from spool import corrupt, failed, hold, layout, running, stale, text
+from spool import corrupt, failed, hold, layout, limit, meter, running, stale, text
 from spool.hold import FOREVER, Hold
 from spool.info import Info
+from spool.limit import Limit
 from spool.publisher import Publisher
 from spool.queue import TMP_MAX_AGE_S
 from spool.stale import LOCK_AGE_S
-from spool.transfer import Lane, Outcome, Transfer
+from spool.transfer import Direction, Lane, Outcome, Transfer
 from spool.transferlock import TransferLocks
 from tests.processes import killed_before
 from tests.spool import FROM, NOW, TO, U1, Spool, some_key, upload
@@ -186,6 +187,29 @@ def test_removing_a_hold_that_has_expired(spool: Spool) -> None:
         assert not hold.is_held(spool.paths, U1, NOW)
         hold.create(spool.paths, expired)
     assert spool.files() == set()
+
+
+def test_replacing_a_limit(spool: Spool) -> None:
+    """U1: there is always one of the two limits."""
+    old, new = Limit(None, Direction.UPLOAD, "1MB"), Limit(None, Direction.UPLOAD, "2MB")
+    limit.put(spool.paths, old, NOW)
+    seen = []
+    for _ in crashes(spool, lambda: limit.put(spool.paths, new, NOW)):
+        seen += limit.listing(spool.paths, NOW)
+        limit.put(spool.paths, old, NOW)
+
+    assert seen == [old] * seen.count(old) + [new] * seen.count(new)
+    assert old in seen
+
+
+def test_counting_what_was_moved(spool: Spool) -> None:
+    """U2: it is counted or not, and counting goes on."""
+    meter.add(spool.paths, b"all.to", 0, 1.0, 5.0)
+    for _ in crashes(spool, lambda: meter.add(spool.paths, b"all.to", 7, 1.0, 5.0)):
+        count = meter.add(spool.paths, b"all.to", 0, 1.0, 5.0)
+        assert count.moved % 7 == 0
+
+    assert meter.add(spool.paths, b"all.to", 7, 1.0, 5.0).moved >= 14
 
 
 def test_moving_aside(spool: Spool) -> None:

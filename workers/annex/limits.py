@@ -65,7 +65,7 @@ def limits(settings: Mapping[str, str], direction: Direction) -> Limits:
     """From ``Remote.settings``; what cannot be read counts as not set."""
     suffix = f"-{direction.value}"
     return Limits(
-        bytes_per_s=_rate(settings.get("bwlimit" + suffix, settings.get("bwlimit"))),
+        bytes_per_s=rate(settings.get("bwlimit" + suffix, settings.get("bwlimit"))),
         stall=_stall(settings.get("stalldetection" + suffix, settings.get("stalldetection"))),
         retry=_count(settings.get("retry"), RETRY),
         forward_retry=_count(settings.get("forward-retry"), FORWARD_RETRY),
@@ -80,11 +80,13 @@ def parse_duration(text: str) -> float | None:
     return float(sum(int(count) * _SECONDS[unit] for count, unit in _PART.findall(text)))
 
 
-def _rate(text: str | None) -> int | None:
-    """Bytes per second; ``1MiB``, or ``1MiB/1s``."""
+def rate(text: str | None) -> int | None:
+    """Bytes per second; ``1MiB``, or ``1MiB/1s``.  None if that is no rate."""
     if text is None or text.lower() in FALSE:
         return None
-    pace = _pace(text if "/" in text else f"{text}/1s")
+    pace = _pace(
+        text.removesuffix("/s") + "/1s" if text.endswith("/s") or "/" not in text else text
+    )
     return None if pace is None else max(1, round(pace.size / pace.period_s)) if pace.size else None
 
 

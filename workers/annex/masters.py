@@ -26,6 +26,14 @@ _TITLE: Final = rb"ssh: (%b) \[mux\]"
 _SETTING: Final = b"controlpath "
 
 
+def pids(here: Repository, options: Mapping[str, str], way: Ssh) -> tuple[int, ...]:
+    """The masters of one destination."""
+    path = _socket(here, options, way)
+    if path is None:
+        return ()
+    return tuple(_find(here.top, re.compile(_TITLE % re.escape(os.fsencode(path)))))
+
+
 def end(here: Repository, options: Mapping[str, str], way: Ssh) -> int:
     """End the master of one destination; how many there were: 0 or 1, or 2 in a race."""
     path = _socket(here, options, way)

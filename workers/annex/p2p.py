@@ -68,6 +68,13 @@ class Source(Protocol):
     def size(self) -> int:
         """Bytes."""
 
+    @property
+    def piece(self) -> int:
+        """How many bytes of it to send at once, at most."""
+
+    def resume(self, there: int) -> None:
+        """So many bytes were at the other side before."""
+
     def advance(self, done: int) -> None:
         """So many bytes are at the other side, those of earlier attempts included."""
 
@@ -96,6 +103,11 @@ class Peer:
     def __exit__(self, *_exc: object) -> None:
         self.close()
 
+    @property
+    def pid(self) -> int:
+        """The process that we speak to."""
+        return self._pipes.pid
+
     def has(self, key: Key) -> bool:
         """Whether the content is there now."""
         return self._succeeded(self.ask(b"CHECKPRESENT %b" % key))
@@ -116,9 +128,12 @@ class Peer:
     def send(self, source: Source, offset: int) -> None:
         """Say a content, from ``offset`` on, and whether it is still what it was."""
         offset = min(offset, source.size)
+        source.resume(offset)
         self.say(b"DATA %d\n" % (source.size - offset))
         while offset < source.size:
-            taken = self._pipes.send_file(source.fd, offset, source.size - offset)
+            taken = self._pipes.send_file(
+                source.fd, offset, min(source.piece, source.size - offset)
+            )
             if not taken:  # it was truncated, and the server still waits for the rest
                 raise EndedError("the content became shorter while it was sent")
             offset += taken

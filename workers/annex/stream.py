@@ -18,6 +18,7 @@ import select
 import signal
 import subprocess
 import time
+from collections.abc import Iterable, Iterator
 from typing import IO, Final, Self, final
 
 from workers.annex.repository import Repository
@@ -181,11 +182,19 @@ class AnnexStream:
 
     def kill(self) -> None:
         """End it now, and the programs that it started (rsync, ssh, a special remote's)."""
-        for pid in (self.pid, *descendants(self.pid)):
-            with contextlib.suppress(ProcessLookupError):  # it was quicker
-                os.kill(pid, signal.SIGKILL)
+        _signal((self.pid, *descendants(self.pid)), signal.SIGKILL)
         self._process.wait()
         self._close_pipes()
+
+    @contextlib.contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Have it, and the programs that it started, do nothing meanwhile."""
+        pids = (self.pid, *descendants(self.pid))
+        _signal(pids, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            _signal(pids, signal.SIGCONT)
 
     def _hear(self, deadline: float) -> bool:
         """Wait until there may be something to read; False if the time has come first."""
@@ -226,6 +235,12 @@ class AnnexStream:
         for pipe in (self._stdin, self._output, self._errors):
             with contextlib.suppress(BrokenPipeError):  # what was buffered has no reader
                 pipe.close()
+
+
+def _signal(pids: Iterable[int], number: signal.Signals) -> None:
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):  # it was quicker
+            os.kill(pid, number)
 
 
 def descendants(pid: int) -> tuple[int, ...]:

@@ -67,8 +67,8 @@ Event = Size | Progress | Message | Ended
 class AnnexTransferrer:
     """One ``git-annex transferrer``."""
 
-    def __init__(self, repository: Repository) -> None:
-        self.stream = AnnexStream(repository, "transferrer")
+    def __init__(self, repository: Repository, *options: str) -> None:
+        self.stream = AnnexStream(repository, "transferrer", *options)
 
     def start(self, transfer: Transfer, associated_file: bytes) -> None:
         """Ask for a transfer.  The one before it must have ended."""

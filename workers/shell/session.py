@@ -15,7 +15,7 @@ from typing import Final, final
 
 from spool import key as keys
 from spool.key import Key
-from spool.transfer import UUID
+from spool.transfer import UUID, Direction, Lane
 from workers.annex.branch import Branch
 from workers.annex.contentlock import keep, promise
 from workers.annex.objects import Objects
@@ -31,6 +31,7 @@ from workers.shell.request import Allowance, RequestError
 from workers.shell.sending import Sending
 from workers.shell.stock import Stock
 from workers.shell.wire import GoneError, HangUpError, Wire
+from workers.throttle import Throttle, sleep
 
 PAUSE_S: Final = 0.3
 """A client that says nothing for so long leaves us time for the log."""
@@ -58,6 +59,10 @@ class Session:
     def __init__(
         self, wire: Wire, repository: Repository, client: UUID, allowance: Allowance
     ) -> None:
+        up, down = (
+            Throttle(repository.layout, Lane(direction, client), sleep) for direction in Direction
+        )
+        wire.keep_to(down, up)
         self._wire = wire
         self._repository = repository
         self._allowance = allowance

@@ -10,12 +10,23 @@ apart from a content any more: the connection ends.
 import os
 import select
 from collections.abc import Callable
-from typing import Final, final
+from typing import Final, Protocol, final
 
 from workers.annex.heard import Heard, LineTooLongError
 
 _BUFFER: Final = 1 << 18
 _SENDFILE_MAX: Final = 1 << 20
+
+
+class Pace(Protocol):
+    """What contents are held to (``workers.throttle``)."""
+
+    @property
+    def piece(self) -> int:
+        """How many bytes to move at once, at most."""
+
+    def spend(self, size: int) -> None:
+        """So many have been moved: wait until that is allowed."""
 
 
 class HangUpError(Exception):
@@ -35,8 +46,14 @@ class Wire:
         self._sink = sink
         self._heard = Heard()
         self._buffer = memoryview(bytearray(_BUFFER))
+        self._in: Pace | None = None
+        self._out: Pace | None = None
         for fd in (source, sink):
             os.set_blocking(fd, True)
+
+    def keep_to(self, incoming: Pace, outgoing: Pace) -> None:
+        """Move contents no faster than that, from now on."""
+        self._in, self._out = incoming, outgoing
 
     @property
     def source(self) -> int:
@@ -71,6 +88,8 @@ class Wire:
                 raise GoneError
             into(self._buffer[:got])
             left -= got
+            if self._in is not None:
+                self._in.spend(got)
 
     def send(self, data: bytes) -> None:
         """Write all of it."""
@@ -83,7 +102,11 @@ class Wire:
 
     def send_file(self, fd: int, offset: int, size: int) -> int:
         """Write up to ``size`` bytes of a file; returns how many.  0 if it ends there."""
+        most = _SENDFILE_MAX if self._out is None else self._out.piece
         try:
-            return os.sendfile(self._sink, fd, offset, min(size, _SENDFILE_MAX))
+            sent = os.sendfile(self._sink, fd, offset, min(size, most))
         except (BrokenPipeError, ConnectionResetError) as gone:
             raise GoneError from gone
+        if self._out is not None:
+            self._out.spend(sent)
+        return sent

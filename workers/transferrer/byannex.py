@@ -17,6 +17,7 @@ from collections.abc import Iterable
 from typing import Final, final
 
 from spool import failed
+from spool import key as keys
 from spool.claim import Claim
 from spool.layout import Layout
 from spool.transfer import Direction
@@ -28,8 +29,10 @@ from workers.annex.record import record_locations
 from workers.annex.remotes import Remote
 from workers.annex.stream import AnnexEndedError, AnnexTimeoutError
 from workers.annex.transferring import AnnexTransferrer, Ended, Message, Progress
+from workers.transferrer import easing
 from workers.transferrer.heed import Heed
 from workers.transferrer.near import Near
+from workers.transferrer.toll import Toll
 from workers.transferrer.verdict import End, StoppedError, Verdict
 
 SILENCE: Final = Pace(1, 120.0)
@@ -69,6 +72,11 @@ class AnnexMover:
         self._paths = paths
         self._heed = heed
         self._transferrer: AnnexTransferrer | None = None
+        self._told: int | None = None
+        """The speed that it was started for; None: as fast as it goes."""
+
+        self._settings: tuple[str, ...] = ()
+        """That, in its words."""
 
     def move(self, remote: Remote, claims: Iterable[Claim]) -> Iterable[Verdict]:
         """Attempt the transfers, one by one; a verdict after each.
@@ -122,7 +130,7 @@ class AnnexMover:
         pace = limits(remote.settings, claim.lane.direction).stall or SILENCE
         said: list[str] = []
         try:
-            if self._run(claim, pace, said):
+            if self._run(remote, claim, pace, said):
                 return Verdict(claim, End.DONE)
         except ValueError as unnameable:
             return Verdict(claim, End.MISSING, str(unnameable))
@@ -139,9 +147,18 @@ class AnnexMover:
             raise ConnectionLostError(why)
         return Verdict(claim, End.FAILED, why)
 
-    def _start(self, claim: Claim) -> AnnexTransferrer:
-        """Ask for a transfer, if need be of a new process: the old one may have died meanwhile."""
+    def _start(self, remote: Remote, claim: Claim) -> AnnexTransferrer:
+        """Ask for a transfer, if need be of a new process.
+
+        The old one may have died meanwhile, or know of another limit than there is now.
+        """
         transfer, file = claim.transfer, claim.info.associated_file or b""
+        direction = claim.lane.direction
+        told = self._heed.throttle(claim.lane).bytes_per_s
+        settings = easing.settings(remote, direction, told)
+        if settings != self._settings:
+            self.close()
+        self._told, self._settings = told, settings
         if self._transferrer is not None:
             try:
                 self._transferrer.start(transfer, file)
@@ -150,13 +167,16 @@ class AnnexMover:
             else:
                 return self._transferrer
         agent.refresh()
-        self._transferrer = AnnexTransferrer(self._near.repository)
+        self._transferrer = AnnexTransferrer(self._near.repository, *settings)
         self._transferrer.start(transfer, file)
         return self._transferrer
 
-    def _run(self, claim: Claim, pace: Pace, said: list[str]) -> bool:
+    def _run(self, remote: Remote, claim: Claim, pace: Pace, said: list[str]) -> bool:
         """Whether it succeeded; what it says is added to ``said``."""
-        transferrer = self._start(claim)
+        transferrer = self._start(remote, claim)
+        throttle = self._heed.throttle(claim.lane)
+        toll = Toll(throttle, None if self._settings and not easing.is_deaf(remote) else 0)
+        size = keys.parts(claim.transfer.key).size
         done = mark = 0
         deadline = time.monotonic() + pace.period_s
         while True:
@@ -164,14 +184,21 @@ class AnnexMover:
             for event in transferrer.wait(LOOK_S):
                 match event:
                     case Ended(success):
+                        if success and size is not None:
+                            toll.end(size)
                         return success
                     case Message(text):
                         said.append(text)
                         del said[:-10]
                     case Progress(count):
                         done = count
+                        deadline += toll.take(done, transferrer.stream)
                     case _:
                         pass
+            left = None if size is None else size - done
+            if easing.begins_anew(left, self._told, throttle.bytes_per_s):
+                self.kill()
+                return self._run(remote, claim, pace, said)
             now = time.monotonic()
             if abs(done - mark) >= pace.size:
                 mark, deadline = done, now + pace.period_s

@@ -17,10 +17,10 @@ from typing import Final, final
 
 from spool.claim import Claim
 from spool.key import Key
-from spool.publisher import Publisher
 from spool.transfer import UUID, Direction, Lane
 from spool.transferlock import TransferLock, TransferLocks
 from workers.annex.copying import Expected, open_source, open_target, resume
+from workers.annex.limits import limits
 from workers.annex.p2p import RefusedError, Sent
 from workers.annex.presence import Status
 from workers.annex.record import record_locations
@@ -29,7 +29,7 @@ from workers.annex.space import Room
 from workers.git.syscalls import sync_file_system
 from workers.transferrer.cargo import Content, Moved, shown
 from workers.transferrer.check import Check
-from workers.transferrer.heed import Heed
+from workers.transferrer.heed import Heed, Pace
 from workers.transferrer.lines import Line
 from workers.transferrer.near import Near
 from workers.transferrer.parcelling import Parcelling
@@ -57,10 +57,12 @@ class PeerMover:
         self._locks = TransferLocks(near.repository.layout, lane, spares_most=2 * self.most)
         self._check = Check(near.repository, near.objects, near.branch)
         self._verifies = _verifies(remote)
+        self._rate = limits(remote.settings, lane.direction).bytes_per_s
+        self._link = line.link
         self._upload = lane.direction is Direction.UPLOAD
         self._parcelling = None
         if line.parcels:
-            self._parcelling = Parcelling(near, line.peer, heed, self._locks, self._expected)
+            self._parcelling = Parcelling(near, line.peer, heed, self._locks, self)
 
     def close(self) -> None:
         """Let go of the spool."""
@@ -125,7 +127,8 @@ class PeerMover:
             stack.callback(os.close, fd)
             status = os.fstat(fd)
             publisher = stack.enter_context(shown(claim, taken, status.st_size))
-            content = Content(fd, status, lambda done: self._show(publisher, done))
+            pace = self.pace()
+            content = Content(fd, status, pace, lambda done: publisher.progress(done, time.time()))
             reply = self._peer.put(key, claim.info.associated_file or b"", content)
         if reply.sent is Sent.REJECTED:
             raise AttemptEndedError(End.WRONG, "the other side did not find it right")
@@ -135,7 +138,7 @@ class PeerMover:
         key, repository = claim.transfer.key, self._near.repository
         if self._near.objects.locate(key) is not None:
             return Moved(claim, None, (repository.uuid,))
-        expected = self._expected(key)
+        expected = self.expected(key)
         repository.sharing.make_directory(repository.layout.tmp)
         temporary = repository.layout.tmp_object(key)
         target = open_target(temporary)
@@ -146,7 +149,8 @@ class PeerMover:
             if lacking:
                 raise AttemptEndedError(End.FULL, f"{lacking} bytes short of annex.diskreserve")
             publisher = stack.enter_context(shown(claim, taken, expected.size))
-            done = there
+            done, pace = there, self.pace()
+            pace.resume(there)
 
             def write(data: memoryview) -> None:
                 nonlocal done
@@ -156,7 +160,8 @@ class PeerMover:
                     written = os.pwrite(target, data, done)
                     data = data[written:]
                     done += written
-                self._show(publisher, done)
+                publisher.progress(done, time.time())
+                pace.keep(done)
 
             file = claim.info.associated_file or b""
             stands = self._peer.get(key, file, there, write)
@@ -179,12 +184,14 @@ class PeerMover:
             raise AttemptEndedError(End.MISSING, "the content is not there")
         raise AttemptEndedError(End.WRONG, f"{done} bytes that are not the content of the key")
 
-    def _expected(self, key: Key) -> Expected:
+    def expected(self, key: Key) -> Expected:
+        """What to check a content against; ``AttemptEndedError`` if it cannot be checked."""
         return self._check.expected(key, verify=self._verifies)
 
-    def _show(self, publisher: Publisher, done: int) -> None:
-        publisher.progress(done, time.time())
-        self._heed.within()
+    def pace(self) -> Pace:
+        """What keeps one content to the limits of speed."""
+        link = self._link if self._upload else None
+        return Pace(self._heed, self._lane, self._rate, link)
 
     def _publish(self, arrived: list[Moved]) -> None:
         """Make the tmp objects objects, durably."""

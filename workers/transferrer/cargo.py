@@ -10,6 +10,7 @@ from spool.claim import Claim
 from spool.publisher import Publisher
 from spool.transfer import UUID
 from spool.transferlock import TransferLock
+from workers.transferrer.heed import Pace
 
 
 @final
@@ -29,11 +30,26 @@ class Moved:
 class Content:
     """What ``Peer.send`` sends."""
 
-    def __init__(self, fd: int, status: os.stat_result, advance: Callable[[int], None]) -> None:
+    def __init__(
+        self, fd: int, status: os.stat_result, pace: Pace, show: Callable[[int], None]
+    ) -> None:
+        """``show`` is told how many bytes are done."""
         self.fd = fd
         self.size = status.st_size
-        self.advance = advance
+        self.resume = pace.resume
+        self._pace = pace
+        self._show = show
         self._before = status
+
+    @property
+    def piece(self) -> int:
+        """What the limits of speed allow to be sent at once."""
+        return self._pace.piece
+
+    def advance(self, done: int) -> None:
+        """Tell, and wait as long as the limits want it."""
+        self._show(done)
+        self._pace.keep(done)
 
     def unchanged(self) -> bool:
         """An object is never written to; but with ``annex.thin`` it is the user's own file."""

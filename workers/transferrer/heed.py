@@ -10,6 +10,8 @@ from typing import Final, Protocol, final
 from spool import hold
 from spool.layout import Layout
 from spool.transfer import Lane
+from workers.throttle import Throttle, piece
+from workers.transferrer.link import Link
 from workers.transferrer.verdict import StoppedError
 from workers.wakeup import Wakeup
 
@@ -41,6 +43,14 @@ class Heed:
         self._slot = slot
         self._looked = 0.0
         self._told = 0.0
+        self._throttles: dict[Lane, Throttle] = {}
+
+    def throttle(self, lane: Lane) -> Throttle:
+        """What keeps this worker to the limits of a lane."""
+        found = self._throttles.get(lane)
+        if found is None:
+            found = self._throttles[lane] = Throttle(self._paths, lane, self.sleep)
+        return found
 
     def within(self) -> None:
         """Raise ``StoppedError`` if a transfer is to be broken off."""
@@ -88,18 +98,37 @@ class Heed:
 
 @final
 class Pace:
-    """Keeps one transfer at ``annex-bwlimit``."""
+    """Keeps one transfer at ``annex-bwlimit``, and all of them to the limits (``annexd limit``)."""
 
-    def __init__(self, heed: Heed, bytes_per_s: int | None, there: int) -> None:
-        """``there`` are the bytes that need not be moved."""
+    def __init__(
+        self, heed: Heed, lane: Lane, bytes_per_s: int | None, link: Link | None = None
+    ) -> None:
+        """``link`` is the line, if what is sent is to leave it free for others."""
         self._heed = heed
+        self._link = link
+        self._throttle = heed.throttle(lane)
         self._rate = bytes_per_s
-        self._there = there
         self._started = time.monotonic()
+        self.resume(0)
+
+    def resume(self, there: int) -> None:
+        """Begin behind the bytes that are there."""
+        self._there = self._done = there
+
+    @property
+    def piece(self) -> int:
+        """How many bytes to move at once, at most."""
+        least = min(self._throttle.piece, piece(self._rate))
+        return least if self._link is None else min(least, self._link.piece)
 
     def keep(self, done: int) -> None:
         """Wait if it has got further than it should have; raises ``StoppedError``."""
         self._heed.within()
+        moved, self._done = done - self._done, max(done, self._done)
+        if moved > 0:
+            self._throttle.spend(moved)
+            if self._link is not None and self._throttle.is_auto:
+                self._link.spend(moved, self._heed.sleep)
         if self._rate is not None:
             due = self._started + (done - self._there) / self._rate
             self._heed.sleep(due - time.monotonic())

@@ -84,7 +84,7 @@ class Lanes:
         """
         move: Move | None = None
         try:
-            for batch in self._batches(lane, names, _most(lane, remote)):
+            for batch in self._batches(lane, names, _most(remote)):
                 with self._queue.claim(lane, batch, time.time()) as claims:
                     if claims:
                         self._gates.get_on()
@@ -128,7 +128,7 @@ class Lanes:
 
     def _open(self, lane: Lane, remote: Remote) -> Move:
         """What moves and settles a batch, for as long as the lane is worked on."""
-        if lines.speaks(remote, lane.direction):
+        if lines.speaks(remote):
             return self._handing_over(remote, functools.partial(self._call, lane, remote))
         far = self._far(remote)
         if far is None:
@@ -201,7 +201,8 @@ class Lanes:
 
     def _batches(self, lane: Lane, names: list[bytes], most: int) -> Iterator[list[bytes]]:
         until = time.monotonic() + LANE_S
-        for batch in order.batches(names, most):
+        most_bytes = order.bytes_most(self._heed.throttle(lane).bytes_per_s)
+        for batch in order.batches(names, most, most_bytes):
             yield batch
             if time.monotonic() > until or not self._heed.goes_on(lane):
                 return
@@ -212,8 +213,8 @@ def is_native(remote: Remote) -> bool:
     return remote.native and isinstance(remote.way, LocalPath)
 
 
-def _most(lane: Lane, remote: Remote) -> int:
+def _most(remote: Remote) -> int:
     """How many jobs of a lane to claim at once."""
-    if lines.speaks(remote, lane.direction):
+    if lines.speaks(remote):
         return calls.BATCH_MAX
     return native.batch_max() if is_native(remote) else byannex.BATCH_MAX

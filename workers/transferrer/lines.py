@@ -4,17 +4,20 @@ One for each remote and worker.  A server commits its journal when the connectio
 has not been used for a while is closed.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, final
 
 from spool.transfer import Direction
-from workers.annex import p2p, parcels, ssh
+from workers.annex import masters, p2p, parcels, ssh
 from workers.annex.limits import limits
 from workers.annex.p2p import Peer
 from workers.annex.pipes import EndedError, Pipes
 from workers.annex.remotes import Remote
 from workers.annex.remoteurl import Ssh
 from workers.annex.repository import Repository
+from workers.annex.stream import descendants
+from workers.transferrer.link import Link
 
 SILENCE_S: Final = 120.0
 """How long the other side may neither say nor take a byte, if nothing is configured."""
@@ -31,6 +34,9 @@ class Line:
     parcels: bool
     """Whether an annexd is at its other end, which knows of parcels."""
 
+    link: Link
+    """What can be seen of the line."""
+
 
 @final
 class Lines:
@@ -45,7 +51,8 @@ class Lines:
         if line is None:
             peer = connect(here, remote)
             try:
-                line = self._lines[remote.name] = Line(peer, parcels.agree(peer))
+                link = Link(lambda: _processes(here, remote, peer.pid))
+                line = self._lines[remote.name] = Line(peer, parcels.agree(peer), link)
             except EndedError:
                 peer.kill()
                 raise
@@ -68,10 +75,9 @@ class Lines:
             self._lines.popitem()[1].peer.close()
 
 
-def speaks(remote: Remote, direction: Direction) -> bool:
-    """Whether contents go to or from a remote so; those whose pace is limited do not."""
-    limited = limits(remote.settings, direction).bytes_per_s is not None
-    return remote.native and isinstance(remote.way, Ssh) and not limited
+def speaks(remote: Remote) -> bool:
+    """Whether contents go to or from a remote so."""
+    return remote.native and isinstance(remote.way, Ssh)
 
 
 def connect(here: Repository, remote: Remote) -> Peer:
@@ -82,6 +88,14 @@ def connect(here: Repository, remote: Remote) -> Peer:
     command = p2p.server(remote.way.path, here.uuid, remote.uuid, program)
     argv = ssh.to_run(here, remote.settings, remote.way, command)
     return Peer(Pipes(argv, cwd=here.top, silence_s=_silence_s(remote)), remote.uuid)
+
+
+def _processes(here: Repository, remote: Remote, pid: int) -> Iterator[int]:
+    """Those that may have the connection: ours, the master that it shares, and all below them."""
+    shared = masters.pids(here, remote.settings, remote.way) if isinstance(remote.way, Ssh) else ()
+    for top in (pid, *shared):
+        yield top
+        yield from descendants(top)
 
 
 def _silence_s(remote: Remote) -> float:

@@ -215,7 +215,8 @@ class NativeMover:
                 for at in locks
                 if at is not None and size > CHUNK
             ]
-            pace = Pace(self._heed, self._rate, there)
+            pace = Pace(self._heed, self._lane, self._rate)
+            pace.resume(there)
             if size > LONG:
                 self._heed.take_long()
 
@@ -229,6 +230,7 @@ class NativeMover:
             if hashed.is_fresh(self._source.repository.layout.annex, key, os.fstat(fd)):
                 expected = replace(expected, verifier=None)
             self._copier.copy(fd, temporary, expected, heed)
+            pace.keep(size)
             return is_checked
 
     def _publish(self, staged: list[_Staged]) -> None:

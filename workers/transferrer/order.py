@@ -12,6 +12,9 @@ from spool import key as keys
 from spool.transfer import Lane, from_name
 
 BATCH_BYTES: Final = 64 << 20
+BATCH_S: Final = 2.0
+"""How long a batch lasts, about, where the speed is limited."""
+
 OLDEST_EVERY: Final = 4
 
 
@@ -31,7 +34,14 @@ def lanes(costs: dict[Lane, float], worker: int) -> list[Lane]:
     return turned
 
 
-def batches(names: Sequence[bytes], most: int) -> Iterator[list[bytes]]:
+def bytes_most(bytes_per_s: int | None) -> int:
+    """How much a batch may be at that speed (None: no limit): its first is not to wait for long."""
+    return BATCH_BYTES if bytes_per_s is None else min(BATCH_BYTES, int(bytes_per_s * BATCH_S))
+
+
+def batches(
+    names: Sequence[bytes], most: int, most_bytes: int = BATCH_BYTES
+) -> Iterator[list[bytes]]:
     """Cut the jobs of a lane, the one due longest first, into batches.
 
     Names that are no jobs are kept, in some batch: the queue moves them aside when they are
@@ -41,20 +51,20 @@ def batches(names: Sequence[bytes], most: int) -> Iterator[list[bytes]]:
     by_size = sorted(names, key=size_of)
     for turn in itertools.count(1):
         order = by_size if turn % OLDEST_EVERY else names
-        batch = _cut((name for name in order if name in left), most)
+        batch = _cut((name for name in order if name in left), most, most_bytes)
         if not batch:
             return
         yield batch
         left.difference_update(batch)
 
 
-def _cut(names: Iterator[bytes], most: int) -> list[bytes]:
+def _cut(names: Iterator[bytes], most: int, most_bytes: int) -> list[bytes]:
     """The first of them, up to either bound; at least one, if there is one."""
     batch: list[bytes] = []
     total = 0
     for name in names:
         total += size_of(name)
-        if batch and (len(batch) == most or total > BATCH_BYTES):
+        if batch and (len(batch) == most or total > most_bytes):
             break
         batch.append(name)
     return batch

@@ -7,9 +7,9 @@ parcel is handed back, its lock released, to be moved by itself, where the reaso
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final, final
+from typing import Final, Protocol, final
 
 from spool import key as keys
 from spool.claim import Claim
@@ -23,7 +23,7 @@ from workers.annex.parcels import Offer, Wish
 from workers.annex.pipes import EndedError
 from workers.annex.space import Room
 from workers.transferrer.cargo import Content, Moved, shown
-from workers.transferrer.heed import Heed
+from workers.transferrer.heed import Heed, Pace
 from workers.transferrer.near import Near
 from workers.transferrer.verdict import AttemptEndedError, End, StoppedError, Verdict
 
@@ -50,25 +50,30 @@ class _Item:
         return self.claim.info.associated_file or b""
 
 
+class Terms(Protocol):
+    """What holds for each content of the lane."""
+
+    def expected(self, key: Key) -> Expected:
+        """What to check it against; ``AttemptEndedError`` if it cannot be checked."""
+
+    def pace(self) -> Pace:
+        """What keeps it to the limits of speed."""
+
+
 @final
 class Parcelling:
     """Moves parcels of one lane."""
 
     def __init__(
-        self,
-        near: Near,
-        peer: Peer,
-        heed: Heed,
-        locks: TransferLocks,
-        expected: Callable[[Key], Expected],
+        self, near: Near, peer: Peer, heed: Heed, locks: TransferLocks, terms: Terms
     ) -> None:
-        """``locks`` are of the lane; ``expected`` says what to check a key's content against."""
+        """``locks`` are of the lane."""
         self._near = near
         self._peer = peer
         self._lane = locks.lane
         self._heed = heed
         self._locks = locks
-        self._expected = expected
+        self._terms = terms
 
     def move(
         self, claims: list[Claim], locks: contextlib.ExitStack, verdicts: list[Verdict]
@@ -141,7 +146,7 @@ class Parcelling:
         if source is not None:
             return None
         try:
-            expected = self._expected(key)
+            expected = self._terms.expected(key)
         except AttemptEndedError:
             taken.release()
             raise
@@ -180,6 +185,7 @@ class Parcelling:
                     content = Content(
                         item.fd,
                         status,
+                        self._terms.pace(),
                         lambda done, at=publisher: at.progress(done, time.time()),  # type: ignore[misc]
                     )
                     self._peer.send(content, 0)
@@ -217,7 +223,7 @@ class Parcelling:
     def _fetch_one(self, item: _Item) -> End:
         expected = item.expected
         assert expected is not None  # noqa: S101 -- for mypy: opened to be fetched
-        size, done = self._peer.announced(), 0
+        size, done, pace = self._peer.announced(), 0, self._terms.pace()
         if size > parcels.SIZE_MOST:
             raise EndedError(f"the other side announced {size} bytes in a parcel")
 
@@ -230,6 +236,7 @@ class Parcelling:
                 data = data[written:]
                 done += written
             publisher.progress(done, time.time())
+            pace.keep(done)
 
         with shown(item.claim, item.taken, expected.size) as publisher:
             stands = self._peer.take(size, write)
