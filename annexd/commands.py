@@ -53,6 +53,7 @@ COMMANDS: tuple[tuple[Callable[..., None], str], ...] = (
     (commands_daemon.stop, "Stop syncing; return when all of it is gone."),
     (commands_daemon.restart, "Stop, and start again."),
     (commands_spool.status, "Show what it does, who is behind, what has failed."),
+    (commands_spool.why, "Say why a file or content is where it is, or not."),
     (commands_spool.wait, "Wait until all is committed, pushed, transferred."),
     (commands_spool.transfers, "List what runs, waits, and has failed."),
     (commands_spool.pause, "Start no more transfers."),

@@ -30,6 +30,25 @@ def status(directory: Directory = None, *, as_json: AsJson = False) -> None:
     raise typer.Exit(show_status_json(directory) if as_json else show_status(directory))
 
 
+def why(
+    what: Annotated[str, typer.Argument(metavar="WHAT", help="A file, or a key.")],
+    remote: Annotated[
+        str | None, typer.Argument(metavar="REMOTE", help="Only what is about it.")
+    ] = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Say why a content is or is not here and there, and why a file is or is not committed.
+
+    Which setting decides, who has it, what it waits for.  Reads only.
+    """
+    from annexd.why.answer import answer
+    from annexd.why.line import to_json, to_text
+
+    lines = answer(find_place(), what, remote)
+    typer.echo(to_json(lines) if as_json else to_text(lines))
+
+
 def wait(
     directory: Directory = None,
     *,

@@ -6,9 +6,11 @@ from collections.abc import Iterable
 from typing import Final, final
 
 from spool.commithold import read_hold
+from spool.place import Place
 from workers.desk import Desk
 from workers.foreign import Work
 from workers.git.index_install import LOCK
+from workers.git.refs import Head
 from workers.sight import Sight
 from workers.wakeup import ENTRIES, Event
 
@@ -59,18 +61,7 @@ class Guard:
 
     def hindrance(self) -> str | None:
         """Why nothing may be done of our own accord; None if nothing is in the way."""
-        for name, reason in _OPERATIONS.items():
-            if os.path.lexists(self._desk.gitdir + b"/" + name):
-                return reason
-        branch = self._desk.head().branch
-        if branch is None:
-            return "no branch is checked out"
-        if branch.startswith(_VIEWS):
-            return "a view is checked out"
-        hold = read_hold(self._desk.place)
-        if hold is not None and hold.in_force(time.time()):
-            return "commits are held"
-        return None
+        return hindrance(self._desk.place, self._desk.head())
 
     def index_is_locked(self) -> bool:
         """Whether somebody is changing the index."""
@@ -83,3 +74,18 @@ class Guard:
     def files_hold_still(self) -> bool:
         """Whether nobody's command may be removing files for a moment only."""
         return not self.index_is_locked() and Work.CHANGES_FILES not in self._desk.others.at_work()
+
+
+def hindrance(place: Place, head: Head) -> str | None:
+    """Why nothing may be done in a repository of our own accord; None if nothing is in the way."""
+    for name, reason in _OPERATIONS.items():
+        if os.path.lexists(os.fsencode(place.gitdir) + b"/" + name):
+            return reason
+    if head.branch is None:
+        return "no branch is checked out"
+    if head.branch.startswith(_VIEWS):
+        return "a view is checked out"
+    hold = read_hold(place)
+    if hold is not None and hold.in_force(time.time()):
+        return "commits are held"
+    return None

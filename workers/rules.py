@@ -188,6 +188,11 @@ class Rules:
 def _is_ignored(path: bytes, rule: Rule | None) -> bool:
     if rule is not None:
         return rule.ignores  # a rule with "!" overrides the list of passing files
+    return is_passing(path)
+
+
+def is_passing(path: bytes) -> bool:
+    """Whether it is a lock or an unfinished file of a program, by its name."""
     return _PASSING.fullmatch(path) is not None
 
 

@@ -136,6 +136,10 @@ class Plan:
         kept = _any(self.preferences.would_keep(uuid, content) for content in contents)
         return None if kept is None else not kept
 
+    def wants(self, uuid: UUID, item: Item) -> bool | None:
+        """Whether a repository wants the content; None: only git-annex knows."""
+        return self._wants(uuid, item, self.preferences.alive(item.locations))
+
     def _uploads(self, item: Item) -> Decision:
         alive = self.preferences.alive(item.locations)
         transfers: list[Transfer] = []

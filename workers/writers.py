@@ -7,6 +7,7 @@ seen, unless we are root.
 import contextlib
 import os
 import re
+from collections.abc import Iterator
 from typing import Final
 
 _FLAGS: Final = re.compile(rb"^flags:\s*([0-7]+)", re.MULTILINE)
@@ -14,6 +15,11 @@ _FLAGS: Final = re.compile(rb"^flags:\s*([0-7]+)", re.MULTILINE)
 
 def has_writer(st: os.stat_result) -> bool:
     """Whether a process that we may look into has the file open for writing."""
+    return any(True for _ in writers(st))
+
+
+def writers(st: os.stat_result) -> Iterator[int]:
+    """The processes, other than this one, that have it open for writing."""
     wanted = (st.st_dev, st.st_ino)
     mine = str(os.getpid())
     for pid in filter(str.isdigit, os.listdir("/proc")):
@@ -21,10 +27,8 @@ def has_writer(st: os.stat_result) -> bool:
             continue
         # It has ended, or is not ours to look into.
         with contextlib.suppress(FileNotFoundError, ProcessLookupError, PermissionError):
-            for fd in os.listdir(f"/proc/{pid}/fd"):
-                if _writes(pid, fd, wanted):
-                    return True
-    return False
+            if any(_writes(pid, fd, wanted) for fd in os.listdir(f"/proc/{pid}/fd")):
+                yield int(pid)
 
 
 def _writes(pid: str, fd: str, wanted: tuple[int, int]) -> bool:

@@ -47,6 +47,20 @@ class Kind(Enum):
     ASK_GIT_ANNEX = auto()
 
 
+class Ground(Enum):
+    """Which rule decides between git-annex and git."""
+
+    NAME = auto()
+    """It is one of git's own files."""
+    DOTFILE = auto()
+    OWN = auto()
+    """``annex.largefiles`` in git's configuration."""
+    ATTRIBUTE = auto()
+    """``annex.largefiles`` in .gitattributes."""
+    SHARED = auto()
+    """What ``git annex config`` says, or nothing: then everything is git-annex's."""
+
+
 class NewFile(NamedTuple):
     """A file as an expression is asked about it."""
 
@@ -102,16 +116,25 @@ class AddPolicy:
             small_files=settings.flag("annex.addsmallfiles", default=True),
         )
 
+    def ground(self, path: bytes, attribute: str | None) -> Ground:
+        """Which rule decides on one file; ``attribute`` as for ``kind``."""
+        if path.rpartition(b"/")[2] in ALWAYS_GIT:
+            return Ground.NAME
+        if not self.dotfiles and _DOTFILE.search(path):
+            return Ground.DOTFILE
+        if self.largefiles is not None:
+            return Ground.OWN
+        return Ground.SHARED if attribute is None else Ground.ATTRIBUTE
+
     def kind(self, path: bytes, size: int, attribute: str | None) -> Kind:
         """What becomes of one file.
 
         ``attribute`` is its ``annex.largefiles`` as ``git check-attr`` prints it; None if
         unspecified.
         """
-        small = Kind.GIT if self.small_files else Kind.SKIP
-        if path.rpartition(b"/")[2] in ALWAYS_GIT:
-            return Kind.GIT
-        if not self.dotfiles and _DOTFILE.search(path):
+        ground = self.ground(path, attribute)
+        small = Kind.GIT if self.small_files or ground is Ground.NAME else Kind.SKIP
+        if ground in {Ground.NAME, Ground.DOTFILE}:
             return small
         file = NewFile(path, size)
         large = self._largefiles(attribute).match(file)

@@ -83,7 +83,7 @@ def survey(place: Place, repository: Repository, branch: Branch) -> Network:
     preferences = Preferences.parse(logs, remotes.trust_levels(known))
     acquainted = uuidlogs.descriptions(logs[_UUID]).keys()
     useful = (
-        [each for each in known if not _is_stranger(each, acquainted)]
+        [each for each in known if not is_stranger(each, acquainted)]
         if syncs_content(repository.settings, by_name(logs[CONFIG]))
         else []
     )
@@ -94,7 +94,7 @@ def survey(place: Place, repository: Repository, branch: Branch) -> Network:
     return Network(plan, known, near, _fingerprint(plan, deciding))
 
 
-def _is_stranger(remote: Remote, acquainted: Container[UUID]) -> bool:
+def is_stranger(remote: Remote, acquainted: Container[UUID]) -> bool:
     """Whether its git-annex branch has not been united with ours.
 
     Not yet, or never: the pusher fetches nothing where the files have no history in common with

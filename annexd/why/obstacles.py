@@ -1,0 +1,81 @@
+"""What keeps a content that is wanted from going to, or coming from, a remote just now.  Pure."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import final
+
+from annexd.duration import format_duration
+from spool.hold import Hold
+from spool.record import escape
+from spool.remotes import Exchange, Reach
+from spool.transfer import Direction
+from workers.annex.credentials import are_needed
+from workers.annex.remotes import Remote, Special, Unusable
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How things stand with one remote, for one direction."""
+
+    remote: Remote
+    direction: Direction
+    runs: bool
+    """Whether annexd runs here."""
+
+    moves_contents: bool
+    """Not so with ``annex.synccontent=false``."""
+
+    is_dead: bool
+    is_stranger: bool
+    reach: Reach | None
+    exchange: Exchange | None
+    pauses: tuple[Hold, ...]
+
+
+def obstacles(at: Standing, now: float) -> list[str]:
+    """Sentences without their ends; none if nothing is in the way."""
+    return [*_settings(at), *_circumstances(at, now)]
+
+
+def _settings(at: Standing) -> Iterator[str]:
+    remote, sending = at.remote, at.direction is Direction.UPLOAD
+    prefix = f"remote.{remote.name}.annex-"
+    exports = isinstance(remote.way, Special) and remote.way.exports_tree
+    reason = remote.way.reason if isinstance(remote.way, Unusable) else None
+    rules = (
+        (not at.moves_contents, "annex.synccontent is false, so no contents are moved"),
+        (at.is_dead, "it is declared dead (git annex semitrust brings it back)"),
+        (reason is not None, f"it cannot be used: {reason}"),
+        (remote.ignored, f"{prefix}ignore is set"),
+        (not remote.syncs, f"{prefix}sync is false"),
+        (sending and not remote.pushes, f"{prefix}push is false"),
+        (not sending and not remote.pulls, f"{prefix}pull is false"),
+        (sending and remote.read_only, f"{prefix}readonly is set"),
+        (sending and exports, "it holds an exported tree, and takes no contents by themselves"),
+        (at.is_stranger, "its files have no history in common with ours, or are not fetched yet"),
+    )
+    yield from (escape(text) for holds, text in rules if holds)
+
+
+def _circumstances(at: Standing, now: float) -> list[str]:
+    found = []
+    if not at.runs:
+        found.append("annexd does not run here (annexd start)")
+    if at.reach is not None and not at.reach.here:
+        why = f": {escape(at.reach.why)}" if at.reach.why else ""
+        found.append(f"it has been away for {format_duration(now - at.reach.since)}{why}")
+    for pause in at.pauses:
+        what = "everything is" if pause.uuid is None else "it is"
+        end = "" if math.isinf(pause.until) else f" for {format_duration(pause.until - now)}"
+        found.append(f"{what} paused{end} (annexd resume)")
+    exchange = at.exchange
+    if exchange is not None and exchange.failing_since is not None:
+        since = format_duration(now - exchange.failing_since)
+        what = "it needs credentials" if are_needed(exchange.last_error) else "transfers fail"
+        again = ""
+        if exchange.not_before is not None and exchange.not_before > now:
+            again = f"; tried again in {format_duration(exchange.not_before - now)}"
+        found.append(f"{what}, for {since}: {escape(exchange.last_error)}{again}")
+    return found
