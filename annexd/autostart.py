@@ -32,7 +32,8 @@ def read_list() -> list[Path]:
         lines = list_file().read_bytes().split(b"\n")
     except FileNotFoundError:
         return []
-    paths = [Path(os.fsdecode(line)) for line in lines if line.strip()]
+    # git-annex does not mind one that stands there twice.
+    paths = dict.fromkeys(Path(os.fsdecode(line)) for line in lines if line.strip())
     return [path for path in paths if path.exists()]
 
 

@@ -6,6 +6,7 @@ gives it; only a bug in annexd shows a traceback.
 
 import errno
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,12 +19,14 @@ from workers.trouble import TroubleError
 
 _INTERRUPTED = 130
 _STDERR = 2
+_SHORT = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN))
 _DISK = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS))
 
 
 def main() -> NoReturn:
     """Run the command line; exits."""
     _open_what_is_closed()
+    _hear_signals()
     try:
         status = _express(sys.argv[1:])
         if status is None:
@@ -43,7 +46,7 @@ def main() -> NoReturn:
     except OSError as error:
         if error.filename is not None:
             _fail(f"{error.filename!r}: {error.strerror}", AnnexdError.exit_status)
-        if error.errno not in _DISK:  # neither about a file nor about a disk: a bug
+        if error.errno not in _DISK | _SHORT:  # about nothing that a person could mend: a bug
             raise
         _fail(f"{error.strerror}", TemporaryError.exit_status)
 
@@ -98,6 +101,15 @@ def _open_what_is_closed() -> None:
         sys.stdout = os.fdopen(1, "w", closefd=False)
     if sys.stderr is None:
         sys.stderr = os.fdopen(_STDERR, "w", closefd=False)
+
+
+def _hear_signals() -> None:
+    """Block none, and do not ignore SIGCHLD: both are inherited, and some starters leave them so.
+
+    A program whose SIGCHLD is ignored cannot be told how its children have ended.
+    """
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
 def _fail(text: str, status: int) -> NoReturn:

@@ -18,7 +18,12 @@ class NotARepositoryError(AnnexdError):
 
 def find_place(directory: Path | None = None) -> Place:
     """The repository whose work tree ``directory`` (else: where we stand) is in."""
-    start = Path(os.path.realpath(directory or Path()))
+    try:
+        start = Path(os.path.realpath(directory or Path()))
+    except FileNotFoundError:
+        raise NotARepositoryError(
+            "the directory you stand in has been removed; go to another one"
+        ) from None
     try:
         start.stat()
         found = next((at for at in (start, *start.parents) if _is_repository(at)), None)
@@ -28,6 +33,10 @@ def find_place(directory: Path | None = None) -> Place:
         raise NotARepositoryError(
             f"{str(start)!r} is not in a git repository; go to one, or make one: "
             "git init && git annex init"
+        )
+    if found.name == ".git":
+        raise NotARepositoryError(
+            f"{str(start)!r} is not in a work tree; go up: {str(found.parent)!r}"
         )
     if not os.path.lexists(found / ".git"):
         raise NotARepositoryError(

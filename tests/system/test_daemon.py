@@ -6,6 +6,7 @@ Its roles are tiny ones (``tests.tiny``): what they would do is not the matter h
 import os
 import re
 import signal
+import sys
 import tempfile
 from pathlib import Path
 
@@ -69,6 +70,24 @@ def test_started_with_no_standard_streams_at_all_it_starts_and_answers(annexd: A
     assert run_to_end(("sh", "-c", closed, "sh", *CLI, "status", annexd.repo.path)).status == 0
     assert run_to_end(("sh", "-c", closed, "sh", *CLI, "stop", annexd.repo.path)).status == 0
     assert run_to_end(("sh", "-c", closed, "sh", *CLI, "stop", "/nowhere")).status == 100
+
+
+REAL = python("from annexd.cli import main; main()")  # ``tests.tiny`` sees to SIGCHLD itself
+
+
+def test_started_by_one_that_ignores_its_children_and_blocks_signals_it_works(
+    annexd: Annexd,
+) -> None:
+    """Both are inherited: no end of a child is told then, and no signal would stop it."""
+    careless = (
+        "import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN); "
+        "signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGCHLD}); "
+        "os.execv(sys.argv[1], sys.argv[1:])"
+    )
+    for command in ("start", "stop"):
+        argv = (sys.executable, "-c", careless, *REAL, command)
+        assert run_to_end(argv, cwd=annexd.repo.path, timeout_s=30.0).status == 0
+        assert annexd.runs() == (command == "start")
 
 
 def test_nothing_is_left_of_a_repository_that_is_removed_while_it_runs(annexd: Annexd) -> None:
@@ -390,6 +409,34 @@ def test_a_bare_repository_is_refused(tmp_path: Path, where: str) -> None:
     assert b"is a bare repository" in ended.stderr
 
 
+def test_inside_a_git_directory_it_says_where_to_go(repo: Repo) -> None:
+    ended = run_to_end((*CLI, "start", repo.path / ".git/objects"))
+
+    assert ended.status == 100
+    assert os.fsencode(f"is not in a work tree; go up: {str(repo.path)!r}") in ended.stderr
+
+
+def test_a_removed_working_directory_is_told(tmp_path: Path) -> None:
+    (tmp_path / "gone").mkdir()
+    script = f'cd {tmp_path}/gone && rmdir {tmp_path}/gone && exec "$@"'
+
+    ended = run_to_end(("sh", "-c", script, "sh", *CLI, "start"))
+
+    assert ended.status == 100
+    assert ended.stderr == (
+        b"annexd: the directory you stand in has been removed; go to another one\n"
+    )
+
+
+def test_too_few_descriptors_are_told_in_a_line(annexd: Annexd) -> None:
+    ended = run_to_end(
+        ("sh", "-c", 'ulimit -n 10 && exec "$@"', "sh", *CLI, "start"), cwd=annexd.repo.path
+    )
+
+    assert ended.status == 111
+    assert ended.stderr == b"annexd: Too many open files\n"
+
+
 def test_a_repository_without_git_annex_is_refused(tmp_path: Path) -> None:
     run(["git", "init", "-q", tmp_path / "plain"])
 
@@ -564,7 +611,8 @@ def test_every_repository_on_the_list_is_started_and_stopped(
     annexd: Annexd, sealed_home: Path, tmp_path: Path
 ) -> None:
     other = Annexd(Repo.create(tmp_path / "other"))
-    autostart(sealed_home, annexd.repo.path, tmp_path / "not mounted", other.repo.path)
+    paths = (annexd.repo.path, tmp_path / "not mounted", other.repo.path, annexd.repo.path)
+    autostart(sealed_home, *paths)
 
     assert annexd("start", "--autostart").status == 0
     assert annexd("start", "--autostart").status == 0
