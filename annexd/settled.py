@@ -1,11 +1,12 @@
 """``annexd wait``: until everything is committed, pushed and transferred.
 
-One round: note what refs and journal are; make a poke; wait until every worker has looked since
-that poke and says it is idle with nothing pending, and no transfer runs or can be run.  If refs and
-journal are still the same, then everything that was there before the poke has gone all the way: the
-watcher saw the poke after all the file system's earlier events, whatever one role did after another
-had answered would have changed a ref, the journal or the queue, and nothing has.  Else one role has
-given another something to do, and there is another round.
+One round: note what refs, journal and remotes are; make a poke; wait until every worker has
+looked since that poke and says it is idle with nothing pending, and no transfer runs or can be
+run.  If refs, journal and remotes are still the same, then everything that was there before the
+poke has gone all the way: the watcher saw the poke after all the file system's earlier events,
+whatever one role did after another had answered would have changed a ref, the journal, the queue,
+or what is known of a remote, and nothing has.  Else one role has given another something to do,
+and there is another round.
 
 What cannot be done now does not count: remotes that are away.  What only a person can do ends the
 wait, with the reason.
@@ -18,10 +19,12 @@ from dataclasses import dataclass
 from typing import final
 
 from annexd.errors import AnnexdError
+from annexd.remotelist import list_remotes
 from annexd.requests import make_poke
 from annexd.status import Status, Worker, read_status
 from spool.place import Place
 from spool.record import escape
+from spool.remotes import read_reach
 from spool.state import Activity
 from workers.git.run import Git
 from workers.wakeup import Wakeup
@@ -71,7 +74,7 @@ def _finish_round(place: Place, wakeup: Wakeup, until: float) -> str | None:
         wakeup.wait(min(until, now + LOOK_S))
 
 
-def _fingerprint(place: Place) -> tuple[bytes, bytes, tuple[str, ...]]:
+def _fingerprint(place: Place) -> tuple[object, ...]:
     """What changes whenever a role has given another something to do."""
     head = (place.gitdir / "HEAD").read_bytes()
     refs = Git(place.gitdir, place.worktree).run(
@@ -81,7 +84,9 @@ def _fingerprint(place: Place) -> tuple[bytes, bytes, tuple[str, ...]]:
         journal = sorted(os.listdir(place.annex / "journal"))
     except FileNotFoundError:
         journal = []
-    return head, refs, tuple(journal)
+    # The sentry finds out which repository a remote is, and whether it can be reached.
+    remotes = list_remotes(place)
+    return head, refs, journal, remotes, [read_reach(place.remotes, at.name) for at in remotes]
 
 
 def what_is_left(status: Status, seq: int) -> Left:

@@ -1,11 +1,17 @@
 """A person looks at what is going on, and has a say in it; with the commands, or by hand."""
 
 import json
+import os
+import signal
+from pathlib import Path
 
 import pytest
 
+from annexd.repository import find_place
+from spool.place import Place
+from spool.state import read_states
 from tests.daemons import Fleet, needs_annexd
-from tests.processes import stays, wait_until
+from tests.processes import running, stays, wait_until
 from tests.repo import Repo
 from tests.synced import synced
 from tests.views import worktree
@@ -142,6 +148,36 @@ def test_wait_returns_when_the_peer_has_everything(pair: tuple[Repo, Repo], flee
         assert f"{number}".encode() in a.tree()
         assert len(b.objects()) == number + 1
         assert b.contains(a.head())
+
+
+def test_wait_counts_what_the_sentry_is_the_last_to_see(
+    tmp_path: Path, repo: Repo, fleet: Fleet
+) -> None:
+    """A drive is plugged in; all have looked but the sentry, who finds it, and learns its uuid."""
+    repo.git("commit", "-q", "--allow-empty", "-m", "start")
+    drive = Repo.bare(tmp_path / "drive")
+    repo.git("remote", "add", "drive", tmp_path / "drive")
+    (tmp_path / "drive").rename(tmp_path / "unplugged")
+    daemon = fleet.annexd(repo)
+    repo.write("f", b"content" * 1000)
+    daemon.wait()
+    place = find_place(repo.path)
+    before = all_but("sentry", place)
+    (sentry,) = daemon.workers()["sentry"]
+    os.kill(sentry, signal.SIGSTOP)
+    (tmp_path / "unplugged").rename(tmp_path / "drive")
+
+    with running(["annexd", "wait", "--timeout", "30s", repo.path]) as waiting:
+        wait_until(lambda: all_but("sentry", place) > before, 20)
+        os.kill(sentry, signal.SIGCONT)
+        assert waiting.wait(60) == 0
+
+    assert len(drive.objects()) == 1
+
+
+def all_but(role: str, place: Place) -> int:
+    """The last poke that every worker but one has answered."""
+    return min(at.seq for name, at in read_states(place.state).items() if name != role)
 
 
 def test_wait_does_not_call_an_open_file_done(repo: Repo, fleet: Fleet) -> None:
