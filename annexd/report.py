@@ -195,7 +195,7 @@ def _remote(at: RemoteStatus, now: float) -> str:
         said.append(f"{at.to_send} to send")
     if at.to_get:
         said.append(f"{at.to_get} to get")
-    if at.transfer is not None and at.transfer.failing_since is not None:
+    if at.pending and at.transfer is not None and at.transfer.failing_since is not None:
         since = format_duration(now - at.transfer.failing_since)
         said.append(_failure("transfers fail", since, at.transfer.last_error))
     if at.paused_until is not None:

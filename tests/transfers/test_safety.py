@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from spool.key import Key, parts
-from spool.remotes import read_transfer
+from spool.remotes import Exchange, read_transfer
 from spool.transfer import Direction, Lane, Transfer
 from tests.processes import attempt, killed_before, reap, started, wait_until
 from tests.repo import Repo
@@ -285,14 +285,29 @@ def test_another_repository_in_its_place_gets_nothing(
     assert not impostor.tmp(key).parent.exists()
 
 
-def test_where_there_is_no_room_it_waits(a: Station, b: Station) -> None:
+def test_where_there_is_no_room_it_waits_and_says_so(
+    a: Station, b: Station, capfd: pytest.CaptureFixture[str]
+) -> None:
     key = a.repo.add("file", b"content")
     b.repo.config("annex.diskreserve", "1000TB")
 
+    def shown() -> Exchange:
+        return read_transfer(a.place.remotes, b"b") or Exchange()
+
     with a.working():
         lane = a.queue(UP, b.repo, key)
-        wait_until(lambda: 50 < a.put_off(lane).get(key, 0) <= 60)
-    assert b.content(key) is None
+        for _ in range(3):
+            wait_until(lambda: 10 < a.put_off(lane).get(key, 0) <= 20)
+            a.jobs.make_due(lane.uuid, time.time())
+        assert b.content(key) is None
+        assert "annex.diskreserve" in shown().last_error
+        assert shown().not_before is None  # what is smaller may go there
+
+        b.repo.git("config", "--unset", "annex.diskreserve")
+        wait_until(lambda: b.content(key) is not None, 30)
+
+        wait_until(lambda: shown().failing_since is None)
+    assert capfd.readouterr().err.count("full b: ") == 1
 
 
 def test_it_and_git_annex_share_the_work_when_both_copy_the_same(a: Station, b: Station) -> None:

@@ -137,7 +137,9 @@ class AnnexMover:
         except (AnnexEndedError, StoppedError):
             self.kill()
             raise
-        why = " / ".join(said[-3:]) or "git-annex does not say why"
+        why = (
+            " / ".join([line for line in said if line.strip()][-3:]) or "git-annex does not say why"
+        )
         # git-annex has put it on the failed list, but it stays in the queue: it is not given up.
         failed.clear(self._paths, claim.lane, [claim.transfer.key])
         for reason, end in _ENDS:

@@ -11,6 +11,7 @@ small contents are slower than one, by getting in each other's way.
 
 import contextlib
 import dataclasses
+import logging
 import math
 import os
 import time
@@ -30,6 +31,8 @@ from spool.remotes import (
     write_transfer,
 )
 from workers.annex.remotes import Remote
+
+log = logging.getLogger(__name__)
 
 FAILURES: Final = 2
 WAIT_MIN_S: Final = 30.0
@@ -110,6 +113,16 @@ class Gates:
         fresh = last.last_success is not None and 0 <= now - last.last_success < FRESH_S
         if last.failing_since is not None or not fresh:
             self._write(remote, Exchange(last_success=now))
+
+    def lacks_room(self, remote: Remote, why: str, now: float) -> None:
+        """There is no room for a content, here or there; smaller ones may still be moved."""
+        name = os.fsencode(remote.name)
+        last = self._read(name) or Exchange()
+        if last.failing_since is None:
+            log.warning("full %s: %s", remote.name, why)
+            last = dataclasses.replace(last, failing_since=now)
+        if last.last_error != why:
+            self._write(remote, dataclasses.replace(last, last_error=why))
 
     def failed(self, remote: Remote, why: str, now: float) -> None:
         """The connection failed."""

@@ -197,7 +197,10 @@ class Lanes:
         now = time.time()
         if any(verdict.end is End.DONE for verdict in verdicts):
             self._gates.succeeded(remote, now)
-        settle(self._queue, verdicts, now)
+        full = next((verdict for verdict in verdicts if verdict.end is End.FULL), None)
+        if full is not None:
+            self._gates.lacks_room(remote, full.why, now)
+        settle(self._queue, remote.name, verdicts, now)
 
     def _batches(self, lane: Lane, names: list[bytes], most: int) -> Iterator[list[bytes]]:
         until = time.monotonic() + LANE_S

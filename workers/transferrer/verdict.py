@@ -6,6 +6,7 @@ then it is given up.
 """
 
 import logging
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -13,7 +14,8 @@ from typing import Final, final
 
 from spool.claim import Claim
 from spool.queue import Queue
-from spool.transfer import Outcome
+from spool.record import escape
+from spool.transfer import Direction, Outcome
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +63,7 @@ OUTCOMES: Final = {
     End.FAILED: Outcome.TEMPFAIL,
     End.MISSING: Outcome.PERMFAIL,
 }
-PUT_OFF_S: Final = {End.BUSY: 2.0, End.FULL: 60.0}
+PUT_OFF_S: Final = {End.BUSY: 2.0, End.FULL: 20.0}
 """These waits do not grow: what is waited for is not the remote."""
 
 
@@ -84,13 +86,16 @@ class Verdict:
     why: str = ""
 
 
-def settle(queue: Queue, verdicts: Iterable[Verdict], now: float) -> None:
-    """Settle the jobs; those of ``UNDONE`` and ``ANNEX`` keep their claims."""
+def settle(queue: Queue, remote: str, verdicts: Iterable[Verdict], now: float) -> None:
+    """Settle the jobs; those of ``UNDONE`` and ``ANNEX`` keep their claims.
+
+    ``remote`` is the name of the other repository.
+    """
     by_end: dict[End, list[Verdict]] = {}
     for verdict in verdicts:
         by_end.setdefault(verdict.end, []).append(verdict)
     for end, group in by_end.items():
-        _tell(end, group)
+        _tell(remote, end, group)
         claims = [verdict.claim for verdict in group]
         if end in OUTCOMES:
             queue.settle(claims, OUTCOMES[end], now)
@@ -108,18 +113,27 @@ def _after_wrong(claim: Claim, now: float) -> Outcome:
     return Outcome.TEMPFAIL if waited_s < WRONG_MAX_S else Outcome.PERMFAIL
 
 
-def _tell(end: End, group: list[Verdict]) -> None:
-    """One line for a batch: a full disk fails hundreds of jobs at once."""
-    first, more = group[0], len(group) - 1
+def _tell(remote: str, end: End, group: list[Verdict]) -> None:
+    """One line for a batch: whatever is wrong fails hundreds of jobs at once."""
+    first = group[0]
     match end:
-        case End.FULL:
-            log.warning("full %s (and %d more): %s", first.claim.transfer, more, first.why)
         case End.FAILED:
-            log.warning("tempfail %s (and %d more): %s", first.claim.transfer, more, first.why)
+            log.warning("tempfail %s: %s", _name(remote, group), first.why)
         case End.MISSING:
-            log.warning("permfail %s (and %d more): %s", first.claim.transfer, more, first.why)
+            log.warning("permfail %s: %s", _name(remote, group), first.why)
         case End.WRONG:
             for verdict in group:
                 log.error("wrong %s: %s", verdict.claim.transfer, verdict.why)
+        case End.FULL:
+            pass  # said once for a remote, by ``gate``
         case _:
-            log.debug("settled %s (and %d more): %s", first.claim.transfer, more, end.name)
+            log.debug("settled %s: %s", _name(remote, group), end.name)
+
+
+def _name(remote: str, group: list[Verdict]) -> str:
+    """``sending photos/a.jpg to usb, and 3 more``."""
+    claim, more = group[0].claim, len(group) - 1
+    what = escape(os.fsdecode(claim.info.associated_file or claim.transfer.key))
+    upload = claim.transfer.direction is Direction.UPLOAD
+    said = f"sending {what} to {remote}" if upload else f"getting {what} from {remote}"
+    return f"{said}, and {more} more" if more else said
