@@ -8,12 +8,13 @@ Left out, with a reason for a person: what has no history in common with ours, u
 """
 
 import logging
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final, final
 
 from spool.key import to_file
-from spool.record import make_directory
+from spool.record import escape, make_directory
 from workers.annex.pointer import POINTER_MAX, parse_link, parse_pointer
 from workers.arrivals import Arrival
 from workers.desk import Desk
@@ -89,7 +90,8 @@ def _unite_in_order(uniter: Uniter, found: Confluence, arrived: list[Arrival]) -
         if isinstance(result, Unrelated):  # allowed: by the user, or HEAD has both already
             result = uniter.unite_unrelated(united, commit)
         for note in result.notes:
-            log.info("conflict %r: %s: %r", note.path, note.fate.name, note.names)
+            names = " and ".join(map(_printable, note.names)) or "under no name"
+            log.info("conflict %s: %s: %s", _printable(note.path), note.fate.value, names)
         united = result.commit
     found.commit = united
 
@@ -109,6 +111,10 @@ def _unite_without_conflicts(uniter: Uniter, found: Confluence, arrived: list[Ar
             )
         else:
             found.commit = result.commit
+
+
+def _printable(path: bytes) -> str:
+    return escape(os.fsdecode(path))
 
 
 def _shown(arrival: Arrival) -> str:

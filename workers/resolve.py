@@ -24,7 +24,7 @@ already with the same content, it is that file; if with another content, the nex
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from enum import Enum, auto
+from enum import Enum
 from typing import Final, final
 
 from workers.git.index_entry import EXECUTABLE, FILE, GITLINK, LINK, TREE
@@ -45,18 +45,17 @@ class Annexed:
 
 
 class Fate(Enum):
-    """What has become of a path in conflict, for the log."""
+    """What has become of a path in conflict; each value says it in the log."""
 
-    KEPT_BOTH = auto()
+    KEPT_BOTH = "both versions are kept"
     """Each version has a name."""
-    KEPT_CHANGED = auto()
+    KEPT_CHANGED = "changed on one side, gone on the other: kept"
     """It was deleted, or became a directory, on one side; what the other side has is kept."""
-    SAME_CONTENT = auto()
+    SAME_CONTENT = "the same content in two forms: one is kept"
     """Only the form differed: locked or not, executable or not."""
-    GONE = auto()
+    GONE = "deleted"
     """Deleted on one side; the other has not changed its content, or has deleted it too."""
-    SUBMODULE_DROPPED = auto()
-    """A submodule that could not keep its name is not recorded any more."""
+    SUBMODULE_DROPPED = "a submodule could not keep its name, and is not recorded any more"
 
 
 @final
