@@ -202,7 +202,7 @@ class _Application:
         """Those ``.gitattributes`` that can come before anything else has gone."""
         for step in found.steps:
             directory, _slash, base = step.path.rpartition(b"/")
-            if base != RULES or step.new is None or step.path in found.aside:
+            if base != RULES or step.new is None or step.done or step.path in found.aside:
                 continue
             with contextlib.suppress(ObstacleError, OSError):
                 st = look(Name(self._descent.make(directory), base))
@@ -254,6 +254,9 @@ class _Application:
             self._left.add(directory)
 
     def _set(self, step: Step, new: Version) -> None:
+        if step.done and step.seen is None:  # it is to be in the index only
+            self.staged[step.path] = Staged(new.mode, new.oid, None)
+            return
         try:
             name = self._name(step.path)
         except (ObstacleError, FileNotFoundError):  # somebody has been there just now
@@ -271,9 +274,8 @@ class _Application:
             return
         seen_ns = time.time_ns()
         st = step.seen if step.done else look(name)
-        self.staged[step.path] = Staged(
-            new.mode, new.oid, None if st is None else StatData.of(st), seen_ns
-        )
+        recorded = None if st is None else StatData.of(st)
+        self.staged[step.path] = Staged(new.mode, new.oid, recorded, seen_ns)
 
     def _take_away(self, path: bytes, name: Name, seen: os.stat_result) -> Done | None:
         try:
@@ -313,8 +315,7 @@ class _Application:
     def _tidy(self) -> None:
         """Remove the directories that have become empty by what we took out of them."""
         self._descent.forget()
-        pending = sorted(self._left, reverse=True)
-        for directory in pending:
+        for directory in sorted(self._left, reverse=True):
             path = directory
             while path and self._remove_empty(path):
                 path = path.rpartition(b"/")[0]

@@ -20,6 +20,8 @@ from workers.foreign import Others
 from workers.git.commit import Commits
 from workers.git.conventions import Conventions
 from workers.git.index import Identity, Index, read_index, reread
+from workers.git.index_format import UnsupportedIndexError
+from workers.git.index_git import flatten
 from workers.git.index_install import sweep
 from workers.git.refname import RefName
 from workers.git.refs import Head, Refs
@@ -141,14 +143,19 @@ class Desk:
     def index(self) -> Index:
         """The current version of the index.
 
-        Raises ``UnsupportedIndexError`` (split, sparse), ``ValueError`` for a torn one.
+        A split or sparse one becomes an ordinary one first.  Raises ``UnsupportedIndexError`` if
+        that has to wait, ``GitError``, ``ValueError`` for a torn one.
         """
-        if self._index is None:
-            path = os.path.join(self.gitdir, b"index")
-            self._index = read_index(path, self.conventions.object_format)
-        else:
-            self._index = reread(self._index)
+        try:
+            self._index = self._read_index() if self._index is None else reread(self._index)
+        except UnsupportedIndexError:
+            if flatten(self.git, os.path.join(self.gitdir, b"index")) is not None:
+                raise
+            self._index = self._read_index()
         return self._index
+
+    def _read_index(self) -> Index:
+        return read_index(os.path.join(self.gitdir, b"index"), self.conventions.object_format)
 
     def adopt(self, index: Index) -> None:
         """We have installed this version of the index ourselves."""

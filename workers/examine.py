@@ -61,8 +61,11 @@ def look(
     if st is None or mode in (0, GITLINK):
         # A socket or a device where a file was is a user's doing, and left.
         is_out = st is None or mode == GITLINK
-        return Look.GONE if entry is not None and _is_ours(entry) and is_out else Look.CLEAN
-    if entry is not None and (not _is_ours(entry) or _is_clean(entry, st, settings, index_ns)):
+        is_gone = entry is not None and not is_left_alone(entry, None, settings)
+        return Look.GONE if is_gone and is_out else Look.CLEAN
+    if entry is not None and (
+        is_left_alone(entry, st, settings) or _is_clean(entry, st, settings, index_ns)
+    ):
         return Look.CLEAN
     if mode == LINK:
         return Look.LINK
@@ -91,9 +94,10 @@ def same_file(entry: Entry, st: os.stat_result) -> bool:
     )
 
 
-def _is_ours(entry: Entry) -> bool:
-    """Not a submodule, nor a file that the user has told git not to look at."""
-    return entry.mode != GITLINK and not entry.flags & (ASSUME_VALID | SKIP_WORKTREE)
+def is_left_alone(entry: Entry, st: os.stat_result | None, settings: StatSettings) -> bool:
+    """Whether it is a submodule, or the user has told git not to look at its file."""
+    skips = SKIP_WORKTREE if st is None or not settings.sparse else 0
+    return entry.mode == GITLINK or bool(entry.flags & (ASSUME_VALID | skips))
 
 
 def _is_clean(entry: Entry, st: os.stat_result, settings: StatSettings, index_ns: int) -> bool:

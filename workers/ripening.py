@@ -13,6 +13,7 @@ from typing import Final, final
 
 from workers.desk import Desk
 from workers.git.index import Identity
+from workers.git.index_entry import SECOND_NS
 from workers.indexing import install
 
 RIPE_S: Final = 1.2
@@ -48,12 +49,12 @@ class Ripening:
             if not install(self._desk, {}):
                 self._due = now + RIPE_S
                 return
-            index = self._desk.index()  # what is in the future stays there
-            self._seen, self._due, self.is_misjudged = index.identity, math.inf, False
-            return
+            index = self._desk.index()
         self._seen, self._due, self.is_misjudged = index.identity, math.inf, False
         if index.identity != self._desk.installed:
             return  # what a user's git has written is believed as git sees fit
+        second = index.mtime_ns // SECOND_NS
         for entry in index.recent():
-            self._due = now + RIPE_S
-            self.is_misjudged = self.is_misjudged or b"\n" in entry.path
+            if entry.stat.mtime_s == second:  # what is dated in the future never ripens
+                self._due = now + RIPE_S
+                self.is_misjudged = self.is_misjudged or b"\n" in entry.path

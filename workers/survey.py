@@ -17,12 +17,14 @@ from typing import Final, NamedTuple, final
 from workers.annex.pointer import POINTER_MAX, parse_pointer
 from workers.descent import BoundaryError, Descent, ObstacleError
 from workers.desk import Desk
+from workers.examine import is_left_alone
 from workers.git.attributes import CheckIgnore
 from workers.git.index import Index
 from workers.git.index_entry import (
     FILE,
     GITLINK,
     LINK,
+    SKIP_WORKTREE,
     Entry,
     is_clean,
     is_racy,
@@ -40,6 +42,10 @@ SMALL: Final = 1 << 20
 
 _REPOSITORY: Final = "another repository is in the way"
 _REFUSED: Final = "git refuses such a name, which may be an attack"
+_LEFT_ALONE: Final = (
+    "it was edited, and git was told not to look at it: "
+    "git update-index --no-skip-worktree --no-assume-unchanged"
+)
 _TWICE: Final = "there are two files of that name, which git never makes"
 
 
@@ -136,9 +142,23 @@ class _Surveyor:
         elif entry is None:
             self._arrives(change, st)
         elif st is None or name is None:
-            self.found.dirty.append(change.path)  # deleted, and not committed yet
+            self._is_missing(change, entry)
         elif self._is_replaceable(change, entry, name, st):
             self.found.steps.append(Step(change.path, change.new, st))
+        else:
+            self._is_edited(change, entry, st)
+
+    def _is_missing(self, change: Change, entry: Entry) -> None:
+        if is_left_alone(entry, None, self._settings):
+            # In a sparse checkout only the index follows.
+            only_index = bool(entry.flags & SKIP_WORKTREE)
+            self.found.steps.append(Step(change.path, change.new, None, done=only_index))
+        else:
+            self.found.dirty.append(change.path)  # deleted, and not committed yet
+
+    def _is_edited(self, change: Change, entry: Entry, st: os.stat_result) -> None:
+        if is_left_alone(entry, st, self._settings):
+            self.found.blocked = Block(change.path, _LEFT_ALONE)
         else:
             self.found.dirty.append(change.path)
 

@@ -17,16 +17,19 @@ from workers.git.index import Index
 from workers.git.index_entry import (
     ASSUME_VALID,
     INTENT_TO_ADD,
+    SECOND_NS,
     SKIP_WORKTREE,
+    TICK_NS,
     Entry,
     StatData,
     StatSettings,
     is_clean,
+    is_racy,
 )
 from workers.git.index_format import UnsupportedIndexError
-from workers.git.index_git import change_index
+from workers.git.index_git import flatten
 from workers.git.index_install import Prepared, Refusal, prepare
-from workers.git.index_racy import Changes, Staged
+from workers.git.index_racy import Staged
 from workers.git.index_splice import restat
 from workers.git.objectid import ObjectFormat, blob_id
 from workers.git.permissions import Sharing
@@ -183,34 +186,59 @@ def test_a_version_that_was_read_stays_readable_and_knows_that_it_is_old(sha1: S
 
 
 @pytest.mark.parametrize("kind", ["split", "sparse"])
-def test_what_only_git_can_change_is_changed_through_git(sha1: Staging, kind: str) -> None:
+def test_what_only_git_can_read_becomes_an_ordinary_index(sha1: Staging, kind: str) -> None:
     sha1.repo.write("in/file", b"1")
     sha1.repo.write("out/file", b"2")
     sha1.repo.git("add", "-A")
     sha1.repo.git("commit", "-q", "-m", "start")
     if kind == "split":
+        sha1.repo.git("config", "core.splitIndex", "true")
         sha1.repo.git("update-index", "--split-index")
     else:
         sha1.repo.git("sparse-checkout", "set", "--cone", "--sparse-index", "in")
+    with pytest.raises(UnsupportedIndexError, match=kind):
+        sha1.read()
+
+    assert flatten(sha1.repo.plumbing, sha1.path) is None
+
+    assert [entry.path for entry in sha1.read()] == [b"in/file", b"out/file"]
+    assert sha1.repo.status() == b""
+    assert not [n for n in os.listdir(sha1.repo.path / ".git") if "annexd" in n or "lock" in n]
+
+
+def test_a_git_at_work_is_waited_for_there_too(sha1: Staging) -> None:
+    sha1.repo.write("file", b"1")
+    sha1.repo.git("add", "file")
+    sha1.repo.git("update-index", "--split-index")
+    (sha1.repo.path / ".git/index.lock").touch()
+
+    assert flatten(sha1.repo.plumbing, sha1.path) is Refusal.BUSY
+
     with pytest.raises(UnsupportedIndexError):
         sha1.read()
-    oid = sha1.blob(b"new")
-    changes: Changes = {b"in/new": Staged(0o100644, oid, None), b"in/file": None}
-
-    assert change_index(sha1.repo.plumbing, sha1.path, ObjectFormat.SHA1, changes) is None
-
-    names = sha1.repo.git("ls-files").split()
-    assert names == [b"in/new", b"out/file"]
-    assert os.listdir(sha1.repo.path / ".git").count("index.lock") == 0
-    assert not [n for n in os.listdir(sha1.repo.path / ".git") if "annexd" in n]
 
 
-def test_git_is_waited_for_there_too(sha1: Staging) -> None:
-    (sha1.repo.path / ".git/index.lock").touch()
-    changes: Changes = {b"new": Staged(0o100644, sha1.blob(b"new"), None)}
-    refusal = change_index(sha1.repo.plumbing, sha1.path, ObjectFormat.SHA1, changes)
-    assert refusal is Refusal.BUSY
-    assert not sha1.read()
+DAY_NS: Final = 24 * 3600 * SECOND_NS
+
+
+@pytest.mark.parametrize(
+    ("written_ns", "changed_ns", "racy"),
+    [
+        (0, 0, True),
+        (-3 * TICK_NS, -3 * TICK_NS, False),
+        (-DAY_NS, 0, False),  # renamed, or its times were set back
+        (DAY_NS // 2, -3 * TICK_NS, False),  # dated in the future, some time ago
+        (DAY_NS // 2, 0, True),  # just now
+        (DAY_NS // 2, DAY_NS // 2, True),  # by a clock that is ahead of ours
+        (3 * DAY_NS, 3 * DAY_NS, False),  # on a file system whose ctime is the mtime
+    ],
+)
+def test_a_file_is_racy_if_it_was_written_just_now(
+    written_ns: int, changed_ns: int, *, racy: bool
+) -> None:
+    seen_ns = 1_800_000_000_123_456_789
+    changed, written = (divmod(seen_ns + each, SECOND_NS) for each in (changed_ns, written_ns))
+    assert is_racy(StatData(*changed, *written, *[0] * 5), seen_ns) is racy
 
 
 COMPONENTS: Final = st.sampled_from((b"a", b"b", b"a-", b"a.", b"c\n", b"\xff", b"0"))

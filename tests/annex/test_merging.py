@@ -884,3 +884,64 @@ def test_if_nobody_goes_first_it_is_our_turn(pair: tuple[Repo, Repo], merging: M
 
     b.git("merge-base", "--is-ancestor", a.head(), "main")
     follows(a, b)
+
+
+def test_a_sparse_checkout_stays_sparse(pair: tuple[Repo, Repo], merging: Merging) -> None:
+    a, b = pair
+    for name in ("in/file", "out/file", "out/.gitattributes", "out/goes"):
+        note(a, name, b"# one\n")
+    push(a)
+    merged(merging)
+    b.git("sparse-checkout", "set", "--cone", "in")
+    for name in ("in/file", "out/file", "out/.gitattributes"):
+        note(a, name, b"# two\n")
+    a.git("rm", "-q", "out/goes")
+    a.git("commit", "-q", "-m", "one goes")
+    push(a)
+
+    merged(merging)
+
+    follows(a, b)
+    assert paths(b) == {"in/file"}
+    assert b.read("in/file") == b"# two\n"
+
+
+@pytest.mark.parametrize("flag", ["--skip-worktree", "--assume-unchanged"])
+def test_an_edit_that_git_is_not_to_look_at_is_kept_and_told(
+    pair: tuple[Repo, Repo], merging: Merging, flag: str
+) -> None:
+    a, b = pair
+    note(a, "settings", b"shared\n")
+    push(a)
+    merged(merging)
+    b.git("update-index", flag, "settings")
+    b.write("settings", b"mine\n")
+    note(a, "settings", b"shared by now\n")
+    push(a)
+
+    outcome = merging.merge()
+
+    assert isinstance(outcome, Held)
+    assert "git was told not to look at it" in outcome.reasons[0]
+    assert b.read("settings") == b"mine\n"
+
+
+@pytest.mark.parametrize("kind", ["split", "sparse"])
+def test_an_index_that_only_git_reads_is_no_hindrance(
+    pair: tuple[Repo, Repo], merging: Merging, kind: str
+) -> None:
+    a, b = pair
+    for name in ("in/file", "out/file"):
+        note(a, name, b"one\n")
+    push(a)
+    merged(merging)
+    if kind == "split":
+        b.git("update-index", "--split-index")
+    else:
+        b.git("sparse-checkout", "set", "--cone", "--sparse-index", "in")
+    note(a, "out/file", b"two\n")
+    push(a)
+
+    merged(merging)
+
+    follows(a, b)

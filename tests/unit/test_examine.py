@@ -109,6 +109,14 @@ def test_conflicts_submodules_and_what_git_is_not_to_look_at_are_left_alone(file
     assert seen(file, submodule) is Look.CLEAN
 
 
+def test_in_a_sparse_checkout_what_is_there_counts(file: Path) -> None:
+    hidden, settings = entry(file, flags=SKIP_WORKTREE), StatSettings(sparse=True)
+    file.write_bytes(b"changed")
+    assert look(file.lstat(), [hidden], settings, LATER_NS) is Look.READ
+    file.unlink()
+    assert look(None, [hidden], settings, LATER_NS) is Look.CLEAN
+
+
 def test_only_a_large_file_is_not_read_for_its_executable_bit(file: Path) -> None:
     known = entry(file)
     file.chmod(0o755)

@@ -41,6 +41,7 @@ class Conventions:
             check_minimal=(settings.get("core.checkstat") or b"").lower() == _MINIMAL,
             file_mode=settings.flag("core.filemode") is not False,
             symlinks=settings.flag("core.symlinks") is not False,
+            sparse=settings.flag("core.sparsecheckout") is True,
         )
         sharing = Sharing.parse(settings.get("core.sharedrepository"))
         return cls(ObjectFormat(name), stat, sharing)

@@ -6,7 +6,7 @@ while we map a version its inode number cannot be given to another, so the inode
 still the current one.
 
 Per entry, four bytes of memory are kept besides the map.  A split or sparse index is not read:
-``workers.git.index_git`` changes such a one through git itself.
+``workers.git.index_git`` has git write such a one as an ordinary one.
 
 Source: gitformat-index(5).
 """

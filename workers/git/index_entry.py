@@ -20,6 +20,8 @@ from workers.git.stream import ObjectId
 SECOND_NS: Final = 1_000_000_000
 TICK_NS: Final = 10_000_000
 """File times come from a clock that steps once per kernel tick: at most this long (HZ=100)."""
+ASTRAY_NS: Final = 24 * 3600 * SECOND_NS
+"""A file dated further ahead than this was not dated by a clock, not even a wrong one."""
 
 U32: Final = 0xFFFFFFFF
 
@@ -97,6 +99,8 @@ class StatSettings:
     """``core.checkStat=minimal``: only the size and whole seconds of mtime."""
     file_mode: bool = True
     symlinks: bool = True
+    sparse: bool = False
+    """``core.sparseCheckout``: a file that is there counts, whatever ``SKIP_WORKTREE`` says."""
 
 
 def mode_of(st: os.stat_result) -> int:
@@ -161,11 +165,15 @@ def is_racy(recorded: StatData, seen_ns: int) -> bool:
     """Whether the file may have changed after it was seen and still look the same.
 
     ``seen_ns``: when its lstat was taken, Unix time in ns.  True if that is less than two ticks
-    after its mtime; times without a fraction count as exact to two seconds (FAT).
+    after it was last written to; times without a fraction count as exact to two seconds (FAT).
+    A file may be dated in the future: then its ctime tells, if there is one that is no copy of it.
     """
     coarse = recorded.mtime_ns == 0 and recorded.ctime_ns == 0
     grain_ns = 2 * (SECOND_NS if coarse else TICK_NS)
-    return recorded.mtime_s * SECOND_NS + recorded.mtime_ns + grain_ns > seen_ns
+    written_ns = recorded.mtime_s * SECOND_NS + recorded.mtime_ns
+    changed_ns = recorded.ctime_s * SECOND_NS + recorded.ctime_ns
+    last_ns = min(written_ns, changed_ns or written_ns)
+    return seen_ns < last_ns + grain_ns and last_ns < seen_ns + ASTRAY_NS
 
 
 def _same_fraction(recorded_ns: int, now_ns: int) -> bool:

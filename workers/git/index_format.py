@@ -44,6 +44,8 @@ KEPT: Final = frozenset((b"TREE", b"REUC"))
 """Extensions that stay true, or can be made true, when entries change.  The others (untracked
 cache, fsmonitor, offset tables) speak of positions or times: git makes them again."""
 
+_ONLY_GITS: Final = {b"link": "split", b"sdir": "sparse"}
+
 
 class UnsupportedIndexError(Exception):
     """A sound index that only git can change: split, sparse, or of a later version."""
@@ -69,7 +71,7 @@ def version_and_count(data: Data) -> tuple[int, int]:
     if signature != b"DIRC":
         raise ValueError("index: no signature")
     if version not in (2, 3, 4):
-        raise UnsupportedIndexError(f"version {version}")
+        raise UnsupportedIndexError(f"the index is of version {version}, which only git can read")
     return version, count
 
 
@@ -178,6 +180,7 @@ def extensions(
         if at > end:
             raise ValueError("index: torn extensions")
         if not b"A" <= signature[:1] <= b"Z":
-            raise UnsupportedIndexError(f"extension {signature!r}")
+            kind = _ONLY_GITS.get(signature, f"of a kind with {signature!r}")
+            raise UnsupportedIndexError(f"the index is {kind}, which only git can read")
         if signature in KEPT:
             yield signature, data[at - size : at]

@@ -1,7 +1,8 @@
-"""Change an index of a kind that only git can write: split, or sparse.
+"""Have git write an index of a kind that only git reads, split or sparse, as an ordinary one.
 
-Slower than ``index_install.prepare``, and without stat data (git's next look at each file fills it
-in); but with the same manners: git writes to a private file, and ``index.lock`` is not taken.
+With the manners of ``workers.git.index_install``: git writes to a private file, and ``index.lock``
+is not taken.  Settings that made it what it was are left alone, so git may write it like that
+again; then it is written as an ordinary one once more.
 """
 
 import contextlib
@@ -9,15 +10,11 @@ import os
 
 from workers.git.index import identify
 from workers.git.index_install import Refusal, private_path, put
-from workers.git.index_racy import Changes
-from workers.git.objectid import ObjectFormat
 from workers.git.run import Git
 
 
-def change_index(
-    git: Git, path: bytes, object_format: ObjectFormat, changes: Changes
-) -> Refusal | None:
-    """Make ``changes`` to the index at ``path`` through ``git update-index``.
+def flatten(git: Git, path: bytes) -> Refusal | None:
+    """Replace the index at ``path`` by an ordinary one that says the same.
 
     None: done.  Raises ``GitError``; then nothing has changed.
     """
@@ -25,30 +22,19 @@ def change_index(
     _unlink(private)  # of a dead process that had our pid
     with contextlib.ExitStack() as cleanup:
         cleanup.callback(_unlink, private)
-        with contextlib.suppress(FileNotFoundError):  # there is no index yet
+        try:
             os.link(path, private)  # git replaces a name, it does not write into the file
-            # Open until the end, so that its inode number is not used again.
-            cleanup.enter_context(open(private, "rb"))
+        except FileNotFoundError:
+            return Refusal.LOST
+        # Open until the end, so that its inode number is not used again.
+        cleanup.enter_context(open(private, "rb"))
         old = identify(private)
         git.run(
-            "update-index",
-            "-z",
-            "--index-info",
-            stdin=b"".join(_lines(changes, b"0" * 2 * object_format.raw_size)),
+            *("-c", "core.splitIndex=false", "-c", "index.sparse=false"),
+            *("update-index", "--no-split-index", "--force-write-index"),
             env={"GIT_INDEX_FILE": os.fsdecode(private)},
         )
         return put(private, path, old)
-
-
-def _lines(changes: Changes, no_object: bytes) -> list[bytes]:
-    lines = []
-    for path, staged in changes.items():
-        if staged is None:
-            lines.append(b"0 %s\t%s\0" % (no_object, path))
-        else:
-            lines.append(b"%o %s 0\t%s\0" % (staged.mode, staged.oid.encode(), path))
-    # Removals first: git takes them in order, and a file may make room for a directory.
-    return sorted(lines)
 
 
 def _unlink(path: bytes) -> None:
