@@ -79,10 +79,15 @@ class Looker:
         """Those of them whose files have turned up under another name."""
         self._linked: set[tuple[int, int]] = set()
         """Inodes and ctimes of files with several names, all of which are looked at."""
-        self.asked: dict[bytes, None] = {}
-        """Paths that only git-annex can add; the caller takes them out."""
+        self._asked: dict[bytes, None] = {}
         self.suspect: dict[bytes, None] = {}
         """Paths that are out of sight, and not known to be deleted."""
+
+    def take_asked(self) -> list[bytes]:
+        """Paths that only git-annex can add; each is returned once."""
+        asked = list(self._asked)
+        self._asked.clear()
+        return asked
 
     def look(self, paths: Sequence[bytes], now: float) -> list[Finding]:
         """Look at these paths now; those with no finding are settled, or put off."""
@@ -277,7 +282,7 @@ class Looker:
                 self._agenda.put_off(path, now, found)
             else:
                 if found is not None:
-                    self.asked[path] = None
+                    self._asked[path] = None
                 if self._agenda.heard(path) <= now:  # else that may have been its end
                     self._agenda.settle(path)
         for path, locked in lock_all(self._desk, to_lock):

@@ -93,6 +93,13 @@ class Rules:
         return settings.flag("annex.autocommit", default=default)
 
     @property
+    def admission(self) -> tuple[object, ...]:
+        """What decides whether new files are added at all: if it changes, look at all of them."""
+        settings = self._desk.repository.settings
+        names = ("core.excludesfile", "annex.addsmallfiles")
+        return self.autocommit, *map(settings.get, names)
+
+    @property
     def adds_unlocked(self) -> bool:
         """Whether all new files are added unlocked, as the assistant does by default."""
         settings = self._desk.repository.settings

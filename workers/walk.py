@@ -4,7 +4,7 @@ Nothing is read but names and lstats.
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 from typing import final
 
@@ -28,6 +28,8 @@ class Walk:
     not looked at (``annex.startupscan=false``)."""
     mark_missing: Mark
     """Told of each that the index has, and that is not there."""
+    doubted: Container[bytes] = frozenset()
+    """Paths that were missing: if they are there, that is news, whatever they look like."""
 
 
 def children(index: Index, directory: bytes) -> tuple[dict[bytes, Entry], set[bytes]]:
@@ -51,7 +53,7 @@ def children(index: Index, directory: bytes) -> tuple[dict[bytes, Entry], set[by
 
 def differs(item: "os.DirEntry[bytes]", entry: Entry | None, look: Walk) -> bool:
     """Whether a file may not be what its entry says."""
-    if entry is None or entry.stage:
+    if entry is None or entry.stage or entry.path in look.doubted:
         return True
     try:
         st = item.stat(follow_symlinks=False)

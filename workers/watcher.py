@@ -124,11 +124,11 @@ class Watcher:
 
     def _turn(self) -> None:
         self._listen()
-        had = self._rules.autocommit
+        had = self._rules.admission
         if self._must_reload:
             self._reload()
         self._rules.refresh()
-        if self._rules.autocommit and not had:
+        if self._rules.admission != had:
             self._tree.look_at(b"")
         now = time.monotonic()
         if now < self._not_before:
@@ -251,12 +251,13 @@ class Watcher:
             self._rules.reload()
         if not self._tree.has_to_walk:
             return
-        settings = self._desk.repository.settings
-        scans = not self._is_first or settings.flag("annex.startupscan", default=True)
+        asks = self._desk.repository.settings.flag
+        scans = not self._is_first or asks("annex.startupscan", default=True)
         mark = self._mark if scans else None
         index = self._desk.index()
         self._guard.sight.forget()
-        look = Walk(index, self._desk.conventions.stat, self._rules.ignores, mark, self._miss)
+        settings, held = self._desk.conventions.stat, self._committing.held
+        look = Walk(index, settings, self._rules.ignores, mark, self._miss, held)
         for _directory in self._tree.walk(look):
             self._breathe()
         if self._is_first and self._guard.sight.has_vanished(index):
@@ -281,10 +282,8 @@ class Watcher:
 
     def _ask_git_annex(self) -> None:
         """Have git-annex add what only it can."""
-        if not self._looker.asked:
+        if not (paths := self._looker.take_asked()):
             return
-        paths = list(self._looker.asked)
-        self._looker.asked.clear()
         if not add_by_git_annex(self._desk.repository, paths, self._rules, self._breathe):
             now = time.monotonic()
             for path in paths:

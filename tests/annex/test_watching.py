@@ -264,6 +264,24 @@ def test_nothing_is_committed_with_autocommit_off(repo: Repo) -> None:
         assert set(repo.tree()) == {b"before", b"file"}
 
 
+def test_what_is_not_ignored_any_more_is_added(repo: Repo, tmp_path: Path) -> None:
+    (tmp_path / "excludes").write_text("*.o\n")
+    repo.config("core.excludesFile", str(tmp_path / "excludes"))
+    repo.config("annex.addsmallfiles", "false")
+    repo.write(".gitattributes", b"*.c annex.largefiles=nothing\n")
+    repo.write("a.o", b"o")
+    repo.write("a.c", b"c")
+    with watched(repo) as watching:
+        assert not set(repo.tree()) & {b"a.o", b"a.c"}
+
+        repo.config("core.excludesFile", "/dev/null")
+        watching.settle()
+        assert b"a.o" in repo.tree()
+        repo.config("annex.addsmallfiles", "true")
+        watching.settle()
+        assert b"a.c" in repo.tree()
+
+
 def test_what_git_annex_config_says_holds_without_a_restart(repo: Repo) -> None:
     with watched(repo) as watching:
         repo.annex("config", "-q", "--set", "annex.largefiles", "nothing")
@@ -416,6 +434,19 @@ def test_a_mass_deletion_waits_for_a_person(repo: Repo) -> None:
         assert set(repo.tree()) == {b"kept", b"goes on"}
         assert not watching.place.accept.exists()
         assert repo.git("log", "-1", "--format=%B").endswith(answer_for(60) + b"\n")
+
+
+def test_what_is_put_back_is_not_held_any_more(repo: Repo) -> None:
+    for number in range(60):
+        repo.write(f"d/{number}", b"%d" % number)
+        os.utime(repo.path / f"d/{number}", (10**9, 10**9))
+    with watched(repo) as watching:
+        (repo.path / "d").rename(repo.path.parent / "away")
+        watching.answer(lambda state: (state.note("held") or "").startswith("60 deletions; "))
+        (repo.path.parent / "away").rename(repo.path / "d")
+
+        watching.answer(lambda state: not state.note("held") and not state.pending)
+        assert len(repo.tree()) == 60
 
 
 def test_an_empty_work_tree_at_the_start_is_no_deletion(repo: Repo) -> None:
