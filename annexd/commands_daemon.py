@@ -93,14 +93,25 @@ def log(
         print_log(place)
 
 
-def poke(directory: Directory = None) -> None:
-    """Ask annexd to look at everything again, now.
+def poke(
+    what: Annotated[
+        str | None,
+        typer.Argument(metavar="DIR|REMOTE", help="The repository, or what has changed."),
+    ] = None,
+) -> None:
+    """Ask annexd to look at everything again, now: all remotes, whichever is named.
 
     Makes the next number in .git/annex/annexd/poke; an empty file there does the same.
     """
+    from annexd.control import find_uuid
     from annexd.requests import make_poke
 
-    make_poke(find_place(directory))
+    if what is not None and not os.path.isdir(what):
+        place = find_place()
+        find_uuid(place, what)
+        make_poke(place)
+    else:
+        make_poke(find_place(None if what is None else Path(what)))
 
 
 def accept(directory: Directory = None) -> None:

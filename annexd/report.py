@@ -59,6 +59,10 @@ def to_json(status: Status) -> str:
                 }
                 for each in status.limits
             ],
+            "no_git_path": [
+                {"uuid": os.fsdecode(uuid), "description": os.fsdecode(description)}
+                for uuid, description in status.pathless
+            ],
             "held": {"until": status.hold.until, "pid": status.hold.pid} if status.hold else None,
         }
     )
@@ -91,6 +95,12 @@ def _remote_json(at: RemoteStatus) -> Json:
         "pending": at.pending,
         "to_send": at.to_send,
         "to_get": at.to_get,
+        "bytes_to_send": at.bytes_to_send,
+        "bytes_to_get": at.bytes_to_get,
+        "ahead": at.drift.ahead if at.drift else None,
+        "behind": at.drift.behind if at.drift else None,
+        "last_transfer": at.transfer.last_success if at.transfer else None,
+        "next_attempt": at.transfer.not_before if at.transfer else None,
         "failing_since": at.transfer.failing_since if at.transfer else None,
         "last_error": (at.transfer.last_error or None) if at.transfer else None,
     }
@@ -149,6 +159,8 @@ def _lines(status: Status) -> Iterator[str]:
         yield f"paused: {what}{_until(pause.until, status.now)} (annexd resume)"
     for line in describe_limits(status.limits, names, status.now):
         yield f"limited: {line} (annexd limit)"
+    for _uuid, description in status.pathless:
+        yield f"no git path to {_name(description)}: no remote here carries git"
     yield from _held_back(status)
     if status.hold is not None:
         who = f" by process {status.hold.pid}" if status.hold.pid else " (annexd release)"
@@ -191,10 +203,14 @@ def _remote(at: RemoteStatus, now: float) -> str:
     said = [_reach(at, now)]
     if at.push is not None:
         said.append(_push(at, now))
+    if at.drift is not None and at.drift.ahead:
+        said.append(f"lacks {at.drift.ahead} commits")
+    if at.drift is not None and at.drift.behind:
+        said.append(f"{at.drift.behind} commits more than here")
     if at.to_send:
-        said.append(f"{at.to_send} to send")
+        said.append(f"{at.to_send} to send ({size_text(at.bytes_to_send)})")
     if at.to_get:
-        said.append(f"{at.to_get} to get")
+        said.append(f"{at.to_get} to get ({size_text(at.bytes_to_get)})")
     if at.pending and at.transfer is not None and at.transfer.failing_since is not None:
         since = format_duration(now - at.transfer.failing_since)
         said.append(_failure("transfers fail", since, at.transfer.last_error))

@@ -5,21 +5,21 @@ from pathlib import Path
 
 from annexd.report import to_json, to_text
 from annexd.repository import find_place
-from annexd.status import Status, read_status
+from annexd.status import Status, look_further, read_status
 
 NOT_RUNNING = 3
 
 
 def show_status(directory: Path | None) -> int:
     """Print it for people; returns the exit status."""
-    status = read_status(find_place(directory))
+    status = look_further(read_status(find_place(directory)))
     sys.stdout.write(f"{to_text(status)}\n")
     return _exit_status(status)
 
 
 def show_status_json(directory: Path | None) -> int:
     """Print it for programs; returns the exit status."""
-    status = read_status(find_place(directory))
+    status = look_further(read_status(find_place(directory)))
     sys.stdout.write(f"{to_json(status)}\n")
     return _exit_status(status)
 

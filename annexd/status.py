@@ -1,16 +1,19 @@
 """What annexd is doing in a repository: read from the files, with the daemon running or not.
 
-``read_status`` is one look.  The daemon is asked nothing and is not woken.
+``read_status`` is one look, at files only; ``look_further`` also runs git, where that tells more.
+The daemon is asked nothing and is not woken.
 """
 
 import time
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 from annexd.bulletin import Bulletin, Life
+from annexd.drift import Drift, Drifts
 from annexd.instance import Holder, find_holder
 from annexd.lastword import last_word
+from annexd.pathless import without_git_path
 from annexd.remotelist import Remote, list_remotes
 from spool import failed, hold, limit, running
 from spool.commithold import Hold, read_hold
@@ -55,7 +58,11 @@ class RemoteStatus:
     transfer: Exchange | None
     to_send: int
     to_get: int
+    bytes_to_send: int
+    bytes_to_get: int
     paused_until: float | None
+    drift: Drift | None = None
+    """None: its branch has not been seen, or nobody has looked."""
 
     @property
     def is_away(self) -> bool:
@@ -91,6 +98,9 @@ class Status:
     limits: tuple[Limit, ...]
     hold: Hold | None
     """On automatic commits."""
+
+    pathless: tuple[tuple[UUID, bytes], ...] = ()
+    """Repositories that nothing committed here can reach, and what people call them."""
 
     @property
     def runs(self) -> bool:
@@ -138,6 +148,16 @@ def read_status(place: Place) -> Status:
     )
 
 
+def look_further(status: Status) -> Status:
+    """With what takes git to find out."""
+    drifts = Drifts(status.place)
+    return replace(
+        status,
+        remotes=tuple(replace(at, drift=drifts.of(at.remote.name)) for at in status.remotes),
+        pathless=without_git_path(status.place, [at.remote for at in status.remotes]),
+    )
+
+
 def _read_bulletin(place: Place, holder: Holder | None) -> Bulletin | None:
     """What the supervisor that runs here says; the word of one that has gone is not."""
     try:
@@ -160,12 +180,16 @@ def _workers(place: Place, bulletin: Bulletin | None) -> tuple[Worker, ...]:
 def _remote(
     place: Place, remote: Remote, jobs: Counter[Lane], pauses: tuple[Pause, ...]
 ) -> RemoteStatus:
+    up, down = (Lane(direction, UUID(remote.uuid)) for direction in Direction)
+    queue = Queue(place.layout)
     return RemoteStatus(
         remote=remote,
         reach=read_reach(place.remotes, remote.name),
         push=read_push(place.remotes, remote.name),
         transfer=read_transfer(place.remotes, remote.name),
-        to_send=jobs[Lane(Direction.UPLOAD, UUID(remote.uuid))],
-        to_get=jobs[Lane(Direction.DOWNLOAD, UUID(remote.uuid))],
+        to_send=jobs[up],
+        to_get=jobs[down],
+        bytes_to_send=queue.size(up) if jobs[up] else 0,
+        bytes_to_get=queue.size(down) if jobs[down] else 0,
         paused_until=next((at.until for at in pauses if at.uuid == remote.uuid), None),
     )

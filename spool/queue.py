@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import final
 
 from spool import claim, corrupt, directory, failed, layout, lock, reuse, text
+from spool import key as keys
 from spool.claim import Claim, Claims
 from spool.info import Info
 from spool.key import Key
@@ -119,6 +120,15 @@ class Queue:
             if fd is None:
                 return 0
             return sum(1 for _ in itertools.islice(directory.listed(fd), at_most))
+
+    def size(self, lane: Lane) -> int:
+        """How many bytes the contents of a lane's jobs have, as far as their keys say."""
+        total = 0
+        with directory.opened(self._annex, layout.queue_lane(lane)) as fd:
+            for name, _ in directory.listed(fd):
+                with contextlib.suppress(ValueError):  # not a job
+                    total += keys.parts(from_name(name)).size or 0
+        return total
 
     def jobs(self, lane: Lane) -> Iterator[Job]:
         """The jobs of a lane, for people to look at; what cannot be read is left out."""

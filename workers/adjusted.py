@@ -8,10 +8,10 @@ one commit that has everything and descends from ``main``, so it meets no confli
 Source: git-annex-formats.md §9, "Adjusted branches"; git-annex-adjust(1).
 """
 
-import re
 from collections.abc import Iterable
 from typing import Final
 
+from workers.annex.adjustedname import ADJUSTED
 from workers.annex.run_annex import run_annex
 from workers.desk import Desk
 from workers.footing import PUSHED
@@ -23,7 +23,6 @@ from workers.git.stream import ObjectId
 from workers.git.tree import Change
 from workers.git.update_refs import Expected, Move
 
-_ADJUSTED: Final = re.compile(rb"(refs/heads/)adjusted/(.+)\(([a-z-]+)\)", re.DOTALL)
 _PRESENCE: Final = frozenset((b"hidemissing", b"unlockpresent"))
 _HEADS: Final = b"refs/heads/"
 _BASIS: Final = b"refs/basis/"
@@ -31,12 +30,6 @@ _MESSAGE: Final = b"\n\ngit-annex adjusted branch"
 _COMMIT_MAX: Final = 1 << 16
 
 _PROPAGATE: Final = ("sync", "-q", "--no-push", "--no-pull", "--no-content", "--no-commit")
-
-
-def original_of(branch: RefName) -> RefName | None:
-    """The branch that an adjusted one is made from; None if it is no adjusted branch."""
-    match = _ADJUSTED.fullmatch(branch)
-    return None if match is None else parse_ref_name(match[1] + match[2])
 
 
 def propagate(desk: Desk, head: Head) -> bool:
@@ -60,7 +53,7 @@ def readjust(desk: Desk) -> None:
 
 def shows_presence(branch: RefName) -> bool:
     """Whether an adjusted branch depends on which contents are here."""
-    match = _ADJUSTED.fullmatch(branch)
+    match = ADJUSTED.fullmatch(branch)
     return match is not None and not _PRESENCE.isdisjoint(match[3].split(b"-"))
 
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Final, final
 
-from workers.adjusted import original_of
+from workers.annex.adjustedname import original_of
 from workers.apply import Dirty
 from workers.desk import Desk
 from workers.footing import Footing

@@ -20,6 +20,7 @@ from typing import Final, final
 from spool.key import Key
 from workers import adjusted
 from workers.annex import siblings
+from workers.annex.adjustedname import original_of
 from workers.apply import Applied, Blocked, Dirty, Obstacle, apply
 from workers.arrivals import Arrival, Arrivals
 from workers.confluence import unite_all
@@ -121,7 +122,7 @@ class Merging:
         head = self._footing.settle()
         if head.branch is None:
             return Quiet.NOTHING
-        original = adjusted.original_of(head.branch)
+        original = original_of(head.branch)
         if original is not None:
             return self._merge_adjusted(head, original)
         return self._merge_plain(

@@ -13,7 +13,7 @@ Source: git-annex-formats.md §9; git-annex-sync(1).
 import math
 from typing import Final, final
 
-from workers.adjusted import original_of
+from workers.annex.adjustedname import original_of
 from workers.desk import Desk
 from workers.git.ancestry import is_ancestor
 from workers.git.refname import RefName, branch_ref

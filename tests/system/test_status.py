@@ -129,8 +129,10 @@ def test_the_status_of_a_running_annexd(spool: Annexd) -> None:
     assert found["transfers"] == {"running": [], "queued": 2, "failed": 0}
 
     text = spool("status").stdout.decode()
-    assert re.search(r"server +away for \d+m\w* \(not mounted\); 1 to send\n", text)
-    assert re.search(r"usb +here; .* to send; transfers fail for \d+m\w*: full\\n\n", text)
+    assert re.search(r"server +away for \d+m\w* \(not mounted\); 1 to send \(1\.0 kB\)\n", text)
+    assert re.search(
+        r"usb +here; .* to send \(1\.\d kB\); transfers fail for \d+m\w*: full\\n\n", text
+    )
 
 
 def test_the_status_of_a_dead_annexd_is_read_from_the_files(spool: Annexd) -> None:
