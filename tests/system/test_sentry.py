@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from annexd.repository import find_place
-from spool import poke
+from spool import hold, poke
 from spool.place import Place
 from spool.record import make_directory
 from spool.remotes import Exchange, Reach, directory_name, read_reach, write_push
@@ -421,3 +421,17 @@ def test_a_remote_whose_settings_have_changed_begins_anew(repo: Repo) -> None:
 
         wait_until(lambda: post.since("far") > far, 5)
         assert post.settle().since("other") == other
+
+
+def test_out_of_hours_all_transfers_are_paused_until_somebody_changes_that(repo: Repo) -> None:
+    hour = time.localtime().tm_hour
+    closed = f"{(hour + 3) % 24:02}:00-{(hour + 4) % 24:02}:00"
+    repo.config("annexd.transfer-window", closed)
+    with sentry(repo) as post:
+        paths = post.place.layout
+        [pause] = hold.listing(paths, time.time())
+        assert pause.uuid is None
+        assert time.time() + 3600 < pause.until < time.time() + 4 * 3600
+
+        repo.config("annexd.transfer-window", "00:00-24:00")
+        wait_until(lambda: not hold.listing(paths, time.time()))

@@ -43,6 +43,9 @@ class Configured:
         self.names: frozenset[str] | None = None
         """Every name that has any setting, a usable remote or not; None before the first read."""
 
+        self.window = ""
+        """``annexd.transfer-window``."""
+
         self._doubted_at = math.inf
         """When remotes were first seen to be gone (monotonic clock)."""
 
@@ -56,6 +59,7 @@ class Configured:
         except GitError as failure:
             log.warning("skip the configuration: %s", failure)
             return RETRY_S
+        self.window = os.fsdecode(found.get("annexd.transfer-window") or b"")
         now = time.monotonic()
         names = frozenset(os.fsdecode(name) for name in found.subsections("remote"))
         if self.names is not None and not self.names <= names:

@@ -27,6 +27,7 @@ from workers.process import Worker
 from workers.sentry import trail
 from workers.sentry.configured import Configured
 from workers.sentry.credentials import Credentials
+from workers.sentry.hours import Hours
 from workers.sentry.mounts import Mounts
 from workers.sentry.network import Network
 from workers.sentry.note import forget, learn, note
@@ -65,6 +66,7 @@ class Sentry:
         self._credentials = Credentials(worker.wakeup)
         self._watches = Watches(worker.wakeup)
         self._visits = Visits(worker.place, worker.wakeup)
+        self._hours = Hours(worker.place.layout)
         self._due: set[str] = set()
         """Remotes to look at."""
 
@@ -84,7 +86,7 @@ class Sentry:
             else:
                 self._voice.idle(self._notes())
             until = min(self._next_sweep, self._visits.deadline(), self._network.due)
-            until = min(until, self._credentials.due)
+            until = min(until, self._credentials.due, self._keep_hours())
             self._hear(self._wakeup.wait(until))
 
     def _look(self) -> None:
@@ -104,6 +106,16 @@ class Sentry:
             self._due.discard(name)
             if (remote := self._configured.remotes.get(name)) is not None:
                 self._judge(remote)
+
+    def _keep_hours(self) -> float:
+        """Pause transfers out of hours; when to look again (monotonic, s)."""
+        now = time.time()
+        try:
+            until = self._hours.keep(self._configured.window, now)
+        except OSError as failure:
+            log.warning("skip the transfer window: %s", failure.strerror)
+            until = now + RETRY_S
+        return time.monotonic() + max(0.0, until - now)
 
     def _judge(self, remote: Remote) -> None:
         away_at = self._away_at.get(remote.name, 0.0)
