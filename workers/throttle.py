@@ -1,15 +1,16 @@
 """Keeping to the limits of speed that a person has set (``spool.limit``), whatever moves the bytes.
 
 All that a process moves with one repository in one direction goes through one ``Throttle``.  It
-looks at the limits again while it waits, so a change holds for what runs, too.
+looks at the limits again while it waits, so a change holds for what runs, too.  Between two
+repositories at paths the limits of both hold, as over ssh: what one fetches, the other sends.
 """
 
 import contextlib
 import math
 import select
 import time
-from collections.abc import Callable, Iterable
-from typing import Final, final
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, NamedTuple, final
 
 from spool import limit, meter
 from spool.layout import Layout
@@ -31,16 +32,26 @@ NONE: Final = "none"
 AUTO: Final = "auto"
 
 
+class Side(NamedTuple):
+    """One of the repositories, and what the transfers are for it."""
+
+    paths: Layout
+    lane: Lane
+
+
+Meter = tuple[Side, bytes]
+"""By its name, in the spool of a side."""
+
+
 @final
 class Throttle:
     """What holds for one lane."""
 
-    def __init__(self, paths: Layout, lane: Lane, sleep: Callable[[float], None]) -> None:
+    def __init__(self, sides: Sequence[Side], sleep: Callable[[float], None]) -> None:
         """``sleep`` waits so many seconds; it may raise to end the transfer."""
-        self._paths = paths
-        self._lane = lane
+        self._sides = sides
         self._sleep = sleep
-        self._rates: dict[bytes, int] = {}
+        self._rates: dict[Meter, int] = {}
         self._auto = False
         self._looked = -math.inf
 
@@ -67,41 +78,47 @@ class Throttle:
         if not self._rates:
             return
         until = time.monotonic() + most_s
-        tickets: dict[bytes, int] = {}
-        for name, bytes_per_s in tuple(self._rates.items()):
+        tickets: dict[Meter, int] = {}
+        for at, bytes_per_s in tuple(self._rates.items()):
             try:
-                tickets[name] = self._meter(name, size, bytes_per_s).moved
+                tickets[at] = _count(at, size, bytes_per_s).moved
             except (LockBusyError, OSError):  # who has it is stopped; the disk is full
                 self._sleep(min(size / bytes_per_s, until - time.monotonic()))
         while (left_s := min(self._left_s(tickets), until - time.monotonic())) > 0:
             self._sleep(min(left_s, LOOK_S))
             self._look()
 
-    def _left_s(self, tickets: dict[bytes, int]) -> float:
+    def _left_s(self, tickets: dict[Meter, int]) -> float:
         """How long until all up to the tickets is paid for, at the rates of now."""
         left_s = 0.0
-        for name, ticket in tickets.items():
-            bytes_per_s = self._rates.get(name)
+        for at, ticket in tickets.items():
+            bytes_per_s = self._rates.get(at)
             if bytes_per_s is None:
                 continue  # lifted
             with contextlib.suppress(LockBusyError, OSError):
-                count = self._meter(name, 0, bytes_per_s)
+                count = _count(at, 0, bytes_per_s)
                 if ticket <= count.moved:  # else somebody has deleted the file
                     left_s = max(left_s, (ticket - count.paid) / bytes_per_s)
         return left_s
-
-    def _meter(self, name: bytes, size: int, bytes_per_s: int) -> meter.Count:
-        return meter.add(self._paths, name, size, bytes_per_s, time.monotonic())
 
     def _look(self) -> None:
         if time.monotonic() - self._looked < LOOK_S:
             return
         now = time.time()
-        own = limit.of(self._paths, self._lane.uuid, now)
-        shared = limit.of(self._paths, None, now)
-        self._rates = rates((*shared, *own), self._lane.direction)
-        self._auto = is_auto((*shared, *own), self._lane.direction)
+        found: dict[Meter, int] = {}
+        for side in self._sides:
+            uuid, direction = side.lane.uuid, side.lane.direction
+            limits = (*limit.of(side.paths, None, now), *limit.of(side.paths, uuid, now))
+            found |= {(side, name): each for name, each in rates(limits, direction).items()}
+            if side is self._sides[0]:
+                self._auto = is_auto(limits, direction)
+        self._rates = found
         self._looked = time.monotonic()
+
+
+def _count(at: Meter, size: int, bytes_per_s: int) -> meter.Count:
+    side, name = at
+    return meter.add(side.paths, name, size, bytes_per_s, time.monotonic())
 
 
 def rates(limits: Iterable[Limit], direction: Direction) -> dict[bytes, int]:

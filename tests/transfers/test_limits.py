@@ -63,6 +63,18 @@ def test_all_workers_together_keep_to_it(
     assert 2.9 < took_s < 4 * 1.25 + LATE_S
 
 
+def test_what_another_fetches_by_path_keeps_to_the_limits_of_who_has_it(
+    a: Station, b: Station
+) -> None:
+    """Where both have an annexd, it may be either that moves a content."""
+    keys = add_many(b.repo, contents(4 * MB, 8))
+    put(b, UP, "1MB")
+
+    took_s = timed(a, lambda: a.queue(DOWN, b.repo, *keys.values()))
+
+    assert 2.9 < took_s < 4 * 1.25 + LATE_S
+
+
 def test_two_large_contents_side_by_side_get_the_same_share(a: Station, b: Station) -> None:
     keys = list(add_many(a.repo, contents(40 * MB, 2)).values())
     put(a, UP, "2MB")

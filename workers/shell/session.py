@@ -31,7 +31,7 @@ from workers.shell.request import Allowance, RequestError
 from workers.shell.sending import Sending
 from workers.shell.stock import Stock
 from workers.shell.wire import GoneError, HangUpError, Wire
-from workers.throttle import Throttle, sleep
+from workers.throttle import Side, Throttle, sleep
 
 PAUSE_S: Final = 0.3
 """A client that says nothing for so long leaves us time for the log."""
@@ -60,7 +60,8 @@ class Session:
         self, wire: Wire, repository: Repository, client: UUID, allowance: Allowance
     ) -> None:
         up, down = (
-            Throttle(repository.layout, Lane(direction, client), sleep) for direction in Direction
+            Throttle([Side(repository.layout, Lane(direction, client))], sleep)
+            for direction in Direction
         )
         wire.keep_to(down, up)
         self._wire = wire

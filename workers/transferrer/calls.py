@@ -191,7 +191,7 @@ class PeerMover:
     def pace(self) -> Pace:
         """What keeps one content to the limits of speed."""
         link = self._link if self._upload else None
-        return Pace(self._heed, self._lane, self._rate, link)
+        return Pace(self._heed, self._heed.throttle(self._lane), self._rate, link)
 
     def _publish(self, arrived: list[Moved]) -> None:
         """Make the tmp objects objects, durably."""

@@ -10,7 +10,7 @@ from typing import Final, Protocol, final
 from spool import hold
 from spool.layout import Layout
 from spool.transfer import Lane
-from workers.throttle import Throttle, piece
+from workers.throttle import Side, Throttle, piece
 from workers.transferrer.link import Link
 from workers.transferrer.verdict import StoppedError
 from workers.wakeup import Wakeup
@@ -43,13 +43,14 @@ class Heed:
         self._slot = slot
         self._looked = 0.0
         self._told = 0.0
-        self._throttles: dict[Lane, Throttle] = {}
+        self._throttles: dict[tuple[Side, ...], Throttle] = {}
 
-    def throttle(self, lane: Lane) -> Throttle:
-        """What keeps this worker to the limits of a lane."""
-        found = self._throttles.get(lane)
+    def throttle(self, lane: Lane, *others: Side) -> Throttle:
+        """What keeps this worker to the limits of a lane, ours and those at the other side."""
+        sides = (Side(self._paths, lane), *others)
+        found = self._throttles.get(sides)
         if found is None:
-            found = self._throttles[lane] = Throttle(self._paths, lane, self.sleep)
+            found = self._throttles[sides] = Throttle(sides, self.sleep)
         return found
 
     def within(self) -> None:
@@ -101,12 +102,12 @@ class Pace:
     """Keeps one transfer at ``annex-bwlimit``, and all of them to the limits (``annexd limit``)."""
 
     def __init__(
-        self, heed: Heed, lane: Lane, bytes_per_s: int | None, link: Link | None = None
+        self, heed: Heed, throttle: Throttle, bytes_per_s: int | None, link: Link | None = None
     ) -> None:
         """``link`` is the line, if what is sent is to leave it free for others."""
         self._heed = heed
         self._link = link
-        self._throttle = heed.throttle(lane)
+        self._throttle = throttle
         self._rate = bytes_per_s
         self._started = time.monotonic()
         self.resume(0)

@@ -84,7 +84,8 @@ class Lanes:
         """
         move: Move | None = None
         try:
-            for batch in self._batches(lane, names, _most(remote)):
+            most_bytes = order.bytes_most(self._bytes_per_s(lane, remote))
+            for batch in self._batches(lane, order.batches(names, _most(remote), most_bytes)):
                 with self._queue.claim(lane, batch, time.time()) as claims:
                     if claims:
                         self._gates.get_on()
@@ -202,10 +203,15 @@ class Lanes:
             self._gates.lacks_room(remote, full.why, now)
         settle(self._queue, remote.name, verdicts, now)
 
-    def _batches(self, lane: Lane, names: list[bytes], most: int) -> Iterator[list[bytes]]:
+    def _bytes_per_s(self, lane: Lane, remote: Remote) -> int | None:
+        """How fast the lane may be worked on now; None: as fast as it goes."""
+        far = self._far(remote)
+        others = () if far is None else (native.other_side(self._near, far, lane),)
+        return self._heed.throttle(lane, *others).bytes_per_s
+
+    def _batches(self, lane: Lane, batches: Iterable[list[bytes]]) -> Iterator[list[bytes]]:
         until = time.monotonic() + LANE_S
-        most_bytes = order.bytes_most(self._heed.throttle(lane).bytes_per_s)
-        for batch in order.batches(names, most, most_bytes):
+        for batch in batches:
             yield batch
             if time.monotonic() > until or not self._heed.goes_on(lane):
                 return

@@ -41,6 +41,7 @@ from workers.annex.space import Room
 from workers.git.run import GitError
 from workers.git.stream import StreamEndedError
 from workers.git.syscalls import sync_file_system
+from workers.throttle import Side
 from workers.transferrer.check import Check
 from workers.transferrer.far import Far
 from workers.transferrer.heed import Heed, Pace
@@ -80,8 +81,9 @@ class NativeMover:
         self._source: Near | Far = near if upload else far
         self._sink: Near | Far = far if upload else near
         self._upload = upload
-        other = Direction.DOWNLOAD if upload else Direction.UPLOAD
-        theirs = Lane(other, near.repository.uuid)
+        there = other_side(near, far, lane)
+        theirs = there.lane
+        self._throttle = heed.throttle(lane, there)
         most = batch_max() * 2
         self._our_locks = TransferLocks(near.repository.layout, lane, most)
         self._their_locks = TransferLocks(far.repository.layout, theirs, most)
@@ -215,7 +217,7 @@ class NativeMover:
                 for at in locks
                 if at is not None and size > CHUNK
             ]
-            pace = Pace(self._heed, self._lane, self._rate)
+            pace = Pace(self._heed, self._throttle, self._rate)
             pace.resume(there)
             if size > LONG:
                 self._heed.take_long()
@@ -278,6 +280,13 @@ class NativeMover:
         return any(side.flag("annex.hardlink", default=False) for side in sides) and not any(
             side.flag("annex.thin", default=False) for side in sides
         )
+
+
+def other_side(near: Near, far: Far, lane: Lane) -> Side:
+    """What a lane of ours is for the remote."""
+    upload = lane.direction is Direction.UPLOAD
+    other = Direction.DOWNLOAD if upload else Direction.UPLOAD
+    return Side(far.repository.layout, Lane(other, near.repository.uuid))
 
 
 BATCH_MAX: Final = 1024
