@@ -1,6 +1,7 @@
 """The commands that are about what is synced: look at it, wait for it, pause it, try it again."""
 
 import math
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -19,7 +20,15 @@ What = Annotated[
 ]
 
 
-def status(directory: Directory = None, *, as_json: AsJson = False) -> None:
+def status(
+    directory: Directory = None,
+    *,
+    as_json: AsJson = False,
+    copies: Annotated[
+        bool,
+        typer.Option("--copies", help="Instead: the files of which there are too few copies."),
+    ] = False,
+) -> None:
     """Show what annexd is doing, which remotes are behind, and what has failed.
 
     Reads only files, so it works with annexd stopped too; exit status 3 then.  JSON: ready,
@@ -27,7 +36,21 @@ def status(directory: Directory = None, *, as_json: AsJson = False) -> None:
     """
     from annexd.show import show_status, show_status_json
 
-    raise typer.Exit(show_status_json(directory) if as_json else show_status(directory))
+    if copies:
+        _show_copies(directory, as_json=as_json)
+    else:
+        raise typer.Exit(show_status_json(directory) if as_json else show_status(directory))
+
+
+def _show_copies(directory: Path | None, *, as_json: bool) -> None:
+    from annexd.why import copies
+    from annexd.why.scene import opened
+
+    with opened(find_place(directory)) as scene:
+        found = list(copies.lacking(scene))
+    typer.echo(copies.to_json(found) if as_json else copies.to_text(found))
+    if found:
+        raise typer.Exit(1)
 
 
 def why(

@@ -8,6 +8,7 @@ from typing import Final, final
 from annexd.duration import format_duration
 from annexd.limiting import describe as describe_limits
 from annexd.report import size_text
+from annexd.why.copies import counted, wish, wishes
 from annexd.why.line import Line, shown
 from annexd.why.obstacles import Standing, obstacles
 from annexd.why.rule import rule_of
@@ -18,14 +19,11 @@ from spool.key import Key
 from spool.queue import Queue
 from spool.remotes import read_reach, read_transfer
 from spool.transfer import UUID, Direction, Transfer
-from workers.annex import maplog
 from workers.annex.feed import locations_of
 from workers.annex.objects import Objects
-from workers.annex.preferred import NUMCOPIES
 from workers.annex.questions import Wants
 from workers.annex.remotes import Remote
 from workers.annex.uuidlogs import Trust
-from workers.git.attributes import CheckAttributes
 from workers.scanner.contents import Contents, Shape, followed
 from workers.scanner.network import is_stranger
 from workers.wanted import Item, syncs_content
@@ -93,40 +91,21 @@ def _content(known: Known) -> Line:
 
 
 def _copies(scene: Scene, known: Known) -> Line:
-    preferences = scene.network.plan.preferences
     where = known.item.locations
-    counted = [
-        uuid for uuid in where if preferences.level(uuid) not in {Trust.DEAD, Trust.UNTRUSTED}
-    ]
-    least, source = _numcopies(scene, known.item.paths)
+    copies = counted(scene, where)
+    least = next(wishes(scene, known.item.paths[:1]), wish(scene))
     names = ", ".join(sorted(map(scene.name, where))) or "nowhere that is known"
-    text = f"{len(counted)} ({names}); numcopies is {least}, by {source}"
-    if len(counted) < least:
+    text = f"{copies} ({names}); numcopies is {least.count}, by {least.source}"
+    if copies < least.count:
         text += ": too few, so git-annex drops none of them"
-    if len(counted) < len(where):
+    if copies < len(where):
         text += "; untrusted and dead repositories do not count"
     facts = {
-        "copies": len(counted),
-        "numcopies": least,
+        "copies": copies,
+        "numcopies": least.count,
         "locations": sorted(map(os.fsdecode, where)),
     }
     return Line("copies", text, facts)
-
-
-def _numcopies(scene: Scene, paths: Sequence[bytes]) -> tuple[int, str]:
-    """How many there are to be, and who says so."""
-    if paths:
-        with CheckAttributes(scene.repository.git, "annex.numcopies") as asked:
-            said = next(iter(asked.ask(paths[:1])))["annex.numcopies"]
-        if said.isdigit():
-            return int(said), ".gitattributes"
-    shared = maplog.number(scene.branch.read(NUMCOPIES))
-    if shared is not None:
-        return shared, "git annex numcopies"
-    own = scene.repository.settings.get("annex.numcopies")
-    if own is not None and own.isdigit():
-        return int(own), "git config annex.numcopies"
-    return 1, "default"
 
 
 def _here(scene: Scene, known: Known) -> Line:

@@ -224,3 +224,28 @@ def test_a_remote_that_is_none_is_refused(usb: Annexd) -> None:
 
     assert ended.status == 100
     assert b"there is no remote 'nowhere'" in ended.stderr
+
+
+def test_files_with_too_few_copies_are_listed(annexd: Annexd) -> None:
+    repo = annexd.repo
+    keys = add_many(repo, [("one", b"1" * 1000), ("two", b"2" * 2000), ("enough", b"3")])
+    assert annexd("status", "--copies").status == 0
+    repo.write(".gitattributes", b"two annex.numcopies=3\n")
+    repo.annex("numcopies", "2", "-q")
+    other = "00000000-0000-0000-0000-000000000001"
+    repo.annex("setpresentkey", keys["enough"], other, "1")
+    repo.annex("setpresentkey", keys["one"], other, "1")
+    repo.annex("untrust", "-q", "--force", other)
+    repo.annex("setpresentkey", keys["enough"], other[:-1] + "2", "1")
+
+    ended = annexd("status", "--copies", "--json")
+
+    assert ended.status == 1
+    found = {each["file"]: each for each in json.loads(ended.stdout)["lacking_copies"]}
+    assert {name: (each["copies"], each["numcopies"]) for name, each in found.items()} == {
+        "one": (1, 2),
+        "two": (1, 3),
+    }
+    listed = set(repo.annex("find", "--lackingcopies=1", "--in=here").decode().split())
+    assert found.keys() == listed
+    assert b"2 contents with too few copies (3.0 kB)" in annexd("status", "--copies").stdout

@@ -160,7 +160,7 @@ class AnnexMover:
         settings = easing.settings(remote, direction, told)
         if settings != self._settings:
             self.close()
-        self._told, self._settings = told, settings
+        self._told, self._settings = told if settings else None, settings
         if self._transferrer is not None:
             try:
                 self._transferrer.start(transfer, file)
