@@ -6,14 +6,14 @@ mounted) is passed over.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from annexd.daemon import stop
 from annexd.errors import AnnexdError
 from annexd.instance import AlreadyRunningError
 from annexd.launch import Starting, begin
 from annexd.repository import find_place
+from spool.place import Place
 
 
 class AutostartError(AnnexdError):
@@ -57,12 +57,12 @@ def start_all(startdelay_s: float) -> None:
     _raise(failures)
 
 
-def stop_all() -> None:
-    """Stop annexd in each where it runs."""
+def everywhere(do: Callable[[Place], object]) -> None:
+    """Do something in each; where it fails, go on, and say so at the end."""
     failures: list[AnnexdError] = []
     for path in read_list():
         try:
-            stop(find_place(path))
+            do(find_place(path))
         except AnnexdError as failure:
             failures.append(failure)
     _raise(failures)

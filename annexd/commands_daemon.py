@@ -60,9 +60,9 @@ def stop(directory: Directory = None, *, autostart: Autostart = False) -> None:
     from annexd import daemon
 
     if autostart:
-        from annexd.autostart import stop_all
+        from annexd.autostart import everywhere
 
-        stop_all()
+        everywhere(daemon.stop)
     elif daemon.stop(find_place(directory)) is None:
         typer.echo("annexd does not run here", err=True)
 

@@ -1,14 +1,16 @@
 """The commands that are about what is synced: look at it, wait for it, pause it, try it again."""
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from annexd.commands_daemon import Directory
+from annexd.commands_daemon import Autostart, Directory
 from annexd.duration import parse_duration
 from annexd.repository import find_place
+from spool.place import Place
 
 AsJson = Annotated[bool, typer.Option("--json", help="For programs: one JSON object.")]
 RemoteName = Annotated[
@@ -110,6 +112,7 @@ def pause(
     for_: Annotated[
         str | None, typer.Option("--for", metavar="TIME", help="Resume after so long: 1h.")
     ] = None,
+    autostart: Autostart = False,
 ) -> None:
     """Start no more transfers, with REMOTE or at all.  What runs goes on.
 
@@ -117,14 +120,30 @@ def pause(
     """
     from annexd.control import pause_transfers
 
-    pause_transfers(find_place(), remote, None if for_ is None else parse_duration(for_))
+    for_s = None if for_ is None else parse_duration(for_)
+    _here_or_everywhere(lambda place: pause_transfers(place, remote, for_s), remote, autostart)
 
 
-def resume(remote: RemoteName = None) -> None:
+def resume(remote: RemoteName = None, *, autostart: Autostart = False) -> None:
     """End a pause: of REMOTE, else all of them.  Removes the files in .git/annex/transfer/hold."""
     from annexd.control import resume_transfers
 
-    resume_transfers(find_place(), remote)
+    _here_or_everywhere(lambda place: resume_transfers(place, remote), remote, autostart)
+
+
+def _here_or_everywhere(
+    do: Callable[[Place], object],
+    remote: str | None,
+    autostart: bool,  # noqa: FBT001 -- the option's
+) -> None:
+    if not autostart:
+        do(find_place())
+        return
+    if remote is not None:
+        raise typer.BadParameter("--autostart is for all of each repository, without REMOTE")
+    from annexd.autostart import everywhere
+
+    everywhere(do)
 
 
 def limit(
@@ -139,6 +158,7 @@ def limit(
     for_: Annotated[
         str | None, typer.Option("--for", metavar="TIME", help="Lift it after so long: 1h.")
     ] = None,
+    autostart: Autostart = False,
 ) -> None:
     """Move contents no faster, in all, or with REMOTE; without options: show the limits.
 
@@ -150,14 +170,16 @@ def limit(
     from annexd.limiting import set_limits, show_limits
     from spool.transfer import Direction
 
-    place = find_place()
     rates = {Direction.UPLOAD: up, Direction.DOWNLOAD: down}
     if up is not None or down is not None:
-        set_limits(place, remote, rates, None if for_ is None else parse_duration(for_))
+        for_s = None if for_ is None else parse_duration(for_)
+        _here_or_everywhere(
+            lambda place: set_limits(place, remote, rates, for_s), remote, autostart
+        )
     elif for_ is not None or remote is not None:
         raise typer.BadParameter("say how fast: --up RATE, --down RATE, or both")
     else:
-        typer.echo(show_limits(place))
+        _here_or_everywhere(lambda place: typer.echo(show_limits(place)), None, autostart)
 
 
 def cancel(what: What) -> None:

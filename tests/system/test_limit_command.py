@@ -2,9 +2,13 @@
 
 import json
 import time
+from pathlib import Path
 
 import pytest
 
+from annexd.repository import find_place
+from spool import hold, limit
+from tests.repo import Repo
 from tests.system.conftest import Annexd
 
 
@@ -78,3 +82,24 @@ def test_one_that_cannot_be_read_is_told(two: Annexd) -> None:
     path.write_text("up quick\n")
 
     assert b"this is no speed: quick" in two("limit").stdout
+
+
+def test_all_repositories_can_be_paused_and_limited_at_once(
+    two: Annexd, tmp_path: Path, sealed_home: Path
+) -> None:
+    other = find_place(Repo.create(tmp_path / "other").path)
+    listed = sealed_home / ".config/git-annex/autostart"
+    listed.parent.mkdir(parents=True)
+    listed.write_text(f"{two.repo.path}\n{tmp_path / 'not mounted'}\n{other.worktree}\n")
+
+    assert two("pause", "--autostart", "--for", "1h").status == 0
+    assert two("limit", "--autostart", "--up", "1MB").status == 0
+
+    for place in (two.place, other):
+        [pause] = hold.listing(place.layout, time.time())
+        assert 3500 < pause.until - time.time() < 3601
+        [found] = limit.listing(place.layout, time.time())
+        assert found.rate == "1MB"
+    assert two("limit", "--autostart").stdout.splitlines() == [b"up 1MB/s in all"] * 2
+    assert two("resume", "--autostart").status == 0
+    assert not hold.listing(other.layout, time.time())
