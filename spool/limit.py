@@ -66,8 +66,8 @@ def of(paths: Layout, uuid: UUID | None, now: float) -> list[Limit]:
             return []
         try:
             data = text.read(name, dir_fd=fd)
-        except (FileNotFoundError, ValueError):
-            return []
+        except (FileNotFoundError, PermissionError, ValueError):
+            return []  # none; or one that its owner shows to nobody
     return [limit for limit in parse(uuid, data) if limit.until > now]
 
 
