@@ -40,6 +40,10 @@ def explain(scene: Scene, index: Index, path: bytes) -> Iterator[Line]:
     if status is None and not entries:
         yield Line(FILE, f"there is no file {shown(path)} here", {"path": os.fsdecode(path)})
         return
+    if status is not None and stat.S_ISDIR(status.st_mode) and not entries:
+        text = f"{shown(path)} is a directory: ask about a file in it"
+        yield Line(FILE, text, {"path": os.fsdecode(path)})
+        return
     yield _commit(scene, index, path, status, entries)
     key = scene.key_of(entries[0]) if entries else None
     if key is not None:
@@ -109,7 +113,7 @@ def _reasons(
     entries: Sequence[Entry],
 ) -> Iterator[str]:
     if not entries:
-        yield from _never(scene, path, status)
+        yield from _never(scene, path)
     if status is None:
         watcher = read_states(scene.place.state).get("watcher")
         held = [] if watcher is None else [v for name, v in watcher.notes if name == "held"]
@@ -128,13 +132,11 @@ def _reasons(
         yield "annexd does not run here (annexd start)"
 
 
-def _never(scene: Scene, path: bytes, status: os.stat_result | None) -> Iterator[str]:
+def _never(scene: Scene, path: bytes) -> Iterator[str]:
     """Why it is left alone whatever happens."""
     if not is_trackable(path, LINK):
         yield "git refuses such a name"
         return
-    if status is not None and stat.S_ISDIR(status.st_mode):
-        yield "it is a directory, of which only the files are committed"
     with CheckIgnore(scene.repository.git) as asked:
         rule = next(iter(asked.ask([path])))
     if rule is not None and rule.ignores:
@@ -145,7 +147,7 @@ def _never(scene: Scene, path: bytes, status: os.stat_result | None) -> Iterator
 
 def _content(scene: Scene, path: bytes, status: os.stat_result) -> Iterator[str]:
     if not stat.S_ISREG(status.st_mode):
-        if not (stat.S_ISLNK(status.st_mode) or stat.S_ISDIR(status.st_mode)):
+        if not stat.S_ISLNK(status.st_mode):
             yield "it is neither a file nor a link"
         return
     full = os.fsencode(scene.place.worktree) + b"/" + path

@@ -185,6 +185,7 @@ def test_whose_a_path_is_if_it_is_not_ours(annexd: Annexd, tmp_path: Path) -> No
 
     assert "repository of its own, nested" in why(annexd, "nested/file")["file"]["text"]
     assert "outside of the work tree" in why(annexd, "link/file")["file"]["text"]
+    assert "is a directory: ask about a file" in why(annexd, "nested")["file"]["text"]
     assert "git's own" in why(annexd, ".git/config")["file"]["text"]
     assert "there is no file nothing" in why(annexd, "nothing")["file"]["text"]
 
