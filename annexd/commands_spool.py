@@ -197,7 +197,8 @@ def cancel(what: What) -> None:
 def retry(remote: RemoteName = None) -> None:
     """Try again now what is put off until later, with REMOTE or at all.
 
-    Touches the files below .git/annex/transfer/queue; their time says 'not before'.
+    Touches the files below .git/annex/transfer/queue, whose time says 'not before'; and pokes:
+    a remote that is left alone after failures is tried again.
     """
     from annexd.control import retry_transfers
 

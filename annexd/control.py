@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from annexd.bulletin import Bulletin
 from annexd.errors import AnnexdError
 from annexd.remotelist import list_remotes
+from annexd.requests import make_poke
 from spool import failed, hold, key, running
 from spool.hold import FOREVER, Hold
 from spool.info import Info
@@ -44,13 +45,17 @@ def resume_transfers(place: Place, remote: str | None) -> None:
 
 
 def retry_transfers(place: Place, remote: str | None) -> int:
-    """Make due what is put off, and queue again what has failed; returns how many."""
+    """Make due what is put off, and queue again what has failed; returns how many.
+
+    With a poke, as refs may have failed to go there, too.
+    """
     now = time.time()
     queue = Queue(place.layout)
     only = None if remote is None else find_uuid(place, remote)
     uuids = {lane.uuid for lane in queue.lanes()} if only is None else {only}
     due = sum(queue.make_due(uuid, now) for uuid in uuids)
     again = [one for one in failed.listing(place.layout) if only in {None, one.transfer.uuid}]
+    make_poke(place)
     # They leave the list of the failed when they succeed.
     return due + sum(
         queue.add(one.transfer, Info.begun(now, one.info.associated_file)) for one in again

@@ -6,11 +6,16 @@ from annexd.errors import AnnexdError
 from spool import poke
 from spool.place import Place
 from spool.record import make_directory, replace
+from spool.remotes import forgive_transfers
 from spool.state import read_states
 
 
 def make_poke(place: Place) -> int:
-    """Ask every role to look again; returns the number by which they will answer."""
+    """Ask every role to look again; returns the number by which they will answer.
+
+    What is left alone after failures is tried again, too: a person has asked.
+    """
+    forgive_transfers(place.remotes)
     said = max((state.seq for state in read_states(place.state).values()), default=0)
     return poke.create(_ours(place).poke, above=said)
 

@@ -9,25 +9,30 @@ or what is known of a remote, and nothing has.  Else one role has given another 
 and there is another round.
 
 What cannot be done now does not count: remotes that are away.  What only a person can do ends the
-wait, with the reason.
+wait, with the reason.  So does a remote that has failed again and again since the poke, unless it
+was said how long to wait: it may fail for days.
 """
 
 import math
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
 from annexd.errors import AnnexdError
 from annexd.remotelist import list_remotes
 from annexd.requests import make_poke
-from annexd.status import Status, Worker, read_status
+from annexd.status import RemoteStatus, Status, Worker, read_status
 from spool.place import Place
 from spool.record import escape
-from spool.remotes import read_reach
+from spool.remotes import Exchange, read_reach
 from spool.state import Activity
 from workers.git.run import Git
 from workers.wakeup import Wakeup
+
+FAILURES = 2
+"""One may be chance, as when two push at once."""
 
 LOOK_S = 1.0
 """The longest time between two looks; the end of a transfer is in no role's state."""
@@ -40,6 +45,9 @@ class Left:
 
     working: tuple[str, ...]
     """What annexd will see to by itself."""
+
+    failing: tuple[str, ...]
+    """What it will try again, after more than one failure."""
 
     blocked: tuple[str, ...]
     """What only a person can see to."""
@@ -66,11 +74,11 @@ def _finish_round(place: Place, wakeup: Wakeup, until: float) -> str | None:
                 f"annexd does not run in {os.fspath(place.worktree)!r}; start it: annexd start"
             )
         left = what_is_left(status, seq)
-        if not left.working:
-            return "; ".join(left.blocked) or None
+        if not left.working and (not left.failing or math.isinf(until)):
+            return "; ".join((*left.failing, *left.blocked)) or None
         now = time.monotonic()
         if now >= until or wakeup.stopping:
-            return "; ".join((*left.working, *left.blocked))
+            return "; ".join((*left.working, *left.failing, *left.blocked))
         wakeup.wait(min(until, now + LOOK_S))
 
 
@@ -95,16 +103,34 @@ def what_is_left(status: Status, seq: int) -> Left:
     blocked: list[str] = []
     if not status.ready:
         working.append("annexd is starting")
+    near = [at for at in status.remotes if not at.is_away]
+    unpushed = [at for at in near if _keeps_failing(at.push)]
+    failing = [_error(at, at.push) for at in unpushed]
     for worker in status.workers:
-        _look_at_worker(worker, status, seq, working, blocked)
+        if not _only_tries_again(worker, seq, len(unpushed)):
+            _look_at_worker(worker, status, seq, working, blocked)
     if status.running:
         working.append(f"{len(status.running)} transfers run")
     paused = _paused(status)
-    if status.workable > paused:
-        working.append(f"{status.workable - paused} transfers wait{_errors(status)}")
+    unmoved = [at for at in near if at.pending and _keeps_failing(at.transfer)]
+    failing += [_error(at, at.transfer) for at in unmoved]
+    if status.workable > paused + sum(at.pending for at in unmoved):
+        working.append(f"{status.workable - paused} transfers wait{_errors(near)}")
     if paused:
         blocked.append(f"{paused} transfers are paused; resume them: annexd resume")
-    return Left(tuple(working), tuple(blocked))
+    return Left(tuple(working), tuple(dict.fromkeys(failing)), tuple(blocked))
+
+
+def _only_tries_again(worker: Worker, seq: int, failing: int) -> bool:
+    """Whether the pusher has looked, and has no more to do with more remotes than keep failing."""
+    state = worker.state
+    return (
+        worker.life.name == "pusher"
+        and state is not None
+        and state.activity is Activity.IDLE
+        and state.seq >= seq
+        and 0 < state.pending <= failing
+    )
 
 
 def _look_at_worker(
@@ -136,11 +162,19 @@ def _paused(status: Status) -> int:
     return min(status.workable, sum(paused.values()))
 
 
-def _errors(status: Status) -> str:
-    """Why transfers with remotes that are there fail."""
-    errors = [
-        f"{os.fsdecode(at.remote.name)}: {at.transfer.last_error}"
-        for at in status.remotes
-        if at.transfer is not None and at.transfer.failing_since is not None and not at.is_away
-    ]
-    return f" ({escape('; '.join(errors))})" if errors else ""
+def _keeps_failing(exchange: Exchange | None) -> bool:
+    return (
+        exchange is not None
+        and exchange.failing_since is not None
+        and exchange.failures >= FAILURES
+    )
+
+
+def _errors(remotes: Sequence[RemoteStatus]) -> str:
+    """Why transfers with them fail."""
+    failing = [at for at in remotes if at.transfer and at.transfer.failing_since is not None]
+    return f" ({'; '.join(_error(at, at.transfer) for at in failing)})" if failing else ""
+
+
+def _error(at: RemoteStatus, exchange: Exchange | None) -> str:
+    return escape(f"{os.fsdecode(at.remote.name)}: {exchange.last_error if exchange else ''}")

@@ -8,17 +8,26 @@ A remote's name may hold anything that git allows in its configuration, so the d
 by ``directory_name``, and every record is free to be absent.
 """
 
+import contextlib
+import dataclasses
 import hashlib
 import math
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar, final
 
+from spool import lock
 from spool.record import Fields, format_record, parse_record, read, replace
 
 _PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_@+-.")
 _NAME_MAX = 200
+
+TRANSFER_LOCK = "transfer.lck"
+"""Beside ``transfer``: whoever writes that has it locked."""
+
+_LOCK_S = 1.0
 
 
 def directory_name(remote: bytes) -> str:
@@ -149,6 +158,20 @@ def write_transfer(remotes: Path, remote: bytes, exchange: Exchange) -> None:
 def read_transfer(remotes: Path, remote: bytes) -> Exchange | None:
     """How transfers with ``remote`` go; None if none was ever tried."""
     return _read(remotes / directory_name(remote) / "transfer", Exchange.parse)
+
+
+def forgive_transfers(remotes: Path) -> None:
+    """Have contents moved again with remotes that are left alone; that it failed stays told."""
+    for path in remotes.glob("*/transfer"):
+        # Whoever has the lock is just trying it.
+        with (
+            contextlib.suppress(lock.LockBusyError, OSError),
+            lock.held(os.fsencode(path.with_name(TRANSFER_LOCK)), within_s=_LOCK_S),
+        ):
+            record = _read(path, Exchange.parse)
+            if record is not None and record.failures:
+                again = dataclasses.replace(record, not_before=None, failures=0)
+                replace(path, again.format())
 
 
 def errors(remotes: Path, remote: bytes) -> tuple[str, ...]:

@@ -13,9 +13,17 @@ import pytest
 from spool import hold
 from spool.info import Info
 from spool.key import parse
+from spool.poke import latest
 from spool.publisher import Publisher
 from spool.queue import Queue
-from spool.remotes import Exchange, Reach, write_push, write_reach, write_transfer
+from spool.remotes import (
+    Exchange,
+    Reach,
+    read_transfer,
+    write_push,
+    write_reach,
+    write_transfer,
+)
 from spool.transfer import UUID, Direction, Transfer
 from spool.transferlock import TransferLocks
 from tests.processes import Ended, forked, kill, run_to_end, start, wait_until
@@ -358,6 +366,35 @@ def test_a_transfer_that_is_put_off_is_waited_for_and_its_error_told(spool: Anne
 
     assert ended.status == 1
     assert ended.stderr == b"annexd: not in sync: 1 transfers wait (usb: no space\\x1b)\n"
+
+
+@pytest.mark.parametrize(("how", "least_s"), [((), 0.0), (("--timeout", "4s"), 3.5)])
+def test_wait_does_not_wait_for_ever_for_a_remote_that_fails_again_and_again(
+    spool: Annexd, tmp_path: Path, how: tuple[str, ...], least_s: float
+) -> None:
+    """Unless it was said how long."""
+    began = time.monotonic()
+    waiting = start((*CLI, "wait", *how, spool.repo.path), tmp_path / "said")
+    wait_until(lambda: latest(spool.place.poke) == 1)
+    failing = Exchange(failing_since=time.time(), failures=2, last_error="no answer")
+
+    write_transfer(spool.place.remotes, b"usb", failing)
+
+    assert waiting.wait(20) == 1
+    assert time.monotonic() - began >= least_s
+    assert (tmp_path / "said").read_bytes() == b"annexd: not in sync: usb: no answer\n"
+
+
+def test_whoever_asks_for_it_has_a_remote_tried_again_that_was_left_alone(spool: Annexd) -> None:
+    for command in (("retry", "usb"), ("poke",)):
+        broken = Exchange(failing_since=1.0, failures=5, not_before=time.time() + 900)
+        write_transfer(spool.place.remotes, b"usb", broken)
+        before = latest(spool.place.poke)
+
+        assert spool(*command).status == 0
+
+        assert read_transfer(spool.place.remotes, b"usb") == Exchange(failing_since=1.0)
+        assert latest(spool.place.poke) > before
 
 
 def test_wait_does_not_wait_for_a_person(spool: Annexd) -> None:

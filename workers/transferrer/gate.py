@@ -23,6 +23,7 @@ from spool import lock
 from spool.lock import FileLock, LockBusyError
 from spool.record import make_directory
 from spool.remotes import (
+    TRANSFER_LOCK,
     Exchange,
     Reach,
     directory_name,
@@ -120,9 +121,11 @@ class Gates:
         last = self._read(name) or Exchange()
         if last.failing_since is None:
             log.warning("full %s: %s", remote.name, why)
-            last = dataclasses.replace(last, failing_since=now)
-        if last.last_error != why:
-            self._write(remote, dataclasses.replace(last, last_error=why))
+        since = now if last.failing_since is None else last.failing_since
+        known = max(last.failures, FAILURES)  # it is no accident
+        full = dataclasses.replace(last, failing_since=since, failures=known, last_error=why)
+        if full != last:
+            self._write(remote, full)
 
     def failed(self, remote: Remote, why: str, now: float) -> None:
         """The connection failed."""
@@ -141,6 +144,9 @@ class Gates:
             busy_since = _job_began(path)
         return None
 
+    def _lock(self, remote: Remote) -> bytes:
+        return self.directory(remote) + b"/" + os.fsencode(TRANSFER_LOCK)
+
     def _slots(self, remote: Remote) -> list[bytes]:
         count = SLOTS_NATIVE if remote.native else SLOTS_NETWORK
         return [b"%b/slot.%d" % (self.directory(remote), number) for number in range(count)]
@@ -154,7 +160,7 @@ class Gates:
         # Who is writing now says nearly the same; the record is for people and for pacing.
         with (
             contextlib.suppress(LockBusyError, OSError),
-            lock.held(self.directory(remote) + b"/transfer.lck", within_s=_LOCK_S),
+            lock.held(self._lock(remote), within_s=_LOCK_S),
         ):
             write_transfer(self._remotes, name, exchange)
             del self._unwritten[name]
