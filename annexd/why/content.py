@@ -7,6 +7,8 @@ from typing import Final, final
 
 from annexd.duration import format_duration
 from annexd.limiting import describe as describe_limits
+from annexd.pathless import without_git_path
+from annexd.remotelist import list_remotes
 from annexd.report import size_text
 from annexd.why.copies import counted, wish, wishes
 from annexd.why.line import Line, shown
@@ -69,6 +71,14 @@ def explain(scene: Scene, key: Key, files: Sequence[bytes], only: UUID | None) -
             continue
         told.add(uuid)
         yield _there(scene, known, remote, uuid)
+    if only is None:
+        yield from _out_of_reach(scene)
+
+
+def _out_of_reach(scene: Scene) -> Iterator[Line]:
+    for uuid, description in without_git_path(scene.place, list_remotes(scene.place)):
+        text = "no git path: no remote here carries git, so it does not learn of this"
+        yield Line(shown(description), text, {"uuid": os.fsdecode(uuid)})
 
 
 def _is_configured(remote: Remote) -> bool:

@@ -70,6 +70,10 @@ def test_repositories_to_which_no_git_leads_are_told(annexd: Annexd, tmp_path: P
     assert found == {"uuid": other.uuid(), "description": "the other one"}
     assert b"no git path to the other one" in annexd("status").stdout
 
+    repo.add("file", b"content")
+    why = annexd("why", "file").stdout
+    assert b"the other one: no git path: no remote here carries git" in why
+
     repo.annex("dead", "-q", other.uuid())
     assert status(annexd)["no_git_path"] == []
     repo.annex("semitrust", "-q", other.uuid())
