@@ -15,6 +15,7 @@ from annexd.service import State as LifeState
 from annexd.status import RemoteStatus, Status, Worker
 from spool.key import parts
 from spool.record import escape
+from spool.remotes import Exchange
 from spool.running import Running
 from spool.state import Activity
 from spool.transfer import Direction, Transfer
@@ -91,6 +92,8 @@ def _remote_json(at: RemoteStatus) -> Json:
         "why": at.reach.why if at.reach else None,
         "last_push": at.push.last_success if at.push else None,
         "last_push_error": (at.push.last_error or None) if at.push else None,
+        "last_export": at.tree.last_success if at.tree else None,
+        "last_export_error": (at.tree.last_error or None) if at.tree else None,
         "needs_credentials": _needs_credentials(at),
         "pending": at.pending,
         "to_send": at.to_send,
@@ -107,7 +110,8 @@ def _remote_json(at: RemoteStatus) -> Json:
 
 
 def _needs_credentials(at: RemoteStatus) -> bool:
-    failing = (each for each in (at.push, at.transfer) if each and each.failing_since is not None)
+    every = (at.push, at.tree, at.transfer)
+    failing = (each for each in every if each and each.failing_since is not None)
     return any(are_needed(each.last_error) for each in failing)
 
 
@@ -202,7 +206,9 @@ def _activity(worker: Worker, now: float) -> str:
 def _remote(at: RemoteStatus, now: float) -> str:
     said = [_reach(at, now)]
     if at.push is not None:
-        said.append(_push(at, now))
+        said.append(_exchanged("push", "pushed", at.push, now))
+    if at.tree is not None:
+        said.append(_exchanged("export", "exported", at.tree, now))
     if at.drift is not None and at.drift.ahead:
         said.append(f"lacks {at.drift.ahead} commits")
     if at.drift is not None and at.drift.behind:
@@ -228,14 +234,13 @@ def _reach(at: RemoteStatus, now: float) -> str:
     return f"away for {format_duration(now - at.reach.since)}{why}"
 
 
-def _push(at: RemoteStatus, now: float) -> str:
-    push = at.push
-    if push is None:
-        return ""
-    ago = f"{format_duration(now - push.last_success)} ago" if push.last_success else "never"
-    if push.failing_since is None:
-        return f"pushed {ago}"
-    return _failure("cannot push", format_duration(now - push.failing_since), push.last_error)
+def _exchanged(verb: str, done: str, record: Exchange, now: float) -> str:
+    last = record.last_success
+    if record.failing_since is None:
+        return f"{done} {f'{format_duration(now - last)} ago' if last else 'never'}"
+    return _failure(
+        f"cannot {verb}", format_duration(now - record.failing_since), record.last_error
+    )
 
 
 def _failure(what: str, since: str, error: str) -> str:

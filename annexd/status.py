@@ -22,7 +22,7 @@ from spool.limit import Limit
 from spool.place import Place
 from spool.queue import Queue
 from spool.record import read
-from spool.remotes import Exchange, Reach, read_push, read_reach, read_transfer
+from spool.remotes import Exchange, Reach, read_push, read_reach, read_transfer, read_tree
 from spool.running import Running
 from spool.state import Activity, State, read_states
 from spool.transfer import UUID, Direction, Lane
@@ -55,6 +55,9 @@ class RemoteStatus:
     remote: Remote
     reach: Reach | None
     push: Exchange | None
+    tree: Exchange | None
+    """Exporting a tree of files there, and importing it."""
+
     transfer: Exchange | None
     to_send: int
     to_get: int
@@ -186,6 +189,7 @@ def _remote(
         remote=remote,
         reach=read_reach(place.remotes, remote.name),
         push=read_push(place.remotes, remote.name),
+        tree=read_tree(place.remotes, remote.name),
         transfer=read_transfer(place.remotes, remote.name),
         to_send=jobs[up],
         to_get=jobs[down],

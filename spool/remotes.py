@@ -1,7 +1,8 @@
-"""What is known of each remote: ``.git/annex/annexd/remotes/NAME/{reach,push,transfer}``.
+"""What is known of each remote: ``.git/annex/annexd/remotes/NAME/{reach,push,tree,transfer}``.
 
-``reach`` is the sentry's: can the remote be reached.  ``push`` is the pusher's and ``transfer``
-the transferrers' (under a lock of their own): how exchanging refs, and contents, with it goes.
+``reach`` is the sentry's: can the remote be reached.  ``push`` and ``tree`` are the pusher's and
+``transfer`` the transferrers' (under a lock of their own): how exchanging refs, a tree of files,
+and contents with it goes.
 Points in time are Unix seconds.
 
 A remote's name may hold anything that git allows in its configuration, so the directory is named
@@ -150,6 +151,16 @@ def read_push(remotes: Path, remote: bytes) -> Exchange | None:
     return _read(remotes / directory_name(remote) / "push", Exchange.parse)
 
 
+def write_tree(remotes: Path, remote: bytes, exchange: Exchange) -> None:
+    """The pusher's word, where ``remote`` holds a tree of files."""
+    replace(remotes / directory_name(remote) / "tree", exchange.format())
+
+
+def read_tree(remotes: Path, remote: bytes) -> Exchange | None:
+    """How exporting to ``remote`` and importing from it goes; None if it was never tried."""
+    return _read(remotes / directory_name(remote) / "tree", Exchange.parse)
+
+
 def write_transfer(remotes: Path, remote: bytes, exchange: Exchange) -> None:
     """A transferrer's word; it holds the lock of this record."""
     replace(remotes / directory_name(remote) / "transfer", exchange.format())
@@ -175,8 +186,8 @@ def forgive_transfers(remotes: Path) -> None:
 
 
 def errors(remotes: Path, remote: bytes) -> tuple[str, ...]:
-    """Why exchanging refs, or contents, with ``remote`` fails now."""
-    found = (read_push(remotes, remote), read_transfer(remotes, remote))
+    """Why exchanging refs, a tree, or contents, with ``remote`` fails now."""
+    found = (each(remotes, remote) for each in (read_push, read_tree, read_transfer))
     return tuple(at.last_error for at in found if at is not None and at.failing_since is not None)
 
 

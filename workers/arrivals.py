@@ -1,9 +1,10 @@
 """What has arrived: commits of the checked-out branch that others have, and we have not.
 
 They come by a push into ``refs/heads/synced/BRANCH`` (what ``git annex sync`` and annexd push), as
-the assistant's last resort into ``refs/synced/UUID/BRANCH``, or were fetched into
-``refs/remotes/REMOTE/``.  What was fetched from a remote that is not to be pulled from any more
-does not count.
+the assistant's last resort into ``refs/synced/UUID/BRANCH``, were fetched into
+``refs/remotes/REMOTE/``, or are what the pusher has imported from a special remote that holds a
+tree, ``refs/annexd/imported/UUID/BRANCH``.  What was fetched from a remote that is not to be pulled
+from any more does not count.
 """
 
 import contextlib
@@ -20,6 +21,7 @@ from workers.git.stream import ObjectId
 
 HEADS: Final = b"refs/heads/"
 SYNCED: Final = b"refs/synced/"
+IMPORTED: Final = b"refs/annexd/imported/"
 _FORMAT: Final = "--format=%(objecttype) %(objectname) %(refname)"
 
 
@@ -101,8 +103,8 @@ def _candidates(repository: Repository, branch: RefName) -> dict[RefName, Object
             oid = refs.get(ref)
             if oid is not None:
                 found[ref] = oid
-    for listed in refs.list(SYNCED, PUSHED):
-        below = listed.name.removeprefix(SYNCED).partition(b"/")[2]
+    for listed in refs.list(SYNCED, IMPORTED, PUSHED):
+        below = listed.name.removeprefix(SYNCED).removeprefix(IMPORTED).partition(b"/")[2]
         if below == name or listed.name.startswith(PUSHED):
             found[listed.name] = listed.oid
     return found

@@ -4,7 +4,8 @@ All lines of history are united in the order of their names, so repositories tha
 same commits come to the same one, whichever of them was theirs.
 
 Left out, with a reason for a person: what has no history in common with ours, unless
-``annexd.allow-unrelated`` says so; and with ``annex.resolvemerge=false``, what is in conflict.
+``annexd.allow-unrelated`` says so, or it was imported from a special remote whose tree we are told
+to follow; and with ``annex.resolvemerge=false``, what is in conflict.
 """
 
 import logging
@@ -16,7 +17,7 @@ from typing import Final, final
 from spool.key import to_file
 from spool.record import escape, make_directory
 from workers.annex.pointer import POINTER_MAX, parse_link, parse_pointer
-from workers.arrivals import Arrival
+from workers.arrivals import IMPORTED, Arrival
 from workers.desk import Desk
 from workers.git.ancestry import merge_bases
 from workers.git.index_entry import LINK
@@ -63,7 +64,8 @@ def unite_all(desk: Desk, head: ObjectId | None, arrived: Iterable[Arrival]) -> 
         head = found.commit = lines.pop(0).commit  # the others must be related to something
     related = []
     for arrival in lines:
-        if head is None or allowed or merge_bases(desk.git, head, arrival.commit):
+        wanted = allowed or arrival.ref.startswith(IMPORTED)
+        if head is None or wanted or merge_bases(desk.git, head, arrival.commit):
             related.append(arrival)
         else:
             found.held.append(

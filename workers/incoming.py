@@ -11,7 +11,10 @@ from typing import Final, final
 from workers.desk import Desk
 from workers.wakeup import ENTRIES
 
-_BELOW: Final = (b"refs/heads/synced", b"refs/remotes", b"refs/synced", b"refs/annexd/pushed")
+_BELOW: Final = (
+    *(b"refs/heads/synced", b"refs/remotes", b"refs/synced"),
+    *(b"refs/annexd/pushed", b"refs/annexd/imported"),
+)
 _WATCHED: Final = (b"", b"refs", b"refs/heads", b"refs/annexd")
 _TEXT_MAX: Final = 200
 

@@ -42,7 +42,8 @@ def obstacles(at: Standing, now: float) -> list[str]:
 def _settings(at: Standing) -> Iterator[str]:
     remote, sending = at.remote, at.direction is Direction.UPLOAD
     prefix = f"remote.{remote.name}.annex-"
-    exports = isinstance(remote.way, Special) and remote.way.exports_tree
+    keyless = isinstance(remote.way, Special) and not remote.way.takes_keys
+    exports = isinstance(remote.way, Special) and (remote.way.exports or remote.way.imports)
     reason = remote.way.reason if isinstance(remote.way, Unusable) else None
     rules = (
         (not at.moves_contents, "annex.synccontent is false, so no contents are moved"),
@@ -53,7 +54,11 @@ def _settings(at: Standing) -> Iterator[str]:
         (sending and not remote.pushes, f"{prefix}push is false"),
         (not sending and not remote.pulls, f"{prefix}pull is false"),
         (sending and remote.read_only, f"{prefix}readonly is set"),
-        (sending and exports, "it holds an exported tree, and takes no contents by themselves"),
+        (
+            sending and keyless and exports,
+            "it holds an exported tree, and takes no contents by themselves",
+        ),
+        (sending and keyless and not exports, "nothing can be sent there"),
         (at.is_stranger, "its files have no history in common with ours, or are not fetched yet"),
     )
     yield from (escape(text) for holds, text in rules if holds)

@@ -2,11 +2,12 @@
 
 import os
 import shutil
+import urllib.parse
 from pathlib import Path
 
 import pytest
 
-from tests.daemons import Fleet
+from tests.daemons import Annexd, Fleet
 from tests.processes import attempt, run, wait_until
 from tests.repo import Repo
 from tests.synced import synced
@@ -45,6 +46,7 @@ KINDS = {
     "directory": ("type=directory", "directory={store}", "encryption=none"),
     "encrypted": ("type=directory", "directory={store}", "encryption=shared"),
     "chunked": ("type=directory", "directory={store}", "encryption=none", "chunk=100KiB"),
+    "secret": ("type=rsync", "rsyncurl={store}", "encryption=shared"),
     "rsync": ("type=rsync", "rsyncurl={store}", "encryption=none"),
     "external": ("type=external", "externaltype=tiny", "place={store}", "encryption=none"),
 }
@@ -91,13 +93,23 @@ def enable(repo: Repo, store: Path) -> None:
     repo.config("remote.store.annex-verified", "verified")
 
 
+def url_of(repo: Repo, store: Path) -> str:
+    """By which git can clone what is in the store: all that git-annex knows of it."""
+    said = repo.git("show", "git-annex:remote.log").decode().split()
+    uuid, *fields = said[: said.index(next(word for word in said if word.startswith("timestamp=")))]
+    known = dict(field.split("=", 1) for field in fields)
+    del known["name"]
+    known.setdefault("rsyncurl" if known["type"] == "rsync" else "directory", str(store))
+    return f"annex::{uuid}?{urllib.parse.urlencode(known)}"
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_contents_go_both_ways_by_a_special_remote(
     kind: str, tmp_path: Path, store: Path, fleet: Fleet
 ) -> None:
-    if kind == "encrypted" and shutil.which("gpg") is None:
+    if kind in {"encrypted", "secret"} and shutil.which("gpg") is None:
         pytest.skip("no gpg")
-    if kind == "rsync" and shutil.which("rsync") is None:
+    if kind in {"rsync", "secret"} and shutil.which("rsync") is None:
         pytest.skip("no rsync")
     a, b = with_store(tmp_path, KINDS[kind], store)
     fleet.serve(a, b)
@@ -141,13 +153,14 @@ def test_a_store_that_a_person_must_agree_to_is_used_as_soon_as_they_have(
     wait_until(lambda: b.holds("file", b"content"), 15, lambda: other.ask("status").stdout)
 
 
+@pytest.mark.parametrize("kind", ["directory", "secret"])
 def test_two_that_take_turns_online_end_up_equal_by_a_special_remote_alone(
-    tmp_path: Path, store: Path, fleet: Fleet
+    kind: str, tmp_path: Path, store: Path, fleet: Fleet
 ) -> None:
     """L7: contents and git data (git-remote-annex) in one place, and nobody else."""
     a = Repo.create(tmp_path / "a")
     a.add("first", b"first")
-    parameters = [each.format(store=store) for each in KINDS["directory"]]
+    parameters = [each.format(store=store) for each in KINDS[kind]]
     if attempt(["git-annex", "initremote", "-q", "--with-url", "store", *parameters], a.path)[0]:
         pytest.skip("git-annex is too old for git-remote-annex")
     daemon = fleet.serve(a)[0]
@@ -156,9 +169,7 @@ def test_two_that_take_turns_online_end_up_equal_by_a_special_remote_alone(
     daemon.wait()
     daemon.stop()
     b = Repo(tmp_path / "b")
-    uuid = a.git("config", "remote.store.annex-uuid").decode().strip()
-    url = f"annex::{uuid}?encryption=none&type=directory&directory={store}"
-    run(["git", "clone", "-q", "-o", "store", url, b.path])
+    run(["git", "clone", "-q", "-o", "store", url_of(a, store), b.path])
     b.annex("init", "-q", "b")
     enable(b, store)
 
@@ -175,3 +186,41 @@ def test_two_that_take_turns_online_end_up_equal_by_a_special_remote_alone(
     synced(a, b, within_s=5)
     a.check()
     b.check()
+
+
+def test_two_that_share_a_bare_repository_by_turns_end_up_equal(
+    tmp_path: Path, store: Path, fleet: Fleet
+) -> None:
+    """L7: the drive that is carried from one to the other has git data; the store has contents."""
+    a, b = with_store(tmp_path, KINDS["directory"], store)
+    hub, hidden = tmp_path / "hub", tmp_path / "hub away"
+    for turn, (one, other) in enumerate(((a, b), (b, a), (a, b))):
+        one.write(f"turn {turn}", b"%d" % turn * 1000)
+        for repo in (one, other):
+            hub.rename(hidden)
+            daemon = fleet.serve(repo)[0]
+            hidden.rename(hub)
+            daemon.wait(60)
+            daemon.stop()
+
+    synced(a, b, within_s=5)
+
+
+def test_who_is_cut_off_from_git_is_told(tmp_path: Path, store: Path, fleet: Fleet) -> None:
+    a, b = with_store(tmp_path, KINDS["directory"], store)
+    fleet.serve(a, b)
+    a.write("file", b"content")
+    synced(a, b, within_s=60)
+    one, other = fleet.daemons
+    assert isinstance(one, Annexd)
+    assert isinstance(other, Annexd)
+    assert b"no git path" not in one.ask("status").stdout
+
+    for repo in (a, b):
+        repo.git("remote", "remove", "hub")
+
+    wait_until(lambda: b"no git path to b" in one.ask("status").stdout, 20, one.log)
+    wait_until(lambda: b"no git path to " in other.ask("status").stdout, 20, other.log)
+    assert b"no git path to store" not in one.ask("status").stdout
+    a.git("remote", "add", "hub", tmp_path / "hub")
+    wait_until(lambda: b"no git path" not in one.ask("status").stdout, 20, one.log)

@@ -41,6 +41,9 @@ _SPECIAL_COSTS: Final = {
 }
 """Type of special remote -> cost.  The others are on a network."""
 
+_ONLY_READ: Final = frozenset((b"web", b"bittorrent", b"httpalso", b"borg", b"compute"))
+"""Types of special remotes to which nothing can be sent."""
+
 _CLEAR: Final = frozenset((b"none", b""))
 _CONTROL: Final = re.compile("[\0-\x1f\x7f]")
 _COST: Final = re.compile(r"-?[0-9]{1,9}(?:\.[0-9]{1,9})?")
@@ -64,8 +67,14 @@ SHARED: Final = frozenset(
 class Special:
     """A store that only git-annex can use."""
 
-    exports_tree: bool
-    """It holds files under their names, and takes no transfers of keys."""
+    takes_keys: bool = True
+    """Whether single contents can be sent there."""
+
+    exports: bool = False
+    """It holds a tree of files under their names, which is exported there as a whole."""
+
+    imports: bool = False
+    """What others change in that tree can be imported."""
 
 
 @final
@@ -138,7 +147,7 @@ class Remote:
     def sends(self) -> bool:
         """Whether contents may be sent there."""
         takes_keys = not isinstance(self.way, (Unusable, Web)) and not (
-            isinstance(self.way, Special) and self.way.exports_tree
+            isinstance(self.way, Special) and not self.way.takes_keys
         )
         allowed = self.syncs and self.pushes and not (self.ignored or self.read_only)
         return takes_keys and allowed and self.uuid not in {None, WEB, BITTORRENT}
@@ -196,7 +205,7 @@ def trust_levels(remotes: Iterable[Remote]) -> dict[UUID, Trust]:
 def builtin() -> tuple[Remote, ...]:
     """The web and bittorrent, from which contents can be fetched without configuration."""
     return tuple(
-        _made(name, _Route(Special(exports_tree=False), None, uuid, COST_NETWORK), Settings({}))
+        _made(name, _Route(Special(), None, uuid, COST_NETWORK), Settings({}))
         for name, uuid in (("web", WEB), ("bittorrent", BITTORRENT))
     )
 
@@ -282,8 +291,10 @@ def _way(
     if url is not None and not url.startswith("annex::"):
         return remoteurl.parse(url, top=top, home=home)
     # annex:: is git's way to a special remote: contents still go as to any special remote.
-    exports = described.get(b"exporttree") == b"yes" and described.get(b"annexobjects") != b"yes"
-    return Special(exports_tree=exports or described.get(b"importtree") == b"yes")
+    exports, imports = (described.get(name) == b"yes" for name in (b"exporttree", b"importtree"))
+    by_key = described.get(b"annexobjects") == b"yes" or not (exports or imports)
+    only_read = described.get(b"type") in _ONLY_READ
+    return Special(takes_keys=by_key and not only_read, exports=exports, imports=imports)
 
 
 def _default_cost(way: Way, described: Mapping[bytes, bytes]) -> float:

@@ -1,28 +1,53 @@
-"""How exchanges with one remote have gone, on disk; and what the sentry says of it."""
+"""How exchanges with one remote have gone, on disk; and what the sentry says of it.
+
+Of refs (``push``), or of a tree of files (``tree``): each is an account of its own.
+"""
 
 import contextlib
 import logging
 import random
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import final
+from typing import Final, NamedTuple, final
 
-from spool.remotes import Exchange, Reach, directory_name, read_push, read_reach, write_push
+from spool.remotes import (
+    Exchange,
+    Reach,
+    directory_name,
+    read_push,
+    read_reach,
+    read_tree,
+    write_push,
+    write_tree,
+)
 from workers.pusher import backoff
 
 log = logging.getLogger(__name__)
+
+
+class Book(NamedTuple):
+    """Which of a remote's records an account is."""
+
+    read: Callable[[Path, bytes], Exchange | None]
+    write: Callable[[Path, bytes, Exchange], None]
+
+
+PUSH: Final = Book(read_push, write_push)
+TREE: Final = Book(read_tree, write_tree)
 
 
 @final
 class Account:
     """Of one remote; ``records`` is the directory for what is known of remotes."""
 
-    def __init__(self, name: str, records: Path) -> None:
+    def __init__(self, name: str, records: Path, book: Book = PUSH) -> None:
         self._name = name
         self._records = records
+        self._book = book
         self._key = name.encode(errors="surrogateescape")
-        self._record = read_push(records, self._key) or Exchange()
+        self._record = book.read(records, self._key) or Exchange()
         self._reach: Reach | None = read_reach(records, self._key)
 
     @property
@@ -88,4 +113,4 @@ class Account:
     def _write(self) -> None:
         # On a full disk nobody can be told; what is in memory counts as long as we live.
         with contextlib.suppress(OSError):
-            write_push(self._records, self._key, self._record)
+            self._book.write(self._records, self._key, self._record)

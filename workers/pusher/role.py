@@ -2,7 +2,8 @@
 
 One turn looks at our refs, the journal, and the refs of every remote; keeps the git-annex branch
 (``upkeep``); and starts an exchange (``exchange``, in a child: ``errand``) with each remote that
-lacks something or has something.  So one that hangs delays no other.
+lacks something or has something, and visits to special remotes that hold a tree (``trees``).  So
+one that hangs delays no other.
 """
 
 import logging
@@ -36,6 +37,7 @@ from workers.pusher.listening import Listening
 from workers.pusher.neighbour import Neighbour
 from workers.pusher.retry import exchange_again
 from workers.pusher.tags import Tags
+from workers.pusher.trees import Trees
 from workers.pusher.upkeep import Upkeep
 from workers.pusher.values import ANNEX, Ours, Result, Task, own
 from workers.pusher.watches import ANNEX_NAMES, Watches
@@ -86,6 +88,7 @@ class Pusher:
         self._poked = 0
         self._worked = time.monotonic()
         self._gc: Errand | None = None
+        self._trees = Trees(worker.place, worker.wakeup, self._leash)
         self._read_config()
 
     def serve(self) -> None:
@@ -100,6 +103,7 @@ class Pusher:
         for neighbour in self._neighbours.values():
             if neighbour.errand is not None:
                 neighbour.errand.kill()
+        self._trees.stop()
         self._hook.stop()
         self._listening.stop()
         if self._gc is not None:
@@ -107,6 +111,7 @@ class Pusher:
 
     def _has_reason(self, woken: Woken) -> bool:
         """Whether a wait ended for something that asks for a look."""
+        self._trees.hear(woken.events)
         if woken.reload or self._watches.touch_config(woken.events):
             self._upkeep.rest()
             self._read_config()
@@ -123,6 +128,8 @@ class Pusher:
             neighbour.refresh()
             if poked != self._poked:
                 neighbour.retry()
+        if poked != self._poked:
+            self._trees.retry()
         self._poked = poked
         listened = self._learn_who_is_dead()
         self._watch()
@@ -131,7 +138,7 @@ class Pusher:
         until = self._upkeep.work()
         if self._upkeep.pending or any(each.errand for each in self._neighbours.values()):
             self._worked = time.monotonic()
-        until = min(until, listened, self._exchange())
+        until = min(until, listened, self._exchange(), self._trees.work())
         self._speak()
         until = min(until, self._tell())
         self._collect_garbage()
@@ -199,12 +206,15 @@ class Pusher:
 
     def _speak(self) -> None:
         running = sum(each.errand is not None for each in self._neighbours.values())
+        running += self._trees.running
         failing = [each for each in self._neighbours.values() if each.failing]
         notes = [("failing", f"{each.remote.name} {each.failing}") for each in failing]
         notes += [
             ("unrelated", each.remote.name) for each in self._neighbours.values() if each.unrelated
         ]
+        notes += self._trees.notes()
         waiting = sum(each.waits or bool(each.failing) for each in self._neighbours.values())
+        waiting += self._trees.pending
         pending = waiting + self._put_off + self._upkeep.pending + self._upkeep.yields
         if pending:
             notes.insert(0, ("pending", str(pending)))
@@ -219,6 +229,7 @@ class Pusher:
             if errand is not None and errand.has_ended():
                 self._wakeup.ignore(errand.fd)
                 neighbour.finish()
+        self._trees.reap()
 
     def _exchange(self) -> float:
         """Start what exchanges there are to do; when to look again."""
@@ -274,6 +285,8 @@ class Pusher:
         if not self._upkeep.pending:
             self._watches.once(os.path.join(annex, b"journal"))
         self._watches.config(self._config)
+        for records in self._trees.listen():
+            self._watches.directory(os.fsencode(records))
         for neighbour in self._neighbours.values():
             self._watch_neighbour(neighbour, branch)
 
@@ -307,6 +320,7 @@ class Pusher:
         self._here, self._refs = here, Refs(here.git)
         self._upkeep, self._siblings = Upkeep(here), SiblingRefs(here.git)
         self._tags = Tags(here)
+        self._trees.configure(here, self._dead)
         before = self._neighbours
         self._neighbours = {}
         for remote in remotes.parse(here.settings, {}, top=here.top, home=Path.home()):

@@ -1,14 +1,19 @@
-"""What may let us in where we were refused: the ssh agent, and the user's files for ssh.
+"""What may let us in where we were refused: the ssh agent, the user's files for ssh, and keys.
+
+Keys are gpg's, and what git-annex keeps of other services in ``annex/creds``.
 
 Told when one of them changes; that is only a hint, and what they are is compared.  ssh itself
 writes to ``known_hosts``, so nothing may be tried again for that alone: only remotes that have
-refused us are (``workers.annex.credentials``).
+refused us are (``workers.annex.credentials``).  gpg writes to its directory whenever it is used, so
+there only those files count that it does not write by itself.
 """
 
 import contextlib
 import math
 import os
 import time
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Final, final
 
 from inotify_simple import flags as inotify
@@ -27,19 +32,29 @@ _NAMES: Final = (b"ssh", b"agent", b"keyring", b"gnupg", b"gcr", b"user", b"sock
 """What is in the name of anything that an agent makes, or a login: other names in directories that
 everybody uses are no hint."""
 
+_GPG: Final = (b"pubring.kbx", b"pubring.gpg", b"secring.gpg", b"gpg.conf", b"gpg-agent.conf")
+
 Fingerprint = tuple[object, ...]
 
 
 @final
 class Credentials:
-    """Of the user that we are."""
+    """Of the user that we are; ``annex`` is git-annex's directory."""
 
-    def __init__(self, wakeup: Wakeup) -> None:
+    def __init__(self, wakeup: Wakeup, annex: Path) -> None:
         self._wakeup = wakeup
         self._configured = os.environ.get(agent.VARIABLE)
-        self._directory = os.path.expanduser("~/.ssh")
-        self._own = -1
-        """The watch on the directory of which every file counts."""
+        gpg = os.environ.get("GNUPGHOME") or os.path.expanduser("~/.gnupg")
+        self._kept: dict[str, tuple[bytes, ...]] = {
+            os.path.expanduser("~/.ssh"): (),
+            gpg: _GPG,
+            os.path.join(gpg, "private-keys-v1.d"): (),
+            os.path.join(annex, "creds"): (),
+        }
+        """Directory -> the names in it that count; none: all."""
+
+        self._own: dict[int, tuple[bytes, ...]] = {}
+        """The watches on these."""
 
         self._shared: set[int] = set()
         self.due = math.inf
@@ -50,15 +65,17 @@ class Credentials:
 
     def watch(self) -> None:
         """Renew the watches, which others may have changed, on what is there by now."""
-        own = self._watch(self._directory)
-        self._own = -1 if own is None else own
+        watched = ((self._watch(path), names) for path, names in self._kept.items())
+        self._own = {wd: names for wd, names in watched if wd is not None}
         found = (self._watch(path) for path in agent.directories(self._configured))
         self._shared = {wd for wd in found if wd is not None}
 
     def hear(self, event: Event) -> bool:
         """Whether an event is about what we watch; if it says something, the look is due."""
-        if event.wd == self._own:
-            relevant = True
+        if event.wd in self._own:
+            names = self._own[event.wd]
+            # A directory may be one of ours that has just been made.
+            relevant = not names or event.name in names or bool(event.mask & inotify.ISDIR)
         elif event.wd in self._shared:
             uid = b"%d" % os.geteuid()
             relevant = event.name == uid or any(part in event.name for part in _NAMES)
@@ -84,14 +101,22 @@ class Credentials:
     def _look(self) -> Fingerprint:
         found = agent.find(self._configured)
         files = []
-        with contextlib.suppress(OSError), os.scandir(self._directory) as entries:
-            for entry in entries:
-                with contextlib.suppress(OSError):  # it has just gone
-                    status = entry.stat()
-                    if entry.is_file():
-                        files.append((entry.name, status.st_ino, status.st_size, status.st_mtime))
+        for directory, names in self._kept.items():
+            files += [
+                (name, *stat) for name, *stat in _files(directory) if not names or name in names
+            ]
         socket = None
         if found is not None:
             with contextlib.suppress(OSError):
                 socket = os.stat(found).st_ino
         return (found, socket, tuple(sorted(files)))
+
+
+def _files(directory: str) -> Iterator[tuple[bytes, int, int, float]]:
+    """Each file in a directory, and what changes when it is written."""
+    with contextlib.suppress(OSError), os.scandir(os.fsencode(directory)) as entries:
+        for entry in entries:
+            with contextlib.suppress(OSError):  # it has just gone
+                status = entry.stat()
+                if entry.is_file():
+                    yield entry.name, status.st_ino, status.st_size, status.st_mtime

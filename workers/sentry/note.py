@@ -50,7 +50,10 @@ def look_and_note(place: Place, remote: Remote, away_at: float) -> bool:
 
     For a child (``workers.errand``): it may hang.
     """
-    verdict = judge(remote)
+    try:
+        verdict = judge(remote, place.remotes)
+    except OSError as failure:
+        verdict = Verdict(here=False, why=str(failure))
     if not verdict.here and verdict.uuid is not None and verdict.uuid in _annexes(place):
         # Two drives that are mounted at the same place by turns are one remote with two uuids;
         # git-annex too then writes down the uuid that it finds.  A stranger is left alone.
@@ -91,7 +94,7 @@ def forget(place: Place, remotes: Collection[str]) -> None:
     kept = {directory_name(os.fsencode(name)) for name in remotes}
     for directory in _directories(place.remotes):
         if directory.name not in kept:
-            for name in ("reach", "push", "transfer"):
+            for name in ("reach", "store", "push", "tree", "transfer"):
                 (directory / name).unlink(missing_ok=True)
             with contextlib.suppress(OSError):  # locks of somebody's are still in it
                 directory.rmdir()

@@ -22,6 +22,7 @@ from workers.annex.credentials import are_needed
 from workers.annex.remotes import Remote
 from workers.annex.remoteurl import LocalPath
 from workers.annex.repository import RepositoryError, find
+from workers.annex.storeplace import place_of
 from workers.git.run import GitError
 from workers.process import Worker
 from workers.sentry import trail
@@ -32,7 +33,7 @@ from workers.sentry.mounts import Mounts
 from workers.sentry.network import Network
 from workers.sentry.note import forget, learn, note
 from workers.sentry.suspension import Suspension
-from workers.sentry.verdict import Verdict, judge_unseen, place_of
+from workers.sentry.verdict import Verdict, judge_unseen
 from workers.sentry.visits import Visits
 from workers.sentry.watches import Watches
 from workers.voice import Voice
@@ -63,7 +64,7 @@ class Sentry:
         self._mounts = Mounts(worker.wakeup)
         self._network = Network(worker.wakeup)
         self._suspension = Suspension(worker.wakeup)
-        self._credentials = Credentials(worker.wakeup)
+        self._credentials = Credentials(worker.wakeup, worker.place.annex)
         self._watches = Watches(worker.wakeup)
         self._visits = Visits(worker.place, worker.wakeup)
         self._hours = Hours(worker.place.layout)
@@ -176,7 +177,7 @@ class Sentry:
             self._hang_up()
             self._renew()
         if self._credentials.have_changed() and self._try_again_where_refused():
-            log.info("credentials: the agent, or a file in ~/.ssh, has changed")
+            log.info("credentials: the agent, or a file with keys, has changed")
         for event in woken.events:
             self._hear_event(event)
 

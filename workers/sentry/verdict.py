@@ -7,18 +7,15 @@ send, and a gained network is a reason to try again (``spool.remotes.Reach.since
 Nothing is ever made at a remote's path.
 """
 
-import os
 from dataclasses import dataclass
-from typing import Final, assert_never, final
+from pathlib import Path
+from typing import assert_never, final
 
 from spool.transfer import UUID
-from workers.annex import pathremote
+from workers.annex import pathremote, storeplace
 from workers.annex.pathremote import Look, State
-from workers.annex.remotes import Remote, Special, Unusable
+from workers.annex.remotes import Remote, Unusable
 from workers.annex.remoteurl import LocalPath
-
-STORES: Final = ("directory", "buprepo", "borgrepo", "ddarrepo", "rsyncurl")
-"""Settings that say where a special remote's store is; a path if it begins with a slash."""
 
 
 @final
@@ -32,16 +29,6 @@ class Verdict:
     """The repository's that is there, whatever the configuration says."""
 
 
-def place_of(remote: Remote) -> bytes | None:
-    """The path that must be there for the remote to be; None if it is behind a network."""
-    if isinstance(remote.way, LocalPath):
-        return os.fsencode(remote.way.path)
-    if isinstance(remote.way, Special):
-        stores = (remote.settings.get(name, "") for name in STORES)
-        return next((os.fsencode(store) for store in stores if store.startswith("/")), None)
-    return None
-
-
 def judge_unseen(remote: Remote) -> Verdict:
     """The verdict on a remote without a path."""
     if isinstance(remote.way, Unusable):
@@ -49,13 +36,14 @@ def judge_unseen(remote: Remote) -> Verdict:
     return Verdict(here=True, uuid=remote.uuid)
 
 
-def judge(remote: Remote) -> Verdict:
+def judge(remote: Remote, records: Path) -> Verdict:
     """Look at a remote that has a path.  May hang for as long as its file system does."""
     if isinstance(remote.way, LocalPath):
         return weigh(remote, pathremote.look(remote))
-    store = place_of(remote)
-    if store is not None and not os.path.isdir(store):
-        return Verdict(here=False, why=f"no directory {os.fsdecode(store)}")
+    why = storeplace.missing(remote, records)
+    if why:
+        return Verdict(here=False, why=why)
+    storeplace.remember(remote, records)
     return Verdict(here=True, uuid=remote.uuid)
 
 

@@ -1,0 +1,100 @@
+"""Stores in directories here: told when somebody changes a file there, so that it is imported.
+
+As many directories are watched as a bound allows; what happens in the others is seen when the store
+is looked at the next time.  A hint is taken up when it has been quiet for a moment: a file that is
+being copied there would be imported half.
+
+All times are the monotonic clock's, s.
+"""
+
+import math
+import os
+import time
+from typing import Final, final
+
+from inotify_simple import flags as inotify
+
+from workers.annex.remotes import Special
+from workers.annex.storeplace import place_of
+from workers.pusher.treestore import TreeStore
+from workers.wakeup import Event, Wakeup
+
+DIRECTORIES_MAX: Final = 1000
+"""For each store."""
+
+QUIET_S: Final = 1.0
+LATEST_S: Final = 10.0
+"""After the first hint, however much goes on."""
+
+_MASK: Final = int(
+    inotify.CLOSE_WRITE
+    | inotify.MOVED_TO
+    | inotify.MOVED_FROM
+    | inotify.DELETE
+    | inotify.CREATE
+    | inotify.ONLYDIR
+    | inotify.DONT_FOLLOW
+)
+_OURS: Final = b".git-annex-tmp"
+
+
+@final
+class StoreWatch:
+    """All the stores that are watched."""
+
+    def __init__(self, wakeup: Wakeup) -> None:
+        self._wakeup = wakeup
+        self._stores: dict[int, TreeStore] = {}
+        self._hinted: dict[str, tuple[TreeStore, float, float]] = {}
+        """Name -> store, first and last hint."""
+
+        self._watched: dict[str, TreeStore] = {}
+
+    def renew(self, store: TreeStore) -> None:
+        """Watch a store, unless it is watched already, or cannot be."""
+        way, path = store.remote.way, place_of(store.remote)
+        if path is None or self._watched.get(store.remote.name) is store:
+            return
+        if isinstance(way, Special) and way.imports and store.remote.pulls:
+            self._watched[store.remote.name] = store
+            self._watch_below(store, path)
+
+    def forget(self, store: TreeStore) -> None:
+        """It has been away: what is there now is not watched yet."""
+        self._watched.pop(store.remote.name, None)
+
+    def hear(self, events: tuple[Event, ...]) -> bool:
+        """Note which stores the events are about; whether there are any."""
+        now = time.monotonic()
+        told = False
+        for event in events:
+            store = self._stores.get(event.wd)
+            if store is None or event.name.startswith(_OURS):
+                continue
+            first = self._hinted.get(store.remote.name, (store, now, now))[1]
+            self._hinted[store.remote.name] = (store, first, now)
+            told = True
+        return told
+
+    def ask(self) -> float:
+        """Have those asked that have been quiet for long enough; returns when to come again."""
+        until = math.inf
+        for name, (store, first, last) in list(self._hinted.items()):
+            at = min(last + QUIET_S, first + LATEST_S)
+            if time.monotonic() >= at:
+                del self._hinted[name]
+                path = place_of(store.remote)
+                if path is not None:
+                    self._watch_below(store, path)  # directories may have come
+                store.ask()
+            else:
+                until = min(until, at)
+        return until
+
+    def _watch_below(self, store: TreeStore, path: bytes) -> None:
+        for count, (directory, _below, _files) in enumerate(os.walk(path)):
+            if count >= DIRECTORIES_MAX:
+                break
+            wd = self._wakeup.watch(directory, _MASK)
+            if wd is not None:
+                self._stores[wd] = store
