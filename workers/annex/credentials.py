@@ -1,8 +1,10 @@
 """Whether a failure means that somebody must do something about keys, passwords or host keys.
 
-Pure.  Trying again is of no use then until something has changed: an agent, ``~/.ssh``.
+Pure.  Trying again is of no use then until something has changed: an agent, ``~/.ssh``, gpg's keys,
+git-annex's ``creds``.
 
-Source: OpenSSH's sshconnect.c and sshconnect2.c; git's credential.c; tried with OpenSSH 9.2.
+Source: OpenSSH's sshconnect.c and sshconnect2.c; git's credential.c; GnuPG's, S3's and WebDAV's
+words as git-annex hands them on; tried with OpenSSH 9.2, GnuPG 2.2 and git-annex 10.20261026.
 """
 
 import re
@@ -15,7 +17,16 @@ _NEEDED: Final = re.compile(
     r"agent refused operation|communication with agent failed|"
     r"incorrect passphrase|Load key .*: (?:bad permissions|invalid format)|"
     r"could not read (?:Username|Password)|terminal prompts disabled|"
-    r"Authentication failed for|HTTP (?:Basic: Access denied|401)|returned error: 40[13]",
+    r"Authentication failed for|HTTP (?:Basic: Access denied|401)|returned error: 40[13]|"
+    # gpg
+    r"No secret key|Inappropriate ioctl for device|Bad passphrase|No pinentry|Operation cancelled|"
+    r"decryption failed|skipped: (?:No|Unusable) public key|"
+    # S3, WebDAV, external special remotes
+    r"Set both \S+ and \S+|No \S+ credentials|InvalidAccessKeyId|SignatureDoesNotMatch|"
+    r"AccessDenied|ExpiredToken|statusCode = 40[13]|HTTP 40[13]|"
+    r"(?:no|missing|invalid|wrong|needs?) (?:\w+ )?(?:credentials|password|passphrase|login)\b|"
+    r"(?:credentials|password|passphrase|login) (?:\w+ )?"
+    r"(?:needed|required|missing|invalid|expired|incorrect|wrong|not)\b",
     re.IGNORECASE,
 )
 

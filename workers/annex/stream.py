@@ -160,11 +160,16 @@ class AnnexStream:
                 raise AnnexEndedError(f"{self._name}: an answer to no question")
         return self._process.wait()
 
-    def ended(self) -> AnnexEndedError:
-        """The error that says how it ended."""
+    def complaints(self) -> list[str]:
+        """The last lines that it, or a program of its, has written to stderr; each told once."""
         self._drain()
         said = self._complaint.decode(errors="backslashreplace").strip().splitlines()
-        return AnnexEndedError(f"{self._name} ended: {' / '.join(said[-3:])}")
+        self._complaint = b""
+        return said[-3:]
+
+    def ended(self) -> AnnexEndedError:
+        """The error that says how it ended."""
+        return AnnexEndedError(f"{self._name} ended: {' / '.join(self.complaints())}")
 
     def close(self) -> None:
         """Close its stdin and wait for it to end; kill it if it does not."""

@@ -133,6 +133,15 @@ class Gates:
         last = self._read(name) or Exchange()
         self._write(remote, after_failure(last, read_reach(self._remotes, name), why, now))
 
+    def stumbled(self, remote: Remote, why: str, now: float) -> None:
+        """A content could not be moved.
+
+        The fault may be its own, so others are still tried; but it is told.
+        """
+        last = self._read(os.fsencode(remote.name)) or Exchange()
+        since = now if last.failing_since is None else last.failing_since
+        self._write(remote, dataclasses.replace(last, failing_since=since, last_error=why))
+
     def _take(self, remote: Remote) -> FileLock | None:
         busy_since = -math.inf
         for path in self._slots(remote):

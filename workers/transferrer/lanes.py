@@ -193,6 +193,8 @@ class Lanes:
             failures = failures + 1 if verdict.end is End.FAILED else 0
             if failures == FAILURES:
                 raise ConnectionLostError(verdict.why)
+            if failures:
+                self._gates.stumbled(remote, verdict.why, time.time())
 
     def _settle(self, remote: Remote, verdicts: list[Verdict]) -> None:
         now = time.time()
