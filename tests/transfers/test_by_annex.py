@@ -106,3 +106,22 @@ def test_a_transfer_is_broken_off_at_a_stop(store: Store) -> None:
     assert store.station.waiting(lane) == {key}
     assert not store.station.put_off(lane)
     shutil.rmtree(store.path)
+
+
+def test_many_are_asked_for_ahead_and_one_that_fails_takes_none_along(store: Store) -> None:
+    repo = store.station.repo
+    keys = set(add_many(repo, [(f"f{i}", b"%d" % i * 1000) for i in range(40)]).values())
+    bad = sorted(keys)[20]
+    directory = repo.annex("examinekey", "--format=${hashdirlower}", bad).decode()
+    (store.path / directory).parent.mkdir()
+    (store.path / directory).write_bytes(b"in the way")
+
+    with store.station.working():
+        lane = store.queue(UP, *sorted(keys))
+        wait_until(lambda: store.station.waiting(lane) == {bad})
+        wait_until(store.station.is_idle)
+
+    for key in keys - {bad}:
+        assert store.uuid in repo.whereis(key)
+    assert store.uuid not in repo.whereis(bad)
+    assert bad in store.station.put_off(lane)

@@ -10,7 +10,11 @@ words as git-annex hands them on; tried with OpenSSH 9.2, GnuPG 2.2 and git-anne
 import re
 from typing import Final
 
+NEEDED: Final = "needs credentials"
+"""What ``are_needed`` takes for it in any case: to say it of words that are cut short."""
+
 _NEEDED: Final = re.compile(
+    rf"{NEEDED}|"
     r"Permission denied \((?!os error)|Host key verification failed|"
     r"REMOTE HOST IDENTIFICATION HAS CHANGED|No \S+ host key is known|"
     r"Too many authentication failures|No (?:more|supported) authentication methods|"

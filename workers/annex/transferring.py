@@ -67,11 +67,13 @@ Event = Size | Progress | Message | Ended
 class AnnexTransferrer:
     """One ``git-annex transferrer``."""
 
-    def __init__(self, repository: Repository, *options: str) -> None:
+    def __init__(self, repository: Repository) -> None:
         self.stream = AnnexStream(repository, "transferrer", *options)
+        self.asks = False
+        """Whether it has ever asked a question; it takes the next line for the answer."""
 
     def start(self, transfer: Transfer, associated_file: bytes) -> None:
-        """Ask for a transfer.  The one before it must have ended."""
+        """Ask for a transfer; if one is under way, for the time after it."""
         self.stream.send(request(transfer, associated_file))
 
     def events(self) -> Iterator[Event]:
@@ -85,6 +87,7 @@ class AnnexTransferrer:
     def _parse(self, lines: list[bytes]) -> Iterator[Event]:
         for line in lines:
             if line == b"oprb":
+                self.asks = True
                 # It would ask a person for a password: there is none, and it says so itself.
                 self.stream.send(b"opr\n")
             elif (event := parse(line)) is not None:
