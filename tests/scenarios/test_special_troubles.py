@@ -50,6 +50,21 @@ while read -r verb first second third; do
             if [ -e "$place/$first" ]; then echo CHECKPRESENT-SUCCESS "$first"
             else echo CHECKPRESENT-FAILURE "$first"; fi ;;
         REMOVE) rm -f "$place/$first"; echo REMOVE-SUCCESS "$first" ;;
+        EXPORTSUPPORTED) echo EXPORTSUPPORTED-SUCCESS ;;
+        EXPORT) name=${first}${second:+ $second}${third:+ $third} ;;
+        TRANSFEREXPORT)
+            case "$(cat "$place/mood" 2>/dev/null)" in
+                hangs) echo $$ >"$place/pid"; exec sleep 1000 ;;
+                dies) exit 3 ;;
+            esac
+            if [ "$first" = STORE ]; then from=$third to=$place/tree-$name
+            else from=$place/tree-$name to=$third; fi
+            if cp "$from" "$to"; then echo TRANSFER-SUCCESS "$first" "$second"
+            else echo TRANSFER-FAILURE "$first" "$second" it is not there; fi ;;
+        CHECKPRESENTEXPORT)
+            if [ -e "$place/tree-$name" ]; then echo CHECKPRESENT-SUCCESS "$first"
+            else echo CHECKPRESENT-FAILURE "$first"; fi ;;
+        REMOVEEXPORT) rm -f "$place/tree-$name"; echo REMOVE-SUCCESS "$first" ;;
         *) echo UNSUPPORTED-REQUEST ;;
     esac
 done
@@ -124,6 +139,35 @@ def test_a_program_that_hangs_or_dies_holds_nobody_up_and_is_tried_again(
     daemon.tell("retry")
     wait_until(lambda: count(moody) == 3, 40, lambda: told(daemon))
     wait_until(lambda: b"transfers fail" not in daemon.ask("status").stdout, 10)
+
+
+@pytest.mark.parametrize("mood", ["hangs", "dies"])
+def test_a_program_that_keeps_a_tree_and_hangs_or_dies_is_told_and_tried_again(
+    mood: str, repo: Repo, moody: Path, tmp_path: Path, fleet: Fleet
+) -> None:
+    kind = ("type=external", "externaltype=moody", f"place={moody}", "exporttree=yes")
+    use(repo, "moody", *kind)
+    repo.config("remote.moody.annex-tracking-branch", "main")
+    repo.config("remote.moody.annex-stalldetection", "1KB/2s")
+    use_directory(repo, "calm", tmp_path / "calm")
+    (moody / "mood").write_text(mood)
+    daemon = fleet.annexd(repo)
+
+    repo.write("a file", b"content")
+
+    wait_until(lambda: count(tmp_path / "calm") == 1, 20, lambda: told(daemon))
+    wait_until(lambda: b"cannot export" in told(daemon), 40, lambda: told(daemon))
+    if mood == "hangs":
+        pid = int((moody / "pid").read_text())
+        wait_until(lambda: not alive(pid), 20)
+    (moody / "mood").unlink()
+    daemon.tell("poke")
+    exported = moody / "tree-a file"
+    wait_until(exported.exists, 40, lambda: told(daemon))
+    wait_until(lambda: b"cannot export" not in daemon.ask("status").stdout, 20)
+    repo.rename("a file", "another")
+    wait_until((moody / "tree-another").exists, 20, lambda: told(daemon))
+    wait_until(lambda: not exported.exists(), 20, lambda: told(daemon))
 
 
 def test_a_program_that_wants_a_login_is_told_and_tried_when_there_is_one(

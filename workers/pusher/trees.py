@@ -127,7 +127,7 @@ class Trees:
     @property
     def pending(self) -> int:
         """How many are to be visited soon, or again."""
-        return sum(store.waits or bool(store.failing) for store in self._stores.values())
+        return sum(store.is_due_again for store in self._stores.values())
 
     def notes(self) -> Iterator[tuple[str, str]]:
         """What a person may want to know."""

@@ -86,6 +86,11 @@ class TreeStore:
         return self._account.error
 
     @property
+    def is_due_again(self) -> bool:
+        """Whether it will be visited again for something that could not be done, or not yet."""
+        return self.waits or (bool(self.failing) and not self._account.is_away)
+
+    @property
     def directory(self) -> str:
         """Of what is known of it, in ``remotes``."""
         return self._account.directory
