@@ -67,7 +67,7 @@ Event = Size | Progress | Message | Ended
 class AnnexTransferrer:
     """One ``git-annex transferrer``."""
 
-    def __init__(self, repository: Repository) -> None:
+    def __init__(self, repository: Repository, *options: str) -> None:
         self.stream = AnnexStream(repository, "transferrer", *options)
         self.asks = False
         """Whether it has ever asked a question; it takes the next line for the answer."""

@@ -15,7 +15,7 @@ DIAGNOSTICS: ``AnnexEndedError`` when the process ended, or was killed because n
 import re
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final, final
 
 from spool import failed
@@ -113,6 +113,9 @@ class AnnexMover:
                 yield Verdict(claim, End.MISSING, "git-annex transferrer has no way to name it")
             else:
                 waiting.append(claim)
+        yield from self._move_all(remote, waiting)
+
+    def _move_all(self, remote: Remote, waiting: deque[Claim]) -> Iterator[Verdict]:
         while True:
             try:
                 self._send(remote, waiting)
