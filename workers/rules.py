@@ -30,11 +30,11 @@ _ATTRIBUTES: Final = ("annex.largefiles", "annex.backend", "filter", *_CONVERTIN
 _SILENT: Final = frozenset((b"unspecified", b"unset"))
 
 _PASSING: Final = re.compile(
-    rb"(?:.*/)?(?:\.~lock\..*\#|\..*\.sw[a-px]|\.\#[^/]*|\.goutputstream-[A-Z0-9]{6}"
+    rb"(?:.*/)?(?:\.~lock\.[^/]*\#|\.[^/]*\.sw[g-px]|\.\#[^/]*|\.goutputstream-[A-Z0-9]{6}"
     rb"|~\$[^/]*\.(?:doc|xls|ppt)[xm]?)",
     re.DOTALL,
 )
-"""Locks and unfinished files of programs: LibreOffice, vim, Emacs, GLib, MS Office.
+"""Locks and unfinished files of programs: LibreOffice, vim (not .swf), Emacs, GLib, MS Office.
 
 Not what holds a user's work, as Emacs's ``#file#``."""
 
