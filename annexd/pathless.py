@@ -1,9 +1,10 @@
 """Repositories that nothing committed here can reach: no remote of ours carries git.
 
-Where one does, others may be behind it, so nothing is said.
+Where one does, others may be behind it, so nothing is said; nor where somebody has pushed to us.
 """
 
 import contextlib
+import os
 from collections.abc import Sequence
 
 from annexd.remotelist import Remote
@@ -18,11 +19,16 @@ from workers.git.run import GitError
 from workers.git.stream import StreamEndedError
 
 _UUID = b"uuid.log"
+_REFLOG = "logs/refs/heads/synced/git-annex"
+_PUSHED = b"\tpush\n"
+"""What git notes there when somebody has pushed."""
+
+_REFLOG_MAX = 1 << 20
 
 
 def without_git_path(place: Place, remotes: Sequence[Remote]) -> tuple[tuple[UUID, bytes], ...]:
     """Their uuids, and what people call them."""
-    if any(remote.url for remote in remotes):
+    if any(remote.url for remote in remotes) or _is_pushed_to(place):
         return ()
     # Before git annex init, and while git is missing, there is nothing to say.
     with contextlib.suppress(RepositoryError, GitError, StreamEndedError, FileNotFoundError):
@@ -37,3 +43,13 @@ def without_git_path(place: Place, remotes: Sequence[Remote]) -> tuple[tuple[UUI
             if uuid != repository.uuid and uuid not in stores and trust.get(uuid) is not Trust.DEAD
         )
     return ()
+
+
+def _is_pushed_to(place: Place) -> bool:
+    """Whether somebody has us as a remote."""
+    try:
+        with open(place.common / _REFLOG, "rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - _REFLOG_MAX))
+            return _PUSHED in file.read()
+    except FileNotFoundError:
+        return False

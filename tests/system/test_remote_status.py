@@ -79,6 +79,10 @@ def test_repositories_to_which_no_git_leads_are_told(annexd: Annexd, tmp_path: P
     repo.annex("semitrust", "-q", other.uuid())
     repo.remote(other)
     assert status(annexd)["no_git_path"] == []
+    repo.git("remote", "remove", "other")
+    assert status(annexd)["no_git_path"]
+    other.git("push", "-q", repo.path, "git-annex:synced/git-annex")
+    assert status(annexd)["no_git_path"] == []
 
 
 def test_a_remote_can_be_named_to_a_poke(annexd: Annexd) -> None:
