@@ -18,6 +18,7 @@ from enum import Enum, auto
 from typing import Final, final
 
 from spool.key import Key
+from spool.record import escape
 from workers import adjusted
 from workers.annex import siblings
 from workers.annex.adjustedname import original_of
@@ -268,7 +269,7 @@ class Merging:
     def _move(self, head: Head, goal: ObjectId, applied: Applied) -> bool:
         desk = self._desk
         for path in applied.renamed:
-            log.info("moved aside: what was in the way is now %r", path)
+            log.info("moved aside: what was in the way is now %s", escape(os.fsdecode(path)))
         may_move = desk.others.let_head_move
         if head.branch is None or not desk.update_refs.move(
             Move(head.branch, goal, head.oid), allowed=may_move
@@ -292,7 +293,8 @@ class Merging:
 
 
 def _blocked(block: Blocked, arrived: Iterable[Arrival]) -> str:
-    return f"{block.path!r}: {block.why}; the merge of {_names(arrived)} waits for it"
+    path = escape(os.fsdecode(block.path))
+    return f"{path}: {block.why}; the merge of {_names(arrived)} waits for it"
 
 
 def _names(arrived: Iterable[Arrival]) -> str:

@@ -10,7 +10,7 @@ Nothing is changed here.
 
 import os
 import stat
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, final
 
@@ -28,12 +28,13 @@ from workers.git.index_entry import (
     Entry,
     is_clean,
     is_racy,
+    mode_of,
     same_type,
 )
 from workers.git.objectid import ObjectFormat, blob_id
 from workers.git.stream import StreamEndedError
-from workers.git.trackable import is_trackable
 from workers.git.tree import Change, Version
+from workers.handmade import is_allowed, named_twice
 from workers.inplace import Name, look
 from workers.lease import open_to_read
 
@@ -42,6 +43,7 @@ SMALL: Final = 1 << 20
 
 _REPOSITORY: Final = "another repository is in the way"
 _REFUSED: Final = "git refuses such a name, which may be an attack"
+_IN_CONFLICT: Final = "it is in conflict here: resolve that, then git add"
 _LEFT_ALONE: Final = (
     "it was edited, and git was told not to look at it: "
     "git update-index --no-skip-worktree --no-assume-unchanged"
@@ -85,7 +87,7 @@ def survey(desk: Desk, index: Index, changes: Iterable[Change]) -> Survey:
     """Look at every path that is to change, in order.  Raises ``OSError``."""
     told = list(changes)
     listed = {change.path: change for change in told}
-    if (twice := _named_twice(told, listed)) is not None:
+    if (twice := named_twice(told, listed)) is not None:
         return Survey(blocked=Block(twice, _TWICE))
     with Descent(desk.top) as descent:
         surveyor = _Surveyor(desk, index, listed, descent)
@@ -120,7 +122,7 @@ class _Surveyor:
 
     def visit(self, change: Change) -> None:
         """Decide about one path."""
-        if not _is_allowed(change):
+        if not is_allowed(change):
             self.found.blocked = Block(change.path, _REFUSED)
             return
         try:
@@ -136,7 +138,7 @@ class _Surveyor:
         if self._is_done(change, entry, name, st):
             self.found.steps.append(Step(change.path, change.new, st, done=True))
         elif not self._is_expected(entry, change.old):
-            self.found.dirty.append(change.path)  # something else is staged
+            self._is_staged(change)
         elif name is not None and not self._may_change(change.path, name):
             self.found.blocked = Block(change.path, "its directory is read-only")
         elif entry is None:
@@ -147,6 +149,12 @@ class _Surveyor:
             self.found.steps.append(Step(change.path, change.new, st))
         else:
             self._is_edited(change, entry, st)
+
+    def _is_staged(self, change: Change) -> None:
+        if self._index.stages(change.path) and self._index.get(change.path) is None:
+            self.found.blocked = Block(change.path, _IN_CONFLICT)
+        else:
+            self.found.dirty.append(change.path)
 
     def _is_missing(self, change: Change, entry: Entry) -> None:
         if is_left_alone(entry, None, self._settings):
@@ -159,6 +167,9 @@ class _Surveyor:
     def _is_edited(self, change: Change, entry: Entry, st: os.stat_result) -> None:
         if is_left_alone(entry, st, self._settings):
             self.found.blocked = Block(change.path, _LEFT_ALONE)
+        elif not mode_of(st):  # a socket, a device: nobody commits that
+            self.found.aside.append(change.path)
+            self.found.steps.append(Step(change.path, change.new, None))
         else:
             self.found.dirty.append(change.path)
 
@@ -286,32 +297,6 @@ class _Surveyor:
             self._ignored = None
             return True  # git does not take such a path
         return any(rule is not None and rule.ignores for rule in rules)
-
-
-def _named_twice(told: Sequence[Change], listed: Mapping[bytes, Change]) -> bytes | None:
-    """A name that is to be a file twice, or a file and a directory: some tree was made by hand."""
-    comes = {path for path, change in listed.items() if change.new is not None}
-    parents: set[bytes] = set()
-    for path in comes:
-        parent = path.rpartition(b"/")[0]
-        while parent and parent not in parents:
-            parents.add(parent)
-            parent = parent.rpartition(b"/")[0]
-    both = parents & comes
-    if not both and len(listed) < len(told):
-        seen: set[bytes] = set()
-        for change in told:
-            (both if change.path in seen else seen).add(change.path)
-    return min(both, default=None)
-
-
-def _is_allowed(change: Change) -> bool:
-    """Whether git would check it out: a peer may have made a tree with ``.git/hooks`` in it.
-
-    Here, before anything is written: the index, which asks too, comes after the work tree.
-    """
-    versions = (change.old, change.new)
-    return all(is_trackable(change.path, each.mode) for each in versions if each is not None)
 
 
 def holds(name: Name, st: os.stat_result, version: Version, object_format: ObjectFormat) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.desks import copy_pair, desk_of, make_pair, nothing, paths
-from tests.processes import wait_until
+from tests.processes import run_to_end, wait_until
 from tests.repo import Repo
 from workers.agenda import Agenda
 from workers.apply import Dirty
@@ -945,3 +945,41 @@ def test_an_index_that_only_git_reads_is_no_hindrance(
     merged(merging)
 
     follows(a, b)
+
+
+def test_what_is_no_file_makes_room(pair: tuple[Repo, Repo], merging: Merging) -> None:
+    a, b = pair
+    note(a, "file", b"one\n")
+    push(a)
+    merged(merging)
+    os.unlink(b.path / "file")
+    os.mkfifo(b.path / "file")
+    note(a, "file", b"two\n")
+    push(a)
+
+    merged(merging)
+
+    assert b.read("file") == b"two\n"
+    assert sum(stat.S_ISFIFO(os.lstat(b.path / name).st_mode) for name in os.listdir(b.path)) == 1
+
+
+def test_a_users_own_conflict_is_told_and_left(pair: tuple[Repo, Repo], merging: Merging) -> None:
+    a, b = pair
+    note(a, "file", b"one\n")
+    push(a)
+    merged(merging)
+    b.write("file", b"stashed\n")
+    b.git("stash", "-q")
+    note(a, "file", b"two\n")
+    push(a)
+    merged(merging)
+    run_to_end(["git", "stash", "pop"], b.path)
+    marked = b.read("file")
+    note(a, "file", b"three\n")
+    push(a)
+
+    outcome = merging.merge()
+
+    assert isinstance(outcome, Held)
+    assert outcome.reasons[0].startswith("file: it is in conflict here")
+    assert b.read("file") == marked
