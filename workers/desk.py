@@ -62,6 +62,7 @@ class Desk:
         self._index: Index | None = None
         self.installed: Identity | None = None
         """The last version of the index that we have installed ourselves."""
+        self._is_foreign = False
         self._tmp = os.fsencode(self.place.tmp)
         self._token = b"%b-%d-%d" % (worker.name.encode(), os.getpid(), time.monotonic_ns())
         self._temporaries = 0
@@ -146,13 +147,23 @@ class Desk:
         A split or sparse one becomes an ordinary one first.  Raises ``UnsupportedIndexError`` if
         that has to wait, ``GitError``, ``ValueError`` for a torn one.
         """
+        known = self._index
         try:
-            self._index = self._read_index() if self._index is None else reread(self._index)
+            self._index = self._read_index() if known is None else reread(known)
         except UnsupportedIndexError:
             if flatten(self.git, os.path.join(self.gitdir, b"index")) is not None:
                 raise
             self._index = self._read_index()
+        self._is_foreign |= self._index is not known
         return self._index
+
+    def take_foreign(self) -> bool:
+        """Whether somebody else has written the index since this was last asked.
+
+        Also if we have written it since: a hook may stage something in the middle of a commit.
+        """
+        is_foreign, self._is_foreign = self._is_foreign, False
+        return is_foreign
 
     def _read_index(self) -> Index:
         return read_index(os.path.join(self.gitdir, b"index"), self.conventions.object_format)

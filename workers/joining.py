@@ -5,10 +5,12 @@ The merging itself is ``workers.merging``'s.
 
 import logging
 import math
+import os
 import time
 from collections.abc import Callable
 from typing import Final, final
 
+from spool.record import escape
 from workers.annex.adjustedname import original_of
 from workers.apply import Dirty
 from workers.desk import Desk
@@ -118,6 +120,14 @@ class Joining:
         else:
             self._hold(outcome, now)
         return None
+
+    def leave(self, dirty: Dirty) -> None:
+        """Nobody but a person commits what is in the way."""
+        path = escape(os.fsdecode((*dirty.paths, *dirty.writers, b"")[0]))
+        reason = f"{path} differs from what is committed, and annex.autocommit is false"
+        if reason not in self.held:
+            log.warning("held: %s", reason)
+        self.held = (reason,)
 
     def _hold(self, outcome: Merged | Held | Quiet, now: float) -> None:
         held: tuple[str, ...] = ()

@@ -15,6 +15,7 @@ from typing import Final, final
 from spool.record import escape
 from workers.agenda import GONE_S, RENAMED_S, Agenda, Why
 from workers.annex.pointer import relink
+from workers.byannex import add_by_git_annex
 from workers.desk import Desk
 from workers.examine import Look, look, mode_to_stage, same_file
 from workers.finding import Finding
@@ -83,11 +84,18 @@ class Looker:
         self.suspect: dict[bytes, None] = {}
         """Paths that are out of sight, and not known to be deleted."""
 
-    def take_asked(self) -> list[bytes]:
-        """Paths that only git-annex can add; each is returned once."""
-        asked = list(self._asked)
+    def ask_git_annex(self) -> bool:
+        """Have git-annex add what only it can; whether it was asked to."""
+        if not self._asked:
+            return False
+        paths = list(self._asked)
         self._asked.clear()
-        return asked
+        added = add_by_git_annex(self._desk.repository, paths, self._rules, self._ingest.breathe)
+        if not added:
+            now = time.monotonic()
+            for path in paths:
+                self._agenda.put_off(path, now, Why.UNSTABLE)
+        return True
 
     def look(self, paths: Sequence[bytes], now: float) -> list[Finding]:
         """Look at these paths now; those with no finding are settled, or put off."""

@@ -12,8 +12,7 @@ import time
 from typing import Final, final
 
 from spool.record import Fields
-from workers.agenda import Agenda, Why
-from workers.byannex import add_by_git_annex
+from workers.agenda import Agenda
 from workers.committing import MANNERS_S, Committing, consume_acceptance
 from workers.desk import Desk
 from workers.fill import Fill
@@ -144,7 +143,10 @@ class Watcher:
             self._joining.accept()
         if self._rules.autocommit:
             self._look()
-            self._ask_git_annex()
+            if self._looker.ask_git_annex():  # nobody else wants to commit what it has staged
+                self._index = self._desk.index()
+                self._desk.take_foreign()
+                self._committing.respect(time.monotonic())
             self._commit()
         self._merge()
         self._fill.turn()
@@ -167,14 +169,19 @@ class Watcher:
         if dirty is not None:
             self._committing.foresee(dirty.deleted)
             self._agenda.look_all(dirty.paths, now)
+            if not self._rules.autocommit:
+                self._joining.leave(dirty)
         elif not self._joining.is_pending:
             self._committing.foresee_nothing()
-        index = self._desk.index()
+        self._compare(self._desk.index(), now)
+
+    def _compare(self, index: Index, now: float) -> None:
+        """Look at the files that the index says something else of."""
         if self._index is not None and index.identity != self._index.identity:
             paths = set(changed_paths(self._index, index))
             self._agenda.look_all(paths, now)
             self._fill.look_at(paths)
-            self._index = index
+        self._index = index
 
     def _listen(self) -> None:
         """Watch, and take all that has happened before now."""
@@ -235,13 +242,14 @@ class Watcher:
             index = self._desk.index()
         except ValueError as torn:
             raise TroubleError(f"the index is broken ({torn}): rm .git/index; git reset") from torn
+        is_foreign = self._desk.take_foreign()
         if self._index is None:
             written = index.mtime_ns / 1e9 - time.time() + now
             self._committing.respect(min(written, now) + MANNERS_S)
-        elif index.identity not in (self._index.identity, self._desk.installed):
+        elif is_foreign:
             self._committing.respect(now + MANNERS_S)
             self._committing.be_polite(now)
-            self._agenda.look_all(set(changed_paths(self._index, index)), now)
+            self._compare(index, now)
         self._index = index
 
     def _walk(self) -> None:
@@ -279,18 +287,6 @@ class Watcher:
             self._committing.add(self._looker.look(portion, now), time.monotonic())
             if time.monotonic() - now > TURN_S:
                 break  # the others are due still
-
-    def _ask_git_annex(self) -> None:
-        """Have git-annex add what only it can."""
-        if not (paths := self._looker.take_asked()):
-            return
-        if not add_by_git_annex(self._desk.repository, paths, self._rules, self._breathe):
-            now = time.monotonic()
-            for path in paths:
-                self._agenda.put_off(path, now, Why.UNSTABLE)
-        # It has staged them: nobody else wants to commit that.
-        self._index = self._desk.index()
-        self._committing.respect(time.monotonic())
 
     def _release(self) -> None:
         """Let go of what is only needed while there is something to do."""

@@ -251,6 +251,30 @@ def test_what_only_git_annex_can_decide_is_left_to_it(repo: Repo) -> None:
         assert repo.status() == b""
 
 
+def test_what_a_hook_stages_is_committed_too(repo: Repo) -> None:
+    hook = repo.path / ".git/hooks/pre-commit"
+    hook.write_text("#!/bin/sh\ngrep -q untidy text && echo tidy >text && git add text\nexit 0\n")
+    hook.chmod(0o755)
+    repo.write(".gitattributes", b"* annex.largefiles=nothing\n")
+    with watched(repo) as watching:
+        repo.write("text", b"untidy\n")
+        watching.settle()
+
+        assert repo.read("text") == blob(repo, b"text") == b"tidy\n"
+        assert repo.status() == b""
+
+
+def test_a_pointer_that_git_has_written_is_filled(repo: Repo) -> None:
+    repo.write("file", b"content")
+    with watched(repo) as watching:
+        (repo.path / "file").unlink()
+        repo.git("checkout", "--", "file")  # runs no hook of git-annex's
+        watching.settle()
+
+        assert repo.read("file") == b"content"
+        assert deletions(repo) == set()
+
+
 def test_nothing_is_committed_with_autocommit_off(repo: Repo) -> None:
     repo.config("annex.autocommit", "false")
     repo.write("before", b"x")
