@@ -11,12 +11,13 @@ from collections.abc import Callable
 from typing import Final
 
 from workers.annex.holes import has_holes
+from workers.annex.passing import STEP, Read, Written
 
 _FICLONE: Final = 0x40049409
 _CANNOT: Final = frozenset(
     (errno.EOPNOTSUPP, errno.ENOTTY, errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EPERM)
 )
-CHUNK: Final = 32 << 20
+CHUNK: Final = STEP
 """Bytes between two calls of ``breathe``."""
 
 SET_BACK_NS: Final = 50_000_000
@@ -26,7 +27,8 @@ SET_BACK_NS: Final = 50_000_000
 def copy(source: int, target: int, breathe: Callable[[], None]) -> None:
     """Copy a whole open file to another one, empty and open for writing.
 
-    ``breathe`` is called now and then during a long copy; what it raises ends that.
+    ``breathe`` is called now and then during a long copy; what it raises ends that.  What is large
+    does not stay in memory.
     """
     try:
         fcntl.ioctl(target, _FICLONE, source)
@@ -38,8 +40,12 @@ def copy(source: int, target: int, breathe: Callable[[], None]) -> None:
     if has_holes(os.fstat(source)):
         _copy_data(source, target, breathe)
         return
+    done, read, written = 0, Read(source), Written(target)
     try:
-        while os.copy_file_range(source, target, CHUNK):
+        while size := os.copy_file_range(source, target, CHUNK):
+            done += size
+            read.reached(done)
+            written.reached(done)
             breathe()
     except OSError as failure:
         if failure.errno not in _CANNOT:

@@ -1,19 +1,25 @@
 """Hashing a large file in a child while it is being written: the two take as long as the slower.
 
 The child reads what its parent has written, by the parent's word on how far it is, from the page
-cache.  It belongs to the worker's process group and ends with it.
+cache, and gives it back to that when it has read it (``workers.annex.passing``).  So the parent is
+never far ahead: each word is a packet, and the pipe between them holds few.  The child belongs to
+the worker's process group and ends with it.
 
 DIAGNOSTICS: ``OSError`` if the child has ended otherwise than well, or no process can be made.
 """
 
+import contextlib
 import errno
+import fcntl
 import os
+import resource
 import signal
 import struct
 from typing import Final, Self, final
 
 from workers import errand
 from workers.annex.backend import Hash
+from workers.annex.passing import Written
 
 LEAST: Final = 32 << 20
 """Bytes: for less a fork does not pay."""
@@ -21,6 +27,8 @@ LEAST: Final = 32 << 20
 CHUNK: Final = 1 << 18
 RESULT_MAX: Final = 4096
 _FAR: Final = struct.Struct("=q")
+_AHEAD: Final = 4
+"""Words that wait for the child at most."""
 
 
 @final
@@ -29,7 +37,9 @@ class SideHash:
 
     def __init__(self, hashing: Hash, target: int) -> None:
         """``target``: the file, open for reading, too."""
-        reader, self._told = os.pipe2(os.O_CLOEXEC)
+        reader, self._told = os.pipe2(os.O_CLOEXEC | os.O_DIRECT)
+        with contextlib.suppress(PermissionError):  # it holds even less: there are too many pipes
+            fcntl.fcntl(reader, fcntl.F_SETPIPE_SZ, _AHEAD * resource.getpagesize())
         self._result, writer = os.pipe2(os.O_CLOEXEC)
 
         def follow() -> bool:
@@ -54,7 +64,7 @@ class SideHash:
         self.close()
 
     def tell(self, done: int) -> None:
-        """So many bytes of the file are written."""
+        """So many bytes of the file are written; waits if the child lags behind."""
         os.write(self._told, _FAR.pack(done))
 
     def hexdigest(self) -> str:
@@ -89,13 +99,14 @@ class SideHash:
 def _follow(hashing: Hash, fd: int, told: int) -> str:
     """Hash the file as far as it is told, until nothing more is told."""
     buffer = memoryview(bytearray(CHUNK))
-    at = 0
-    while words := os.read(told, _FAR.size * 512):
-        end = _FAR.unpack_from(words, len(words) - _FAR.size)[0]
+    at, written = 0, Written(fd)
+    while word := os.read(told, _FAR.size):
+        end = _FAR.unpack(word)[0]
         while at < end:
             size = os.preadv(fd, [buffer[: end - at]], at)
             if not size:
                 raise OSError(errno.EIO, "what was written is not there")
             hashing.update(buffer[:size])
             at += size
+            written.reached(at)
     return hashing.hexdigest()

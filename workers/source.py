@@ -17,6 +17,7 @@ from workers.agenda import Why
 from workers.desk import Desk
 from workers.finding import is_same
 from workers.git.index_entry import StatData, is_racy
+from workers.git.syscalls import start_writing
 from workers.lease import Grant, is_broken, open_to_read, try_lease
 from workers.writers import has_writer
 
@@ -71,10 +72,12 @@ class Source:
     def send(self, target: int, breathe: Callable[[], None]) -> Iterator[int]:
         """Copy the content to an open, empty file, in the kernel; yields how far it has got.
 
+        The source goes to the disk meanwhile: the next sync would have to wait for it.
         Raises ``ChangedError`` as soon as a writer wants the file; ``OSError``.
         """
         at = 0
         while sent := os.copy_file_range(self.fd, target, STEP, at, at):
+            start_writing(self.fd, at, sent)
             at += sent
             yield at
             if self.leased and is_broken(self.fd):

@@ -3,6 +3,7 @@
 The target is what git-annex calls a tmp object: it may hold the beginning of the content from an
 earlier attempt, ours or git-annex's.  What is there is compared with the source and not believed,
 so the pass that resumes also verifies.  Where the file system can share blocks, it does.
+A large content does not stay in memory (``workers.annex.passing``).
 
 What is hashed is what is written, not what the source might say the next time.  Nothing is synced
 here, and the target gets no name but its own.
@@ -24,6 +25,7 @@ from typing import Final, final
 
 from workers.annex.backend import Verifier
 from workers.annex.holes import has_holes, is_empty
+from workers.annex.passing import Read, Written
 
 CHUNK: Final = 256 * 1024
 """Bytes.  Measured: larger ones leave the processor's cache before they are written."""
@@ -98,16 +100,18 @@ class Copier:
         """Look at what was cloned."""
         if expected.verifier is None:
             return os.fstat(target).st_size
-        done = 0
+        done, read = 0, Read(target)
         while size := os.preadv(target, [self._buffer], done):
             expected.verifier.update(self._buffer[:size])
             done += size
+            read.reached(done)
             heed(done)
         return done
 
     def _write(self, source: int, target: int, there: int, expected: Expected, heed: Heed) -> int:
         """Write what is not there yet; what is there as far as it is right."""
         done, holes = 0, has_holes(os.fstat(source))
+        read, written = Read(source), Written(target)
         while size := os.preadv(source, [self._buffer], done):
             chunk = self._buffer[:size]
             if expected.verifier is not None:
@@ -121,6 +125,8 @@ class Copier:
             done += size
             if expected.size is not None and done >= expected.size:
                 break  # a source that grows is not copied for ever; its last chunk tells
+            read.reached(done)
+            written.reached(done)
             heed(done)
         if os.fstat(target).st_size != done:
             os.ftruncate(target, done)
@@ -198,6 +204,7 @@ def _is_to_send(source: int, expected: Expected) -> bool:
 def _send(source: int, target: int, heed: Heed) -> int | None:
     """Copy in the kernel, in steps that a limit of the bandwidth can keep to; None: it cannot."""
     done, size = 0, os.fstat(source).st_size
+    read, written = Read(source), Written(target)
     while done < size:
         try:
             sent = os.copy_file_range(source, target, min(CHUNK, size - done), done, done)
@@ -208,6 +215,8 @@ def _send(source: int, target: int, heed: Heed) -> int | None:
         if not sent:
             break  # it has been cut short
         done += sent
+        read.reached(done)
+        written.reached(done)
         heed(done)
     return done
 

@@ -1,4 +1,4 @@
-"""System calls that Python's ``os`` lacks: renameat2(2), syncfs(2)."""
+"""System calls that Python's ``os`` lacks: renameat2(2), syncfs(2), sync_file_range(2)."""
 
 import ctypes
 import errno
@@ -10,7 +10,10 @@ _NOREPLACE: Final = 1
 _EXCHANGE: Final = 2
 _UNSUPPORTED: Final = frozenset((errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP))
 
+_START_WRITING: Final = 2
+
 _libc = ctypes.CDLL(None, use_errno=True)
+_libc.sync_file_range.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)
 
 
 class ExchangeUnsupportedError(OSError):
@@ -51,3 +54,11 @@ def sync_file_system(path: bytes) -> None:
             raise OSError(number, os.strerror(number), path)
     finally:
         os.close(fd)
+
+
+def start_writing(fd: int, offset: int, size: int) -> None:
+    """Have a part of a file written to the disk, while we go on.
+
+    A hint: it makes nothing durable, and what goes wrong is said by the sync that does.
+    """
+    _libc.sync_file_range(fd, offset, size, _START_WRITING)

@@ -25,6 +25,7 @@ from workers.annex.acceptance import Acceptance
 from workers.annex.branch import Branch
 from workers.annex.copying import CHUNK, Expected, open_target, resume
 from workers.annex.objects import Objects
+from workers.annex.passing import Written
 from workers.annex.repository import Repository
 from workers.annex.space import Room
 from workers.git.syscalls import sync_file_system
@@ -156,7 +157,7 @@ class Receiving:
         shown: Publisher | None,
     ) -> None:
         verifier = expected.verifier if expected is not None else None
-        done = offset
+        done, passing = offset, Written(target)
 
         def write(data: memoryview) -> None:
             nonlocal done
@@ -166,6 +167,7 @@ class Receiving:
                 written = os.pwrite(target, data, done)
                 data = data[written:]
                 done += written
+            passing.reached(done)
             if shown is not None:
                 shown.progress(done, time.time())
 

@@ -16,6 +16,7 @@ from spool.transfer import UUID, Direction, Lane
 from spool.transferlock import TransferLocks
 from workers.annex.copying import CHUNK, open_source
 from workers.annex.objects import Objects
+from workers.annex.passing import Read
 from workers.annex.repository import Repository
 from workers.shell.wire import GoneError, HangUpError, Wire
 
@@ -98,11 +99,13 @@ def send_whole(
     before = os.fstat(fd)
     offset = min(offset, before.st_size)
     wire.send(b"DATA %d\n" % (before.st_size - offset))
+    read = Read(fd)
     while offset < before.st_size:
         sent = wire.send_file(fd, offset, before.st_size - offset)
         if not sent:
             raise HangUpError("the content became shorter while it was sent")
         offset += sent
+        read.reached(offset)
         advance(offset)
     after = os.fstat(fd)
     return (before.st_mtime_ns, before.st_size) == (after.st_mtime_ns, after.st_size)

@@ -22,6 +22,7 @@ from spool.transferlock import TransferLock, TransferLocks
 from workers.annex.copying import Expected, open_source, open_target, resume
 from workers.annex.limits import limits
 from workers.annex.p2p import RefusedError, Sent
+from workers.annex.passing import Written
 from workers.annex.presence import Status
 from workers.annex.record import record_locations
 from workers.annex.remotes import Remote
@@ -149,7 +150,7 @@ class PeerMover:
             if lacking:
                 raise AttemptEndedError(End.FULL, f"{lacking} bytes short of annex.diskreserve")
             publisher = stack.enter_context(shown(claim, taken, expected.size))
-            done, pace = there, self.pace()
+            done, pace, passing = there, self.pace(), Written(target)
             pace.resume(there)
 
             def write(data: memoryview) -> None:
@@ -160,6 +161,7 @@ class PeerMover:
                     written = os.pwrite(target, data, done)
                     data = data[written:]
                     done += written
+                passing.reached(done)
                 publisher.progress(done, time.time())
                 pace.keep(done)
 

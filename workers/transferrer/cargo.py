@@ -10,6 +10,7 @@ from spool.claim import Claim
 from spool.publisher import Publisher
 from spool.transfer import UUID
 from spool.transferlock import TransferLock
+from workers.annex.passing import Read
 from workers.transferrer.heed import Pace
 
 
@@ -40,6 +41,7 @@ class Content:
         self._pace = pace
         self._show = show
         self._before = status
+        self._read = Read(fd)
 
     @property
     def piece(self) -> int:
@@ -48,6 +50,7 @@ class Content:
 
     def advance(self, done: int) -> None:
         """Tell, and wait as long as the limits want it."""
+        self._read.reached(done)
         self._show(done)
         self._pace.keep(done)
 
