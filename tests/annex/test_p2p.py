@@ -1,6 +1,7 @@
 """Our side of the P2P protocol, with real ``git-annex-shell`` at the other."""
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -172,6 +173,32 @@ def test_another_repository_is_not_spoken_to(repo: Repo, tmp_path: Path) -> None
     command = p2p.server(os.fsencode(repo.path), wrong, wrong)
     with pytest.raises(EndedError, match="expected repository UUID"):
         Peer(Pipes(("sh", "-c", command), cwd=repo.path, silence_s=30), wrong)
+
+
+@pytest.mark.parametrize("shell", ["git-annex-shell", ANNEXD_SHELL])
+def test_a_cluster_says_which_of_its_nodes_have_the_content(
+    repo: Repo, key: Key, source: OpenFile, tmp_path: Path, shell: str
+) -> None:
+    """PUT and REMOVE are answered with SUCCESS-PLUS and ALREADY-HAVE-PLUS."""
+    nodes = [Repo.create(tmp_path / name) for name in ("node1", "node2")]
+    repo.annex("initcluster", "cluster")
+    for node in nodes:
+        repo.git("remote", "add", node.path.name, str(node.path))
+        repo.config(f"remote.{node.path.name}.annex-cluster-node", "cluster")
+    repo.annex("updatecluster")
+    settled = {parse_uuid(os.fsencode(node.uuid())) for node in nodes}
+    (cluster,) = re.findall(rb"[-0-9a-f]{36}", repo.git("show", "git-annex:cluster.log"))[:1]
+    there, client = parse_uuid(cluster), parse_uuid(b"00000000-0000-4000-8000-000000000001")
+    command = p2p.server(os.fsencode(repo.path), client, there, shell)
+    with Peer(Pipes(("sh", "-c", command), cwd=repo.path, silence_s=30), there) as peer:
+        reply = peer.put(key, FILE, source)
+        assert reply.sent is Sent.STORED
+        assert set(reply.also) >= settled
+        again = peer.put(key, FILE, source)
+        assert again.sent is Sent.PRESENT
+        assert set(again.also) >= settled
+        assert peer.remove(key, None)
+        assert not peer.has(key)
 
 
 def test_a_server_that_refuses_says_why(repo: Repo, key: Key, source: OpenFile) -> None:
