@@ -15,7 +15,7 @@ from spool.transfer import parse_uuid
 from tests.processes import ANNEXD_SHELL, alive, wait_until
 from tests.repo import Repo
 from workers.annex import p2p
-from workers.annex.p2p import Peer, RefusedError, Sent
+from workers.annex.p2p import BusyError, Peer, RefusedError, Sent
 from workers.annex.pipes import EndedError, Pipes, SilentError
 
 FILE = b"a file"
@@ -165,6 +165,17 @@ def test_an_interrupted_content_is_resumed(repo: Repo, key: Key, source: OpenFil
     assert reply.sent is Sent.STORED
     assert source.seen[0] > 1000
     assert source.seen[-1] == len(CONTENT)
+
+
+def test_what_somebody_else_sends_is_busy_and_no_failure(
+    repo: Repo, key: Key, source: OpenFile
+) -> None:
+    with connect(repo, ANNEXD_SHELL) as other:
+        assert other.ask(b"PUT f " + key) == (b"PUT-FROM", b"0")
+        with connect(repo, ANNEXD_SHELL) as peer:
+            with pytest.raises(BusyError, match="transfer already in progress"):
+                peer.put(key, FILE, source)
+            assert not peer.has(key)
 
 
 def test_another_repository_is_not_spoken_to(repo: Repo, tmp_path: Path) -> None:

@@ -26,6 +26,9 @@ from workers.annex.heard import Heard, LineTooLongError
 from workers.annex.pipes import EndedError, Pipes
 
 VERSION: Final = 4
+BUSY: Final = b"transfer already in progress, or unable to take transfer lock"
+"""What git-annex says when somebody else has a transfer's lock."""
+
 REMOVE_BEFORE_SINCE: Final = 3
 _BUFFER: Final = 1 << 18
 _UNSHOWN: Final = re.compile(rb"[%\x00-\x1f\x7f]")
@@ -34,6 +37,10 @@ _SPACE: Final = re.compile(rb"[\s\v\f]|\xc2\xa0")
 
 class RefusedError(Exception):
     """The server answered ``ERROR``: this, it does not do.  The connection goes on."""
+
+
+class BusyError(RefusedError):
+    """Not now: somebody else transfers that content to or from the server."""
 
 
 class Sent(Enum):
@@ -233,7 +240,7 @@ class Peer:
         """The first word of the next line, and the rest; raises ``RefusedError``."""
         head, _, rest = self._line().partition(b" ")
         if head == b"ERROR":
-            raise RefusedError(shown([rest]))
+            raise (BusyError if rest == BUSY else RefusedError)(shown([rest]))
         return head, rest
 
     def _line(self) -> bytes:

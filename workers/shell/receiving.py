@@ -25,6 +25,7 @@ from workers.annex.acceptance import Acceptance
 from workers.annex.branch import Branch
 from workers.annex.copying import CHUNK, Expected, open_target, resume
 from workers.annex.objects import Objects
+from workers.annex.p2p import BUSY
 from workers.annex.passing import Written
 from workers.annex.repository import Repository
 from workers.annex.space import Room
@@ -65,8 +66,7 @@ class Receiving:
             self._wire.send(b"ERROR this key cannot be transferred\n")
             return
         if taken is None:
-            busy = b"transfer already in progress, or unable to take transfer lock"
-            self._wire.send(b"ERROR %b\n" % busy)
+            self._wire.send(b"ERROR %b\n" % BUSY)
             return
         with taken:
             # Looked for under the lock: who had it may just have brought it.

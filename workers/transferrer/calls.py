@@ -21,7 +21,7 @@ from spool.transfer import UUID, Direction, Lane
 from spool.transferlock import TransferLock, TransferLocks
 from workers.annex.copying import Expected, open_source, open_target, resume
 from workers.annex.limits import limits
-from workers.annex.p2p import RefusedError, Sent
+from workers.annex.p2p import BusyError, RefusedError, Sent
 from workers.annex.passing import Written
 from workers.annex.presence import Status
 from workers.annex.record import record_locations
@@ -100,6 +100,8 @@ class PeerMover:
                     moved.append(self._move(claim, locks))
             except AttemptEndedError as ended:
                 verdicts.append(Verdict(claim, ended.end, ended.why))
+            except BusyError:
+                verdicts.append(Verdict(claim, End.BUSY))
             except RefusedError as refused:
                 verdicts.append(Verdict(claim, End.FAILED, str(refused)))
         return moved
