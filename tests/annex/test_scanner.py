@@ -13,7 +13,7 @@ from spool.transfer import Direction, Lane
 from tests.processes import descendants, kill, wait_until
 from tests.repo import Repo
 from tests.scanning import lock_held, place, queued, scanning, sweeps, uuid
-from workers.scanner import courtesies, decider, dropper, lanes
+from workers.scanner import courtesies, decider, dropper, lanes, neighbours
 from workers.scanner import role as scanner
 
 UP, DOWN = Direction.UPLOAD, Direction.DOWNLOAD
@@ -380,6 +380,49 @@ def test_what_a_neighbour_will_send_by_itself_is_not_queued_for_as_long_as_it_sh
         scanned.leaves_to_others(2)  # a will also send it to b
         assert queued(c, UP, b) == {}
         wait_until(lambda: queued(c, DOWN, a) == {other: b"other"}, 20)  # it did not
+
+
+def receive(repo: Repo, sender: Repo) -> None:
+    """Leave what is left by whoever has received a content that nobody here has asked for."""
+    directory = repo.path / ".git/annex/transfer/download" / sender.uuid()
+    directory.mkdir(parents=True, exist_ok=True)
+    lock = directory / "lck.SHA256E-s1--1"
+    lock.touch()
+    lock.unlink()
+
+
+def test_what_comes_from_a_sender_is_not_fetched_for_a_moment(
+    pair: tuple[Repo, Repo], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, b = pair
+    monkeypatch.setattr(courtesies, "GRACE_S", 5.0)
+    monkeypatch.setattr(neighbours, "SENT_S", 60.0)
+    one = a.add("one", b"1")
+    receive(b, a)
+    with scanning(b) as scanned:
+        b.annex("sync", "-q", "--no-content", "a")
+        scanned.leaves_to_others(1)
+        assert queued(b, DOWN, a) == {}
+        wait_until(lambda: queued(b, DOWN, a) == {one: b"one"}, 20)  # it did not come
+
+
+def test_who_fetches_himself_goes_on_fetching_at_once(
+    pair: tuple[Repo, Repo], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, b = pair
+    monkeypatch.setattr(courtesies, "GRACE_S", 60.0)
+    monkeypatch.setattr(neighbours, "SENT_S", 60.0)
+    one = a.add("one", b"1")
+    receive(b, a)
+    lane = b.path / ".git/annex/transfer/queue/from" / a.uuid()
+    lane.mkdir(parents=True)
+    job = lane / "SHA256E-s1--1"
+    job.touch()
+    job.unlink()
+    with scanning(b) as scanned:
+        b.annex("sync", "-q", "--no-content", "a")
+        scanned.settled()
+        assert queued(b, DOWN, a) == {one: b"one"}
 
 
 def test_what_is_left_to_a_neighbour_is_found_again_at_the_next_start(

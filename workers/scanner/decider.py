@@ -29,7 +29,7 @@ class Decider:
     """Decides about one key after another, and offers the transfers to the lanes."""
 
     def __init__(self, repository: Repository, lanes: Lanes) -> None:
-        self.neighbours = Neighbours()
+        self.neighbours = Neighbours(repository.layout)
         self.unlogged: dict[Key, float] = {}
         """Here, though no log says so -> when to look again (monotonic, s)."""
 
@@ -89,7 +89,9 @@ class Decider:
     def _will_come(self, plan: Plan, transfer: Transfer, item: Item) -> bool:
         """Whether somebody else is about to make the transfer."""
         if transfer.direction is Direction.DOWNLOAD:
-            return plan.here in self.neighbours.receivers(transfer.uuid)
+            sender = transfer.uuid
+            is_told = plan.here in self.neighbours.receivers(sender)
+            return is_told or self.neighbours.is_sending(sender)
         return any(
             transfer.uuid in self.neighbours.receivers(other)
             for other in item.locations

@@ -4,22 +4,31 @@ A repository that we reach by path, in which annexd runs, sends what it has to i
 Fetching from it, or sending to its remotes what it has too, is only worth it if it does not.
 Two senders at once would do no harm (git-annex's locks let one of them in, and the other one finds
 the content there), but one of the two attempts would be for nothing.
+
+Of one that we reach otherwise we cannot see whether annexd runs there; but when contents come from
+it that nobody here fetches, it sends.  Whoever receives them (``git-annex-shell``) makes and
+removes lock files in ``transfer/download/UUID``.
 """
 
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import final
+from typing import Final, final
 
 from spool import lock
+from spool.layout import Layout, queue_lane, running_lane
 from spool.place import Place
-from spool.transfer import UUID
+from spool.transfer import UUID, Direction, Lane
 from workers.annex import pathremote, remotes
 from workers.annex.remotes import Remote
 from workers.annex.remoteurl import LocalPath
 from workers.annex.settings import Settings
 from workers.git.refs import common_dir
 from workers.git.run import Git, GitError
+
+SENT_S: Final = 2.0
+"""Whoever has begun to send so short a time ago is about to send more."""
 
 
 @final
@@ -36,12 +45,14 @@ class _Peer:
 
 @final
 class Neighbours:
-    """The repositories that remotes' paths lead to."""
+    """The repositories that remotes lead to."""
 
-    def __init__(self) -> None:
+    def __init__(self, here: Layout) -> None:
+        self._here = here
         self._remotes: dict[UUID, Remote] = {}
         self._peers: dict[UUID, _Peer | None] = {}
         self._answers: dict[UUID, frozenset[UUID]] = {}
+        self._sending: dict[UUID, bool] = {}
 
     def know(self, found: tuple[Remote, ...]) -> None:
         """These are the remotes now.  What was seen before is looked at again."""
@@ -54,7 +65,7 @@ class Neighbours:
 
     def forget(self) -> None:
         """Look again when next asked: to be called now and then, once a turn."""
-        self._answers = {}
+        self._answers, self._sending = {}, {}
 
     def receivers(self, uuid: UUID) -> frozenset[UUID]:
         """To whom that repository sends by itself, as far as we can see."""
@@ -62,6 +73,30 @@ class Neighbours:
         if answer is None:
             answer = self._answers[uuid] = self._look(uuid)
         return answer
+
+    def is_sending(self, uuid: UUID) -> bool:
+        """Whether that repository is about to send us what it has: it has just sent something."""
+        answer = self._sending.get(uuid)
+        if answer is None:
+            answer = self._sending[uuid] = self._has_sent(uuid)
+        return answer
+
+    def _has_sent(self, uuid: UUID) -> bool:
+        lane = Lane(Direction.DOWNLOAD, uuid)
+        running, queue = (self._here.below(of(lane)) for of in (running_lane, queue_lane))
+        try:
+            came_ns = os.stat(running).st_mtime_ns
+        except FileNotFoundError:
+            return False
+        try:
+            # Had we fetched it, its job would be in the queue, or would have left it since.
+            fetched_ns = os.stat(queue).st_mtime_ns
+            with os.scandir(queue) as jobs:
+                if fetched_ns >= came_ns or next(jobs, None) is not None:
+                    return False
+        except FileNotFoundError:
+            pass  # we have never fetched from it
+        return 0 <= time.time() - came_ns / 1e9 < SENT_S
 
     def _look(self, uuid: UUID) -> frozenset[UUID]:
         remote = self._remotes.get(uuid)
