@@ -25,6 +25,9 @@ from spool.record import Fields, format_record, parse_record, read, replace
 _PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_@+-.")
 _NAME_MAX = 200
 
+PAUSE_MIN_S = 30.0
+PAUSE_MAX_S = 1800.0
+
 TRANSFER_LOCK = "transfer.lck"
 """Beside ``transfer``: whoever writes that has it locked."""
 
@@ -121,6 +124,16 @@ class Exchange:
         )
 
 
+def pause_s(failures: int, failing_s: float) -> float:
+    """How long to leave a remote alone that has failed so often in a row, in so many seconds.
+
+    Twice as long each time, but no longer than a fifth of the time it has failed for: a server that
+    is started again tells nobody, and after five minutes is missed within one.
+    """
+    longest_s = max(PAUSE_MIN_S, min(failing_s / 5, PAUSE_MAX_S))
+    return min(PAUSE_MIN_S * 2.0 ** min(failures - 1, 16), longest_s)
+
+
 def _time(text: str) -> float:
     at = float(text)
     if not math.isfinite(at):
@@ -172,17 +185,22 @@ def read_transfer(remotes: Path, remote: bytes) -> Exchange | None:
 
 
 def forgive_transfers(remotes: Path) -> None:
-    """Have contents moved again with remotes that are left alone; that it failed stays told."""
-    for path in remotes.glob("*/transfer"):
-        # Whoever has the lock is just trying it.
-        with (
-            contextlib.suppress(lock.LockBusyError, OSError),
-            lock.held(os.fsencode(path.with_name(TRANSFER_LOCK)), within_s=_LOCK_S),
-        ):
-            record = _read(path, Exchange.parse)
-            if record is not None and record.failures:
-                again = dataclasses.replace(record, not_before=None, failures=0)
-                replace(path, again.format())
+    """Have contents moved again with all remotes that are left alone."""
+    for directory in remotes.glob("*/"):
+        forgive_transfer(directory)
+
+
+def forgive_transfer(directory: Path) -> None:
+    """The same with the one of which is known what stands there; that it failed stays told."""
+    path = directory / "transfer"
+    # Whoever has the lock is just trying it.
+    with (
+        contextlib.suppress(lock.LockBusyError, OSError),
+        lock.held(os.fsencode(directory / TRANSFER_LOCK), within_s=_LOCK_S),
+    ):
+        record = _read(path, Exchange.parse)
+        if record is not None and record.failures:
+            replace(path, dataclasses.replace(record, not_before=None, failures=0).format())
 
 
 def errors(remotes: Path, remote: bytes) -> tuple[str, ...]:

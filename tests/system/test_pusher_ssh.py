@@ -13,6 +13,7 @@ from tests.pushing import has, pushing, tip
 from tests.repo import Repo
 from tests.scenarios.sshd import Sshd, needs_sshd, sshd
 from workers.git import patient
+from workers.pusher import listening
 
 pytestmark = needs_sshd
 
@@ -63,6 +64,30 @@ def test_a_change_behind_ssh_is_heard_of_at_once(apart: tuple[Repo, Repo]) -> No
         assert time.monotonic() - began < 20
         left = set(descendants(pusher.pid))
     wait_until(lambda: not any(alive(pid) for pid in left))
+
+
+def test_a_remote_whose_connection_has_ended_is_asked(
+    apart: tuple[Repo, Repo], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a server that goes down while nothing happens is missed for up to an hour."""
+    monkeypatch.setattr(listening, "LASTING_S", 0.0)
+    monkeypatch.setattr(listening, "FIRST_S", 3600.0)
+    a, b = apart
+    with pushing(a) as pusher:
+        wait_until(lambda: listeners(pusher.settled().pid))
+        (listener,) = listeners(pusher.pid)
+        os.kill(listener, signal.SIGSTOP)
+        new = commit(b, "theirs")
+
+        os.kill(listener, signal.SIGKILL)
+
+        wait_until(lambda: tip(a, "remotes/b/main") == new, 20)
+
+
+def listeners(pid: int) -> list[int]:
+    """The ssh processes below ``pid`` that hear of changes."""
+    lines = {at: Path(f"/proc/{at}/cmdline") for at in descendants(pid)}
+    return [at for at, line in lines.items() if b"notifychanges" in line.read_bytes()]
 
 
 def test_an_uninitialised_repository_behind_ssh_becomes_known(

@@ -16,6 +16,7 @@ from spool.remotes import (
     Exchange,
     Reach,
     directory_name,
+    forgive_transfer,
     read_push,
     read_reach,
     read_tree,
@@ -87,6 +88,7 @@ class Account:
         """An exchange has worked, and has moved something."""
         if self._record.failing_since is not None:
             log.info("works again %s", self._name)
+            forgive_transfer(self._records / self.directory)
         self._record = backoff.after_success(self._record, time.time())
         self._write()
 

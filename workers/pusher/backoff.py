@@ -4,12 +4,8 @@ Pure.  Points in time are Unix seconds: they are kept on disk, and survive a res
 """
 
 from dataclasses import replace
-from typing import Final
 
-from spool.remotes import Exchange
-
-FIRST_S: Final = 30.0
-LONGEST_S: Final = 1800.0
+from spool.remotes import PAUSE_MAX_S, Exchange, pause_s
 
 
 def after_success(before: Exchange, now: float) -> Exchange:
@@ -22,13 +18,13 @@ def after_success(before: Exchange, now: float) -> Exchange:
 def after_failure(before: Exchange, now: float, error: str, jitter: float) -> Exchange:
     """The record when it has not; ``jitter`` is a random number from 0 to 1."""
     failures = before.failures + 1
-    pause_s = min(FIRST_S * 2 ** min(failures - 1, 30), LONGEST_S)
+    since = before.failing_since if before.failing_since is not None else now
     # Never earlier than half of it: many who lost the same server do not come back together.
     return replace(
         before,
-        failing_since=before.failing_since if before.failing_since is not None else now,
+        failing_since=since,
         failures=failures,
-        not_before=now + pause_s * (1 - jitter / 4),
+        not_before=now + pause_s(failures, now - since) * (1 - jitter / 4),
         last_error=error,
     )
 
@@ -38,6 +34,6 @@ def remaining_s(record: Exchange, now: float) -> float:
 
     A time further ahead than any pause was set by another clock, and does not count.
     """
-    if record.not_before is None or not now < record.not_before <= now + LONGEST_S:
+    if record.not_before is None or not now < record.not_before <= now + PAUSE_MAX_S:
         return 0.0
     return record.not_before - now

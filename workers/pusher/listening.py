@@ -2,7 +2,7 @@
 
 One for each git-annex behind ssh with which refs have been exchanged; where there is none (an old
 git-annex-shell, or a server without), the remote is polled.  A connection that ends is made again,
-later and later; one that has lasted is made again at once.
+later and later, and at once when exchanges with the remote work again after a failure.
 
 All times are the monotonic clock's, s.
 """
@@ -46,8 +46,12 @@ class Listening:
             if shas is None:
                 self._close(name)
                 self._put_off(name, since)
+                if time.monotonic() - since > LASTING_S:
+                    neighbour.ask()  # whether the server is still there; it may be down
             elif neighbour.is_news(ours, shas):
                 neighbour.ask()
+        for name in self._later.keys() - wanted.keys():
+            del self._later[name]  # as soon as exchanges work again, so will this
         return min((self._connect(here, each) for each in wanted.values()), default=math.inf)
 
     def stop(self) -> None:

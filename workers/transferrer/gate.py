@@ -1,7 +1,7 @@
 """Whether a remote may be tried now: reachable, not broken, and not fully occupied.
 
 A remote *breaks* when the connection has failed twice in a row; it is then left alone for half a
-minute, and for twice as long after each further failure, up to half an hour.  Any success, and
+minute, and for longer after each further failure (``spool.remotes.pause_s``).  Any success, and
 news from the sentry that it can be reached, begins anew.  The record is ``remotes/NAME/transfer``.
 
 A *slot* is a record lock on ``remotes/NAME/slot.N``; so many workers use a remote at once.  The
@@ -23,10 +23,12 @@ from spool import lock
 from spool.lock import FileLock, LockBusyError
 from spool.record import make_directory
 from spool.remotes import (
+    PAUSE_MAX_S,
     TRANSFER_LOCK,
     Exchange,
     Reach,
     directory_name,
+    pause_s,
     read_reach,
     read_transfer,
     write_transfer,
@@ -36,8 +38,6 @@ from workers.annex.remotes import Remote
 log = logging.getLogger(__name__)
 
 FAILURES: Final = 2
-WAIT_MIN_S: Final = 30.0
-WAIT_MAX_S: Final = 1800.0
 FRESH_S: Final = 60.0
 """A success is written down when the one before it is older."""
 
@@ -196,7 +196,7 @@ def broken_until(exchange: Exchange | None, reach: Reach | None, now: float) -> 
     if reach is not None and reach.here and reach.since > exchange.failing_since:
         return 0.0
     # What is further ahead than we ever set was written before the clock was set back.
-    waits = now < exchange.not_before <= now + WAIT_MAX_S
+    waits = now < exchange.not_before <= now + PAUSE_MAX_S
     return exchange.not_before if waits else 0.0
 
 
@@ -206,7 +206,7 @@ def after_failure(last: Exchange, reach: Reach | None, why: str, now: float) -> 
     if since is None or (reach is not None and reach.here and reach.since > since):
         last, since = dataclasses.replace(last, failures=0), now
     failures = last.failures + 1
-    wait_s = min(WAIT_MIN_S * 2.0 ** min(failures - FAILURES, 16), WAIT_MAX_S)
+    wait_s = pause_s(failures - FAILURES + 1, now - since)
     return Exchange(
         last_success=last.last_success,
         failing_since=since,
