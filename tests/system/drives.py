@@ -46,6 +46,17 @@ def plugged(mountpoint: Path) -> bool:
 
 
 @contextmanager
+def mounted_read_only(path: Path) -> Iterator[None]:
+    """A directory that nobody may write to, for as long as the block lasts."""
+    run(["mount", "--bind", path, path])
+    try:
+        run(["mount", "-o", "remount,ro,bind", path])
+        yield
+    finally:
+        unplug(path)
+
+
+@contextmanager
 def drive(place: Path, name: str, megabytes: int = 200) -> Iterator[Drive]:
     """A new, empty drive; at the end it and every mount of it are gone."""
     hidden = place / f".{name}"

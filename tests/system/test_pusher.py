@@ -12,6 +12,7 @@ import pytest
 from tests.processes import alive, attempt, descendants, wait_until
 from tests.pushing import has, place, pushing, tip
 from tests.repo import Repo
+from tests.system.drives import may_mount, mounted_read_only
 
 
 def commit(repo: Repo, name: str = "file", content: bytes = b"x") -> str:
@@ -362,6 +363,15 @@ def test_a_remote_that_hangs_delays_no_other_and_ends_with_the_pusher(
         os.kill(pusher.pid, signal.SIGKILL)
 
         wait_until(lambda: not any(alive(pid) for pid in left), 5)
+
+
+@may_mount
+def test_a_drive_that_is_read_only_is_called_so(pair: tuple[Repo, Repo]) -> None:
+    a, b = pair
+    with mounted_read_only(b.path), pushing(a) as pusher:
+        commit(a)
+        wait_until(lambda: pusher.record("b").failures == 1)
+        assert pusher.record("b").last_error == f"{b.path}/.git is mounted read-only"
 
 
 def test_a_failure_is_remembered_and_tried_again_when_asked(

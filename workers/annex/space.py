@@ -43,6 +43,11 @@ def is_full(directory: bytes, settings: Settings) -> bool:
     return status.f_bavail * status.f_frsize < kept or too_few
 
 
+def is_read_only(directory: bytes) -> bool:
+    """Whether its file system is mounted so.  Raises ``OSError``."""
+    return bool(os.statvfs(directory).f_flag & os.ST_RDONLY)
+
+
 @final
 class Room:
     """The room in one repository, asked for one content after another."""

@@ -25,7 +25,7 @@ from workers.annex.remoteurl import Ssh
 from workers.annex.repository import Repository, RepositoryError
 from workers.annex.run_annex import run_annex
 from workers.annex.siblings import merge_news
-from workers.annex.space import is_full
+from workers.annex.space import is_full, is_read_only
 from workers.git.ancestry import Ancestry, merge_bases
 from workers.git.exchange import Said, Update, Way, fetch, list_refs, push
 from workers.git.refname import RefName
@@ -215,6 +215,10 @@ class _Exchange:
     def push_all(self) -> Result:
         """Push what it lacks and can take."""
         required, optional, waiting = self.plan()
+        peer = self.task.peer
+        # git would say no more than that it cannot unpack.
+        if required and peer is not None and is_read_only(os.fsencode(peer.common)):
+            raise ValueError(f"{peer.common} is mounted read-only")
         is_tagged = self.task.mode is Mode.TAGGED and (waiting or bool(required))
         if is_tagged:
             required, optional = self.tags(), []
