@@ -85,6 +85,31 @@ def test_a_host_key_that_is_unknown_or_has_changed_is_told_until_it_is_put_right
         wait_until(lambda: "credentials" not in status(a), 10, lambda: status(a))
 
 
+def test_a_store_behind_ssh_that_refuses_us_says_so_in_ssh_s_words(
+    apart: tuple[Repo, Repo], server: Sshd, sealed_home: Path, tmp_path: Path
+) -> None:
+    """Rsync has more to say after ssh, but only ssh says why."""
+    a, _b = apart
+    a.git("remote", "remove", "b")
+    store = tmp_path / "store"
+    store.mkdir()
+    kind = ("type=rsync", f"rsyncurl={server.host}:{store}", "encryption=none")
+    a.annex("initremote", "-q", "store", *kind)
+    allowed = server.place / "user.pub"
+    allowed.rename(server.place / "locked away")
+    ssh = sealed_home / ".ssh"
+    ssh.mkdir(mode=0o700, exist_ok=True)
+    a.add("file", b"content")
+
+    with served(a):
+        wait_until(lambda: refused(a, "Permission denied"), 30, lambda: status(a))
+        (server.place / "locked away").rename(allowed)
+        (ssh / "something new").touch()
+
+        wait_until(lambda: list(store.glob("*/*/*/*")), 30, lambda: status(a))
+        wait_until(lambda: "credentials" not in status(a), 10, lambda: status(a))
+
+
 def test_the_agent_of_the_next_login_is_found(
     apart: tuple[Repo, Repo],
     server: Sshd,

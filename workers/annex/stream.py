@@ -165,11 +165,11 @@ class AnnexStream:
         self._drain()
         said = self._complaint.decode(errors="backslashreplace").strip().splitlines()
         self._complaint = b""
-        return said[-3:]
+        return said[-10:]
 
     def ended(self) -> AnnexEndedError:
         """The error that says how it ended."""
-        return AnnexEndedError(f"{self._name} ended: {' / '.join(self.complaints())}")
+        return AnnexEndedError(f"{self._name} ended: {' / '.join(self.complaints()[-3:])}")
 
     def close(self) -> None:
         """Close its stdin and wait for it to end; kill it if it does not."""

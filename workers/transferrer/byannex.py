@@ -206,19 +206,22 @@ class AnnexMover:
             raise
         # It may say the same twice; and a web server's answer may be a whole page.
         told = (line for line in (*said, *self._complaints()) if line.strip())
-        words = list(dict.fromkeys(told))[-4:]
+        words = list(dict.fromkeys(told))
         all_said = " / ".join(words)
-        why = " / ".join(text[:WHY_MAX] for text in words) or "git-annex does not say why"
+        # ssh says why first, and whoever has started it that something went wrong.
+        asking = [line for line in words if are_needed(line)]
+        shown = [line[:WHY_MAX] for line in (asking or words)[-4:]]
+        why = " / ".join(shown) or "git-annex does not say why"
         # git-annex has put it on the failed list, but it stays in the queue: it is not given up.
         failed.clear(self._paths, claim.lane, [claim.transfer.key])
         for reason, end in _ENDS:
             if reason.search(all_said):
                 return Verdict(claim, end, why)
         self.kill()
-        if _CONNECTION.search(all_said):
+        if asking and not are_needed(why):  # that has been cut off
+            why = f"{NEEDED}: {why}"
+        if asking or _CONNECTION.search(all_said):
             raise ConnectionLostError(why)
-        if are_needed(all_said):
-            raise ConnectionLostError(why if are_needed(why) else f"{NEEDED}: {why}")
         return Verdict(claim, End.FAILED, why)
 
     def _complaints(self) -> list[str]:
