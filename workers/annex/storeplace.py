@@ -3,23 +3,33 @@
 An empty mount point is a directory, too: what was sent there would fill the wrong disk, and what
 was imported from there would be the deletion of everything.  So the file system on which a store
 was last seen is remembered (``remotes/NAME/store``, the sentry's): an empty directory on another
-one is no store.
+one is no store, if there was anything in it, or ever anything was sent to or fetched from it.
+(Some file systems have another number after each boot.)
 """
 
 import contextlib
 import os
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, final
 
 from spool.record import format_record, parse_record, read, replace
-from spool.remotes import directory_name
+from spool.remotes import directory_name, read_transfer, read_tree
 from workers.annex.remotes import Remote, Special
 from workers.annex.remoteurl import LocalPath
 
 STORES: Final = ("directory", "buprepo", "borgrepo", "ddarrepo", "rsyncurl")
 """Settings that say where a special remote's store is; a path if it begins with a slash."""
 
-_DEVICE: Final = "device"
+
+@final
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """How a store was last seen."""
+
+    device: int
+    held: bool
+    """Whether there was anything in it."""
 
 
 def place_of(remote: Remote) -> bytes | None:
@@ -43,8 +53,10 @@ def missing(remote: Remote, records: Path) -> str:
     shown = os.fsdecode(store)
     if not os.path.isdir(store):
         return f"no directory {shown}"
-    known = _known_device(remote, records)
-    if known not in {None, os.stat(store).st_dev} and not os.listdir(store):
+    known = _known(remote, records)
+    if known is None or known.device == os.stat(store).st_dev or os.listdir(store):
+        return ""
+    if known.held or _was_used(remote, records):
         path = _path(remote, records)
         return f"{shown} is empty, and not the file system that it was; if that is right: rm {path}"
     return ""
@@ -55,18 +67,25 @@ def remember(remote: Remote, records: Path) -> None:
     store = place_of(remote)
     if store is None:
         return
-    device = os.stat(store).st_dev
-    if device != _known_device(remote, records):
+    seen = _Seen(os.stat(store).st_dev, held=bool(os.listdir(store)))
+    if seen != _known(remote, records):
+        fields = (("device", str(seen.device)), ("held", "yes" if seen.held else "no"))
         with contextlib.suppress(OSError):  # the disk is full: the next time, then
-            replace(_path(remote, records), format_record(((_DEVICE, str(device)),)))
+            replace(_path(remote, records), format_record(fields))
 
 
-def _known_device(remote: Remote, records: Path) -> int | None:
+def _known(remote: Remote, records: Path) -> _Seen | None:
     try:
         fields = dict(parse_record(read(_path(remote, records)) or b""))
-        return int(fields[_DEVICE])
+        return _Seen(int(fields["device"]), held=fields["held"] == "yes")
     except (KeyError, ValueError):
         return None
+
+
+def _was_used(remote: Remote, records: Path) -> bool:
+    name = os.fsencode(remote.name)
+    every = (read_transfer(records, name), read_tree(records, name))
+    return any(each is not None and each.last_success is not None for each in every)
 
 
 def _path(remote: Remote, records: Path) -> Path:
