@@ -58,6 +58,10 @@ class Claim:
         os.utime(self._held().fd, (until, until))
         self.release()
 
+    def is_cancelled(self) -> bool:
+        """Whether somebody has taken the job out of the queue since it was claimed."""
+        return not lock.still_named(self._name, self._held().inode, self._at.fd)
+
     def release(self) -> None:
         """Give up the claim; the job is as it was.  Harmless if the claim has ended."""
         if self._lock is not None:

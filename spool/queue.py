@@ -39,6 +39,12 @@ TMP_MAX_AGE_S = 3600.0
 milliseconds, but for those that a living process has locked."""
 
 
+Wish = tuple[Key, bytes | None] | tuple[Key, bytes | None, float]
+"""A key, the file it was found by, and perhaps when it is due (Unix time, s; 0: at once)."""
+
+_Text = tuple[bytes, bytes, float]
+
+
 @final
 @dataclass(frozen=True, slots=True)
 class Waiting:
@@ -151,23 +157,25 @@ class Queue:
 
         ``ValueError`` if its key cannot be transferred.  On return other processes see the job.
         """
-        return self._add(transfer.lane, [(to_name(transfer.key), info.format())]) == 1
+        return self._add(transfer.lane, [(to_name(transfer.key), info.format(), 0.0)]) == 1
 
-    def add_many(self, lane: Lane, jobs: Iterable[tuple[Key, bytes | None]], now: float) -> int:
-        """Queue keys with their associated files, due at once; returns how many are new there.
+    def add_many(self, lane: Lane, jobs: Iterable[Wish], now: float) -> int:
+        """Queue keys with their associated files; returns how many are new there.
 
-        Keys that cannot be transferred, by git-annex neither, are left out.
+        Each is due at once, or at the time that goes with it (Unix time, s).  Keys that cannot be
+        transferred, by git-annex neither, are left out.
         """
         started = Info.begun(now).format()[:-1]
-        texts = []
-        for key, file in jobs:
+        texts: list[_Text] = []
+        for key, file, *later in jobs:
             try:
-                texts.append((to_name(key), b"%s%s\n" % (started, file or b"")))
+                text_of = b"%s%s\n" % (started, file or b"")
+                texts.append((to_name(key), text_of, later[0] if later else 0.0))
             except ValueError as error:
                 log.warning("skip %s: %s", lane, error)
         return self._add(lane, texts)
 
-    def _add(self, lane: Lane, jobs: Sequence[tuple[bytes, bytes]]) -> int:
+    def _add(self, lane: Lane, jobs: Sequence[_Text]) -> int:
         added = done = 0
         tmp = text.unique_name()
         while done < len(jobs):
@@ -177,10 +185,12 @@ class Queue:
                 # Most of what a full scan finds is queued already, and one listing is cheaper than
                 # making a file for each.  link(2) is the judge all the same.
                 queued = frozenset(os.listdir(lane_fd)) if len(jobs) > 1 else frozenset()
-                for name, job in itertools.islice(jobs, done, None):
+                for name, job, not_before in itertools.islice(jobs, done, None):
                     if os.fsdecode(name) not in queued:
                         if not self._used.write(tmp, job, tmp_fd):
                             text.write_new(tmp, job, dir_fd=tmp_fd)
+                        if not_before:  # told before the job can be seen
+                            os.utime(tmp, (not_before, not_before), dir_fd=tmp_fd)
                         added += text.name_new(name, job, dir_fd=lane_fd, tmp=tmp, tmp_fd=tmp_fd)
                     done += 1
             except FileNotFoundError:

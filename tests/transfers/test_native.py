@@ -10,7 +10,7 @@ import pytest
 
 from spool.key import Key
 from spool.remotes import Reach, write_reach
-from spool.transfer import UUID, Direction, Lane
+from spool.transfer import UUID, Direction, Lane, Transfer
 from tests.processes import descendants, run, wait_until
 from tests.transfers.station import Station, add_many, turns
 from workers.transferrer import role
@@ -194,3 +194,25 @@ def test_several_remotes_are_served_though_one_of_them_is_dead(
             a.place.remotes, b"adead", Reach(here=True, since=time.time() + 1, why="mounted")
         )
         wait_until(lambda: not a.waiting(dead_lane))
+
+
+@pytest.mark.parametrize("direction", [UP, DOWN])
+def test_what_is_cancelled_while_it_waits_in_a_batch_is_not_moved(
+    a: Station, b: Station, direction: Direction
+) -> None:
+    """So that downloads can come from elsewhere as soon as that is cheaper (D3)."""
+    keys = list(add_many(a.repo, [(f"f{i}", b"%d" % i * 300_000) for i in range(12)]).values())
+    b.repo.annex("sync", "-q", "--no-content")
+    near, other = (a, b) if direction is UP else (b, a)
+    near.repo.config(f"remote.{other.repo.path.name}.annex-bwlimit", "1mb")
+    lane = near.queue(direction, other.repo, *keys)
+
+    with near.working() as pid:
+        wait_until(lambda: any(b.tmp(key).exists() for key in keys))
+        for key in keys:
+            near.jobs.cancel(Transfer(direction, lane.uuid, Key(key)))
+        wait_until(near.is_idle, 20)
+        near.stop(pid)
+
+    assert len([key for key in keys if b.content(key) is not None]) <= 2
+    assert not near.waiting(lane)

@@ -304,3 +304,16 @@ def test_a_look_opens_no_job(spool: Spool) -> None:
 
     with forked(look) as child:
         assert reap(child) == 0
+
+
+def test_a_job_may_be_queued_for_later(spool: Spool) -> None:
+    """It is held back by nothing but its mtime, which it has from its first moment on."""
+    spool.queue.add_many(TO, [(some_key(1), b"f", NOW + 60), (some_key(2), b"g")], NOW)
+
+    waiting = spool.queue.look(NOW)
+    assert waiting.put_off == {TO: 1}
+    assert waiting.next_due == NOW + 60
+    assert len(waiting.due[TO]) == 1
+    assert len(spool.queue.look(NOW + 60).due[TO]) == 2
+    assert spool.queue.add_many(TO, [(some_key(1), b"f")], NOW) == 0, "it stays as it is"
+    assert spool.queue.look(NOW).put_off == {TO: 1}

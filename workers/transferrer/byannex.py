@@ -117,6 +117,8 @@ class AnnexMover:
 
     def _move_all(self, remote: Remote, waiting: deque[Claim]) -> Iterator[Verdict]:
         while True:
+            for claim in [each for each in waiting if each.is_cancelled()]:
+                waiting.remove(claim)
             try:
                 self._send(remote, waiting)
             except StoppedError:

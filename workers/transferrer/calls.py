@@ -94,7 +94,7 @@ class PeerMover:
         for claim in claims:
             try:
                 stopped = stopped or self._is_to_end()
-                if stopped:
+                if stopped or claim.is_cancelled():
                     verdicts.append(Verdict(claim, End.UNDONE))
                 else:
                     moved.append(self._move(claim, locks))

@@ -131,7 +131,7 @@ class NativeMover:
         staged: list[_Staged] = []
         stopped = False
         for claim in claims:
-            if stopped:
+            if stopped or claim.is_cancelled():
                 verdicts.append(Verdict(claim, End.UNDONE))
                 continue
             try:

@@ -34,7 +34,7 @@ class End(Enum):
     """The content is there, durably, and logged."""
 
     UNDONE = auto()
-    """Not tried: something else stopped the batch.  The job is as it was."""
+    """Not tried: something else stopped the batch, or the job was cancelled.  It is as it was."""
 
     NEEDLESS = auto()
     """There is nothing to send: the content has been dropped here."""
