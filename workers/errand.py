@@ -35,6 +35,10 @@ class Errand:
         """Whether it is over; asked as often as one likes."""
         return os.waitid(os.P_PIDFD, self.fd, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
+    def kill(self) -> None:
+        """End it, if it can be ended: what hangs on a dead disk cannot."""
+        os.kill(self.pid, signal.SIGKILL)
+
     def reap(self) -> int:
         """Its exit status, or minus the signal that killed it; blocks until it has ended."""
         _, status = os.waitpid(self.pid, 0)

@@ -124,6 +124,19 @@ class Plan:
         """The repository that has to want the content, for this transfer to be wanted."""
         return transfer.uuid if transfer.direction is Direction.UPLOAD else self.here
 
+    def wants(self, uuid: UUID, item: Item, alive: frozenset[UUID] | None = None) -> bool | None:
+        """Whether a repository wants a key while ``alive`` have it; None: only git-annex knows.
+
+        Without ``alive``: as things are.
+        """
+        rule = self.preferences.rule(uuid)
+        if rule is None:
+            return True
+        if alive is None:
+            alive = self.preferences.alive(item.locations)
+        match = rule.compiled.match
+        return _any(map(match, _contents(item, alive, rule.compiled.by_path)))
+
     def unwanted(self, uuid: UUID, item: Item) -> bool | None:
         """Whether a repository has the content and would not miss it; None: only git-annex knows.
 
@@ -136,10 +149,6 @@ class Plan:
         kept = _any(self.preferences.would_keep(uuid, content) for content in contents)
         return None if kept is None else not kept
 
-    def wants(self, uuid: UUID, item: Item) -> bool | None:
-        """Whether a repository wants the content; None: only git-annex knows."""
-        return self._wants(uuid, item, self.preferences.alive(item.locations))
-
     def _uploads(self, item: Item) -> Decision:
         alive = self.preferences.alive(item.locations)
         transfers: list[Transfer] = []
@@ -147,7 +156,7 @@ class Plan:
         for uuid in self.uploads:
             if uuid in item.locations:
                 continue
-            wanted = self._wants(uuid, item, alive)
+            wanted = self.wants(uuid, item, alive)
             if wanted is None:
                 ask.append(Transfer(Direction.UPLOAD, uuid, item.key))
             elif wanted:
@@ -158,18 +167,11 @@ class Plan:
         source = next(self.sources(item), None)
         if source is None:
             return NOTHING
-        wanted = self._wants(self.here, item, self.preferences.alive(item.locations))
+        wanted = self.wants(self.here, item, self.preferences.alive(item.locations))
         if wanted is False:
             return NOTHING
         transfer = Transfer(Direction.DOWNLOAD, source, item.key)
         return Decision((transfer,)) if wanted else Decision((), (transfer,))
-
-    def _wants(self, uuid: UUID, item: Item, alive: frozenset[UUID]) -> bool | None:
-        rule = self.preferences.rule(uuid)
-        if rule is None:
-            return True
-        match = rule.compiled.match
-        return _any(map(match, _contents(item, alive, rule.compiled.by_path)))
 
 
 def syncs_content(settings: Settings, shared: Mapping[bytes, bytes]) -> bool:

@@ -41,6 +41,7 @@ from workers.git.index_format import UnsupportedIndexError, scan, version_and_co
 from workers.git.objectid import ObjectFormat
 from workers.git.refname import parse_ref_name
 from workers.git.tree_object import TreeObject
+from workers.routing.rates import Rates
 from workers.shell.request import Request, RequestError
 
 SLOW_S: Final = 0.5
@@ -103,6 +104,7 @@ ALL: Final[dict[str, Parser]] = {
     "exchange": Parser(
         Exchange.parse, (b"last_success 1.5\nfailing_since 2\nfailures 3\nlast_error x\n",)
     ),
+    "rates": Parser(Rates.parse, (b"to-u-1 1000000 0.05 1700000000\n",)),
     "bulletin": Parser(
         Bulletin.parse, (b"pid 7\nstarted 1.5\ntoken abc\nready 2.5\nworker watcher 8 1.5 0 up\n",)
     ),

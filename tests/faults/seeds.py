@@ -45,6 +45,11 @@ def kept() -> list[Kept]:
     return [Kept(*line.split("\t")) for line in lines if line and not line.startswith("#")]
 
 
+def seeds_of(fault: str) -> list[int]:
+    """The seeds of lives that have failed once, of a class that has nothing but seeds."""
+    return [int(each.how) for each in kept() if each.fault == fault]
+
+
 def keep(failed: Kept) -> None:
     """Remember one."""
     if failed not in kept():

@@ -33,6 +33,7 @@ from workers.transferrer.heed import Heed
 from workers.transferrer.lines import Lines
 from workers.transferrer.native import NativeMover
 from workers.transferrer.near import Near
+from workers.transferrer.speed import Speed
 from workers.transferrer.verdict import End, StoppedError, Verdict, settle
 
 LANE_S: Final = 5.0
@@ -76,6 +77,9 @@ class Lanes:
         self._lines = Lines()
         self._fars: dict[str, Far] = {}
         self._kept: _Kept | None = None
+        self._speed = Speed(near.repository.common / "annex/annexd/cache")
+        self._since = 0.0
+        # When what is settled next was begun (monotonic, s).
 
     def serve(self, lane: Lane, remote: Remote, names: list[bytes]) -> bool:
         """Work on a lane for a while; whether there was anything to claim.
@@ -89,6 +93,7 @@ class Lanes:
                 with self._queue.claim(lane, batch, time.time()) as claims:
                     if claims:
                         self._gates.get_on()
+                        self._since = time.monotonic()
                         move = move or self._open(lane, remote)
                         move(list(claims))
         except BaseException:
@@ -197,9 +202,10 @@ class Lanes:
                 self._gates.stumbled(remote, verdict.why, time.time())
 
     def _settle(self, remote: Remote, verdicts: list[Verdict]) -> None:
-        now = time.time()
+        now, before, self._since = time.time(), self._since, time.monotonic()
         if any(verdict.end is End.DONE for verdict in verdicts):
             self._gates.succeeded(remote, now)
+            self._speed.note(verdicts, self._since - before)
         full = next((verdict for verdict in verdicts if verdict.end is End.FULL), None)
         if full is not None:
             self._gates.lacks_room(remote, full.why, now)
