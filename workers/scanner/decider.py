@@ -16,6 +16,7 @@ from workers.annex.repository import Repository
 from workers.scanner.courtesies import Courtesies
 from workers.scanner.lanes import Lanes
 from workers.scanner.neighbours import Neighbours
+from workers.scanner.routes import Routes
 from workers.wanted import Decision, Item, Plan
 
 UNLOGGED_S: Final = 2.0
@@ -28,8 +29,11 @@ UNLOGGED_MAX: Final = 10_000
 class Decider:
     """Decides about one key after another, and offers the transfers to the lanes."""
 
-    def __init__(self, repository: Repository, lanes: Lanes) -> None:
-        self.neighbours = Neighbours(repository.layout)
+    def __init__(
+        self, repository: Repository, lanes: Lanes, neighbours: Neighbours, routes: Routes
+    ) -> None:
+        self.neighbours = neighbours
+        self._routes = routes
         self.unlogged: dict[Key, float] = {}
         """Here, though no log says so -> when to look again (monotonic, s)."""
 
@@ -58,15 +62,18 @@ class Decider:
                     self.unlogged.setdefault(item.key, time.monotonic() + UNLOGGED_S)
                 continue
             decision = plan.decide(item)
-            if decision.transfers or decision.ask:
+            if decision.transfers or decision.ask or item.key in self._routes:
                 self._offer(plan, item, decision)
 
     def _offer(self, plan: Plan, item: Item, decision: Decision) -> None:
         if self.doubts and plan.here in item.locations and not self._objects.locate(item.key):
             return  # lost: fsck will say so
         wanted = [each for each in decision.ask if self._is_wanted(plan.asked_of(each), item)]
-        for transfer in (*decision.transfers, *wanted):
-            path = item.paths[0] if item.paths else b""
+        path = item.paths[0] if item.paths else b""
+        judged = self._routes.judge(plan, item, (*decision.transfers, *wanted))
+        for transfer, until in judged.held.items():
+            self._lanes.offer(transfer, path, until)
+        for transfer in (*judged.now, *judged.released):
             if not self._will_come(plan, transfer, item):
                 self._lanes.offer(transfer, path)
             elif self._lanes.takes(transfer.lane) and not self.courtesies.leave(transfer, path):

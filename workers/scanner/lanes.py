@@ -33,6 +33,9 @@ class Job(NamedTuple):
     path: bytes
     """The file it was found by; empty if that is not known."""
 
+    not_before: float = 0.0
+    """Unix time, s: held back until then."""
+
 
 @final
 class Lanes:
@@ -52,11 +55,11 @@ class Lanes:
         """Whether offers for it are of use now."""
         return self.only is None or lane in self.only
 
-    def offer(self, transfer: Transfer, path: bytes) -> None:
+    def offer(self, transfer: Transfer, path: bytes, not_before: float = 0.0) -> None:
         """Queue this, with the next ``flush``."""
         lane = transfer.lane
         if self.takes(lane):
-            self._offered.setdefault(lane, []).append(Job(transfer.key, path))
+            self._offered.setdefault(lane, []).append(Job(transfer.key, path, not_before))
 
     def fall_behind(self, lane: Lane, path: bytes) -> None:
         """Have what the lane needs from this path on found again, later."""

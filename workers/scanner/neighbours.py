@@ -12,6 +12,7 @@ removes lock files in ``transfer/download/UUID``.
 
 import os
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, final
@@ -21,6 +22,7 @@ from spool.layout import Layout, queue_lane, running_lane
 from spool.place import Place
 from spool.transfer import UUID, Direction, Lane
 from workers.annex import pathremote, remotes
+from workers.annex.peerconfig import is_tended
 from workers.annex.remotes import Remote
 from workers.annex.remoteurl import LocalPath
 from workers.annex.settings import Settings
@@ -98,16 +100,25 @@ class Neighbours:
             pass  # we have never fetched from it
         return 0 <= time.time() - came_ns / 1e9 < SENT_S
 
+    def tended(self, uuids: Iterable[UUID]) -> dict[UUID, bool]:
+        """In which of them annexd or the assistant runs; without those that we cannot look at."""
+        peers = ((uuid, self._peer(uuid)) for uuid in uuids if uuid in self._remotes)
+        return {uuid: peer is not None and is_tended(peer.place) for uuid, peer in peers}
+
     def _look(self, uuid: UUID) -> frozenset[UUID]:
-        remote = self._remotes.get(uuid)
-        if remote is None or not isinstance(remote.way, LocalPath):
-            return frozenset()
-        peer = self._peers.get(uuid)
-        if peer is None or _identity(peer.place) != peer.identity:
-            peer = self._peers[uuid] = _look(remote.way.path)
+        peer = self._peer(uuid)
         if peer is None or lock.owner_pid(os.fsencode(peer.place.lock)) is None:
             return frozenset()
         return peer.receivers
+
+    def _peer(self, uuid: UUID) -> _Peer | None:
+        remote = self._remotes.get(uuid)
+        if remote is None or not isinstance(remote.way, LocalPath):
+            return None
+        peer = self._peers.get(uuid)
+        if peer is None or _identity(peer.place) != peer.identity:
+            peer = self._peers[uuid] = _look(remote.way.path)
+        return peer
 
 
 def _look(path: Path) -> _Peer | None:

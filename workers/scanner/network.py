@@ -48,6 +48,9 @@ class Network:
 
     fingerprint: bytes
 
+    special: Mapping[UUID, Mapping[bytes, bytes]]
+    """How special remotes were set up (``remote.log``)."""
+
     def reachable(self) -> frozenset[UUID]:
         """The repositories that are not known to be away."""
         return frozenset(
@@ -91,7 +94,7 @@ def survey(place: Place, repository: Repository, branch: Branch) -> Network:
     now = Plan.make(repository.uuid, preferences, useful, near)
     plan = replace(every, downloads=now.downloads, speculative=now.speculative)
     deciding = {name: logs[name] for name in _DECIDING}
-    return Network(plan, known, near, _fingerprint(plan, deciding))
+    return Network(plan, known, near, _fingerprint(plan, deciding), special)
 
 
 def is_stranger(remote: Remote, acquainted: Container[UUID]) -> bool:

@@ -20,6 +20,7 @@ from workers.git.run import GitError
 from workers.git.stream import StreamEndedError
 from workers.process import Worker
 from workers.scanner.dropper import Dropper
+from workers.scanner.explorer import Explorer
 from workers.scanner.scan import Scan
 from workers.scanner.watches import EVERYTHING, Hint, Watches
 from workers.voice import Voice
@@ -57,6 +58,7 @@ class _Scanner:
         self._watches = Watches(worker.wakeup, worker.place)
         repository = find_with_worktree(self._place.worktree)
         self._dropper = Dropper(worker.wakeup, repository)
+        self._explorer = Explorer(worker.wakeup, worker.place)
         self._scan = Scan(self._place, repository, self._dropper)
         self._retry_s = RETRY_S
         self._refill_s = REFILL_S
@@ -70,7 +72,10 @@ class _Scanner:
             woken = self._wakeup.wait(min(until, time.monotonic() + QUIET_S))
             if woken == Woken() and time.monotonic() < until and not self._wakeup.stopping:
                 self._settle_down()
-                woken = self._wakeup.wait(until)
+                self._scan.have_explored(self._explorer)
+                woken = self._wakeup.wait(min(until, self._explorer.until))
+            if self._explorer.has_returned():
+                self._scan.routes.read_map()
             hints = self._watches.hints(woken)
             if time.monotonic() >= self._reconcile_at:
                 hints |= self._reconcile()

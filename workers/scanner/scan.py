@@ -27,15 +27,18 @@ from workers.annex.repository import Repository
 from workers.git.refs import Refs
 from workers.git.run import GitError
 from workers.git.stream import ObjectId
-from workers.scanner.contents import Contents, File, Followed, Shape, followed
+from workers.scanner.contents import Contents, File, Shape, followed
 from workers.scanner.courtesies import Courtesies
 from workers.scanner.decider import Decider
 from workers.scanner.dropper import Dropper
+from workers.scanner.explorer import Explorer
 from workers.scanner.lanes import Lanes
 from workers.scanner.logs import Logs, News
 from workers.scanner.memory import Memory, queue_identity
+from workers.scanner.neighbours import Neighbours
 from workers.scanner.network import SETTING_LOGS, Network, survey
 from workers.scanner.relevance import concerns, lanes_of, revoke
+from workers.scanner.routes import Routes
 from workers.scanner.watches import Hint
 from workers.wanted import Item, Plan
 
@@ -69,9 +72,12 @@ class Scan:
         self._memory = Memory.load(place)
         shape = Shape() if self._memory is None else self._memory.shape
         self._contents = Contents(self._branch, os.fsencode(place.gitdir / "index"), shape)
-        self._decider = Decider(repository, self._lanes)
+        neighbours = Neighbours(repository.layout)
+        self.routes = Routes(place, self._branch, self._queue, neighbours)
+        self._decider = Decider(repository, self._lanes, neighbours, self.routes)
         self._network: Network | None = None
-        self._tree = followed(self._refs)
+        self.tree = followed(self._refs)
+        """The tree that was followed in the last turn."""
         self._seen: ObjectId | None = None
         # The commit whose files are decided about.
         self._where: dict[Key, frozenset[UUID]] = {}
@@ -79,11 +85,6 @@ class Scan:
         self._sweep: Sweep | None = None
         self.has_refilled = False
         """Whether there was room in the last turn for what had waited."""
-
-    @property
-    def tree(self) -> Followed:
-        """The tree that was followed in the last turn."""
-        return self._tree
 
     def close(self) -> None:
         """End what processes there are; they are started again when they are needed."""
@@ -97,7 +98,7 @@ class Scan:
     def turn(self, hints: Hint) -> None:
         """Look at all that may have changed, and make one step of what is left to do."""
         self._decider.neighbours.forget()
-        self._tree = followed(self._refs)
+        self.tree = followed(self._refs)
         journalled = self._logs.journalled()
         settings = SETTING_LOGS & (journalled | self._logs.setting_names())
         if self._network is None:
@@ -108,6 +109,8 @@ class Scan:
             self._make_queue()
             self.start_over()
         self._look_at_differences(journalled)
+        if reconsidered := self.routes.look():
+            self._take(News(locations_of(self._branch, reconsidered), {}))
         self._go_on()
         self._record_unlogged()
 
@@ -119,7 +122,7 @@ class Scan:
         self._where = {}
         self._sweep = None
         self._logs.skip()
-        self._seen = self._tree.commit
+        self._seen = self.tree.commit
         if self._network is not None:
             self._begin_sweep(lanes_of(self._network.plan), b"")
 
@@ -153,7 +156,7 @@ class Scan:
     def next_look(self) -> float:
         """When to look again at what others are expected to log, or to do (monotonic, s)."""
         unlogged = min(self._decider.unlogged.values(), default=float("inf"))
-        return min(unlogged, self._decider.courtesies.next_look())
+        return min(unlogged, self._decider.courtesies.next_look(), self.routes.next_look())
 
     @property
     def pending(self) -> int:
@@ -162,6 +165,10 @@ class Scan:
         return (
             len(decider.unlogged) + len(decider.courtesies) + self.is_sweeping + self.waits_for_room
         )
+
+    def have_explored(self, explorer: Explorer) -> None:
+        """Have the map drawn, if it is time."""
+        explorer.begin(self._network, self.repository)
 
     def remember(self) -> None:
         """Keep what has been decided for the next life.  Raises ``OSError``."""
@@ -189,8 +196,6 @@ class Scan:
         self._lanes.forget()
         self._decider.courtesies = Courtesies()
 
-    # Circumstances
-
     def _begin(self) -> None:
         self._make_queue()
         self._network = self._surveyed()
@@ -209,6 +214,7 @@ class Scan:
     def _surveyed(self) -> Network:
         network = survey(self._place, self.repository, self._branch)
         self._decider.neighbours.know(network.remotes)
+        self.routes.know(network)
         return network
 
     def _survey_again(self, before: Network) -> None:
@@ -239,7 +245,7 @@ class Scan:
             self.start_over()
 
     def _look_at_tree(self) -> None:
-        new = self._tree.commit
+        new = self.tree.commit
         if new in {None, self._seen}:
             return
         if self._seen is None:
@@ -253,15 +259,16 @@ class Scan:
         if len(self._where) > WHERE_MAX:
             self._where = {}
         self._where |= news.now
+        self.routes.arrived(news.now)
         if self._decider.courtesies:
             self._withdraw(plan, news)
         where = {
             key: uuids
             for key, uuids in news.now.items()
-            if concerns(plan, news.before.get(key), uuids)
+            if key in self.routes or concerns(plan, news.before.get(key), uuids)
         }
         if where:
-            paths = self._contents.find(tuple(where), self._tree)
+            paths = self._contents.find(tuple(where), self.tree)
             self._decide([Item(key, paths[key], where[key]) for key in where if key in paths])
 
     def _withdraw(self, plan: Plan, news: News) -> None:
@@ -324,8 +331,8 @@ class Scan:
             self._step(self._sweep)
 
     def _begin_sweep(self, lanes: frozenset[Lane], start: bytes) -> None:
-        if lanes and self._tree.commit is not None:
-            self._sweep = Sweep(self._contents.in_tree(self._tree.commit, start), lanes)
+        if lanes and self.tree.commit is not None:
+            self._sweep = Sweep(self._contents.in_tree(self.tree.commit, start), lanes)
 
     def _step(self, sweep: Sweep) -> None:
         files = next(sweep.batches, None)
