@@ -216,7 +216,8 @@ def _state(scene: Scene, transfer: Transfer, blocked: Sequence[str]) -> str:
             if job.info.started is not None:
                 since = f" for {format_duration(now - float(job.info.started))}"
             late = job.not_before - now
-            again = f", put off for {format_duration(late)} after it failed" if late > 0 else ""
+            put_off = "after it failed, or while another may have a cheaper way (annexd map --for)"
+            again = f", put off for {format_duration(late)} {put_off}" if late > 0 else ""
             return f"it has been queued{since}{again}" + (f": {in_the_way}" if blocked else "")
     if any(each.transfer == transfer for each in failed.listing(paths)):
         return "the last attempt failed, and was given up (annexd log; annexd retry)"
