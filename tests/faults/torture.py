@@ -17,21 +17,24 @@ import typer
 from tests.conftest import SETTINGS
 from tests.faults import intercept, parsers, powercut
 from tests.faults.campaign import Campaign, Point
+from tests.faults.planning import life
 from tests.faults.powercut import Cut, PowerCuts
 from tests.faults.seeds import Kept, chosen, keep, remembered_cuts
 from tests.faults.transactions import ALL
 from tests.processes import run_to_end
+from tests.routing.campaign import trial
 
 CLASSES: Final = {
+    "A": "lives of a planner and its spool, with a fake clock and fake remotes",
     "B": "killed before any change of a transaction",
     "D": "power cuts: the disk as it was before any change, names first",
     "E": "any call of a transaction fails, once or from then on",
     "R": "broken input for every parser",
+    "Y": "networks of chance, by tree and by flood, with something that goes wrong",
 }
 """Those that are counted here."""
 
 TESTS: Final = {
-    "A": ("random lives of three repositories", ["scenarios/test_model.py"]),
     "C": ("kill storms", ["scenarios/test_kills.py", "scenarios/test_restart.py"]),
     "F": ("full disks", ["scenarios/test_full_disk.py", "transfers/test_drives.py"]),
     "H": ("networks", ["scenarios/test_ssh.py", "system/test_pusher_ssh.py"]),
@@ -43,10 +46,12 @@ TESTS: Final = {
     "O": ("hostile names", ["scenarios/test_names.py"]),
     "P": ("hostile peers", ["scenarios/test_hostile_trees.py", "scenarios/test_guards.py"]),
     "Q": ("hostile local files", ["unit/test_hostile_spool.py"]),
+    "S": ("random lives of three repositories", ["scenarios/test_model.py"]),
 }
 """Those whose tests are run, slow ones too."""
 
 RELEASE_INPUTS: Final = 1_000_000
+RELEASE_SEEDS: Final = {"A": 100_000, "Y": 10_000}
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -93,7 +98,7 @@ def torture(  # noqa: PLR0913 -- the command line
     *,
     count: Annotated[
         int | None,
-        typer.Option(help="Points a transaction, or inputs a parser; all of them, or a million."),
+        typer.Option(help="Points a transaction, inputs a parser, lives, networks; else all."),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Chooses the points; printed.")] = None,
     only: Annotated[str | None, typer.Option(help="Transactions whose names contain this.")] = None,
@@ -109,8 +114,8 @@ def torture(  # noqa: PLR0913 -- the command line
 ) -> None:
     """Inject faults into annexd's transactions, and ask after each whether anything was lost.
 
-    Without arguments: B, D, E and R at their release counts, which takes hours.  Exit status 1 if
-    anything failed.  A point that fails is printed with its name and seed, tried again by
+    Without arguments: A, B, D, E, R and Y at their release counts, which takes hours.  Exit status
+    1 if anything failed.  A point that fails is printed with its name and seed, tried again by
     ``--only NAME --point POINT``, and kept for all later runs of the tests.
     """
     wanted = [each.upper() for each in classes or CLASSES]
@@ -149,13 +154,34 @@ def _one_class(
                 if not name.startswith(("spool: ", "start")):  # nothing of theirs is synced
                     _cut(name, tally, point, remember)
         case "R":
-            for name in parsers.ALL:
-                if tally.only is None or tally.only in name:
-                    told = parsers.fuzz(name, tally.count or RELEASE_INPUTS, tally.seed)
-                    tally.note("R", [] if told is None else [told])
-                    typer.echo(f"R  {name}: {tally.count or RELEASE_INPUTS} inputs")
+            _fuzz(tally)
+        case "A" | "Y":
+            _sow(fault, tally, remember)
         case _:
             _run_tests(fault, tally)
+
+
+def _fuzz(tally: Tally) -> None:
+    for name in parsers.ALL:
+        if tally.only is None or tally.only in name:
+            told = parsers.fuzz(name, tally.count or RELEASE_INPUTS, tally.seed)
+            tally.note("R", [] if told is None else [told])
+            typer.echo(f"R  {name}: {tally.count or RELEASE_INPUTS} inputs")
+
+
+def _sow(fault: str, tally: Tally, remember: Callable[[Kept], None]) -> None:
+    """What has nothing but seeds: one that has failed is tried again by ``--seed N --count 1``."""
+    with _scratch(powercut.MEMORY) as home:
+        for each in range(tally.seed, tally.seed + (tally.count or RELEASE_SEEDS[fault])):
+            problems = list(trial(each)) if fault == "Y" else _life(each, home)
+            tally.note(fault, problems)
+            if problems:
+                remember(Kept(fault, "seed", str(each), ""))
+
+
+def _life(seed: int, home: Path) -> list[str]:
+    _trace, wrong = life(seed, home)
+    return [] if wrong is None else [wrong]
 
 
 def _why_not(fault: str) -> str | None:
