@@ -20,12 +20,13 @@ from workers.git.index_entry import LINK, Entry
 from workers.git.run import GitError
 from workers.git.settings import Settings
 from workers.git.trackable import is_trackable
-from workers.git.tree import look_up
+from workers.git.tree import LITERAL, look_up
 from workers.guard import hindrance
 from workers.rules import is_passing
 from workers.writers import writers
 
 FILE: Final = "file"
+_DOUBTED: Final = frozenset((Look.READ, Look.MODE, Look.LINK))
 _SILENT: Final = frozenset((b"unspecified", b"unset"))
 
 
@@ -85,6 +86,8 @@ def _commit(
     seen = look(status, entries, conventions.stat, index.mtime_ns)
     facts: dict[str, object] = {"path": os.fsdecode(path), "committed": False}
     what = "deleted" if status is None else "changed" if entries else "new"
+    if entries and status is not None and seen in _DOUBTED and not _differs(scene, path):
+        seen = Look.CLEAN
     if seen is Look.CLEAN and entries:
         if _is_in_head(scene, path, entries[0]):
             return Line(FILE, f"{shown(path)} is committed", facts | {"committed": True})
@@ -96,6 +99,17 @@ def _commit(
     facts["reasons"] = reasons
     why = "; ".join(reasons) or "nothing keeps it from being committed, so it is about to be"
     return Line(FILE, f"{shown(path)} is {what} and not committed: {why}", facts)
+
+
+def _differs(scene: Scene, path: bytes) -> bool:
+    """Whether git finds the file other than the index says, when it has looked into it."""
+    try:
+        scene.repository.git.run("diff", "--no-ext-diff", "--quiet", "--", path, env=LITERAL)
+    except GitError as failure:
+        if failure.status != 1:
+            raise
+        return True
+    return False
 
 
 def _is_in_head(scene: Scene, path: bytes, entry: Entry) -> bool:

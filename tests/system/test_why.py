@@ -168,6 +168,21 @@ def test_what_keeps_a_file_from_being_committed_is_named(annexd: Annexd) -> None
     assert "commits are held (annexd release)" in reasons(annexd, "new")
 
 
+def test_what_is_committed_is_not_called_changed_for_its_times(annexd: Annexd) -> None:
+    """What was committed within the second in which it was written cannot be told by its times."""
+    repo = annexd.repo
+    repo.config("annex.addunlocked", "true")
+    repo.write("file", CONTENT)
+    repo.annex("add", "-q", "file")
+    assert "is staged" in why(annexd, "file")["file"]["text"]
+
+    repo.git("commit", "-q", "-m", "file")
+    os.utime(repo.path / "file")
+    assert why(annexd, "file")["file"]["committed"]
+    repo.write("file", CONTENT + b"more")
+    assert not why(annexd, "file")["file"]["committed"]
+
+
 def test_deletions_that_are_held_back_say_so(annexd: Annexd) -> None:
     repo = annexd.repo
     add_many(repo, [("gone", b"x")])
