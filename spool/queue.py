@@ -102,11 +102,11 @@ class Queue:
                         self._move_aside((*names, name), "not a directory")
         return lanes
 
-    def look(self, now: float) -> Waiting:
-        """Look at every job, without opening any."""
+    def look(self, now: float, lanes: Iterable[Lane] | None = None) -> Waiting:
+        """Look at every job, of some lanes or of all, without opening any."""
         waiting = Waiting({}, {}, float("inf"))
         next_due = waiting.next_due
-        for lane in self.lanes():
+        for lane in self.lanes() if lanes is None else lanes:
             due, put_off = [], 0
             for not_before, name in self._times(lane):
                 if is_due(not_before, now):

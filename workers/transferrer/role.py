@@ -156,24 +156,25 @@ class Transferrer:
             self._lanes = self._open()
         now = time.time()
         held, until = self._holds(now)
-        waiting = self._queue.look(now)
-        until = min(until, waiting.next_due)
         if None in held:
             return _monotonic(until, now)
         ready: dict[Lane, Remote] = {}
-        for lane in waiting.due:
+        # First whose remote is free for us: of ten thousand jobs that another worker is at, none
+        # need be looked at.
+        for lane in self._queue.lanes():
             remote, opens = (None, math.inf) if lane.uuid in held else self._way(lane, now)
             if remote is not None:
-                ready[lane] = remote
-            until = min(until, opens)
-        for lane in order.lanes({lane: way.cost for lane, way in ready.items()}, self._slot()):
+                opens = self._gates.free_at(remote, now)
+                if not opens:
+                    ready[lane] = remote
+            until = min(until, opens or math.inf)
+        waiting = self._queue.look(now, ready)
+        until = min(until, waiting.next_due)
+        costs = {lane: ready[lane].cost for lane in waiting.due}
+        for lane in order.lanes(costs, self._slot()):
             remote, names = ready[lane], waiting.due[lane]
             # Asked before it is tried: to try wakes the other workers, and they would wake us.
             if not self._queue.has_free(lane, names):
-                continue
-            free_at = self._gates.free_at(remote, now)
-            if free_at:
-                until = min(until, free_at)
                 continue
             with self._gates.slot(remote) as free:
                 if free and self._serve(lane, remote, names):
