@@ -52,6 +52,24 @@ def test_it_agrees_with_git_near_and_far(repo: Repo, is_packed: bool) -> None:  
             assert ancestry.contains(descendant, ancestor) == (said == [ancestor])
 
 
+def test_after_merges_crosswise_no_git_is_asked_who_has_whom(repo: Repo) -> None:
+    (start,) = history(repo, 1)
+
+    def made(*parents: str, message: str) -> ObjectId:
+        options = [option for parent in parents for option in ("-p", parent)]
+        said = repo.git("commit-tree", f"{start}^{{tree}}", *options, "-m", message)
+        return ObjectId(said.decode().strip())
+
+    ours, theirs = made(start, message="ours"), made(start, message="theirs")
+    here, there = made(ours, theirs, message="here"), made(theirs, ours, message="there")
+    ancestry = Ancestry(repo.plumbing)
+
+    assert ancestry.bases(here, there) is None  # there are two
+    assert ancestry.nearby(here, there) is False
+    assert ancestry.nearby(there, here) is False
+    assert ancestry.nearby(made(there, here, message="both"), here) is True
+
+
 def knitted(repo: Repo, seed: int, length: int) -> list[ObjectId]:
     """Commits of any parents among those before them, at dates that are often wrong."""
     dice = random.Random(seed)  # noqa: S311 -- no secret
@@ -80,9 +98,11 @@ def test_whatever_the_history_a_native_answer_is_git_s(repo: Repo, seed: int) ->
         for one in commits:
             for other in commits:
                 native = branch.ancestry.bases(one, other)
+                said = set(all_merge_bases(repo.plumbing, one, other))
+                assert branch.ancestry.nearby(one, other) is (said == {other})
                 if native is not None:
                     answered += 1
-                    assert set(native) == set(all_merge_bases(repo.plumbing, one, other))
+                    assert set(native) == said
     assert answered > len(commits) ** 2 // 2
 
 

@@ -84,23 +84,23 @@ class Ancestry:
 
     def nearby(self, descendant: ObjectId, ancestor: ObjectId) -> bool | None:
         """The same, seen natively; None if that would take too many steps, or one is not here."""
-        bases = self.bases(descendant, ancestor)
-        return None if bases is None else bases == (ancestor,)
+        walk = self._walk(descendant, ancestor)
+        return None if walk is None else bool(walk.marks[ancestor] & _ONE)
 
     def bases(self, one: ObjectId, other: ObjectId) -> tuple[ObjectId, ...] | None:
-        """Their merge base, natively; empty if they are unrelated; None: too far, or several.
+        """Their merge base, natively; empty if they are unrelated; None: too far, or several."""
+        walk = self._walk(one, other)
+        best = () if walk is None else walk.bases()
+        return None if walk is None or len(best) > 1 else best
 
-        As git does it: from both, the youngest commit first, marks are handed on to the parents;
-        one with both marks is common, and what is behind it is of no interest.  Once nothing else
-        is ahead, nothing can be found any more, whatever the dates say: they only save steps.
-        """
-        if one == other:
-            return (one,)
-        walk = _Walk({one: _ONE, other: _OTHER}, self._commit)
+    def _walk(self, one: ObjectId, other: ObjectId) -> "_Walk | None":
+        """To whatever they have in common; None if that is too far."""
+        walk = _Walk(one, other, self._commit)
         try:
-            return walk.bases(one, other)
+            walk.go()
         except _TooFarError:
             return None
+        return walk
 
     def _commit(self, commit: ObjectId) -> _Commit:
         text = self._loose(commit)
@@ -122,25 +122,37 @@ class Ancestry:
 
 @final
 class _Walk:
-    """From two commits towards what they have in common."""
+    """From two commits towards what they have in common.
 
-    def __init__(self, marks: dict[ObjectId, int], commit: Callable[[ObjectId], _Commit]) -> None:
-        self._marks = marks
+    As git does it: from both, the youngest commit first, marks are handed on to the parents; one
+    with both marks is common, and what is behind it is of no interest.  Once nothing else is ahead,
+    nothing can be found any more, whatever the dates say: they only save steps.
+    """
+
+    def __init__(
+        self, one: ObjectId, other: ObjectId, commit: Callable[[ObjectId], _Commit]
+    ) -> None:
+        self.marks = {one: _ONE} if one != other else {one: _BOTH}
+        """What each commit met so far is known to be an ancestor of."""
+        self.marks.setdefault(other, _OTHER)
         self._commit = commit
         self._known: dict[ObjectId, _Commit] = {}
         self._ahead: list[tuple[int, int, ObjectId]] = []
         self._passed: set[ObjectId] = set()
         self._found: set[ObjectId] = set()
 
-    def bases(self, one: ObjectId, other: ObjectId) -> tuple[ObjectId, ...] | None:
-        for commit in (one, other):
+    def go(self) -> None:
+        """Walk to the end; raises ``_TooFarError``."""
+        for commit in tuple(self.marks):
             self._enter(commit)
-        while any(not self._marks[commit] & _BEHIND for _age, _number, commit in self._ahead):
+        while any(not self.marks[commit] & _BEHIND for _age, _number, commit in self._ahead):
             commit = heapq.heappop(self._ahead)[-1]
             self._passed.add(commit)
             self._hand_on(commit)
-        best = tuple(commit for commit in self._found if not self._marks[commit] & _BEHIND)
-        return best if len(best) <= 1 else None
+
+    def bases(self) -> tuple[ObjectId, ...]:
+        """What both have, and that is behind nothing else that both have."""
+        return tuple(commit for commit in self._found if not self.marks[commit] & _BEHIND)
 
     def _enter(self, commit: ObjectId) -> None:
         if len(self._known) > NEAR:
@@ -154,16 +166,16 @@ class _Walk:
         changed = [commit]
         while changed:
             commit = changed.pop()
-            mark = self._marks[commit]
+            mark = self.marks[commit]
             if mark & _BOTH == _BOTH:
                 if not mark & _BEHIND:
                     self._found.add(commit)
                 mark |= _BEHIND
             for parent in self._known[commit].parents:
-                before = self._marks.get(parent, 0)
+                before = self.marks.get(parent, 0)
                 if before | mark == before:
                     continue
-                self._marks[parent] = before | mark
+                self.marks[parent] = before | mark
                 if parent in self._passed:
                     changed.append(parent)
                 elif parent not in self._known:
