@@ -1,9 +1,9 @@
 """Merge what has arrived, and make the work tree follow.
 
-The git-annex branch comes first, so that who looks at a new file finds where its content is.  All
-that has arrived for the checked-out branch is united into one commit, and the work tree is changed
-once.  What must not be done unasked is held, with a reason for a person: mass deletions, and what
-``workers.confluence`` leaves out.
+The git-annex branch comes first, so that who looks at a new file finds where its content is; where
+no file has arrived, that branch is the pusher's.  All that has arrived for the checked-out branch
+is united into one commit, and the work tree is changed once.  What must not be done unasked is
+held, with a reason for a person: mass deletions, and what ``workers.confluence`` leaves out.
 
 If HEAD moves meanwhile, whatever has been done to the work tree is the user's from then on, and the
 next merge starts from the new HEAD.
@@ -34,7 +34,7 @@ from workers.git.index_install import LOCK
 from workers.git.refname import RefName
 from workers.git.refs import Head
 from workers.git.stream import ObjectId
-from workers.git.tree import Change, diff_trees
+from workers.git.tree import Change
 from workers.git.update_refs import Move
 from workers.losses import Losses
 from workers.massdeletion import HOW_TO_ACCEPT
@@ -119,16 +119,18 @@ class Merging:
 
         Raises ``GitError``, ``StreamEndedError``, ``OSError`` (a full disk); to be tried again.
         """
-        self._merge_siblings()
         head = self._footing.settle()
         if head.branch is None:
             return Quiet.NOTHING
         original = original_of(head.branch)
         if original is not None:
+            self._merge_siblings()
             return self._merge_adjusted(head, original)
-        return self._merge_plain(
-            head, self._arrivals.of(self._desk.repository, head.branch, head.oid)
-        )
+        arrived = self._arrivals.of(self._desk.repository, head.branch, head.oid)
+        if not arrived:
+            return Quiet.NOTHING
+        self._merge_siblings()
+        return self._merge_plain(head, arrived)
 
     def _merge_plain(self, head: Head, arrived: list[Arrival]) -> Outcome:
         """Merge all of it, or as much as what is in the way of some lets through."""
@@ -139,7 +141,7 @@ class Merging:
             held, passing = (*found.held, *blocks), bool(blocks)
             if found.commit is None or found.commit == head.oid:
                 return Held(held, passing) if held else Quiet.NOTHING
-            changes = list(diff_trees(desk.git, head.oid or self._empty(), found.commit))
+            changes = desk.commits.changes(head.oid or self._empty(), found.commit)
             if much := self._deletes_much(head.oid, found.commit, arrived, changes):
                 return Held((*held, much), passing)
             yielding = self._yielding(found.commit, arrived, changes)
@@ -176,7 +178,7 @@ class Merging:
         found = unite_all(self._desk, head.oid, (arrival,)).commit
         if found is None or found == head.oid:
             return False
-        changes = diff_trees(self._desk.git, head.oid or self._empty(), found)
+        changes = self._desk.commits.changes(head.oid or self._empty(), found)
         return any(each.path == path or each.path.startswith(path + b"/") for each in changes)
 
     def _merge_adjusted(self, head: Head, original: RefName) -> Outcome:
@@ -191,7 +193,7 @@ class Merging:
         found = unite_all(desk, before, arrived)
         held = tuple(found.held)
         if found.commit is not None and found.commit != before:
-            changes = list(diff_trees(desk.git, before or self._empty(), found.commit))
+            changes = desk.commits.changes(before or self._empty(), found.commit)
             if much := self._deletes_much(before, found.commit, arrived, changes):
                 return Held((*held, much))
             dirty = adjusted.in_the_way(desk, changes)

@@ -55,3 +55,27 @@ def test_the_difference_is_gits(
             assert ours(old, new) == listed
         with pytest.raises(LookupError):
             ours(trees[0], ObjectId("1" * 2 * object_format.raw_size))
+
+
+def test_of_trees_made_by_hand_or_long_ago_the_difference_is_gits_too(tmp_path: Path) -> None:
+    repo = Repo.plain(tmp_path / "repo")
+    blob = bytes.fromhex(repo.git("hash-object", "-w", "--stdin", stdin=b"1").decode().strip())
+    other = bytes.fromhex(repo.git("hash-object", "-w", "--stdin", stdin=b"2").decode().strip())
+
+    def tree(*entries: tuple[bytes, bytes]) -> ObjectId:
+        data = b"".join(b"%b\0%b" % entry for entry in entries)
+        options = ("--literally", "-t", "tree", "-w", "--stdin")
+        return ObjectId(repo.git("hash-object", *options, stdin=data).decode().strip())
+
+    plain = tree((b"100644 a", blob))
+    trees = [
+        plain,
+        tree((b"100664 a", blob)),  # as git wrote it before 2005
+        tree((b"100644 a", blob), (b"100755 a", other)),
+        tree((b"100775 a", blob), (b"160000 b", other), (b"120777 c", blob)),
+    ]
+    with CatFile(repo.plumbing) as cat:
+        read = lambda oids: cat.get_all(oid.encode() for oid in oids)  # noqa: E731
+        for new in trees:
+            told = tree_diff.differences(repo.plumbing, read, ObjectFormat.SHA1, plain, new)
+            assert set(told) == set(diff_trees(repo.plumbing, plain, new))

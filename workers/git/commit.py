@@ -11,7 +11,8 @@ Killed before the private ref has moved: objects that nothing refers to.  After 
 leads to a commit that is on no branch.  Neither matters to the next process.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from operator import attrgetter
 from typing import IO, Final, NamedTuple, Self, final
 
 from workers.git.conventions import Conventions
@@ -19,7 +20,9 @@ from workers.git.objects import Loose, ObjectWriter
 from workers.git.refname import RefName
 from workers.git.refs import Refs
 from workers.git.run import Git
-from workers.git.stream import CatFile, ObjectId
+from workers.git.stream import CatFile, Found, ObjectId
+from workers.git.tree import Change
+from workers.git.tree_diff import differences
 from workers.git.tree_edit import Edits, edit_tree
 from workers.git.tree_object import TreeObject
 from workers.git.update_refs import Expected, Move, UpdateRefs
@@ -30,6 +33,7 @@ COMMIT_MAX: Final = 1 << 20
 _CRUD: Final = bytes(range(33)) + b".,:;<>\"\\'"
 """What git cuts from both ends of a name or address."""
 _FORBIDDEN: Final = b"<>\n\0"
+_path: Final = attrgetter("path")
 _LATIN_1: Final = {0xDC00 + byte: byte for byte in range(0x80, 0x100)}
 
 
@@ -110,6 +114,21 @@ class Commits:
         if found is None:
             raise MissingObjectError(f"no tree: {commit}")
         return found.oid
+
+    def changes(self, old: str, new: str) -> list[Change]:
+        """The files that differ between two commits or trees, by path.
+
+        Raises ``GitError``, ``MissingObjectError``.
+        """
+
+        def read(oids: Iterable[ObjectId]) -> Iterator[Found | None]:
+            return self._reader().get_all(oid.encode() for oid in oids)
+
+        trees = self.tree_of(old), self.tree_of(new)
+        try:
+            return sorted(differences(self.git, read, self.object_format, *trees), key=_path)
+        except LookupError as missing:
+            raise MissingObjectError(f"{new}: {missing}") from missing
 
     def find(self, name: str, size_max: int) -> bytes | None:
         """What an object (``COMMIT:path``…) holds; None if there is none, b"" if it is larger."""

@@ -7,10 +7,11 @@ Pure, but for the reader.  Source: git-mktree(1); git-diff-tree(1) is the oracle
 """
 
 import re
+import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
-from workers.git.index_entry import TREE
+from workers.git.index_entry import EXECUTABLE, FILE, GITLINK, LINK, TREE
 from workers.git.objectid import ObjectFormat
 from workers.git.run import Git
 from workers.git.stream import Found, ObjectId
@@ -53,10 +54,17 @@ def differences(
         if len(level) > MANY or len(found) > CHANGES_MAX:
             return diff_trees(git, old, new)
         deeper: list[_Pair] = []
-        for pair, before, after in _read_pairs(level, read, object_format):
-            _compare(pair.path, before, after, found, deeper)
+        try:
+            for pair, before, after in _read_pairs(level, read, object_format):
+                _compare(pair.path, before, after, found, deeper)
+        except _OddError:
+            return diff_trees(git, old, new)
         level = deeper
     return iter(found)
+
+
+class _OddError(Exception):
+    """A tree has a name twice: somebody made it by hand, and git says what it sees in it."""
 
 
 _Entries = dict[bytes, tuple[bytes, bytes]]
@@ -81,7 +89,10 @@ def _entries(found: Found | None, object_format: ObjectFormat) -> _Entries:
     if found is None or found.kind != b"tree":
         raise LookupError("a tree is missing")
     listed = _ENTRY[object_format].findall(found.data)
-    return {name: (mode, raw) for mode, name, raw in listed}
+    entries = {name: (mode, raw) for mode, name, raw in listed}
+    if len(entries) < len(listed):
+        raise _OddError
+    return entries
 
 
 def _compare(
@@ -89,6 +100,8 @@ def _compare(
 ) -> None:
     for name in {name for name, _entry in old.items() ^ new.items()}:
         before, after = _version(old.get(name)), _version(new.get(name))
+        if before == after:
+            continue  # a mode was written in another way
         directories = [
             each.oid if each is not None and each.mode == TREE else None for each in (before, after)
         ]
@@ -100,4 +113,12 @@ def _compare(
 
 
 def _version(entry: tuple[bytes, bytes] | None) -> Version | None:
-    return None if entry is None else Version(int(entry[0], 8), ObjectId(entry[1].hex()))
+    return None if entry is None else Version(_mode(entry[0]), ObjectId(entry[1].hex()))
+
+
+def _mode(octal: bytes) -> int:
+    """As git takes it: of files, only whether they are executable counts."""
+    mode = int(octal, 8)
+    if stat.S_ISREG(mode):
+        return EXECUTABLE if mode & stat.S_IXUSR else FILE
+    return LINK if stat.S_ISLNK(mode) else TREE if stat.S_ISDIR(mode) else GITLINK
