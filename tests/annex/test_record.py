@@ -28,7 +28,7 @@ from workers.annex.branch import Branch
 from workers.annex.fold import commit_journal
 from workers.annex.location import log_key, log_path
 from workers.annex.presence import Status
-from workers.annex.record import record_locations
+from workers.annex.record import record_arrivals, record_locations
 from workers.annex.repository import find
 
 
@@ -54,6 +54,25 @@ def test_git_annex_reads_what_we_record(repo: Repo, branch: Branch, count: int) 
         repo.path / repo.git("rev-parse", "--git-path", "annex/journal").decode().strip()
     ).exists()
     repo.git("fsck", "--strict", "--no-dangling")
+
+
+def test_what_another_says_of_what_has_come_is_united_with_what_we_say(
+    repo: Repo, branch: Branch
+) -> None:
+    keys = some_keys(3)
+    record_locations(branch, keys[:2], THIRD, Status.PRESENT, NOW)
+    logs = {key: log_path(key, branch.repository.tuning) for key in keys}
+    told = {
+        logs[keys[0]]: b"%ds 0 %b\n" % (NOW + 9, THIRD),  # newer than what is known here
+        logs[keys[1]]: b"",
+        logs[keys[2]]: b"%ds 1 %b\n" % (NOW - 9, THIRD),
+    }
+
+    assert record_arrivals(branch, told, OTHER, NOW) == len(keys)
+
+    assert logged(branch, keys[0]) == repo.whereis(keys[0]) == {OTHER}
+    for key in keys[1:]:
+        assert logged(branch, key) == repo.whereis(key) == {OTHER, THIRD}
 
 
 def test_few_keys_wait_in_the_journal_and_many_are_committed_at_once(

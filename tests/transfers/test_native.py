@@ -12,6 +12,7 @@ from spool.key import Key
 from spool.remotes import Reach, write_reach
 from spool.transfer import UUID, Direction, Lane, Transfer
 from tests.processes import descendants, run, wait_until
+from tests.repo import Repo
 from tests.transfers.station import Station, add_many, turns
 from workers.transferrer import role
 
@@ -30,12 +31,20 @@ def test_what_is_queued_is_sent_and_logged_on_both_sides(a: Station, b: Station)
 
     for key in keys.values():
         assert a.repo.whereis(key) == b.repo.whereis(key) == both(a, b)
+    # Already before the branches are exchanged, and to the byte: there is nothing to unite.
+    assert logs(a.repo) == logs(b.repo)
     a.repo.check()
     b.repo.check()
     assert b.repo.annex("find", "--in=here", "f1") == b"f1\n"
     assert not (b.repo.path / ".git/annex/transfer/download").is_dir() or not [
         path for path in (b.repo.path / ".git/annex/transfer/download").rglob("*") if path.is_file()
     ]
+
+
+def logs(repo: Repo) -> set[bytes]:
+    """The location logs of the git-annex branch, with their names."""
+    listed = repo.git("ls-tree", "-r", "git-annex").splitlines()
+    return {line for line in listed if b"SHA256E" in line}
 
 
 def test_what_is_wanted_is_fetched_and_logged_on_both_sides(a: Station, b: Station) -> None:

@@ -103,16 +103,19 @@ class Branch:
     def read_all(self, paths: Iterable[bytes]) -> dict[bytes, bytes]:
         """The contents of many files, as of one moment of the branch; empty where there is none."""
         wanted = list(paths)
+        private = self._journalled(wanted, self.private)
+        public = self.read_public(wanted)
+        return {path: content + private.get(path, b"") for path, content in public.items()}
+
+    def read_public(self, paths: Iterable[bytes]) -> dict[bytes, bytes]:
+        """The same, without what is never to be committed: what others may be told."""
+        wanted = list(paths)
         # The journal first: a file that git-annex commits and removes meanwhile is then found in
         # the branch, read later.  The other way round it would be missed in both.
-        public = self._journalled(wanted, self.journal)
-        private = self._journalled(wanted, self.private)
+        journalled = self._journalled(wanted, self.journal)
         tip = self.tip()
         committed = {} if tip is None else self.committed(tip, wanted)
-        return {
-            path: value(path, public.get(path), committed.get(path)) + private.get(path, b"")
-            for path in wanted
-        }
+        return {path: value(path, journalled.get(path), committed.get(path)) for path in wanted}
 
     def committed(self, tip: Tip, paths: Iterable[bytes]) -> dict[bytes, bytes]:
         """What a commit has for those of the paths that are files in it; no journal."""

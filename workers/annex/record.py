@@ -12,7 +12,7 @@ If killed: some keys are recorded and others not, and no line is lost.  Recordin
 changes nothing.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 
 from spool.key import Key
@@ -50,13 +50,36 @@ def record_locations(
 
     ``now`` is Unix time (s).  Keys that are logged so already are not touched.
     """
-    repository = branch.repository
-    paths = sorted({log_path(key, repository.tuning) for key in keys})
+    paths = {log_path(key, branch.repository.tuning) for key in keys}
+    return _record(branch, paths, uuid, _having(uuid, status, now), now)
 
+
+def record_arrivals(branch: Branch, told: Mapping[bytes, bytes], uuid: UUID, now: float) -> int:
+    """Log that the repository ``uuid`` has the keys with those logs; how many that changed.
+
+    ``told`` is what another repository's logs say, by path: it is united with what ours say.
+    """
+    here = _having(uuid, Status.PRESENT, now)
+
+    def update(path: bytes, log: bytes) -> bytes:
+        return here(path, log if told[path] in {b"", log} else presence.merge((log, told[path])))
+
+    return _record(branch, told, uuid, update, now)
+
+
+def _having(uuid: UUID, status: Status, now: float) -> Update:
     def update(_path: bytes, log: bytes) -> bytes:
         changed = presence.change(log, uuid, status, now)
         return log if changed is None else changed
 
+    return update
+
+
+def _record(
+    branch: Branch, changing: Iterable[bytes], uuid: UUID, update: Update, now: float
+) -> int:
+    repository = branch.repository
+    paths = sorted(changing)
     if is_private(branch, uuid):
         return _journal(branch, branch.private, paths, update)
     always = repository.settings.flag("annex.alwayscommit", default=True)
@@ -65,6 +88,11 @@ def record_locations(
     changed = _journal(branch, branch.journal, journalled, update)
     rest = [path for path in paths if not (small and branch.journal.fits(path))]
     return changed + edit(branch, rest, update, now)
+
+
+def told_by(branch: Branch, keys: Iterable[Key]) -> dict[bytes, bytes]:
+    """What a repository's logs of the keys say, by path, but for what is private to it."""
+    return branch.read_public({log_path(key, branch.repository.tuning) for key in keys})
 
 
 def edit(branch: Branch, paths: list[bytes], update: Update, now: float) -> int:

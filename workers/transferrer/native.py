@@ -36,7 +36,7 @@ from workers.annex.copying import CHUNK, Copier, Expected, WrongContentError, li
 from workers.annex.limits import limits
 from workers.annex.objects import Stored
 from workers.annex.presence import Status
-from workers.annex.record import record_locations
+from workers.annex.record import record_arrivals, record_locations, told_by
 from workers.annex.space import Room
 from workers.git.run import GitError
 from workers.git.stream import StreamEndedError
@@ -90,6 +90,7 @@ class NativeMover:
         self._copier = Copier()
         self._verifies = self._is_verified()
         self._links = self._are_linked()
+        self._shares_logs = self._are_logs_shared()
         self._rate = limits(far.remote.settings, lane.direction).bytes_per_s
         self._check = Check(self._sink.repository, self._sink.objects, self._sink.branch)
         self._room = Room(self._sink.repository)
@@ -254,9 +255,17 @@ class NativeMover:
         sync_file_system(annex)
 
     def _record(self, arrived: list[Key]) -> None:
-        """Log it where it came to, then in the other repository; have the files filled."""
+        """Log it where it came to, then in the other repository; have the files filled.
+
+        What the source knows of the contents goes with them.  So both come to have the same logs,
+        to the byte, and the next exchange of branches has nothing to unite for them.
+        """
         uuid, now = self._sink.repository.uuid, time.time()
-        record_locations(self._sink.branch, arrived, uuid, Status.PRESENT, now)
+        told = self._told(arrived)
+        if told is None:
+            record_locations(self._sink.branch, arrived, uuid, Status.PRESENT, now)
+        else:
+            record_arrivals(self._sink.branch, told, uuid, now)
         self._heed.get_on()
         if self._upload:
             record_locations(self._near.branch, arrived, uuid, Status.PRESENT, now)
@@ -268,6 +277,22 @@ class NativeMover:
             except (OSError, GitError, StreamEndedError, BranchBusyError) as failure:
                 # A courtesy: it learns this with our git-annex branch, too.
                 log.debug("unsaid %s: %s", self._lane, failure)
+
+    def _told(self, arrived: list[Key]) -> dict[bytes, bytes] | None:
+        """What the source's logs say; None if the sink is not to know, or it cannot be read."""
+        if not self._shares_logs:
+            return None
+        try:
+            return told_by(self._source.branch, arrived)
+        except (GitError, StreamEndedError) as failure:
+            log.debug("untold %s: %s", self._lane, failure)
+            return None
+
+    def _are_logs_shared(self) -> bool:
+        """Whether the sink is to know what the source does, and has its logs at the same paths."""
+        remote = self._far.remote
+        wanted = remote.sends if self._upload else remote.fetches
+        return wanted and self._near.repository.tuning == self._far.repository.tuning
 
     def _is_verified(self) -> bool:
         settings = self._sink.repository.settings
