@@ -27,6 +27,7 @@ from workers.annex import branchhooks, union
 from workers.annex.branch import REF, Branch, Tip
 from workers.annex.commit import BranchBusyError, Change, Signature, commit, forward
 from workers.annex.record import ATTEMPTS
+from workers.annex.repository import Repository
 from workers.annex.siblingrefs import SiblingRefs
 from workers.git.stream import ObjectId
 from workers.git.tree import Change as Difference
@@ -133,7 +134,7 @@ def _merge(branch: Branch, which: _Which) -> Merge:
 def unmerged(branch: Branch) -> list[ObjectId]:
     """The siblings' commits that are not in our branch, in the order of their names."""
     tip = branch.at(REF.decode()).commit
-    siblings = SiblingRefs(branch.repository.git).read() - _ignored(branch)
+    siblings = SiblingRefs(branch.repository.git).read() - forgotten(branch.repository)
     return sorted(
         oid
         for oid in siblings
@@ -141,10 +142,10 @@ def unmerged(branch: Branch) -> list[ObjectId]:
     )
 
 
-def _ignored(branch: Branch) -> set[ObjectId]:
+def forgotten(repository: Repository) -> set[ObjectId]:
     """Commits that ``git annex forget`` has left behind, and that must not come back."""
     try:
-        with open(branch.repository.layout.ignored_refs, "rb") as file:
+        with open(repository.layout.ignored_refs, "rb") as file:
             return {ObjectId(line.decode()) for line in file.read().splitlines() if line.isalnum()}
     except FileNotFoundError:
         return set()

@@ -28,6 +28,12 @@ NO_HOOKS: Final = RECEIVE.replace("git ", "git -c core.hooksPath=/dev/null ", 1)
 NO_HOOKS_NO_GC: Final = NO_HOOKS.replace("git ", "git -c receive.autogc=false ", 1)
 """The same, where somebody else sees to garbage."""
 
+NO_DELTAS: Final = ("pack.window=0",)
+"""For a path: there, to look for deltas costs more than it saves."""
+
+UPLOAD: Final = f"git -c {NO_DELTAS[0]} upload-pack"
+"""What to run where a fetch is from a path."""
+
 MOVED: Final = (
     *(b"non-fast-forward", b"fetch first", b"stale info", b"needs force"),
     # At this very moment: by its lock, or between git's look and its change.
@@ -77,6 +83,9 @@ class Way:
     verify: bool = True
     """Whether our own pre-push hook is to be asked."""
     receive_pack: str | None = None
+    upload_pack: str | None = None
+    settings: tuple[str, ...] = ()
+    """For our own side."""
     names: Mapping[ObjectId, RefName] = field(default_factory=dict)
     """Refs of ours to push instead of commits, where a remote helper wants them."""
 
@@ -118,6 +127,7 @@ def fetch(git: Git, way: Way, *refspecs: bytes) -> None:
     """
     options = ["--progress", "--no-auto-maintenance", "--no-write-fetch-head"]
     options += ["--no-recurse-submodules"]
+    options += [] if way.upload_pack is None else [f"--upload-pack={way.upload_pack}"]
     for left in reversed(range(FETCHES)):
         try:
             _run(git, way, "fetch", *options, "--", way.name, *refspecs)
@@ -145,7 +155,7 @@ def list_refs(git: Git, way: Way, *patterns: bytes) -> dict[RefName, ObjectId]:
 
 
 def _run(git: Git, way: Way, *args: str | bytes) -> bytes:
-    quiet = Git(git.gitdir, git.worktree, (*git.settings, *QUIET, *DURABLE))
+    quiet = Git(git.gitdir, git.worktree, (*git.settings, *QUIET, *DURABLE, *way.settings))
     return run_patiently(quiet, *args, env=dict(way.env))
 
 

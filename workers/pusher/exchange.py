@@ -24,10 +24,10 @@ from workers.annex.remotes import Special
 from workers.annex.remoteurl import Ssh
 from workers.annex.repository import Repository, RepositoryError
 from workers.annex.run_annex import run_annex
-from workers.annex.siblings import merge_news
+from workers.annex.siblings import forgotten, merge_news
 from workers.annex.space import is_full, is_read_only
 from workers.git.ancestry import Ancestry, merge_bases
-from workers.git.exchange import Said, Update, Way, fetch, list_refs, push
+from workers.git.exchange import NO_DELTAS, UPLOAD, Said, Update, Way, fetch, list_refs, push
 from workers.git.refname import RefName
 from workers.git.refs import Refs
 from workers.git.run import Git, GitError, GitTimeoutError
@@ -166,7 +166,8 @@ class _Exchange:
                 oid, kept = self.theirs.get(ref), tracking(self.task.remote.name, ref)
                 if oid is None or oid == self.refs.get(kept):
                     continue
-                if tip is None or not self.ancestry.contains(tip, oid):
+                # What is not here, or not near, is fetched: to ask git costs as much.
+                if tip is None or self.ancestry.nearby(tip, oid) is not True:
                     wanted.setdefault(name, []).append(b"+%b:%b" % (ref, kept))
         met = self.refs.get(tracking(self.task.remote.name, own(ANNEX))) is not None
         files = wanted.get(ours.branch or b"", [])
@@ -259,7 +260,7 @@ class _Exchange:
                     continue
                 if old is None or self.ancestry.contains(oid, old):
                     updates.append(Update(oid, ref))
-                elif name == ANNEX and old in _forgotten(self.here):
+                elif name == ANNEX and old in forgotten(self.here):
                     updates.append(Update(oid, ref, expected=old))
                 elif updates is required:
                     waiting = True
@@ -319,13 +320,12 @@ class _Exchange:
 
 
 def _way(here: Repository, task: Task) -> Way:
-    peer = task.peer
-    stock = here.settings.get("core.hookspath") is None and only_stock_hooks(
-        here.common, PUSH_HOOKS
-    )
-    receive_pack = None if peer is None else peer.receive_pack
-    if f"remote.{task.remote.name}.receivepack" in here.settings.values:
-        receive_pack = None
+    peer, configured = task.peer, here.settings.values
+    hooks = here.settings.get("core.hookspath")
+    stock = hooks is None and only_stock_hooks(here.common, PUSH_HOOKS)
+    setting = f"remote.{task.remote.name}."
+    receives = None if peer is None else peer.receive_pack
+    sends = None if peer is None else UPLOAD
     names = {}
     if isinstance(task.remote.way, Special):  # git-remote-annex pushes refs, not commits
         tips = ((oid, own(name)) for name, oid in task.ours.tips())
@@ -335,18 +335,11 @@ def _way(here: Repository, task: Task) -> Way:
         names=names,
         env=ssh.for_git(here, task.remote.settings) if isinstance(task.remote.way, Ssh) else {},
         verify=not stock,
-        receive_pack=receive_pack,
+        receive_pack=None if setting + "receivepack" in configured else receives,
+        upload_pack=None if setting + "uploadpack" in configured else sends,
+        settings=() if peer is None else NO_DELTAS,
     )
 
 
 def _may_be_unrelated(here: Repository) -> bool:
     return here.settings.flag("annexd.allow-unrelated", default=False)
-
-
-def _forgotten(here: Repository) -> set[str]:
-    """Commits that ``git annex forget`` has left behind: a branch may leave them too."""
-    try:
-        with open(here.layout.ignored_refs, "rb") as file:
-            return set(file.read().decode(errors="replace").split())
-    except FileNotFoundError:
-        return set()

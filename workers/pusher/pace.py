@@ -4,7 +4,8 @@ Files go at once.  Who has what is told all together, every ``SPACING_S``: else 
 contents that arrives would cost both sides an exchange.  Where annexd runs, too, it waits a moment
 more, for what both have to say about one file to go together; one of the two begins, the other
 then finds it all told.  And while thousands of files come, an exchange that takes long is followed
-by a pause, for what comes meanwhile to go together.
+by a pause, for what comes meanwhile to go together: a short one before files, a longer one before
+what is about logs alone.
 
 All times are the monotonic clock's, s.
 """
@@ -18,7 +19,11 @@ SPACING_S: Final = 2.0
 SHORT_S: Final = 0.3
 """What one takes that is about a few files."""
 
-PAUSE_MAX_S: Final = 5.0
+FILES_SHARE: Final = 2
+FILES_PAUSE_MAX_S: Final = 5.0
+LOGS_SHARE: Final = 6
+LOGS_PAUSE_MAX_S: Final = 8.0
+"""So many times as long as an exchange took, beyond that, nothing more is exchanged."""
 
 GATHER_S: Final = 1.0
 """For what annexd there will have to say, too; it needs no hurry, as it sends what it has."""
@@ -53,15 +58,19 @@ class Pace:
     @property
     def files_at(self) -> float:
         """When an exchange of files is worthwhile."""
-        if self._ended == -math.inf:
-            return self._ended
-        took_s = self._ended - self._began
-        return self._ended + min(max(0.0, 2 * (took_s - SHORT_S)), PAUSE_MAX_S)
+        return self._ended + min(FILES_SHARE * self._lasted_s(), FILES_PAUSE_MAX_S)
 
     @property
     def logs_at(self) -> float:
         """When one is that is about the git-annex branch alone."""
-        return max(self._ended + SPACING_S, self.files_at)
+        pause_s = min(LOGS_SHARE * self._lasted_s(), LOGS_PAUSE_MAX_S)
+        return self._ended + max(SPACING_S, pause_s)
+
+    def _lasted_s(self) -> float:
+        """How much longer the last exchange took than one about a few files does."""
+        if self._ended == -math.inf:
+            return 0.0
+        return max(0.0, self._ended - self._began - SHORT_S)
 
     def gathered_at(self, now: float, *, begins: bool) -> float:
         """The same, where annexd will have something to say, too; ``begins``: before it does."""
