@@ -23,20 +23,12 @@ from workers.git.run import GitError
 from workers.git.stream import ObjectId
 from workers.pusher import compare, peer
 from workers.pusher.account import Account
+from workers.pusher.burst import Burst
 from workers.pusher.errand import Errand
 from workers.pusher.exchange import read_theirs, refs_of_interest
 from workers.pusher.pace import Pace
 from workers.pusher.peer import Peer
-from workers.pusher.values import (
-    Mode,
-    Ours,
-    Outcome,
-    Result,
-    Task,
-    Theirs,
-    own,
-    synced,
-)
+from workers.pusher.values import Mode, Ours, Outcome, Result, Task, Theirs, own, synced
 
 log = logging.getLogger(__name__)
 
@@ -94,6 +86,7 @@ class Neighbour:
         self._poll_s = POLL_FIRST_S
         self._polled = time.monotonic()
         self._pace = Pace()
+        self._burst = Burst(remote, here)
         self._refused = ""
         self._retries = False
 
@@ -153,6 +146,7 @@ class Neighbour:
     def adopt(self, here: Repository) -> None:
         """The configuration was read again: try again what it had kept from being done."""
         self._here, self._refs = here, Refs(here.git)
+        self._burst = Burst(self.remote, here)
         self._peer_seen = None
         self.retry()
 
@@ -230,8 +224,10 @@ class Neighbour:
         files, there = compare.about_files(ours, theirs)
         # What it had after the last exchange is here, or was refused.
         unseen = {ref: oid for ref, oid in there.items() if oid != self._theirs.get(ref)}
-        if self.lacks(files, there) or self._has_news(files, unseen):
+        if self._has_news(files, unseen):
             return self._pace.files_at
+        if self.lacks(files, there):
+            return max(self._pace.files_at, self._burst.names_at(ours.head, now))
         peer = self._peer
         if peer is None or peer.uuid is None or not peer.tells_us:
             return self._pace.logs_at
@@ -287,6 +283,7 @@ class Neighbour:
         """An exchange has been started."""
         self.errand, self._task = errand, task
         self._pace.begin(time.monotonic())
+        self._burst.end()
         self._asks = self._retries = False
 
     def finish(self) -> Outcome:

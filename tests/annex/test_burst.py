@@ -1,0 +1,74 @@
+"""Files of a burst are told of when most of their contents have been sent, or after a while."""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from spool.queue import Queue
+from spool.transfer import UUID, Direction, Lane
+from tests.annex.logs import some_keys
+from tests.repo import Repo
+from workers.annex import remotes
+from workers.annex.repository import find
+from workers.git.stream import ObjectId
+from workers.pusher.burst import GRACE_S, MANY, MOST_S, Burst
+
+NOW = 1000.0
+
+
+@pytest.fixture
+def lane(repo: Repo, tmp_path: Path) -> Lane:
+    """To a remote that is a path."""
+    repo.git("commit", "-q", "--allow-empty", "-m", "start")
+    other = repo.clone(tmp_path / "other")
+    repo.git("remote", "add", "other", other.path)
+    repo.config("remote.other.annex-uuid", other.uuid())
+    return Lane(Direction.UPLOAD, UUID(other.uuid().encode()))
+
+
+def burst(repo: Repo) -> Burst:
+    here = find(repo.path)
+    home = Path(os.environ["HOME"])
+    found = remotes.parse(here.settings, {}, top=here.top, home=home)
+    return Burst(next(remote for remote in found if remote.name == "other"), here)
+
+
+def queue(repo: Repo, lane: Lane, count: int) -> None:
+    jobs = ((key, None) for key in some_keys(count))
+    Queue(find(repo.path).layout).add_many(lane, jobs, time.time())
+
+
+def packed_head(repo: Repo) -> ObjectId:
+    """As a commit of many files is written."""
+    repo.git("repack", "-adq")
+    return ObjectId(repo.head())
+
+
+def test_names_wait_while_very_many_contents_are_sent_but_not_for_long(
+    repo: Repo, lane: Lane
+) -> None:
+    head, names = packed_head(repo), burst(repo)
+    queue(repo, lane, MANY)
+
+    assert names.names_at(head, NOW) > NOW
+    assert names.names_at(head, NOW + MOST_S / 2) > NOW + MOST_S / 2
+    assert names.names_at(head, NOW + MOST_S) == NOW + MOST_S
+
+    names.end()
+    assert names.names_at(head, NOW + MOST_S) > NOW + MOST_S
+
+
+def test_when_most_have_been_sent_the_names_go(repo: Repo, lane: Lane) -> None:
+    head, names = packed_head(repo), burst(repo)
+    queue(repo, lane, MANY - 1)
+
+    assert NOW < names.names_at(head, NOW) < NOW + GRACE_S  # they may just be being queued
+    assert names.names_at(head, NOW + GRACE_S) == NOW + GRACE_S
+
+
+def test_a_commit_of_few_files_waits_for_nothing(repo: Repo, lane: Lane) -> None:
+    queue(repo, lane, MANY)
+
+    assert burst(repo).names_at(ObjectId(repo.head()), NOW) == NOW
