@@ -3,12 +3,13 @@
 A neighbour with an annexd sends what it has (``neighbours``).  If we queued the same transfers, all
 our workers would be woken by each, to find git-annex's locks taken or the content there.  So they
 are kept in memory until the neighbour should have been done; the log that says so withdraws them.
-What is still here then is queued.
+What is still here then is queued, unless the neighbour is getting on: in what order is its matter.
 
 Nothing here is lost by a kill: whoever had something here is behind at the next start (``lanes``).
+All times are the monotonic clock's, s.
 """
 
-import time
+from itertools import takewhile
 from typing import Final, NamedTuple, final
 
 from spool.key import Key, parts
@@ -37,8 +38,9 @@ class Courtesies:
 
     def __init__(self) -> None:
         self._left: dict[Lane, dict[Key, tuple[float, bytes]]] = {}
-        # Until when (monotonic, s), in the order in which it was left, and the file.
+        # Until when, in the order in which it was left, and the file.
         self._expected_until: dict[UUID, float] = {}
+        self._got_on: dict[UUID, float] = {}
         self._first = float("inf")
         # No later than the first of all; earlier, if that was withdrawn.
 
@@ -48,7 +50,7 @@ class Courtesies:
     def __contains__(self, lane: object) -> bool:
         return lane in self._left
 
-    def leave(self, transfer: Transfer, path: bytes) -> bool:
+    def leave(self, transfer: Transfer, path: bytes, now: float) -> bool:
         """Leave it to others for as long as they should need; False if there is no room."""
         lane, key = transfer.lane, transfer.key
         keys = self._left.get(lane, {})
@@ -58,37 +60,47 @@ class Courtesies:
             return False
         self._left[lane] = keys
         # One after the other: who has much to send needs longer for the last of it.
-        begins = max(self._expected_until.get(lane.uuid, 0.0), time.monotonic() + GRACE_S)
+        begins = max(self._expected_until.get(lane.uuid, 0.0), now + GRACE_S)
         until = begins + PER_KEY_S + (parts(key).size or 0) / BYTES_PER_S
         self._expected_until[lane.uuid] = until
         keys[key] = until, path
         self._first = min(self._first, until)
         return True
 
-    def withdraw(self, lane: Lane, key: Key) -> None:
+    def withdraw(self, lane: Lane, key: Key, now: float) -> None:
         """Somebody else was faster."""
         keys = self._left.get(lane)
-        if keys is not None and keys.pop(key, None) is not None and not keys:
+        if keys is None or keys.pop(key, None) is None:
+            return
+        self._got_on[lane.uuid] = now
+        if not keys:
             self._forget(lane)
 
-    def late(self) -> list[Late]:
+    def late(self, now: float) -> list[Late]:
         """What others have not done in time; it is not here any more."""
-        now = time.monotonic()
         if now < self._first:
             return []
         found = []
         for lane, keys in list(self._left.items()):
-            for key in [key for key, (until, _path) in keys.items() if until <= now]:
-                _until, path = keys.pop(key)
+            if now < self._idle_at(lane):
+                continue
+            # The first that was left is the first that is late.
+            for key, (_until, path) in list(
+                takewhile(lambda each: each[1][0] <= now, keys.items())
+            ):
+                del keys[key]
                 found.append(Late(Transfer(lane.direction, lane.uuid, key), path))
             if not keys:
                 self._forget(lane)
-        untils = (until for keys in self._left.values() for until, _path in keys.values())
+        untils = (
+            max(next(iter(keys.values()))[0], self._idle_at(lane))
+            for lane, keys in self._left.items()
+        )
         self._first = min(untils, default=float("inf"))
         return found
 
     def next_look(self) -> float:
-        """When something may be late (monotonic, s)."""
+        """When something may be late."""
         return self._first
 
     def first_paths(self) -> dict[Lane, bytes]:
@@ -97,10 +109,15 @@ class Courtesies:
             lane: min(path for _until, path in keys.values()) for lane, keys in self._left.items()
         }
 
+    def _idle_at(self, lane: Lane) -> float:
+        """When whoever has done some of it will have done nothing for a while."""
+        return self._got_on.get(lane.uuid, float("-inf")) + GRACE_S
+
     def _forget(self, lane: Lane) -> None:
         """All is done that was expected: what comes next is not queued behind it."""
         del self._left[lane]
         if not any(other.uuid == lane.uuid for other in self._left):
             self._expected_until.pop(lane.uuid, None)
+            self._got_on.pop(lane.uuid, None)
         if not self._left:
             self._first = float("inf")

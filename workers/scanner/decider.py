@@ -76,7 +76,9 @@ class Decider:
         for transfer in (*judged.now, *judged.released):
             if not self._will_come(plan, transfer, item):
                 self._lanes.offer(transfer, path)
-            elif self._lanes.takes(transfer.lane) and not self.courtesies.leave(transfer, path):
+            elif not self._lanes.takes(transfer.lane):
+                continue
+            elif not self.courtesies.leave(transfer, path, time.monotonic()):
                 self._lanes.fall_behind(transfer.lane, path)
 
     def settle_unlogged(self) -> list[Key]:

@@ -272,12 +272,13 @@ class Scan:
             self._decide([Item(key, paths[key], where[key]) for key in where if key in paths])
 
     def _withdraw(self, plan: Plan, news: News) -> None:
+        now = time.monotonic()
         for key, uuids in news.now.items():
             lanes = [Lane(Direction.UPLOAD, uuid) for uuid in uuids]
             if plan.here in uuids:
                 lanes += [Lane(Direction.DOWNLOAD, uuid) for uuid in plan.downloads]
             for lane in lanes:
-                self._decider.courtesies.withdraw(lane, key)
+                self._decider.courtesies.withdraw(lane, key, now)
 
     def _take_files(self, files: Iterable[File]) -> None:
         paths: dict[Key, list[bytes]] = {}
@@ -316,7 +317,7 @@ class Scan:
     def _go_on(self) -> None:
         now = time.time()
         courtesies = self._decider.courtesies
-        if late := courtesies.late():
+        if late := courtesies.late(time.monotonic()):
             for transfer, path in late:
                 self._lanes.offer(transfer, path)
             self._lanes.flush(now)
