@@ -251,7 +251,8 @@ class Looker:
         is_behind: bool | None = None
         for entry in gone:
             is_renamed = entry.path in self._renamed
-            settle = (RENAMED_S, Why.RENAMED) if is_renamed else (GONE_S, Why.GONE)
+            settle_s = 0.0 if self._tree.has_rested(entry.path, GONE_S) else GONE_S
+            settle = (RENAMED_S, Why.RENAMED) if is_renamed else (settle_s, Why.GONE)
             if not self._agenda.missing(entry.path, now, *settle):
                 continue
             if not self._guard.sight.is_certain(entry, index):

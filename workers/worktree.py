@@ -156,6 +156,21 @@ class WorkTree:
                 todo += self._visit(directory, look)
                 yield directory
 
+    def has_rested(self, path: bytes, for_s: float) -> bool:
+        """Whether the directory of a path has not changed for so long: what is missing was then.
+
+        Or the nearest one that there is; it has changed when those below it went.
+        """
+        while path:
+            path = _parent(path)
+            try:
+                return os.lstat(self._full(path)).st_ctime < time.time() - for_s
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            except OSError:
+                break
+        return False
+
     def is_elsewhere(self, path: bytes) -> bool:
         """Whether a path is in another repository."""
         return any(path.startswith(boundary + b"/") for boundary in self.boundaries)

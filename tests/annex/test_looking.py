@@ -3,6 +3,7 @@
 import time
 
 from tests.desks import desk_of, nothing
+from tests.processes import wait_until
 from tests.repo import Repo
 from workers.agenda import BEHIND_MAX_S, GONE_S, Agenda
 from workers.guard import Guard
@@ -37,6 +38,29 @@ def test_what_is_heard_of_a_path_while_it_is_looked_at_is_not_forgotten(repo: Re
 
         assert not found
         assert b"file" in agenda
+        rules.close()
+        wakeup.close()
+
+
+def test_what_was_deleted_before_anybody_looked_counts_as_deleted_at_once(repo: Repo) -> None:
+    repo.add("long ago/old", b"content")
+    repo.add("now/old", b"content of another")
+    (repo.path / "long ago" / "old").unlink()
+    deleted = time.monotonic()
+    agenda = Agenda()
+    with desk_of(repo) as desk:
+        wakeup, rules = Wakeup(), Rules(desk)
+        tree = WorkTree(desk.top, wakeup, lambda _path: nothing(), lambda _path: nothing())
+        looker = Looker(desk, agenda, Guard(desk), tree, Ingest(desk, rules, nothing))
+        paths = [b"long ago/old", b"now/old"]
+        wait_until(lambda: time.monotonic() > deleted + GONE_S + 0.1)
+        (repo.path / "now" / "old").unlink()
+        now = time.monotonic()
+        for path in paths:
+            agenda.mark_missing(path, now)
+
+        assert [finding.path for finding in looker.look(paths, now)] == [b"long ago/old"]
+        assert [finding.path for finding in looker.look(paths[1:], now + GONE_S)] == paths[1:]
         rules.close()
         wakeup.close()
 
