@@ -101,7 +101,7 @@ def _both(change: Change) -> Iterator[Version]:
 def setting_changes(branch: Branch, old: Tip, new: Tip) -> set[bytes]:
     """The logs about repositories, not keys, that differ: ``uuid.log`` and its like."""
     before, after = dict(branch.root(old)), branch.root(new)
-    names = {*before, *after}
+    names = {name for name, _entry in before.items() ^ after.items()}
     return {name for name in names if _file(before, name) != _file(after, name)}
 
 
