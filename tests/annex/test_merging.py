@@ -106,6 +106,23 @@ def test_files_of_all_kinds_arrive(pair: tuple[Repo, Repo], merging: Merging) ->
     assert merging.merge() is Quiet.NOTHING
 
 
+def test_where_no_file_has_arrived_the_git_annex_branch_is_left_to_the_pusher(
+    pair: tuple[Repo, Repo], merging: Merging
+) -> None:
+    a, b = pair
+    a.annex("group", "-q", "here", "client")
+    tip = b.annex_tip()
+    b.git("fetch", "-q", "a")  # a push would run git-annex's hook, which merges
+
+    assert merging.merge() is Quiet.NOTHING
+    assert b.annex_tip() == tip
+
+    note(a, "text", b"words\n")
+    b.git("fetch", "-q", "a")
+    merged(merging)
+    assert a.annex_tip() in b.commits("git-annex")
+
+
 def test_edits_renames_and_deletions_follow(pair: tuple[Repo, Repo], merging: Merging) -> None:
     a, b = pair
     for name in ("edited", "renamed", "d/gone", "d/e/gone too", "stays"):
