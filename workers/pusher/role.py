@@ -111,7 +111,7 @@ class Pusher:
 
     def _has_reason(self, woken: Woken) -> bool:
         """Whether a wait ended for something that asks for a look."""
-        self._trees.hear(woken.events)
+        self._trees.hear(woken)
         if woken.reload or self._watches.touch_config(woken.events):
             self._upkeep.rest()
             self._read_config()

@@ -10,6 +10,7 @@ All times are the monotonic clock's, s.
 import math
 import os
 import time
+from collections.abc import Iterable
 from typing import Final, final
 
 from inotify_simple import flags as inotify
@@ -63,18 +64,15 @@ class StoreWatch:
         """It has been away: what is there now is not watched yet."""
         self._watched.pop(store.remote.name, None)
 
-    def hear(self, events: tuple[Event, ...]) -> bool:
-        """Note which stores the events are about; whether there are any."""
+    def hear(self, events: Iterable[Event]) -> None:
+        """Note which stores the events are about."""
         now = time.monotonic()
-        told = False
         for event in events:
             store = self._stores.get(event.wd)
             if store is None or event.name.startswith(_OURS):
                 continue
             first = self._hinted.get(store.remote.name, (store, now, now))[1]
             self._hinted[store.remote.name] = (store, first, now)
-            told = True
-        return told
 
     def ask(self) -> float:
         """Have those asked that have been quiet for long enough; returns when to come again."""

@@ -27,7 +27,7 @@ from workers.pusher.treestore import TreeStore
 from workers.pusher.treework import Treetop, visit
 from workers.pusher.upkeep import ANNEX_REF
 from workers.pusher.values import own
-from workers.wakeup import Event, Wakeup
+from workers.wakeup import Wakeup, Woken
 
 UNTRACKED: Final = "untracked"
 
@@ -82,9 +82,12 @@ class Trees:
             self._watch.renew(store)
             yield self._place.remotes / store.directory
 
-    def hear(self, events: tuple[Event, ...]) -> bool:
-        """Take in what was told; whether any of it was about a store."""
-        return self._watch.hear(events)
+    def hear(self, woken: Woken) -> None:
+        """Take in what was told of stores; what was lost may have been about any of them."""
+        self._watch.hear(woken.events)
+        if woken.overflow:
+            for store in self._stores.values():
+                store.ask()
 
     def reap(self) -> None:
         """Take up what visits have come to."""
