@@ -132,12 +132,15 @@ class Watcher:
         now = time.monotonic()
         if now < self._not_before:
             return
-        self._trouble = ""
         self._reason = self._guard.hindrance()
         self._follow_index(now)
         self._walk()
-        if self._reason is not None:
-            return
+        if self._reason is None:
+            self._work()
+        self._trouble = ""  # not before: what comes again and again is said once
+
+    def _work(self) -> None:
+        """What nothing hinders."""
         if consume_acceptance(self._desk):
             self._committing.accept()
             self._joining.accept()

@@ -47,7 +47,7 @@ def test_filled_by_a_peer_it_recovers_when_there_is_room(
 ) -> None:
     """RT-17."""
     a, b = cramped
-    fleet.serve(a, b)
+    daemons = fleet.serve(a, b)
     synced(a, b)
 
     for number in range(30):
@@ -55,6 +55,8 @@ def test_filled_by_a_peer_it_recovers_when_there_is_room(
     wait_until(lambda: len(b.objects()) >= 3 or len(a.tree()) == 30, 60)
     stays(lambda: all(each.running() for each in fleet.daemons), 8)
 
+    said = [line.split("]: ")[1] for line in daemons[1].log().splitlines() if "pause: " in line]
+    assert len(said) == len(set(said)) > 0  # once each, however long it lasts
     b.git("fsck", "--full", "--strict", "--no-dangling")
     small.resize(200)
     synced(a, b, within_s=90)
