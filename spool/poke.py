@@ -39,7 +39,7 @@ def create(directory: Path, above: int = 0) -> int:
             continue
         os.close(fd)
         for number in old:
-            with contextlib.suppress(FileNotFoundError):  # another poker was faster
+            with contextlib.suppress(OSError):  # another poker was faster; or it is no file
                 (directory / str(number)).unlink()
         return seq
 

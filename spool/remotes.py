@@ -193,9 +193,9 @@ def forgive_transfers(remotes: Path) -> None:
 def forgive_transfer(directory: Path) -> None:
     """The same with the one of which is known what stands there; that it failed stays told."""
     path = directory / "transfer"
-    # Whoever has the lock is just trying it.
+    # Whoever has the lock is just trying it; and what is no file, transferrers put aside.
     with (
-        contextlib.suppress(lock.LockBusyError, OSError),
+        contextlib.suppress(lock.LockBusyError, lock.NotAFileError, OSError),
         lock.held(os.fsencode(directory / TRANSFER_LOCK), within_s=_LOCK_S),
     ):
         record = _read(path, Exchange.parse)

@@ -310,6 +310,22 @@ def test_where_there_is_no_room_it_waits_and_says_so(
     assert capfd.readouterr().err.count("full b: ") == 1
 
 
+def test_what_is_no_file_where_its_locks_are_is_put_aside(a: Station, b: Station) -> None:
+    known = a.place.remotes / "b"
+    known.mkdir(parents=True)
+    (known / "slot.0").mkdir()
+    os.mkfifo(known / "transfer.lck")
+
+    with a.working() as pid:
+        lane = a.queue(UP, b.repo, a.repo.add("file", b"content"))
+        wait_until(lambda: not a.waiting(lane), 30)
+        wait_until(lambda: not (known / "transfer.lck").exists())
+        a.stop(pid)  # it is the first one still
+
+    aside = a.place.annex / "transfer/corrupt"
+    assert {path.is_dir() for path in aside.glob("*[!n]") if not path.is_file()} == {True, False}
+
+
 def test_it_and_git_annex_share_the_work_when_both_copy_the_same(a: Station, b: Station) -> None:
     keys = add_many(a.repo, [(f"f{i}", os.urandom(3000)) for i in range(60)])
     b.repo.annex("sync", "-q", "--no-content")

@@ -162,6 +162,13 @@ def test_pokes_count_upwards_and_only_the_last_stays(tmp_path: Path) -> None:
     assert latest(directory) == 3
 
 
+def test_what_is_no_poke_is_in_nobodys_way(tmp_path: Path) -> None:
+    (tmp_path / "7").mkdir()
+
+    assert create(tmp_path) == 8
+    assert create(tmp_path) == 9
+
+
 def test_a_poke_is_higher_than_whatever_a_role_has_said(tmp_path: Path) -> None:
     assert create(tmp_path / "poke", above=57) == 58
 

@@ -19,8 +19,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, final
 
-from spool import lock
-from spool.lock import FileLock, LockBusyError
+from spool import corrupt, lock
+from spool.lock import FileLock, LockBusyError, NotAFileError
 from spool.record import make_directory
 from spool.remotes import (
     PAUSE_MAX_S,
@@ -131,6 +131,8 @@ class Gates:
         """The connection failed."""
         name = os.fsencode(remote.name)
         last = self._read(name) or Exchange()
+        if last.failing_since is None or last.last_error != why:
+            log.warning("away %s: %s", remote.name, why)
         self._write(remote, after_failure(last, read_reach(self._remotes, name), why, now))
 
     def stumbled(self, remote: Remote, why: str, now: float) -> None:
@@ -147,14 +149,20 @@ class Gates:
         for path in self._slots(remote):
             if helps_at(busy_since, time.time()):
                 return None
-            taken = lock.try_take(path, flags=_MAKE)
+            try:
+                taken = lock.try_take(path, flags=_MAKE)
+            except NotAFileError:
+                self._put_aside(path)
+                continue
             if taken is not None:
                 return taken
             busy_since = _job_began(path)
         return None
 
-    def _lock(self, remote: Remote) -> bytes:
-        return self.directory(remote) + b"/" + os.fsencode(TRANSFER_LOCK)
+    def _put_aside(self, path: bytes) -> None:
+        """What is no file has no business there; the next one makes a file of that name."""
+        annex = os.fsencode(self._remotes.parent.parent)
+        corrupt.move_aside(annex, tuple(os.path.relpath(path, annex).split(b"/")), "no file")
 
     def _slots(self, remote: Remote) -> list[bytes]:
         count = SLOTS_NATIVE if remote.native else SLOTS_NETWORK
@@ -167,12 +175,16 @@ class Gates:
         name = os.fsencode(remote.name)
         self._unwritten[name] = exchange
         # Who is writing now says nearly the same; the record is for people and for pacing.
-        with (
-            contextlib.suppress(LockBusyError, OSError),
-            lock.held(self._lock(remote), within_s=_LOCK_S),
-        ):
-            write_transfer(self._remotes, name, exchange)
-            del self._unwritten[name]
+        path = self.directory(remote) + b"/" + os.fsencode(TRANSFER_LOCK)
+        try:
+            with (
+                contextlib.suppress(LockBusyError, OSError),
+                lock.held(path, within_s=_LOCK_S),
+            ):
+                write_transfer(self._remotes, name, exchange)
+                del self._unwritten[name]
+        except NotAFileError:
+            self._put_aside(path)
 
 
 def _job_began(slot: bytes) -> float:

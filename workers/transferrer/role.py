@@ -8,7 +8,6 @@ What nobody tells us of is found by the slow sweep.
 """
 
 import contextlib
-import logging
 import math
 import os
 import resource
@@ -31,8 +30,6 @@ from workers.transferrer.verdict import StoppedError
 from workers.transferrer.ways import Ways
 from workers.voice import Voice
 from workers.wakeup import ENTRIES, VANISHING
-
-log = logging.getLogger(__name__)
 
 SWEEP_S: Final = 1800.0
 LINGER_S: Final = 30.0
@@ -206,7 +203,6 @@ class Transferrer:
         try:
             return self._lanes.serve(lane, remote, names)
         except LOST as lost:
-            log.warning("away %s: %s", remote.name, lost)
             self._gates.failed(remote, str(lost), time.time())
             return True
 
