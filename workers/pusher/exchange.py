@@ -216,9 +216,7 @@ class _Exchange:
     def push_all(self) -> Result:
         """Push what it lacks and can take."""
         required, optional, waiting = self.plan()
-        peer = self.task.peer
-        # git would say no more than that it cannot unpack.
-        if required and peer is not None and is_read_only(os.fsencode(peer.common)):
+        if required and (peer := self.task.peer) and is_read_only(os.fsencode(peer.common)):
             raise ValueError(f"{peer.common} is mounted read-only")
         is_tagged = self.task.mode is Mode.TAGGED and (waiting or bool(required))
         if is_tagged:

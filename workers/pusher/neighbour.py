@@ -85,7 +85,7 @@ class Neighbour:
         self._common_at = math.inf
         self._poll_s = POLL_FIRST_S
         self._polled = time.monotonic()
-        self._pace = Pace()
+        self.pace = Pace()
         self._burst = Burst(remote, here)
         self._refused = ""
         self._retries = False
@@ -200,7 +200,7 @@ class Neighbour:
             return None, now + self._account.remaining_s()
         task = self._task_for(ours, theirs, now)
         if task is None:
-            self._pace.rest()
+            self.pace.rest()
             self.waits = self._stuck is not None
             return None, self._give_up_at()
         bring_at = max(
@@ -225,13 +225,13 @@ class Neighbour:
         # What it had after the last exchange is here, or was refused.
         unseen = {ref: oid for ref, oid in there.items() if oid != self._theirs.get(ref)}
         if self._has_news(files, unseen):
-            return self._pace.files_at
+            return self.pace.files_at
         if self.lacks(files, there):
-            return max(self._pace.files_at, self._burst.names_at(ours.head, now))
+            return max(self.pace.files_at, self._burst.names_at(ours.head, now))
         peer = self._peer
         if peer is None or peer.uuid is None or not peer.tells_us:
-            return self._pace.logs_at
-        return self._pace.gathered_at(now, begins=self._here.uuid < peer.uuid)
+            return self.pace.logs_at
+        return self.pace.gathered_at(now, begins=self._here.uuid < peer.uuid)
 
     def _plan_other(self, ours: Ours, now: float) -> tuple[Task | None, float]:
         poll = self._polled + self._poll_s
@@ -282,7 +282,7 @@ class Neighbour:
     def begin(self, errand: Errand, task: Task) -> None:
         """An exchange has been started."""
         self.errand, self._task = errand, task
-        self._pace.begin(time.monotonic())
+        self.pace.begin(time.monotonic())
         self._burst.end()
         self._asks = self._retries = False
 
@@ -294,7 +294,7 @@ class Neighbour:
         self.errand = self._task = None
         outcome = errand.finish()
         now = time.monotonic()
-        self._pace.end(now)
+        self.pace.end(now)
         if task.ask or task.peer is None:
             self._polled = now
             busy = outcome.pushed or outcome.fetched

@@ -5,7 +5,7 @@ contents that arrives would cost both sides an exchange.  Where annexd runs, too
 more, for what both have to say about one file to go together; one of the two begins, the other
 then finds it all told.  And while thousands of files come, an exchange that takes long is followed
 by a pause, for what comes meanwhile to go together: a short one before files, a longer one before
-what is about logs alone.
+what is about logs alone.  A poke ends all such waits: whoever makes one waits for the outcome.
 
 All times are the monotonic clock's, s.
 """
@@ -41,6 +41,11 @@ class Pace:
         self._ended = -math.inf
         self._noticed = math.inf
         """When there came to be something to tell."""
+        self._hurries = False
+
+    def hurry(self) -> None:
+        """Somebody waits: let the next exchange be at once."""
+        self._hurries = True
 
     def rest(self) -> None:
         """There is nothing to exchange."""
@@ -49,6 +54,7 @@ class Pace:
     def begin(self, now: float) -> None:
         """An exchange begins."""
         self._began = now
+        self._hurries = False
         self.rest()
 
     def end(self, now: float) -> None:
@@ -58,11 +64,15 @@ class Pace:
     @property
     def files_at(self) -> float:
         """When an exchange of files is worthwhile."""
+        if self._hurries:
+            return -math.inf
         return self._ended + min(FILES_SHARE * self._lasted_s(), FILES_PAUSE_MAX_S)
 
     @property
     def logs_at(self) -> float:
         """When one is that is about the git-annex branch alone."""
+        if self._hurries:
+            return -math.inf
         pause_s = min(LOGS_SHARE * self._lasted_s(), LOGS_PAUSE_MAX_S)
         return self._ended + max(SPACING_S, pause_s)
 
@@ -76,4 +86,4 @@ class Pace:
         """The same, where annexd will have something to say, too; ``begins``: before it does."""
         self._noticed = min(self._noticed, now)
         wait_s = GATHER_S if begins else GATHER_S + FIRST_S
-        return max(self._noticed + wait_s, self.logs_at)
+        return -math.inf if self._hurries else max(self._noticed + wait_s, self.logs_at)

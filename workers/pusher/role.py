@@ -128,8 +128,10 @@ class Pusher:
             neighbour.refresh()
             if poked != self._poked:
                 neighbour.retry()
+                neighbour.pace.hurry()
         if poked != self._poked:
             self._trees.retry()
+            self._upkeep.hurry()
         self._poked = poked
         listened = self._learn_who_is_dead()
         self._watch()

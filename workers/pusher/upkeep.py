@@ -145,6 +145,10 @@ class Upkeep:
         except FAILURES as failure:
             self._fail(str(failure), now)
 
+    def hurry(self) -> None:
+        """Somebody waits: commit and unite at once what there is, whatever was done just before."""
+        self._committed = self._united = -math.inf
+
     @property
     def pending(self) -> bool:
         """Whether there is something to commit or to merge, in a moment."""
@@ -198,10 +202,13 @@ class Upkeep:
 
     def _is_to_merge(self, now: float) -> bool:
         """Whether anything may have come, or it is our turn."""
-        siblings = self._siblings.read()
-        if self._refs.get(ANNEX_REF) != self._tip:
+        siblings, tip = self._siblings.read(), self._refs.get(ANNEX_REF)
+        if tip is None or tip != self._tip:
             return True
-        return bool(siblings - self._merged) and not self._lets_others_go(siblings, now)
+        if self._lets_others_go(siblings, now):
+            return False
+        # What we have just pushed stands in refs of theirs; nothing has come by that.
+        return not all(self._ancestry.nearby(tip, oid) for oid in siblings - self._merged)
 
     def _lets_others_go(self, siblings: frozenset[ObjectId], now: float) -> bool:
         return siblings == self._alike and now < self._yields_until

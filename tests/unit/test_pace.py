@@ -1,0 +1,38 @@
+"""How soon an exchange with a remote is worthwhile."""
+
+from workers.pusher.pace import GATHER_S, SPACING_S, Pace
+
+
+def exchanged(pace: Pace, began: float, ended: float) -> None:
+    pace.begin(began)
+    pace.end(ended)
+
+
+def test_logs_wait_for_more_and_files_do_not() -> None:
+    pace = Pace()
+    exchanged(pace, 100.0, 100.1)
+
+    assert pace.files_at == 100.1
+    assert pace.logs_at == 100.1 + SPACING_S
+    assert pace.gathered_at(110.0, begins=True) == 110.0 + GATHER_S
+
+
+def test_while_much_is_exchanged_there_are_pauses() -> None:
+    pace = Pace()
+    exchanged(pace, 100.0, 102.0)
+
+    assert pace.files_at > 102.0
+
+
+def test_for_whoever_waits_there_is_no_pause_before_the_next_one() -> None:
+    pace = Pace()
+    exchanged(pace, 100.0, 102.0)
+
+    pace.hurry()
+
+    assert pace.files_at <= 102.0
+    assert pace.logs_at <= 102.0
+    assert pace.gathered_at(102.0, begins=False) <= 102.0
+
+    exchanged(pace, 102.0, 102.1)
+    assert pace.logs_at == 102.1 + SPACING_S
