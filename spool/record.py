@@ -104,7 +104,11 @@ def replace(path: Path, data: bytes) -> None:
         fd = _create(temporary)
     with os.fdopen(fd, "wb") as file:
         file.write(data)
-    temporary.rename(path)
+    try:
+        temporary.rename(path)
+    except IsADirectoryError:  # not ours: kept, but out of the way
+        path.rename(path.with_name(f".{path.name}.{os.urandom(6).hex()}"))
+        temporary.rename(path)
 
 
 def _create(path: Path) -> int:

@@ -110,7 +110,8 @@ def test_a_remote_that_was_half_initialised_is_initialised(repo: Repo, tmp_path:
         commit(repo)
 
         wait_until(lambda: tip(hub, "heads/git-annex"))
-        wait_until(lambda: uuid.encode() in hub.git("show", "git-annex:uuid.log"), 20)
+        log = ("log", "-p", "git-annex", "--", "uuid.log")  # its first commit is an empty one
+        wait_until(lambda: uuid.encode() in hub.git(*log), 20)
     assert hub.uuid() == uuid
 
 

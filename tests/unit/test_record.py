@@ -162,6 +162,16 @@ def test_pokes_count_upwards_and_only_the_last_stays(tmp_path: Path) -> None:
     assert latest(directory) == 3
 
 
+def test_a_directory_in_the_way_of_a_record_is_kept_out_of_the_way(tmp_path: Path) -> None:
+    (tmp_path / "record").mkdir()
+    (tmp_path / "record" / "x").touch()
+
+    replace(tmp_path / "record", b"text")
+
+    assert read(tmp_path / "record") == b"text"
+    assert len(list(tmp_path.glob(".record.*/x"))) == 1
+
+
 def test_what_is_no_poke_is_in_nobodys_way(tmp_path: Path) -> None:
     (tmp_path / "7").mkdir()
 
