@@ -36,6 +36,11 @@ class Pushed:
         """How pushing to a remote goes."""
         return read_push(place(self.repo).remotes, remote.encode()) or Exchange()
 
+    def looked(self, timeout_s: float = 20.0) -> None:
+        """Wait until it has looked at all there is by now; something may have to wait."""
+        seq = poke.create(place(self.repo).poke)
+        wait_until(lambda: (at := self.state()) and at.seq >= seq, timeout_s, self.state)
+
     def settled(self, timeout_s: float = 20.0) -> "Pushed":
         """Wait until it has looked at all there is by now, and has nothing left to do."""
         seq = poke.create(place(self.repo).poke)

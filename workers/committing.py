@@ -161,7 +161,7 @@ class Committing:
         if staged and now >= self._staged_until:
             from_index, staged = staged, {}
         staging = Staging(self._choose(staged), from_index)
-        staging.deletions = self._to_answer_for(staging)
+        self._answer_for(staging)
         if staging.findings or from_index:
             try:
                 outcome = self._stage.commit(staging)
@@ -275,10 +275,18 @@ class Committing:
         log.warning("held %d deletions; if that is right: annexd accept", len(self.held))
         return [finding for finding in chosen if finding.path not in deletions]
 
-    def _to_answer_for(self, staging: Staging) -> int:
-        """How many deletions there are; the commit's message says so, or others would doubt it."""
-        staged = sum(version is None for version in staging.from_index.values())
-        return staged + len(_true_deletions(staging.findings, self._desk))
+    def _answer_for(self, staging: Staging) -> None:
+        """Count what the commit's message is to answer for, or others would doubt it."""
+        gone = sum(version is None for version in staging.from_index.values())
+        staging.deletions = gone + len(_true_deletions(staging.findings, self._desk))
+        index, commits = self._desk.index(), self._desk.commits
+        staging.restored = sum(
+            (old := index.get(each.path)) is not None
+            and old.oid != each.staged.oid
+            and commits.find(each.staged.oid, 0) is not None
+            for each in staging.findings
+            if each.staged is not None
+        )
 
     def _count_deletions(self, findings: Sequence[Finding], now: float) -> None:
         gone = [finding for finding in findings if finding.staged is None]

@@ -16,8 +16,10 @@ from typing import Final, final
 
 from spool.key import to_file
 from spool.record import escape, make_directory
+from workers.annex.adjustedname import original_of
 from workers.annex.pointer import POINTER_MAX, parse_link, parse_pointer
-from workers.arrivals import IMPORTED, Arrival
+from workers.arrivals import HEADS, IMPORTED, Arrival
+from workers.botched import Botched
 from workers.desk import Desk
 from workers.git.ancestry import merge_bases
 from workers.git.index_entry import LINK
@@ -59,7 +61,7 @@ def unite_all(desk: Desk, head: ObjectId | None, arrived: Iterable[Arrival]) -> 
     uniter = Uniter(desk.commits, POINTERS, scratch)
     found = Confluence(head)
     allowed = desk.settings.flag("annexd.allow-unrelated") is True
-    lines = sorted(arrived, key=lambda arrival: arrival.commit)
+    lines = list(_mended(desk, uniter, head, arrived))
     if head is None and lines:
         head = found.commit = lines.pop(0).commit  # the others must be related to something
     related = []
@@ -77,6 +79,20 @@ def unite_all(desk: Desk, head: ObjectId | None, arrived: Iterable[Arrival]) -> 
     else:
         _unite_without_conflicts(uniter, found, related)
     return found
+
+
+def _mended(
+    desk: Desk, uniter: Uniter, head: ObjectId | None, arrived: Iterable[Arrival]
+) -> Iterable[Arrival]:
+    """What is to be merged, in an order that does not depend on the refs."""
+    branch = desk.head().branch
+    for arrival in sorted(arrived, key=lambda arrival: arrival.commit):
+        if head is None or branch is None:
+            yield arrival
+            continue
+        short = (original_of(branch) or branch).removeprefix(HEADS)
+        botched = Botched(desk.commits, uniter, desk.repository)
+        yield arrival._replace(commit=botched.mended(head, arrival.commit, short))
 
 
 def _unite_in_order(uniter: Uniter, found: Confluence, arrived: list[Arrival]) -> None:

@@ -1,29 +1,25 @@
-"""Deletions that arrive, of what was written a moment ago, and are likely to be taken back.
+"""How long to wait for what was done in haste to be taken back (``workers.haste``).
 
-git-annex's assistant commits that files are gone which git or git-annex are just replacing, and
-adds them again a second or two later.  Merged at once, the first of the two commits takes a file
-away from under its user, whose next save makes a conflict of it.  So a deletion that nobody answers
-for waits, if the file has been written here within the last minute; mostly it never has to be
-carried out.
+Merged at once, it would take a file away from under its user, or take back what he has just
+written.  And an assistant that finds our answer to the first of its commits when it has made the
+second merges them by plain git, and commits the conflict markers.  So what it does is merged when
+it is complete; mostly nothing is left of it then.
 
-An annexd answers for all deletions that it commits (``workers.losses``): it has waited already.
+A person's deletion, where an assistant commits it, looks the same, and is carried out later.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Final, final
 
-FRESH_S: Final = 60.0
-"""A file is new for so long after it was written here."""
+SETTLE_S: Final = 8.0
+"""What has stood for so long is believed…"""
 
-SETTLE_S: Final = 4.0
-"""A deletion that has stood for so long is believed…"""
-
-CONTESTED_S: Final = 12.0
-"""…or so long, if the file has been edited here since: then nobody misses the deletion…"""
+CONTESTED_S: Final = 15.0
+"""…or so long, if the file has been edited here since: then nobody misses it…"""
 
 LONGEST_S: Final = 20.0
-"""…and all are, when a merge has waited so long for one after the other."""
+"""…and all is, when a merge has waited so long for one after the other."""
 
 
 @final
@@ -34,15 +30,19 @@ class Doubts:
         self._since: dict[bytes, float] = {}
         self._waiting_since = math.inf
 
-    def wait(self, paths: Iterable[bytes], now: float, settle_s: float) -> float | None:
-        """Until when to wait with a merge that deletes these fresh files; None: do it.
+    def wait(self, paths: Mapping[bytes, bool], now: float) -> float | None:
+        """Until when to wait with a merge; None: do it.
 
-        ``settle_s``: ``SETTLE_S`` or ``CONTESTED_S``.
+        ``paths``: what is in doubt; whether it is contested.
         """
         self._since = {path: self._since.get(path, now) for path in paths}
         self._waiting_since = min(self._waiting_since, *self._since.values(), math.inf)
         if not self._since:
             self._waiting_since = math.inf
             return None
-        until = min(max(self._since.values()) + settle_s, self._waiting_since + LONGEST_S)
+        settled = max(
+            since + (CONTESTED_S if paths[path] else SETTLE_S)
+            for path, since in self._since.items()
+        )
+        until = min(settled, self._waiting_since + LONGEST_S)
         return until if now < until else None

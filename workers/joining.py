@@ -85,13 +85,16 @@ class Joining:
         """When to try again what could not be done."""
         again = self._not_before if self._tries else math.inf
         follow = max(self._follower.due, self._not_before)
+        if self._yields_until < math.inf:
+            follow = max(follow, self._yields_until)
         return min(again, self._look_at, self._yields_until, follow)
 
     def merge(self, now: float) -> Dirty | None:
         """Merge what has arrived; returns what has to be committed before, if anything."""
         if now < self._not_before:
             return None
-        self._follower.turn(now)
+        if self._yields_until == math.inf:
+            self._follower.turn(now)  # else others would have to merge what we have not
         seen = (self._incoming.look(), self._desk.head().oid)
         if seen == self._seen and now < min(self._look_at, self._yields_until):
             return None

@@ -5,7 +5,7 @@ which has waited, seen all the work that went with it, or asked a person: its me
 none of them has deleted must have got lost on the way.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final, final
 
 from workers.annex.pointer import LINK_MAX, format_pointer, parse_link
@@ -13,18 +13,25 @@ from workers.git.commit import Commits
 from workers.git.index_entry import LINK
 from workers.git.objectid import blob_id
 from workers.git.stream import ObjectId
-from workers.git.tree import Change, Version, commits_between
+from workers.git.tree import Change, Version, commits_between, versions_before
 from workers.massdeletion import is_mass_deletion, is_suspicious
 from workers.variant import MARK
 
-_TRAILER: Final = b"Annexd-deletes: "
+_TRAILER: Final = b"Annexd-"
+"""What a line starts with in which an annexd answers for a commit."""
 _AUTOMATIC: Final = b"git-annex in "
 """What messages of git-annex's assistant and sync start with, and ours."""
 
 
-def answer_for(deletions: int) -> bytes:
-    """A line for the message of a commit: that so many deletions are meant."""
-    return b"\n%b%d\n" % (_TRAILER, deletions)
+HINDSIGHT: Final = 64
+"""Commits that are looked at for what a file was before."""
+
+
+def answer_for(deletions: int, restored: int) -> bytes:
+    """Lines for the message of a commit: that so many files are meant to go, or to go back."""
+    told = ((b"deletes", deletions), (b"restores", restored))
+    lines = b"".join(b"%b%b: %d\n" % (_TRAILER, deed, count) for deed, count in told if count)
+    return b"\n" + lines if lines else b""
 
 
 @final
@@ -61,19 +68,35 @@ class Losses:
             for change in changes
             if change.new is None and change.old and self._content(change.old) not in kept
         }
-        if not gone:
-            return gone
-        doubtful = self._saying(_AUTOMATIC, old, new) - self._saying(_TRAILER, old, new)
-        if not doubtful:
-            return set()
-        told = commits_between(self._commits.git, old, new)
-        return gone & {
-            change.path
-            for commit, deeds in told
-            if commit in doubtful
-            for change in deeds
-            if change.new is None
+        return gone and gone & {
+            deed.path for deed in self._unanswered_deeds(old, new) if deed.new is None
         }
+
+    def reverted(self, old: str, new: ObjectId, changes: list[Change]) -> set[bytes]:
+        """What a program's commit puts back to what it was before, and does not say so.
+
+        Raises ``GitError``.
+        """
+        edited = {
+            change.path: change.new for change in changes if change.old and change.new is not None
+        }
+        if not edited:
+            return set()
+        past = set(versions_before(self._commits.git, (old,), edited, HINDSIGHT))
+        back = {path for path, version in edited.items() if (path, version) in past}
+        return back and back & {
+            deed.path
+            for deed in self._unanswered_deeds(old, new)
+            if deed.new == edited.get(deed.path)
+        }
+
+    def _unanswered_deeds(self, old: str, new: ObjectId) -> Iterator[Change]:
+        """What was done on the way by programs that do not answer for it."""
+        doubtful = self._saying(_AUTOMATIC, old, new) - self._saying(_TRAILER, old, new)
+        if doubtful:
+            for commit, deeds in commits_between(self._commits.git, old, new):
+                if commit in doubtful:
+                    yield from deeds
 
     def _saying(self, start: bytes, old: str, new: ObjectId) -> set[str]:
         """The commits on the way with a line in their message that starts so."""

@@ -27,7 +27,7 @@ from workers.arrivals import Arrival, Arrivals
 from workers.confluence import unite_all
 from workers.courtesy import Courtesy
 from workers.desk import Desk
-from workers.doubts import CONTESTED_S, FRESH_S, SETTLE_S, Doubts
+from workers.doubts import Doubts
 from workers.footing import PUSHED, Footing
 from workers.git.ancestry import is_ancestor
 from workers.git.index_install import LOCK
@@ -36,10 +36,11 @@ from workers.git.refs import Head
 from workers.git.stream import ObjectId
 from workers.git.tree import Change
 from workers.git.update_refs import Move
+from workers.haste import Haste
 from workers.losses import Losses
 from workers.massdeletion import HOW_TO_ACCEPT
 from workers.sight import Sight
-from workers.variant import MARK
+from workers.unite import is_annexds
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +84,7 @@ class Held:
 class Yielding:
     """It can wait.
 
-    For others to merge first (``workers.courtesy``), or for what takes a deletion back
+    For others to merge first (``workers.courtesy``), or for what was done in haste to be taken back
     (``workers.doubts``).
     """
 
@@ -106,6 +107,7 @@ class Merging:
         self._arrivals = Arrivals(desk.git, desk.commits.text_of)
         self._courtesy = Courtesy()
         self._losses = Losses(desk.commits)
+        self._haste = Haste(desk, self._losses)
         self._doubts = Doubts()
         self._accepted = False
         self._left = ""
@@ -144,8 +146,8 @@ class Merging:
             changes = desk.commits.changes(head.oid or self._empty(), found.commit)
             if much := self._deletes_much(head.oid, found.commit, arrived, changes):
                 return Held((*held, much), passing)
-            yielding = self._yielding(found.commit, arrived, changes)
-            yielding = yielding or self._doubting(head.oid, found.commit, changes)
+            yielding = self._doubting(head.oid, arrived)
+            yielding = yielding or self._yielding(found.commit, arrived, changes)
             if yielding is not None:
                 return yielding
             if not desk.others.let_head_move():
@@ -214,30 +216,24 @@ class Merging:
     def _yielding(
         self, goal: ObjectId, arrived: list[Arrival], changes: list[Change]
     ) -> Yielding | None:
-        """Whether others may go first; None if there is something to bring, or to follow."""
-        if changes or any(arrival.commit == goal for arrival in arrived):
+        """Whether others may go first; None if there is something to bring, or to follow.
+
+        Nor if somebody may have to merge it who cannot resolve conflicts.
+        """
+        commits = {arrival.commit for arrival in arrived}
+        if changes or goal in commits or not all(map(self._is_annexds, commits)):
             self._courtesy.relieve()
             return None
         until = self._courtesy.wait(time.monotonic())
         return None if until is None else Yielding(until)
 
-    def _doubting(
-        self, old: ObjectId | None, new: ObjectId, changes: list[Change]
-    ) -> Yielding | None:
-        """Whether to wait for what may take a deletion back."""
-        fresh_from = time.time() - FRESH_S
-        fresh = {
-            change.path
-            for change in changes
-            if change.new is None
-            and (st := self._desk.lstat(change.path)) is not None
-            and st.st_ctime > fresh_from
-        }
-        if fresh and old is not None:
-            fresh &= self._losses.unexplained(old, new, changes)
-        contested = any(change.old is None and MARK in change.path for change in changes)
-        settle_s = CONTESTED_S if contested else SETTLE_S
-        until = self._doubts.wait(fresh, time.monotonic(), settle_s)
+    def _is_annexds(self, commit: ObjectId) -> bool:
+        return is_annexds(self._desk.commits.text_of(commit) or b"")
+
+    def _doubting(self, old: ObjectId | None, arrived: list[Arrival]) -> Yielding | None:
+        """Whether to wait for what was done in haste to be taken back."""
+        paths = {} if old is None else self._haste.doubtful(old, arrived)
+        until = self._doubts.wait(paths, time.monotonic())
         return None if until is None else Yielding(until)
 
     def _merge_siblings(self) -> None:

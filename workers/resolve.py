@@ -9,11 +9,17 @@ both annexed, different keys         both become variants, the name goes
 both annexed, the same key           one file: unlocked wins over locked, executable over not
 annexed, and something else          the other keeps the name, the annexed file is a variant
 neither annexed                      the first by type and id keeps the name, the other is a variant
-changed here, deleted there          an annexed file becomes a variant, another keeps its name;
+changed here, deleted there          an annexed file becomes a variant, another keeps its name; if
+                                     a program has deleted it unasked, that one keeps its name, too;
                                      but if only its form was changed, it is deleted
 a directory is in the way            it keeps the name, the file becomes a variant
+one was there at the base or before  that is no news: it yields to the other, and to a deletion
 submodules                           cannot be variants: one is kept, or none, and it is noted
 ===================================  ==========================================================
+
+What was there before the base is in the history already.  A program that works from what it has
+seen a while ago says it again: git-annex's assistant does, when a file is replaced while it adds
+it.  If both are so old, neither yields.
 
 Each path is decided by its own versions alone.  (git-annex pairs a deletion with whatever conflict
 comes next: git-annex-formats.md §9, "Upstream bug".)
@@ -22,7 +28,7 @@ A variant's name follows from its content (``workers.variant``).  If a file of t
 already with the same content, it is that file; if with another content, the next name is taken.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final, final
@@ -51,6 +57,7 @@ class Fate(Enum):
     """Each version has a name."""
     KEPT_CHANGED = "changed on one side, gone on the other: kept"
     """It was deleted, or became a directory, on one side; what the other side has is kept."""
+    KEPT_NEWER = "one side went back to what was there before: the other is kept"
     SAME_CONTENT = "the same content in two forms: one is kept"
     """Only the form differed: locked or not, executable or not."""
     GONE = "deleted"
@@ -84,6 +91,20 @@ AnnexedOf = Callable[[Version], Annexed | None]
 EntryAt = Callable[[bytes], Version | None]
 """What is at a path of the merged tree; a directory has mode ``TREE``."""
 
+
+@final
+@dataclass(frozen=True, slots=True)
+class Background:
+    """What the history says of the paths in conflict."""
+
+    past: Mapping[bytes, Collection[Version]]
+    """What was there before the sides went apart, as far as that is known."""
+    unanswered: Collection[bytes]
+    """Those that a program has deleted, and nobody says that this is meant."""
+
+
+UNKNOWN: Final = Background({}, ())
+
 _RANK: Final = {GITLINK: 0, FILE: 1, EXECUTABLE: 1, LINK: 2}
 _REGULAR: Final = (FILE, EXECUTABLE)
 BOTH: Final = 2
@@ -94,9 +115,10 @@ def resolve(
     strays: Iterable[bytes],
     annexed_of: AnnexedOf,
     entry_at: EntryAt,
+    background: Background,
 ) -> Resolution:
     """Decide all conflicts of a merge; ``strays`` are paths that have to go from the tree."""
-    resolver = _Resolver(annexed_of, entry_at)
+    resolver = _Resolver(annexed_of, entry_at, background)
     ordered = sorted(conflicts, key=lambda conflict: conflict.path)
     resolver.take_out(strays, (conflict.path for conflict in ordered))
     notes = tuple(resolver.decide(conflict) for conflict in ordered)
@@ -105,9 +127,10 @@ def resolve(
 
 @final
 class _Resolver:
-    def __init__(self, annexed_of: AnnexedOf, entry_at: EntryAt) -> None:
+    def __init__(self, annexed_of: AnnexedOf, entry_at: EntryAt, background: Background) -> None:
         self._annexed_of = annexed_of
         self._entry_at = entry_at
+        self._background = background
         self.edits: dict[bytes, Version | None] = {}
         self._directories: set[bytes] = set()
         self._undecided: set[bytes] = set()
@@ -127,11 +150,14 @@ class _Resolver:
         path = conflict.path
         self._undecided.discard(path)
         sides = [side for side in (conflict.ours, conflict.theirs) if side is not None]
-        files = self._different(sides)
-        if len(sides) < BOTH and not self._is_news(files, conflict.base):
+        different = self._different(sides)
+        files = [file for file in different if self._is_news(file, conflict)]
+        if len(sides) < BOTH and not files and conflict.base is not None:
             return Note(path, Fate.GONE, ())
+        files = files or different
         keeper = self._keeper(files)
-        if len(files) == 1 and (len(sides) == BOTH or conflict.base is None):
+        undisputed = len(sides) == BOTH or conflict.base is None
+        if len(files) == 1 and (undisputed or path in self._background.unanswered):
             keeper = files[0]  # nobody has anything else to say about this name
         if path in self._directories:
             keeper = None
@@ -145,13 +171,17 @@ class _Resolver:
             fate = Fate.SUBMODULE_DROPPED
         elif len(sides) == 1:
             fate = Fate.KEPT_CHANGED
+        elif len(files) < len(different):
+            fate = Fate.KEPT_NEWER
         elif len(files) == 1:
             fate = Fate.SAME_CONTENT
         return Note(path, fate, tuple(names))
 
-    def _is_news(self, files: list[Version], base: Version | None) -> bool:
-        """Whether there is content that was not there before."""
-        return any(base is None or self._same(file, base) is None for file in files)
+    def _is_news(self, file: Version, conflict: Conflict) -> bool:
+        """Whether it is content that was not there before."""
+        before = self._background.past.get(conflict.path, ())
+        known = before if conflict.base is None else (*before, conflict.base)
+        return all(self._same(*sorted((file, each))) is None for each in known)
 
     def _different(self, sides: list[Version]) -> list[Version]:
         """The versions, in an order that does not depend on the side; one if the same content."""

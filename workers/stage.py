@@ -61,6 +61,8 @@ class Staging:
     """Paths that are staged already."""
     deletions: int = 0
     """Of so many files, which are meant."""
+    restored: int = 0
+    """So many files are something that git has already: what they were before, maybe."""
     outdated: list[bytes] = field(default_factory=list)
     """Filled in: paths that have changed since they were found, and are left out."""
     refusal: str = ""
@@ -129,8 +131,7 @@ class Stage:
     ) -> Outcome:
         desk = self._desk
         message = self._message()
-        if staging.deletions:
-            message += answer_for(staging.deletions)
+        message += answer_for(staging.deletions, staging.restored)
         commit = None
         if tree is None:
             self._make_durable(prepared)

@@ -8,28 +8,38 @@ Nothing but the object database and a private ref is written; the caller moves a
 """
 
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
+from operator import attrgetter
 from pathlib import Path
 from typing import Final, final
 
 from workers.git.ancestry import merge_bases
 from workers.git.commit import Commits, Signature, committer_time
-from workers.git.merge import Merged, Merger, Unrelated, canonical
+from workers.git.merge import Conflict, Merged, Merger, Unrelated, canonical
 from workers.git.stream import ObjectId
-from workers.git.tree import Version
+from workers.git.tree import Change, Version, versions_before
 from workers.git.tree_edit import entry_at
 from workers.git.tree_object import TreeObject
-from workers.resolve import Annexed, Note, Resolution, resolve
+from workers.losses import Losses
+from workers.resolve import UNKNOWN, Annexed, Background, Note, Resolution, resolve
 
 NAME: Final = b"annexd"
 EMAIL: Final = b"annexd@localhost"
 MESSAGE: Final = b"merge by annexd\n"
 
 ATTRIBUTES_MAX: Final = 1 << 20
+PAST: Final = 256
+"""Commits before the common ancestor that are looked at for what is no news."""
+
 COMMIT_MAX: Final = 1 << 20
 """A commit larger than this is not looked into for its date."""
+
+
+def is_annexds(commit: bytes) -> bool:
+    """Whether a commit (its content) is a merge that an annexd has made."""
+    return b"\ncommitter %b <%b> " % (NAME, EMAIL) in commit.partition(b"\n\n")[0]
 
 
 @final
@@ -59,6 +69,7 @@ class Uniter:
 
     def __init__(self, commits: Commits, pointers: Pointers, scratch: Path) -> None:
         self._commits = commits
+        self._losses = Losses(commits)
         self._pointers = pointers
         self._merger = Merger(commits.git, commits.object_format, scratch)
 
@@ -74,12 +85,12 @@ class Uniter:
         if bases in ((one,), (other,)):
             return United(other if bases == (one,) else one, ())
         merged = self._merger.merge(*sides, self._attributes(sides))
-        return merged if isinstance(merged, Unrelated) else self._commit(merged)
+        return merged if isinstance(merged, Unrelated) else self._commit(merged, bases)
 
     def unite_unrelated(self, one: ObjectId, other: ObjectId) -> United:
         """As ``unite``, for two that have no history in common, because a person said so."""
         sides = canonical(one, other)
-        return self._commit(self._merger.merge_unrelated(*sides, self._attributes(sides)))
+        return self._commit(self._merger.merge_unrelated(*sides, self._attributes(sides)), ())
 
     def _attributes(self, sides: tuple[ObjectId, ObjectId]) -> bytes:
         """The .gitattributes that both sides have, if it is the same."""
@@ -88,8 +99,8 @@ class Uniter:
         )
         return ours if ours is not None and ours == theirs else b""
 
-    def _commit(self, merged: Merged) -> United:
-        resolution = self._resolve(merged)
+    def _commit(self, merged: Merged, bases: tuple[ObjectId, ...]) -> United:
+        resolution = self._resolve(merged, bases)
         tree = self._commits.tree_made_of(merged.objects, merged.tree, resolution.edits)
         dates = (committer_time(self._commits.content(side, COMMIT_MAX)) for side in merged.sides)
         who = Signature(NAME, EMAIL, max(dates))
@@ -98,9 +109,10 @@ class Uniter:
         )
         return United(commit, resolution.notes)
 
-    def _resolve(self, merged: Merged) -> Resolution:
+    def _resolve(self, merged: Merged, bases: tuple[ObjectId, ...]) -> Resolution:
         if merged.is_clean:
             return Resolution({}, ())
+        background = self._background(merged, bases) if bases else UNKNOWN
 
         @cache
         def annexed_of(version: Version) -> Annexed | None:
@@ -122,4 +134,31 @@ class Uniter:
         def in_tree(path: bytes) -> Version | None:
             return entry_at(merged.tree, path, tree_object)
 
-        return resolve(merged.conflicts, merged.invented, annexed_of, in_tree)
+        return resolve(merged.conflicts, merged.invented, annexed_of, in_tree, background)
+
+    def _background(self, merged: Merged, bases: tuple[ObjectId, ...]) -> Background:
+        """What the history of the two sides says: that is the same, whoever asks."""
+        past: dict[bytes, set[Version]] = {}
+        paths = [conflict.path for conflict in merged.conflicts]
+        for path, version in versions_before(self._commits.git, bases, paths, PAST):
+            past.setdefault(path, set()).add(version)
+        one, other = merged.sides
+        unanswered = {
+            *self._unanswered(merged.conflicts, other, one, attrgetter("ours")),
+            *self._unanswered(merged.conflicts, one, other, attrgetter("theirs")),
+        }
+        return Background(past, unanswered)
+
+    def _unanswered(
+        self,
+        conflicts: Iterable[Conflict],
+        old: ObjectId,
+        new: ObjectId,
+        side: Callable[[Conflict], Version | None],
+    ) -> set[bytes]:
+        gone = [
+            Change(each.path, each.base, None)
+            for each in conflicts
+            if each.base is not None and side(each) is None
+        ]
+        return self._losses.unexplained(old, new, gone)

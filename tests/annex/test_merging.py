@@ -3,7 +3,7 @@
 import os
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,7 +15,7 @@ from workers.agenda import Agenda
 from workers.apply import Dirty
 from workers.committing import Committing
 from workers.desk import Desk
-from workers.doubts import LONGEST_S
+from workers.doubts import LONGEST_S, SETTLE_S
 from workers.finding import Finding
 from workers.footing import Footing
 from workers.git.commit import Signature
@@ -495,7 +495,7 @@ def test_deletions_that_another_annexd_answers_for_are_merged(
 ) -> None:
     a, b = pair
     a.git("rm", "-q", *many)
-    a.git("commit", "-qm", "none" + answer_for(len(many)).decode())
+    a.git("commit", "-qm", "none" + answer_for(len(many), 0).decode())
     push(a)
 
     merged(merging)
@@ -560,6 +560,7 @@ def test_what_an_assistant_deletes_and_adds_again_is_never_gone(
 
 
 def test_nor_is_it_while_its_user_saves_it_again(pair: tuple[Repo, Repo], merging: Merging) -> None:
+    """Merged at once, the deletion would have the assistant find our file when it adds its own."""
     a, b = pair
     save(a, "fresh", b"fresh")
     push(a)
@@ -568,14 +569,75 @@ def test_nor_is_it_while_its_user_saves_it_again(pair: tuple[Repo, Repo], mergin
     a.git("rm", "-q", "fresh")
     a.git("commit", "-qm", "git-annex in a")
     push(a)
-    assert isinstance(merging.merge(), Yielding)
+    outcome = merging.merge()
+    assert isinstance(outcome, Yielding)
+    assert outcome.until > time.monotonic() + SETTLE_S
     save(a, "fresh", b"fresh")
     push(a)
-
-    wait_until(lambda: isinstance(merging.merge(), Merged), 5)
+    wait_until(lambda: isinstance(merging.merge(), Merged), SETTLE_S)
 
     assert b.read("fresh") == b"saved again"
     assert paths(b) == {"fresh"}
+    b.git("push", "-q", a.path, "main:synced/main")
+    a.git("merge", "-q", "--ff-only", "synced/main")  # nothing is left to be merged there
+
+
+@pytest.mark.parametrize("put", [save, note])
+def test_what_an_assistant_puts_back_and_takes_back_is_never_seen(
+    pair: tuple[Repo, Repo], merging: Merging, put: Callable[[Repo, str, bytes], None]
+) -> None:
+    """It was adding the file when that was replaced: it commits the old content, then the new."""
+    a, b = pair
+    put(a, "fresh", b"before")
+    push(a)
+    merged(merging)
+    put(b, "fresh", b"after")
+    a.git("pull", "-q", b.path, "main")
+    before = (b.path / "fresh").stat()
+    put(a, "fresh", b"before")
+    a.git("commit", "-q", "--amend", "-m", "git-annex in a")
+    push(a)
+
+    assert isinstance(merging.merge(), Yielding)
+    put(a, "fresh", b"after")
+    push(a)
+    merged(merging)
+
+    assert (b.path / "fresh").stat().st_ino == before.st_ino
+    follows(a, b)
+
+
+@pytest.mark.parametrize("message", ["I mean it", "git-annex in a\n\nAnnexd-restores: 1\n"])
+def test_a_step_back_that_somebody_answers_for_is_believed_at_once(
+    pair: tuple[Repo, Repo], merging: Merging, message: str
+) -> None:
+    a, b = pair
+    for content in (b"before", b"after", b"before"):
+        note(a, "fresh", content)
+        a.git("commit", "-q", "--amend", "-m", message)
+        push(a)
+        merged(merging)
+
+    assert b.read("fresh") == b"before"
+
+
+def test_a_step_back_that_stands_is_believed_in_the_end(
+    pair: tuple[Repo, Repo], merging: Merging
+) -> None:
+    """A person's, where the assistant commits it."""
+    a, b = pair
+    for content in (b"before", b"after"):
+        note(a, "fresh", content)
+        push(a)
+        merged(merging)
+    note(a, "fresh", b"before")
+    a.git("commit", "-q", "--amend", "-m", "git-annex in a")
+    push(a)
+    assert isinstance(merging.merge(), Yielding)
+
+    wait_until(lambda: isinstance(merging.merge(), Merged), SETTLE_S + 5)
+
+    assert b.read("fresh") == b"before"
 
 
 @pytest.mark.parametrize("message", ["I mean it", "git-annex in a\n\nAnnexd-deletes: 1\n"])
@@ -593,6 +655,63 @@ def test_a_deletion_that_somebody_answers_for_is_believed_at_once(
     merged(merging)
 
     assert not b.exists("fresh")
+
+
+@pytest.mark.parametrize("put", [save, note])
+def test_conflict_markers_that_an_assistant_has_committed_are_replaced(
+    pair: tuple[Repo, Repo], merging: Merging, put: Callable[[Repo, str, bytes], None]
+) -> None:
+    """It has put a file back to what it was, and merges our edit by plain git."""
+    a, b = pair
+    for content in (b"first", b"second"):
+        put(a, "file.x", content)
+        push(a)
+        merged(merging)
+    put(a, "file.x", b"first")
+    put(b, "file.x", b"third")
+    merge_like_an_assistant(a, b)
+    assert a.marked()
+    push(a)
+
+    merged(merging)
+
+    assert b.read("file.x") == b"third"
+    assert paths(b) == {"file.x"}
+    assert b.git("log", "-1", "--format=%s") == b"conflict markers replaced by annexd\n"
+    assert b.git("rev-parse", "HEAD^").decode().strip() == a.head()
+
+
+@pytest.mark.parametrize("put", [save, note])
+def test_both_versions_come_out_of_conflict_markers(
+    pair: tuple[Repo, Repo], merging: Merging, put: Callable[[Repo, str, bytes], None]
+) -> None:
+    a, b = pair
+    put(a, "file.x", b"first")
+    push(a)
+    merged(merging)
+    put(a, "file.x", b"theirs")
+    put(b, "file.x", b"ours")
+    merge_like_an_assistant(a, b)
+    note(a, "later", b"later")
+    push(a)
+
+    merged(merging)
+
+    assert {b.read(name) for name in paths(b)} >= {b"ours", b"later"}
+    assert len(paths(b)) == 3
+    assert not any(b.read(name).startswith(b"<<<") for name in paths(b))
+
+
+def merge_like_an_assistant(a: Repo, b: Repo) -> None:
+    """Merge what b has in a, and commit whatever git leaves in the work tree."""
+    b.git("push", "-q", a.path, "main:synced/main")
+    merge = ("git", "merge", "-q", "--no-edit", "refs/heads/synced/main")
+    assert run_to_end(merge, a.path).status == 1
+    kind = "anything" if b"/annex/" in a.git("show", "HEAD:file.x") else "nothing"
+    options = ("-c", "annex.addunlocked=true", "-c", f"annex.largefiles={kind}")
+    a.annex("add", "-q", *options, "file.x")
+    a.git("commit", "-q", "-m", "git-annex in a")
+    assert len(a.git("rev-parse", "HEAD^@").split()) == 2
 
 
 def test_unrelated_histories_are_held(
@@ -870,15 +989,21 @@ def test_deletions_that_a_user_has_come_between_are_not_his(
     assert b.tree().keys() == {b"edited"}
 
 
+def both_have_merged(a: Repo, b: Repo) -> None:
+    """Two commits with the same tree, as annexd makes them."""
+    for repo in (a, b):
+        note(repo, "same", b"same")
+        annexd = ("-c", "user.name=annexd", "-c", "user.email=annexd@localhost")
+        author = f"--author={repo.path.name} <x@localhost>"
+        repo.git(*annexd, "commit", "-q", "--amend", "--no-edit", author)
+    push(a)
+
+
 def test_a_merge_that_changes_no_file_lets_others_go_first(
     pair: tuple[Repo, Repo], merging: Merging
 ) -> None:
     a = pair[0]
-    for repo in pair:
-        repo.write("same", b"same")
-        repo.git("-c", "annex.largefiles=nothing", "add", "same")
-        repo.git("commit", "-q", "-m", f"in {repo.path.name}")
-    push(a)
+    both_have_merged(*pair)
 
     outcome = merging.merge()
     assert isinstance(outcome, Yielding)
@@ -891,15 +1016,26 @@ def test_a_merge_that_changes_no_file_lets_others_go_first(
 
 def test_if_nobody_goes_first_it_is_our_turn(pair: tuple[Repo, Repo], merging: Merging) -> None:
     a, b = pair
-    for repo in pair:
-        note(repo, "same", b"same")
-        repo.git("commit", "-q", "--amend", "-m", f"in {repo.path.name}")
-    push(a)
+    both_have_merged(a, b)
     assert isinstance(merging.merge(), Yielding)
 
     wait_until(lambda: isinstance(merging.merge(), Merged))
 
     b.git("merge-base", "--is-ancestor", a.head(), "main")
+    follows(a, b)
+
+
+def test_nobody_waits_for_those_who_cannot_resolve_conflicts(
+    pair: tuple[Repo, Repo], merging: Merging
+) -> None:
+    a, b = pair
+    for repo in pair:
+        note(repo, "same", b"same")
+        repo.git("commit", "-q", "--amend", "-m", f"git-annex in {repo.path.name}")
+    push(a)
+
+    merged(merging)
+
     follows(a, b)
 
 

@@ -60,10 +60,12 @@ class History:
                 content = b"%s.git/annex/objects/aa/bb/%s/%s" % (up, key, key)
         return Version(mode, self.commits.blob(content))
 
-    def commit(self, files: Mapping[bytes, File], *parents: ObjectId) -> ObjectId:
+    def commit(
+        self, files: Mapping[bytes, File], *parents: ObjectId, message: bytes = b"m\n"
+    ) -> ObjectId:
         edits = {path: self.version(path, file) for path, file in files.items()}
         tree = self.commits.tree(None, edits)
-        return self.commits.commit(tree, parents, author=WHO, committer=WHO, message=b"m\n")
+        return self.commits.commit(tree, parents, author=WHO, committer=WHO, message=message)
 
     def unite(self, one: ObjectId, other: ObjectId) -> ObjectId:
         united = self.uniter.unite(one, other)
@@ -245,6 +247,48 @@ def test_a_file_in_conflict_may_have_a_different_past_on_each_side(history: Hist
 
     assert united == history.unite(changed, deleted)
     assert history.files(united) == {b"f": ("100644", lines("1 last"))}
+
+
+@pytest.mark.parametrize("mode", [FILE, LINK])
+def test_what_an_assistant_says_again_is_no_conflict(history: History, mode: int) -> None:
+    """It adds a file while that is replaced, commits the old content, and then the new one."""
+    key0, key1, key2, key3 = ({b"f.x": (mode, b"key:%d" % number)} for number in range(4))
+    replaced = history.commit(key1, history.commit(key0))
+    once = history.commit(key0, replaced, message=b"git-annex in b\n")
+    again = history.commit(key1, once, message=b"git-annex in b\n")
+
+    united = history.unite(history.commit(key2, replaced), once)
+    later = history.unite(history.commit(key3, united), again)
+
+    assert [entry[1] for entry in history.files(united).values()] == [key(b"key:2")]
+    assert [entry[1] for entry in history.files(later).values()] == [key(b"key:3")]
+
+
+def test_what_an_assistant_deletes_and_adds_again_is_no_conflict_with_an_edit(
+    history: History,
+) -> None:
+    start = history.commit({b"f.x": K0, b"g": K0})
+    deleted = history.commit({b"g": K0}, start, message=b"git-annex in b\n")
+    added = history.commit({b"f.x": K0, b"g": K0}, deleted, message=b"git-annex in b\n")
+    edited = history.commit({b"f.x": K1, b"g": K0}, start)
+
+    united = history.unite(edited, deleted)
+    later = history.unite(history.commit({b"f.x": K2, b"g": K0}, united), added)
+
+    assert history.unite(deleted, edited) == united
+    assert history.files(united) == {b"f.x": (P, KEY1), b"g": (P, key(b"key:0"))}
+    assert history.files(later) == {b"f.x": (P, KEY2), b"g": (P, key(b"key:0"))}
+
+
+@pytest.mark.parametrize("message", [b"I mean it\n", b"git-annex in b\n\nAnnexd-deletes: 1\n"])
+def test_a_deletion_that_somebody_answers_for_makes_a_variant_of_an_edit(
+    history: History, message: bytes
+) -> None:
+    start = history.commit({b"f.x": K0})
+    deleted = history.commit({}, start, message=message)
+    edited = history.commit({b"f.x": K1}, start)
+
+    assert history.files(history.unite(edited, deleted)) == {variant("f", KEY1, ".x"): (P, KEY1)}
 
 
 def test_a_clean_merge_follows_a_rename(history: History) -> None:

@@ -457,7 +457,7 @@ def test_a_mass_deletion_waits_for_a_person(repo: Repo) -> None:
         watching.settle()
         assert set(repo.tree()) == {b"kept", b"goes on"}
         assert not watching.place.accept.exists()
-        assert repo.git("log", "-1", "--format=%B").endswith(answer_for(60) + b"\n")
+        assert repo.git("log", "-1", "--format=%B").endswith(answer_for(60, 0) + b"\n")
 
 
 def test_what_is_put_back_is_not_held_any_more(repo: Repo) -> None:
@@ -471,6 +471,16 @@ def test_what_is_put_back_is_not_held_any_more(repo: Repo) -> None:
 
         watching.answer(lambda state: not state.note("held") and not state.pending)
         assert len(repo.tree()) == 60
+
+
+def test_a_commit_answers_for_what_it_puts_back(repo: Repo) -> None:
+    with watched(repo) as watching:
+        for content, restored in ((b"before", 0), (b"after", 0), (b"before", 1)):
+            repo.write("file", content)
+            watching.settle()
+            said = repo.git("log", "-1", "--format=%B")
+            assert said.endswith(answer_for(0, restored) + b"\n")
+            assert (b"Annexd-" in said) == (restored > 0)
 
 
 def test_an_empty_work_tree_at_the_start_is_no_deletion(repo: Repo) -> None:

@@ -182,6 +182,44 @@ def test_what_others_have_is_merged_before_what_we_have_is_pushed(pair: tuple[Re
     b.git("merge-base", "--is-ancestor", ours, "synced/main")
 
 
+def test_nobody_gets_what_he_would_have_to_merge(pair: tuple[Repo, Repo]) -> None:
+    """Where an assistant works, that may end in conflict markers."""
+    a, b = pair
+    theirs = commit(b, "theirs")
+    with pushing(a) as pusher:
+        ours = commit(a, "ours")
+        wait_until(has(a, "remotes/b/main", theirs))
+        pusher.looked()
+        assert tip(b, "heads/synced/main") != ours
+
+        a.git("merge", "-q", "--no-edit", "b/main")
+
+        wait_until(has(b, "heads/synced/main", a.head()))
+
+
+def test_nothing_waits_any_more_when_others_have_merged_it(pair: tuple[Repo, Repo]) -> None:
+    a, b = pair
+    commit(b, "theirs")
+    with pushing(a) as pusher:
+        commit(a, "ours")
+        pusher.looked()
+        b.git("pull", "-q", "--no-rebase", "--no-edit", a.path, "main")
+        a.git("pull", "-q", "--ff-only", b.path, "main")
+
+        pusher.settled()
+
+
+def test_where_annexd_has_merged_everything_goes_at_once(pair: tuple[Repo, Repo]) -> None:
+    a, b = pair
+    b.git("config", "user.name", "annexd")
+    b.git("config", "user.email", "annexd@localhost")
+    theirs = commit(b, "theirs")
+    with pushing(a):
+        ours = commit(a, "ours")
+        wait_until(has(a, "remotes/b/main", theirs))
+        wait_until(has(b, "heads/synced/main", ours), 5)
+
+
 def test_what_is_never_merged_here_does_not_keep_ours_from_the_remote(
     pair: tuple[Repo, Repo],
 ) -> None:
@@ -191,7 +229,7 @@ def test_what_is_never_merged_here_does_not_keep_ours_from_the_remote(
     with pushing(a) as pusher:
         ours = commit(a, "ours")
         mine = f"synced/{a.uuid()}/main"
-        wait_until(has(b, mine, ours), 30)
+        wait_until(has(b, mine, ours), 45)
         pusher.settled()
         assert tip(b, mine) == ours
 

@@ -10,7 +10,7 @@ from workers.git.index_entry import EXECUTABLE, FILE, GITLINK, LINK, TREE
 from workers.git.merge import Conflict
 from workers.git.stream import ObjectId
 from workers.git.tree import Version
-from workers.resolve import Annexed, EntryAt, Fate, resolve
+from workers.resolve import UNKNOWN, Annexed, Background, EntryAt, Fate, resolve
 from workers.variant import NAME_MAX, variant_names
 
 
@@ -81,7 +81,7 @@ def test_a_rule_and_its_mirror_image(
 ) -> None:
     base = Version(FILE, oid("base"))
     conflicts = [Conflict(b"f.x", base, *sides) for sides in ((ours, theirs), (theirs, ours))]
-    one, other = (resolve([each], (), parse, in_tree({})) for each in conflicts)
+    one, other = (resolve([each], (), parse, in_tree({}), UNKNOWN) for each in conflicts)
     assert one.edits == edits
     assert one == other
 
@@ -95,7 +95,7 @@ def test_a_directory_in_the_way_keeps_the_name(
 ) -> None:
     tree = {b"f.x": DIRECTORY}
     stray = b"f.x~1234"
-    found = resolve([Conflict(b"f.x", None, None, version)], [stray], parse, in_tree(tree))
+    found = resolve([Conflict(b"f.x", None, None, version)], [stray], parse, in_tree(tree), UNKNOWN)
     assert found.edits == {stray: None} | expected
     assert found.notes[0].fate is (Fate.KEPT_CHANGED if expected else Fate.SUBMODULE_DROPPED)
     assert found.notes[0].names == tuple(expected)
@@ -104,7 +104,7 @@ def test_a_directory_in_the_way_keeps_the_name(
 @pytest.mark.parametrize(("base", "now"), [(ONE_LOCKED, ONE), (ONE, ONE_X), (TEXT, SCRIPT)])
 def test_a_deletion_wins_over_a_change_of_form(base: Version, now: Version) -> None:
     """Otherwise unlocking a file would bring back what somebody has deleted."""
-    found = resolve([Conflict(b"f", base, now, None)], (), parse, in_tree({}))
+    found = resolve([Conflict(b"f", base, now, None)], (), parse, in_tree({}), UNKNOWN)
     assert found.edits == {b"f": None}
     assert found.notes[0].fate is Fate.GONE
 
@@ -112,7 +112,7 @@ def test_a_deletion_wins_over_a_change_of_form(base: Version, now: Version) -> N
 @pytest.mark.parametrize("version", [ONE, TEXT, SYMLINK, SUB])
 def test_what_only_one_side_has_ever_had_keeps_its_name(version: Version) -> None:
     """As after a rename that the other side knows nothing of."""
-    found = resolve([Conflict(b"f", None, version, None)], (), parse, in_tree({}))
+    found = resolve([Conflict(b"f", None, version, None)], (), parse, in_tree({}), UNKNOWN)
     assert found.edits == {b"f": version}
 
 
@@ -121,9 +121,9 @@ def test_each_conflict_is_decided_by_itself() -> None:
     conflicts = [
         Conflict(b"del.txt", TEXT, None, ONE),
         Conflict(b"foo.txt", TEXT, ONE, TWO),
-        Conflict(b"goo.txt", TEXT, OTHER, TEXT),
+        Conflict(b"goo.txt", SYMLINK, OTHER, TEXT),
     ]
-    found = resolve(reversed(conflicts), (), parse, in_tree({}))
+    found = resolve(reversed(conflicts), (), parse, in_tree({}), UNKNOWN)
     one, two = tag("KEY--1")[:4].encode(), tag("KEY--2")[:4].encode()
     assert found.edits == {
         b"del.txt": None,
@@ -137,20 +137,69 @@ def test_each_conflict_is_decided_by_itself() -> None:
     assert [note.path for note in found.notes] == [b"del.txt", b"foo.txt", b"goo.txt"]
 
 
+OLD = [
+    ("goes back, the other on", TWO, ONE, [ONE], {b"f.x": TWO}),
+    ("goes back to another form", TWO_LOCKED, ONE_LOCKED, [ONE], {b"f.x": TWO_LOCKED}),
+    ("text goes back", TEXT, OTHER, [OTHER], {b"f.x": TEXT}),
+    ("both go back", TWO, ONE, [ONE, TWO], {b"f.x": None, V1: ONE, V2: TWO}),
+    ("goes back, deleted there", ONE, None, [ONE], {b"f.x": None}),
+    ("it was something else before", TWO, ONE, [TEXT], {b"f.x": None, V1: ONE, V2: TWO}),
+]
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "past", "edits"), [row[1:] for row in OLD], ids=[row[0] for row in OLD]
+)
+@pytest.mark.parametrize("base", [Version(FILE, oid("base")), None])
+def test_what_was_there_before_is_no_news(
+    base: Version | None,
+    ours: Version,
+    theirs: Version | None,
+    past: list[Version],
+    edits: dict[bytes, Version | None],
+) -> None:
+    """A program may say again what it has seen a while ago."""
+    if base is None and theirs is None:
+        edits = {b"f.x": ours}  # somebody has brought it back
+    for sides in ((ours, theirs), (theirs, ours)):
+        conflict = Conflict(b"f.x", base, *sides)
+        background = Background({b"f.x": past, b"other": [TWO]}, ())
+        found = resolve([conflict], (), parse, in_tree({}), background)
+        assert found.edits == edits
+
+
+@pytest.mark.parametrize(("form", "edited"), [(ONE_LOCKED, TWO), (SCRIPT, OTHER)])
+def test_an_edit_wins_over_a_change_of_form(form: Version, edited: Version) -> None:
+    base = ONE if form == ONE_LOCKED else TEXT
+    found = resolve([Conflict(b"f.x", base, form, edited)], (), parse, in_tree({}), UNKNOWN)
+    assert found.edits == {b"f.x": edited}
+    assert found.notes[0].fate is Fate.KEPT_NEWER
+
+
+@pytest.mark.parametrize("version", [ONE, ONE_LOCKED, TEXT])
+def test_what_a_program_has_deleted_unasked_keeps_its_name_with_an_edit(version: Version) -> None:
+    base = Version(FILE, oid("base"))
+    for sides in ((version, None), (None, version)):
+        conflicts = [Conflict(name, base, *sides) for name in (b"f.x", b"g")]
+        found = resolve(conflicts, (), parse, in_tree({}), Background({}, {b"f.x"}))
+        assert found.edits[b"f.x"] == version
+        assert found.edits[b"g"] is None or version == TEXT
+
+
 def test_a_name_that_is_taken_is_not_taken_away() -> None:
     """By another content, by a directory, or by a path that is in conflict itself."""
     for occupied in ({V1: TEXT}, {V1: DIRECTORY}, {V1: TWO}):
-        found = resolve([Conflict(b"f.x", None, ONE, TWO)], (), parse, in_tree(occupied))
+        found = resolve([Conflict(b"f.x", None, ONE, TWO)], (), parse, in_tree(occupied), UNKNOWN)
         assert found.edits == {b"f.x": None, b"f.variant-KEY--1.x": ONE, V2: TWO}
     conflicts = [Conflict(b"f.x", None, ONE, TWO), Conflict(V1, None, TEXT, OTHER)]
-    found = resolve(conflicts, (), parse, in_tree({}))
+    found = resolve(conflicts, (), parse, in_tree({}), UNKNOWN)
     assert found.edits[V1] == TEXT
     assert ONE in found.edits.values()
 
 
 def test_a_variant_that_is_there_already_is_that_variant() -> None:
     tree = {V1: ONE, V2: TWO_LOCKED}
-    found = resolve([Conflict(b"f.x", None, ONE_LOCKED, TWO)], (), parse, in_tree(tree))
+    found = resolve([Conflict(b"f.x", None, ONE_LOCKED, TWO)], (), parse, in_tree(tree), UNKNOWN)
     assert found.edits == {b"f.x": None, V2: TWO}  # unlocked wins here too
 
 
@@ -162,7 +211,7 @@ def test_nothing_is_lost_and_no_side_is_preferred() -> None:
             continue  # git would not ask
         tree = {V1: taken} if taken is not None else {}
         results = [
-            resolve([Conflict(b"f.x", base, *sides)], (), parse, in_tree(tree))
+            resolve([Conflict(b"f.x", base, *sides)], (), parse, in_tree(tree), UNKNOWN)
             for sides in ((ours, theirs), (theirs, ours))
         ]
         assert results[0] == results[1]

@@ -6,7 +6,7 @@ everything here is an iterator that holds one buffer.
 Sources: git-diff-tree(1), "Raw output format"; git-ls-tree(1).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
 from workers.git.records import records
@@ -69,6 +69,22 @@ def diff_commits(git: Git, old: str, new: str, limit: int) -> Iterator[Change]:
     """
     each = ("-m", "--no-show-signature", "--format=", f"-{limit}")
     return _changes(records(git, "log", *_RAW, *each, "--end-of-options", f"{old}..{new}"))
+
+
+def versions_before(
+    git: Git, commits: Iterable[str], paths: Iterable[bytes], limit: int
+) -> Iterator[tuple[bytes, Version]]:
+    """What was at these paths, each in turn, before one of the last commits changed it.
+
+    Of the newest ``limit`` commits that ``commits`` lead to; of a merge, what each side had.
+    Raises ``GitError``.
+    """
+    history = git.run("rev-list", f"-{limit}", "--end-of-options", *commits)
+    every, wanted = ("-m", "--stdin", "--no-commit-id"), list(paths)
+    for start in range(0, len(wanted), ARGS):
+        few: list[str | bytes] = ["--", *wanted[start : start + ARGS]]
+        found = records(git, "diff-tree", *_RAW, *every, *few, stdin=history, env=LITERAL)
+        yield from ((each.path, each.old) for each in _changes(found) if each.old is not None)
 
 
 def commits_between(git: Git, old: str, new: str) -> Iterator[tuple[ObjectId, list[Change]]]:

@@ -17,7 +17,7 @@ import os
 from dataclasses import dataclass, field, replace
 from typing import Final, final
 
-from workers.annex import masters, pathremote, ssh
+from workers.annex import masters, pathremote
 from workers.annex.branch import Branch
 from workers.annex.commit import BranchBusyError
 from workers.annex.remotes import Special
@@ -27,13 +27,13 @@ from workers.annex.run_annex import run_annex
 from workers.annex.siblings import forgotten, merge_news
 from workers.annex.space import is_full, is_read_only
 from workers.git.ancestry import Ancestry, merge_bases
-from workers.git.exchange import NO_DELTAS, UPLOAD, Said, Update, Way, fetch, list_refs, push
+from workers.git.exchange import Said, Update, Way, fetch, list_refs, push
 from workers.git.refname import RefName
 from workers.git.refs import Refs
 from workers.git.run import Git, GitError, GitTimeoutError
 from workers.git.stream import ObjectId, StreamEndedError
 from workers.pusher.introduction import introduce_path
-from workers.pusher.peer import PUSH_HOOKS, Peer, only_stock_hooks
+from workers.pusher.peer import Peer
 from workers.pusher.reasons import explain, quote
 from workers.pusher.values import (
     ANNEX,
@@ -48,9 +48,10 @@ from workers.pusher.values import (
     tagged,
     tracking,
 )
+from workers.pusher.way import way_to
+from workers.unite import is_annexds
 
 log = logging.getLogger(__name__)
-
 
 PROBE_S: Final = 60.0
 """For git-annex to ask an ssh server who it is."""
@@ -108,7 +109,7 @@ class _Exchange:
 
     def __post_init__(self) -> None:
         self.theirs = dict(self.task.theirs)
-        self.way = _way(self.here, self.task)
+        self.way = way_to(self.here, self.task)
         self.refs = Refs(self.here.git)
         self.ancestry = Ancestry(self.here.git)
 
@@ -200,7 +201,8 @@ class _Exchange:
     def is_unrelated(self) -> bool:
         """Whether it has files whose history has no commit in common with ours."""
         ours = self.task.ours
-        if ours.branch is None or ours.head is None or _may_be_unrelated(self.here):
+        flag = self.here.settings.flag
+        if not ours.branch or not ours.head or flag("annexd.allow-unrelated", default=False):
             return False
         for ref in (own(ours.branch), synced(ours.branch)):
             oid = self.theirs.get(ref)
@@ -247,8 +249,11 @@ class _Exchange:
         waiting = False
         for name, oid in self.task.ours.tips():
             targets = []
-            places = [self.theirs.get(ref) for ref in (own(name), synced(name))]
-            if not any(place and self.ancestry.contains(place, oid) for place in places):
+            told = self.theirs.get(tagged(name, self.here.uuid)) == oid
+            if not self.have(name, oid):
+                if self.is_ahead(name, oid):
+                    waiting = waiting or not told
+                    continue
                 targets.append((synced(name), required))
             if self.takes(name):
                 targets.append((own(name), required if self.task.peer else optional))
@@ -261,8 +266,25 @@ class _Exchange:
                 elif name == ANNEX and old in forgotten(self.here):
                     updates.append(Update(oid, ref, expected=old))
                 elif updates is required:
-                    waiting = True
+                    waiting = waiting or not told
         return required, optional, waiting
+
+    def have(self, name: bytes, oid: ObjectId) -> bool:
+        """Whether one of their common refs leads to a commit."""
+        places = (self.theirs.get(ref) for ref in (own(name), synced(name)))
+        return any(place and self.ancestry.contains(place, oid) for place in places)
+
+    def is_ahead(self, name: bytes, oid: ObjectId) -> bool:
+        """Whether they have files that we have not, and would have to merge what we push.
+
+        We do that first, unless annexd is there: nobody else resolves all conflicts.
+        """
+        peer, theirs = self.task.peer, self.theirs.get(own(name))
+        if name == ANNEX or not self.task.remote.pulls or self.task.mode is Mode.TAGGED:
+            return False
+        if (peer and peer.has_annexd) or not theirs or self.ancestry.contains(oid, theirs):
+            return False
+        return not is_annexds(self.here.git.run("cat-file", "commit", theirs))
 
     def takes(self, name: bytes) -> bool:
         """Whether a branch may be pushed to under its own name."""
@@ -286,9 +308,10 @@ class _Exchange:
         return updates
 
     def remove_tags(self) -> None:
-        """Remove refs of our own there: what they hold is in the branches now."""
-        own_refs = [tagged(name, self.here.uuid) for name, _oid in self.task.ours.tips()]
-        self.push([Update(None, ref) for ref in own_refs if ref in self.theirs])
+        """Remove refs of our own there, if what they hold is in the branches now."""
+        refs = ((name, tagged(name, self.here.uuid)) for name, _oid in self.task.ours.tips())
+        held = ((name, ref, self.theirs.get(ref)) for name, ref in refs)
+        self.push([Update(None, ref) for name, ref, oid in held if oid and self.have(name, oid)])
 
     def push(self, updates: list[Update]) -> list[Said]:
         if not updates:
@@ -315,29 +338,3 @@ class _Exchange:
             # It writes down the uuid, or that there is no git-annex.
             with contextlib.suppress(GitError):
                 run_annex(self.here, "info", "--fast", remote.name, timeout_s=PROBE_S)
-
-
-def _way(here: Repository, task: Task) -> Way:
-    peer, configured = task.peer, here.settings.values
-    hooks = here.settings.get("core.hookspath")
-    stock = hooks is None and only_stock_hooks(here.common, PUSH_HOOKS)
-    setting = f"remote.{task.remote.name}."
-    receives = None if peer is None else peer.receive_pack
-    sends = None if peer is None else UPLOAD
-    names = {}
-    if isinstance(task.remote.way, Special):  # git-remote-annex pushes refs, not commits
-        tips = ((oid, own(name)) for name, oid in task.ours.tips())
-        names = {oid: ref for oid, ref in tips if Refs(here.git).get(ref) == oid}
-    return Way(
-        task.remote.name,
-        names=names,
-        env=ssh.for_git(here, task.remote.settings) if isinstance(task.remote.way, Ssh) else {},
-        verify=not stock,
-        receive_pack=None if setting + "receivepack" in configured else receives,
-        upload_pack=None if setting + "uploadpack" in configured else sends,
-        settings=() if peer is None else NO_DELTAS,
-    )
-
-
-def _may_be_unrelated(here: Repository) -> bool:
-    return here.settings.flag("annexd.allow-unrelated", default=False)

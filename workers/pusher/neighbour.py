@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 COURTESY_S: Final = 1.0
 """For annexd at a path to push to us what it has, before we fetch it."""
 
-MERGE_S: Final = 10.0
+MERGE_S: Final = 25.0
 """For the watcher to merge what has come, before we push to refs of our own."""
 
 OVERTAKEN_MAX: Final = 3
@@ -255,7 +255,7 @@ class Neighbour:
             if self._settled == both:
                 return None
             if not self.lacks(ours, theirs) and not self._has_news(ours, theirs):
-                self._settled = both
+                self._settled, self._stuck = both, None
                 return None
         return Task(self.remote, self._peer, ours, theirs, self._asks, mode)
 

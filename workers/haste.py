@@ -1,0 +1,67 @@
+"""What programs elsewhere have done, in haste, to files that were written here a moment ago.
+
+git-annex's assistant commits that files are gone which git or git-annex are just replacing, and
+adds them again a few seconds later.  And if a file is replaced while it adds it, it commits what
+the file was before; and then what it is.  Nobody has meant either.
+
+An annexd answers for what it commits (``workers.losses``): it has waited already.
+"""
+
+import time
+from collections.abc import Iterable
+from typing import Final, final
+
+from workers.arrivals import Arrival
+from workers.desk import Desk
+from workers.git.ancestry import is_ancestor, merge_bases
+from workers.git.stream import ObjectId
+from workers.git.tree import Change, diff_trees
+from workers.losses import Losses
+
+FRESH_S: Final = 60.0
+"""A file is new for so long after it was written here."""
+
+
+@final
+class Haste:
+    """Looks for it in what has arrived."""
+
+    def __init__(self, desk: Desk, losses: Losses) -> None:
+        self._desk = desk
+        self._losses = losses
+
+    def doubtful(self, head: ObjectId, arrived: Iterable[Arrival]) -> dict[bytes, bool]:
+        """The paths that are deleted, or put back to what they were; whether they are edited here.
+
+        Raises ``GitError``.
+        """
+        found: dict[bytes, bool] = {}
+        for commit in self._newest({arrival.commit for arrival in arrived}):
+            for base in merge_bases(self._desk.git, head, commit)[:1]:
+                found |= self._since(base, commit)
+        return found
+
+    def _newest(self, commits: set[ObjectId]) -> Iterable[ObjectId]:
+        """Those that no other of them has in its history: what was taken back there, is."""
+        for commit in commits:
+            others = commits - {commit}
+            if not any(is_ancestor(self._desk.git, commit, other) for other in others):
+                yield commit
+
+    def _since(self, base: ObjectId, commit: ObjectId) -> dict[bytes, bool]:
+        changes = list(diff_trees(self._desk.git, base, commit))
+        fresh = [change for change in changes if change.old is not None and self._is_fresh(change)]
+        paths = self._losses.reverted(base, commit, fresh)
+        gone = {change.path for change in fresh if change.new is None}
+        if gone:
+            paths |= gone & self._losses.unexplained(base, commit, changes)
+        return {each.path: self._is_edited(each) for each in fresh if each.path in paths}
+
+    def _is_fresh(self, change: Change) -> bool:
+        st = self._desk.lstat(change.path)
+        return st is not None and st.st_ctime > time.time() - FRESH_S
+
+    def _is_edited(self, change: Change) -> bool:
+        """Whether it is something else here than it was when they went apart."""
+        entry = self._desk.index().get(change.path)
+        return entry is not None and change.old is not None and entry.oid != change.old.oid

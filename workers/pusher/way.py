@@ -1,0 +1,33 @@
+"""How git is to reach a remote: the programs it runs, the hooks it need not, the connection."""
+
+from workers.annex import ssh
+from workers.annex.remotes import Special
+from workers.annex.remoteurl import Ssh
+from workers.annex.repository import Repository
+from workers.git.exchange import NO_DELTAS, UPLOAD, Way
+from workers.git.refs import Refs
+from workers.pusher.peer import PUSH_HOOKS, only_stock_hooks
+from workers.pusher.values import Task, own
+
+
+def way_to(here: Repository, task: Task) -> Way:
+    """For one exchange."""
+    peer, configured = task.peer, here.settings.values
+    hooks = here.settings.get("core.hookspath")
+    stock = hooks is None and only_stock_hooks(here.common, PUSH_HOOKS)
+    setting = f"remote.{task.remote.name}."
+    receives = None if peer is None else peer.receive_pack
+    sends = None if peer is None else UPLOAD
+    names = {}
+    if isinstance(task.remote.way, Special):  # git-remote-annex pushes refs, not commits
+        tips = ((oid, own(name)) for name, oid in task.ours.tips())
+        names = {oid: ref for oid, ref in tips if Refs(here.git).get(ref) == oid}
+    return Way(
+        task.remote.name,
+        names=names,
+        env=ssh.for_git(here, task.remote.settings) if isinstance(task.remote.way, Ssh) else {},
+        verify=not stock,
+        receive_pack=None if setting + "receivepack" in configured else receives,
+        upload_pack=None if setting + "uploadpack" in configured else sends,
+        settings=() if peer is None else NO_DELTAS,
+    )
