@@ -58,6 +58,15 @@ def test_nothing_cheap_is_ever_held_back() -> None:
     assert ask(graph, takers="bc") == set()
 
 
+def test_only_what_is_expensive_is_thought_about() -> None:
+    up, down = Direction.UPLOAD, Direction.DOWNLOAD
+
+    assert NEAR_B.is_dear(HERE, Transfer(up, CLOUD, KEY))
+    assert NEAR_B.is_dear(HERE, Transfer(down, CLOUD, KEY))
+    assert not NEAR_B.is_dear(HERE, Transfer(up, B, KEY))
+    assert not NEAR_B.is_dear(HERE, Transfer(down, UUID(b"unknown"), KEY))
+
+
 def test_not_for_a_little_saving() -> None:
     graph = Graph.of({HERE: [link(B, 100), link(CLOUD, 250)], B: [link(CLOUD, 200)]})
 

@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, Self, final
 
-from spool.transfer import UUID
+from spool.transfer import UUID, Direction, Transfer
 
 EXPENSIVE: Final = 150.0
 """What costs as much goes over a network: git-annex's costs are 100 for a path, 175 for a LAN that
@@ -117,6 +117,13 @@ class Graph:
                 acts = edge.pushed if giver == here else edge.pulled and taker == here
                 if acts and edge.cost >= EXPENSIVE:
                     yield edge
+
+    def is_dear(self, here: UUID, transfer: Transfer) -> bool:
+        """Whether a transfer of ours goes by an expensive way."""
+        upload = transfer.direction is Direction.UPLOAD
+        giver, taker = (here, transfer.uuid) if upload else (transfer.uuid, here)
+        edge = self.between(giver, taker)
+        return edge is not None and edge.cost >= EXPENSIVE
 
     def between(self, giver: UUID, taker: UUID) -> Edge | None:
         """The edge; None if there is none."""

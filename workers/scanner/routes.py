@@ -94,7 +94,7 @@ class Routes:
         if graph is None and item.key not in self._reserve:
             return Change(now=list(transfers))
         found = {}
-        if graph is not None:
+        if graph is not None and any(graph.is_dear(plan.here, each) for each in transfers):
             asked = question(plan, graph, item, lambda: self._ages(item.key), now)
             found = holds(graph, asked, self._reserve.misses)
         change = self._reserve.judge(item.key, transfers, found, now)
