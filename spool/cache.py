@@ -15,7 +15,7 @@ from pathlib import Path
 import msgpack
 
 from spool import text
-from spool.record import make_directory
+from spool.record import make_directory, move_over
 
 SIZE_MAX_BYTES = 1 << 28
 
@@ -50,7 +50,7 @@ def store(path: bytes, version: int, value: object) -> None:
         with open(tmp, "xb") as file:
             file.write(_first_line(version, packed) + b"\n")
             file.write(packed)
-        os.rename(tmp, path)
+        move_over(Path(os.fsdecode(tmp)), Path(os.fsdecode(path)))
     except BaseException:
         with contextlib.suppress(FileNotFoundError):  # it could not even be made
             os.unlink(tmp)

@@ -104,11 +104,21 @@ def replace(path: Path, data: bytes) -> None:
         fd = _create(temporary)
     with os.fdopen(fd, "wb") as file:
         file.write(data)
+    move_over(temporary, path)
+
+
+def move_over(temporary: Path, path: Path) -> None:
+    """Give ``temporary`` the name ``path``, whatever has it now."""
     try:
         temporary.rename(path)
-    except IsADirectoryError:  # not ours: kept, but out of the way
-        path.rename(path.with_name(f".{path.name}.{os.urandom(6).hex()}"))
+    except IsADirectoryError:
+        put_aside(path)
         temporary.rename(path)
+
+
+def put_aside(path: Path) -> None:
+    """Keep a directory that somebody has made there, but out of our way."""
+    path.rename(path.with_name(f".{path.name}.{os.urandom(6).hex()}"))
 
 
 def _create(path: Path) -> int:

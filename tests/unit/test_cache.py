@@ -97,6 +97,14 @@ def test_what_is_no_file_is_none(path: bytes, kind: str) -> None:
     assert cache.load(path, 3) is None
 
 
+def test_a_directory_in_its_place_does_not_keep_it_from_being_stored(path: bytes) -> None:
+    os.makedirs(path + b"/x")
+
+    cache.store(path, 3, "value")
+
+    assert cache.load(path, 3) == "value"
+
+
 def test_a_value_that_cannot_be_stored_leaves_the_old_one(path: bytes) -> None:
     cache.store(path, 3, b"old")
     with pytest.raises(TypeError):

@@ -67,7 +67,7 @@ class Memory:
     @staticmethod
     def discard(place: Place) -> None:
         """What was stored is not so any more: what was decided is about to be decided anew."""
-        with contextlib.suppress(FileNotFoundError):  # nothing was
+        with contextlib.suppress(FileNotFoundError, IsADirectoryError):  # nothing was
             os.unlink(_path(place))
 
 
