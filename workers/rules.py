@@ -136,7 +136,7 @@ class Rules:
     def ignored(self, paths: Sequence[bytes]) -> set[bytes]:
         """Those of the paths that are to be left alone, unless they are tracked."""
         found: set[bytes] = set()
-        at = 0
+        at, doubted = 0, -1
         while at < len(paths):
             try:
                 if self._ignore is None:
@@ -149,6 +149,11 @@ class Rules:
                 if self._ignore is not None:
                     self._ignore.close()
                 self._ignore = None
+                if (
+                    doubted != at
+                ):  # somebody may have killed it; if it is the path, so ends the next
+                    doubted = at
+                    continue
                 log.info("skip %s: git cannot tell whether it is ignored", _shown(paths[at]))
                 found.add(paths[at])
                 at += 1

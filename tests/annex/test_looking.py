@@ -1,9 +1,10 @@
 """Paths are looked at while their users are at work."""
 
+import os
 import time
 
 from tests.desks import desk_of, nothing
-from tests.processes import wait_until
+from tests.processes import descendants, kill, wait_until
 from tests.repo import Repo
 from workers.agenda import BEHIND_MAX_S, GONE_S, Agenda
 from workers.guard import Guard
@@ -40,6 +41,19 @@ def test_what_is_heard_of_a_path_while_it_is_looked_at_is_not_forgotten(repo: Re
         assert b"file" in agenda
         rules.close()
         wakeup.close()
+
+
+def test_a_killed_check_ignore_leaves_no_file_out(repo: Repo) -> None:
+    repo.write(".gitignore", b"*.o\n")
+    before = set(descendants(os.getpid()))
+    with desk_of(repo) as desk:
+        rules = Rules(desk)
+        assert rules.ignored((b"a.o", b"a")) == {b"a.o"}
+        for pid in set(descendants(os.getpid())) - before:
+            kill(pid)
+
+        assert rules.ignored((b"b", b"b.o")) == {b"b.o"}
+        rules.close()
 
 
 def test_what_was_deleted_before_anybody_looked_counts_as_deleted_at_once(repo: Repo) -> None:
