@@ -20,19 +20,13 @@ from typing import final
 from spool import claim, corrupt, directory, failed, layout, lock, reuse, text
 from spool import key as keys
 from spool.claim import Claim, Claims
+from spool.due import RETRY_MAX_S, is_due, wait_s
 from spool.info import Info
 from spool.key import Key
 from spool.layout import Layout
 from spool.transfer import UUID, Direction, Lane, Outcome, Transfer, from_name, parse_uuid, to_name
 
 log = logging.getLogger(__name__)
-
-RETRY_MIN_S = 30.0
-RETRY_MAX_S = 1800.0
-AHEAD_MAX_S = 2 * RETRY_MAX_S
-"""Nothing is put off as far as this; a job that seems to be was, and then the clock went back.  It
-is due, lest a clock that was wrong by ten years put it off by ten years.  Must exceed
-``RETRY_MAX_S``, by what a clock may be set back without making put-off jobs due at once."""
 
 TMP_MAX_AGE_S = 3600.0
 """What is older in ``queue/tmp`` was left by a process that was killed: a file is there for
@@ -339,20 +333,6 @@ class Queue:
     def _move_aside(self, names: tuple[bytes, ...], reason: str) -> None:
         if names not in self._stuck and not corrupt.move_aside(self._annex, names, reason):
             self._stuck.add(names)  # said once; skipped from now on
-
-
-def is_due(not_before: float, now: float) -> bool:
-    """Whether a job with that mtime may be tried."""
-    return not now < not_before < now + AHEAD_MAX_S
-
-
-def wait_s(info: Info, now: float) -> float:
-    """How long to put a failed job off: as long as it has waited so far, within bounds.
-
-    Postfix's rule.  The time doubles with each attempt, and nothing needs to be counted.
-    """
-    waited_s = now - float(info.started) if info.started is not None else 0.0
-    return min(max(waited_s, RETRY_MIN_S), RETRY_MAX_S)
 
 
 def _touch(name: bytes, dir_fd: int, now: float) -> bool:

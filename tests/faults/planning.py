@@ -20,10 +20,11 @@ from typing import Final, final
 
 from spool import failed, hold
 from spool.claim import Claims
+from spool.due import AHEAD_MAX_S
 from spool.hold import FOREVER, Hold
 from spool.key import Key
 from spool.layout import Layout
-from spool.queue import AHEAD_MAX_S, Queue
+from spool.queue import Queue
 from spool.transfer import UUID, Direction, Lane, Transfer
 from tests.faults.surroundings import HERE, REMOTES, narrow, plan, routes
 from workers.routing.asking import question

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from spool import queue
 from spool.claim import MOST
+from spool.due import AHEAD_MAX_S, RETRY_MAX_S, RETRY_MIN_S, wait_s
 from spool.info import Info
 from spool.key import parse
-from spool.queue import AHEAD_MAX_S, RETRY_MAX_S, RETRY_MIN_S, TMP_MAX_AGE_S
+from spool.queue import TMP_MAX_AGE_S
 from spool.transfer import Lane, Outcome, Transfer
 from spool.transferlock import TransferLocks
 from tests.processes import forked, reap, wait_until
@@ -156,7 +157,7 @@ def test_whatever_the_clock_did_a_job_waits_between_half_a_minute_and_half_an_ho
 ) -> None:
     info = Info() if started is None else Info(Decimal(started))
 
-    assert RETRY_MIN_S <= queue.wait_s(info, now) <= RETRY_MAX_S
+    assert RETRY_MIN_S <= wait_s(info, now) <= RETRY_MAX_S
 
 
 def test_a_clock_that_was_ten_years_ahead_does_not_put_jobs_off_by_ten_years(spool: Spool) -> None:
