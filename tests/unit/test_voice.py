@@ -61,14 +61,14 @@ def test_what_cannot_be_said_is_no_reason_to_stop_working(
 ) -> None:
     voice = Voice(worker)
     voice.listen()
-    obstacle = worker.place.state / "watcher"
-    obstacle.mkdir(parents=True)
+    obstacle = worker.place.state
+    obstacle.touch()
 
     with caplog.at_level(logging.WARNING):
         voice.idle()
         voice.busy()
     assert len(caplog.records) == 1
 
-    obstacle.rmdir()
+    obstacle.unlink()
     voice.idle()
     assert said(worker) == State(Activity.IDLE, 0)
