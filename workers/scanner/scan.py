@@ -145,11 +145,8 @@ class Scan:
     def waits_for_room(self) -> bool:
         """Whether there is more for a lane that can be reached than it has room for."""
         network = self._network
-        waiting = self._lanes.waiting()
-        return (
-            bool(waiting)
-            and network is not None
-            and any(lane.uuid in network.reachable() for lane in waiting)
+        return network is not None and any(
+            lane.uuid in network.reachable() for lane in self._lanes.waiting()
         )
 
     @property
