@@ -149,9 +149,7 @@ class Rules:
                 if self._ignore is not None:
                     self._ignore.close()
                 self._ignore = None
-                if (
-                    doubted != at
-                ):  # somebody may have killed it; if it is the path, so ends the next
+                if doubted != at:  # somebody may have killed it; if the path did, so ends the next
                     doubted = at
                     continue
                 log.info("skip %s: git cannot tell whether it is ignored", _shown(paths[at]))
