@@ -10,7 +10,9 @@ from tests.processes import alive, kill, run, stays, wait_until
 from tests.procfs import wait_until_gone
 from tests.repo import Repo
 
-START_S = 30.0
+START_S = 100.0
+"""An assistant that finds a lock of git's at its start waits for a minute (repairStaleLocks)."""
+
 STOP_S = 30.0
 WAIT_S = 60.0
 QUIET_S = 3.0

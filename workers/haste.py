@@ -4,7 +4,8 @@ git-annex's assistant commits that files are gone which git or git-annex are jus
 adds them again a few seconds later.  And if a file is replaced while it adds it, it commits what
 the file was before; and then what it is.  Nobody has meant either.
 
-An annexd answers for what it commits (``workers.losses``): it has waited already.
+An annexd answers for what it commits (``workers.losses``): it has waited already.  And nobody
+replaces in an assistant's work tree what was written there: that is deleted because it is meant.
 """
 
 import time
@@ -53,8 +54,9 @@ class Haste:
         fresh = [change for change in changes if change.old is not None and self._is_fresh(change)]
         paths = self._losses.reverted(base, commit, fresh)
         gone = {change.path for change in fresh if change.new is None}
-        if gone:
-            paths |= gone & self._losses.unexplained(base, commit, changes)
+        unasked = gone and gone & self._losses.unexplained(base, commit, changes)
+        if unasked:
+            paths |= unasked - self._losses.withdrawn(commit, unasked)
         return {each.path: self._is_edited(each) for each in fresh if each.path in paths}
 
     def _is_fresh(self, change: Change) -> bool:

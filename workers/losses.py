@@ -13,7 +13,7 @@ from workers.git.commit import Commits
 from workers.git.index_entry import LINK
 from workers.git.objectid import blob_id
 from workers.git.stream import ObjectId
-from workers.git.tree import Change, Version, commits_between, versions_before
+from workers.git.tree import Change, Version, commits_between, deeds_at, versions_before
 from workers.massdeletion import is_mass_deletion, is_suspicious
 from workers.variant import MARK
 
@@ -71,6 +71,18 @@ class Losses:
         return gone and gone & {
             deed.path for deed in self._unanswered_deeds(old, new) if deed.new is None
         }
+
+    def withdrawn(self, new: ObjectId, paths: Iterable[bytes]) -> set[bytes]:
+        """Those that are deleted in ``new`` by whoever had written them, and not in haste.
+
+        An assistant deletes in haste what git has replaced in its work tree: what others have
+        written.  Then it adds that again, under its own name; so that does not count as written.
+        Messages tell repositories apart: they name them.  Raises ``GitError``.
+        """
+        deeds: dict[bytes, list[tuple[bytes, Change]]] = {}
+        for subject, deed in deeds_at(self._commits.git, new, paths, HINDSIGHT):
+            deeds.setdefault(deed.path, []).append((subject, deed))
+        return {path for path, done in deeds.items() if _is_withdrawn(done)}
 
     def reverted(self, old: str, new: ObjectId, changes: list[Change]) -> set[bytes]:
         """What a program's commit puts back to what it was before, and does not say so.
@@ -138,3 +150,13 @@ class Losses:
         if key is None:
             return version.oid
         return blob_id(self._commits.object_format, format_pointer(key))
+
+
+def _is_withdrawn(done: list[tuple[bytes, Change]]) -> bool:
+    """Whether the newest of these deeds deletes what its program had written."""
+    match done:
+        case [(who, gone), (writer, wrote), *before] if who == writer and gone.new is None:
+            again = any(by == who and deed.new is None for by, deed in before[:1])
+            return wrote.new == gone.old and not (wrote.old is None and again)
+        case _:
+            return False

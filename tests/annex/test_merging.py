@@ -657,6 +657,44 @@ def test_a_deletion_that_somebody_answers_for_is_believed_at_once(
     assert not b.exists("fresh")
 
 
+def test_what_an_assistant_deletes_that_came_from_there_is_gone_at_once(
+    pair: tuple[Repo, Repo], merging: Merging
+) -> None:
+    """No merge had replaced it there, so a person has deleted it."""
+    a, b = pair
+    for content in (b"first", b"second"):
+        note(a, "fresh", content)
+        a.git("commit", "-q", "--amend", "-m", "git-annex in a")
+        push(a)
+        merged(merging)
+    a.git("rm", "-q", "fresh")
+    a.git("commit", "-qm", "git-annex in a")
+    push(a)
+
+    merged(merging)
+
+    assert not b.exists("fresh")
+
+
+def test_what_an_assistant_had_only_added_again_is_not(
+    pair: tuple[Repo, Repo], merging: Merging
+) -> None:
+    a, b = pair
+    note(a, "fresh", b"fresh")
+    push(a)
+    merged(merging)
+    for _twice in range(2):
+        a.git("rm", "-q", "fresh")
+        a.git("commit", "-qm", "git-annex in a")
+        push(a)
+        assert isinstance(merging.merge(), Yielding)
+        note(a, "fresh", b"fresh")
+        a.git("commit", "-q", "--amend", "-m", "git-annex in a")
+    push(a)
+    merged(merging)
+    assert b.exists("fresh")
+
+
 @pytest.mark.parametrize("put", [save, note])
 def test_conflict_markers_that_an_assistant_has_committed_are_replaced(
     pair: tuple[Repo, Repo], merging: Merging, put: Callable[[Repo, str, bytes], None]

@@ -106,6 +106,30 @@ def commits_between(git: Git, old: str, new: str) -> Iterator[tuple[ObjectId, li
         yield commit, changes
 
 
+def deeds_at(
+    git: Git, commit: str, paths: Iterable[bytes], limit: int
+) -> Iterator[tuple[bytes, Change]]:
+    """What was done to these paths, the newest first, and the subject of the commit; no merges.
+
+    By the newest ``limit`` commits that ``commit`` leads to.  Raises ``GitError``.
+    """
+    asked = ("--no-show-signature", "--no-merges", f"-{limit}", "--format=%H %s")
+    listed = git.run("log", *asked, "--end-of-options", commit).splitlines()
+    subjects = dict(line.split(b" ", 1) for line in listed)
+    history, wanted = b"".join(each + b"\n" for each in subjects), list(paths)
+    for start in range(0, len(wanted), ARGS):
+        few: list[str | bytes] = ["--", *wanted[start : start + ARGS]]
+        found = records(
+            git, "diff-tree", *_RAW, "--root", "--stdin", *few, stdin=history, env=LITERAL
+        )
+        subject = b""
+        for record in found:
+            if record.startswith(b":"):
+                yield subject, _change(record, next(found))
+            else:
+                subject = subjects[record]
+
+
 def list_tree(git: Git, tree: str) -> Iterator[TreeEntry]:
     """All files, links and submodules of a commit or tree, in order.  Raises ``GitError``."""
     return _entries(records(git, "ls-tree", "-r", "-z", "--full-tree", tree))
