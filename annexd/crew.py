@@ -21,7 +21,7 @@ from annexd import child
 from annexd.bulletin import Life
 from annexd.service import Action, Death, Event, State, delay_s, next_tally, step
 from spool.place import Place
-from workers.process import Worker
+from workers.process import Post, Worker
 from workers.roles import Role
 
 log = logging.getLogger(__name__)
@@ -65,7 +65,7 @@ class Service:
 class Crew:
     """All workers of one repository."""
 
-    def __init__(self, place: Place, enter: Callable[[str, int], Worker]) -> None:
+    def __init__(self, place: Place, enter: Callable[[Post], Worker]) -> None:
         self._place = place
         self._enter = enter
         """Makes a worker of a forked child; runs in the child."""
@@ -197,7 +197,8 @@ class Crew:
             self._died(service, child.CRASHED << 8)
 
     def _live(self, service: Service) -> None:
-        service.role.main(self._enter(service.name, service.slot))
+        role = service.role
+        role.main(self._enter(Post(service.name, service.slot, role.hints)))
 
 
 def _pid(service: Service) -> int:

@@ -18,6 +18,7 @@ from annexd.repository import find_place
 from spool.place import Place
 from spool.record import make_directory
 from workers.roles import ROLES
+from workers.wakeup import Hints
 
 STALE_S = 600.0
 """A lock file of git's that is older, and that nobody has open, belonged to a killed git."""
@@ -71,8 +72,8 @@ def _programs() -> Iterator[Finding]:
 
 
 def _instances() -> Finding:
-    """Each of annexd's processes needs one, and a user has 128 by default."""
-    needed = 1 + sum(role.slots for role in ROLES)
+    """Each of annexd's processes that hears of names needs one, and a user has 128 by default."""
+    needed = sum(role.slots for role in ROLES if role.hints is Hints.NAMED)
     limit = int((_INOTIFY / "max_user_instances").read_text())
     used = sum(1 for target in descriptors(os.geteuid()) if target == "anon_inode:inotify")
     text = f"inotify instances: {used} used of {limit}, annexd needs {needed} for each repository"

@@ -7,7 +7,7 @@ from inotify_simple import flags as inotify
 
 from annexd.errors import AnnexdError
 from spool.place import Place
-from workers.wakeup import ENTRIES, Wakeup
+from workers.wakeup import ENTRIES, Hints, Wakeup
 
 _CHUNK_BYTES = 1 << 16
 _TAIL_BYTES = 2048
@@ -31,7 +31,7 @@ def print_log(place: Place) -> None:
 
 def follow_log(place: Place) -> None:
     """Print the last lines and then what is added, until interrupted."""
-    wakeup = Wakeup()
+    wakeup = Wakeup(Hints.PLAIN, os.fsencode(place.common))
     file: BinaryIO | None = None
     while not wakeup.stopping:
         wakeup.watch(os.fsencode(place.annexd), ENTRIES)

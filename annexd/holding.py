@@ -13,7 +13,7 @@ from spool.commithold import Hold, read_hold
 from spool.place import Place
 from spool.record import replace
 from spool.state import read_state
-from workers.wakeup import Wakeup
+from workers.wakeup import Hints, Wakeup
 
 NOTICED_S = 10.0
 """How long the watcher may take to notice: longer than any one commit of its own."""
@@ -59,7 +59,7 @@ def _wait_until_noticed(place: Place) -> None:
     """Return when the watcher has seen the hold: what it was committing is committed by then."""
     if find_holder(place) is None:
         return
-    wakeup = Wakeup()
+    wakeup = Wakeup(Hints.PLAIN, os.fsencode(place.common))
     wakeup.watch(os.fsencode(place.state))
     seq = make_poke(place)
     until = time.monotonic() + NOTICED_S

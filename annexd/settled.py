@@ -29,7 +29,7 @@ from spool.record import escape
 from spool.remotes import Exchange, read_reach
 from spool.state import Activity
 from workers.git.run import Git
-from workers.wakeup import Wakeup
+from workers.wakeup import Hints, Wakeup
 
 FAILURES = 2
 """One may be chance, as when two push at once."""
@@ -56,7 +56,7 @@ class Left:
 def wait_until_settled(place: Place, timeout_s: float = math.inf) -> str | None:
     """Return None when all is done, else why it is not: the time is up, or a person is needed."""
     until = time.monotonic() + timeout_s
-    wakeup = Wakeup()
+    wakeup = Wakeup(Hints.PLAIN, os.fsencode(place.common))
     while True:
         before = _fingerprint(place)
         why = _finish_round(place, wakeup, until)

@@ -36,10 +36,10 @@ from annexd.lastword import last_word
 from annexd.leftovers import clear_leftovers
 from spool.record import escape, make_directory, replace
 from workers.annex.masters import end_left
-from workers.process import Worker, enter
+from workers.process import Post, Worker, enter
 from workers.roles import Role
 from workers.title import set_title
-from workers.wakeup import VANISHING, Wakeup
+from workers.wakeup import VANISHING, Hints, Wakeup
 
 log = logging.getLogger(__name__)
 
@@ -92,7 +92,7 @@ class Supervisor:
         # nohup has SIGHUP ignored: then the terminal may go.
         ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
         self._had_terminal = not ignored and _has_terminal()
-        self._wakeup = Wakeup()
+        self._wakeup = Wakeup(Hints.PLAIN, os.fsencode(place.common))
         signal.pthread_sigmask(signal.SIG_SETMASK, ())  # whoever started us may have blocked some
         # Its handler does nothing: that it has one makes the signal end our wait.
         signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
@@ -268,10 +268,10 @@ class Supervisor:
         self._starter.tell("STOPPING=1", "STATUS=stopping")
         self._crew.stop()
 
-    def _enter(self, name: str, slot: int) -> Worker:
+    def _enter(self, post: Post) -> Worker:
         """In a forked child: become a worker."""
         self._let_go()
-        return enter(name, slot, self._place, self._read_end, self._log_path)
+        return enter(post, self._place, self._read_end, self._log_path)
 
     def _keep_undertaker(self) -> None:
         """Have one, also after somebody has killed it."""

@@ -16,7 +16,18 @@ from typing import final
 from spool.place import Place
 from workers import lifeline, logfile
 from workers.title import set_title
-from workers.wakeup import Wakeup
+from workers.wakeup import Hints, Wakeup
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Post:
+    """What a forked process is to be."""
+
+    name: str
+    slot: int
+    hints: Hints = Hints.NAMED
+    """What its role needs to hear."""
 
 
 @final
@@ -34,12 +45,12 @@ class Worker:
     wakeup: Wakeup
 
 
-def enter(name: str, slot: int, place: Place, read_end: int, log: Path | None) -> Worker:
+def enter(post: Post, place: Place, read_end: int, log: Path | None) -> Worker:
     """Become a worker; ``read_end`` is the lifeline's, ``log`` the log's file if it has one."""
     os.setpgid(0, 0)
     lifeline.hang_on(read_end)
-    logfile.set_up(name, log)
-    set_title(f"annexd:{name}", f"annexd: {name} {place.worktree}")
-    wakeup = Wakeup()
+    logfile.set_up(post.name, log)
+    set_title(f"annexd:{post.name}", f"annexd: {post.name} {place.worktree}")
+    wakeup = Wakeup(post.hints, os.fsencode(place.common))
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
-    return Worker(name, slot, place, wakeup)
+    return Worker(post.name, post.slot, place, wakeup)

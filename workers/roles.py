@@ -10,6 +10,7 @@ from workers.pusher import role as pusher
 from workers.scanner import role as scanner
 from workers.sentry import serve as sentry
 from workers.transferrer import role as transferrer
+from workers.wakeup import Hints
 
 
 @final
@@ -25,6 +26,9 @@ class Role:
     slots: int = 1
     """How many run side by side."""
 
+    hints: Hints = Hints.NAMED
+    """What its workers need to hear; with names, each takes one of the user's inotify instances."""
+
     def workers(self) -> tuple[str, ...]:
         """The names of its workers; of several, the first is called like the role too."""
         return (self.name, *(f"{self.name}-{slot}" for slot in range(2, self.slots + 1)))
@@ -35,6 +39,6 @@ ROLES: tuple[Role, ...] = (
     Role("pusher", pusher.main),
     Role("scanner", scanner.main),
     Role("sentry", sentry.main),
-    Role("transferrer", transferrer.main, slots=3),
+    Role("transferrer", transferrer.main, slots=3, hints=Hints.PLAIN),
 )
 """One line each, in the order in which they are started."""

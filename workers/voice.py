@@ -12,6 +12,8 @@ The first word is also the role's readiness, so it comes after the first look.
 
 import logging
 import os
+from dataclasses import replace
+from typing import Final
 
 from spool import poke
 from spool.record import Fields, make_directory
@@ -19,6 +21,9 @@ from spool.state import Activity, State, write_state
 from workers.process import Worker
 
 log = logging.getLogger(__name__)
+
+_SHORT: Final = "so it looks now and then: see annexd doctor"
+"""Not all is watched, for want of inotify instances or watches."""
 
 
 class Voice:
@@ -28,17 +33,39 @@ class Voice:
         self._worker = worker
         self._place = worker.place
         self._seq = 0
+        self._asked: tuple[int, int] | None = None
+        """A poke, and the round after which it is answered."""
+
         self._said: State | None = None
         self._is_muted = False
 
-    def listen(self) -> None:
+    def listen(self) -> bool:
         """Watch for pokes, in the same inotify instance as all else, and note the last one.
 
-        To be called before looking: a poke that comes later is not yet answered.
+        To be called before looking: a poke that comes later is not yet answered.  Whether there is
+        a new one to answer.
         """
         make_directory(self._place.poke)
         self._worker.wakeup.watch(os.fsencode(self._place.poke))
-        self._seq = poke.latest(self._place.poke)
+        before, self._seq = self._seq, self._latest(poke.latest(self._place.poke))
+        return self._seq != before
+
+    def _latest(self, latest: int) -> int:
+        """The last poke that the look which begins now can answer.
+
+        Where the kernel does not tell all, that is one that was there before the last round.
+        """
+        wakeup = self._worker.wakeup
+        if latest == self._seq or self._said is None or not wakeup.is_short:
+            self._asked = None
+            return latest
+        answered = self._seq
+        if self._asked is not None and wakeup.round >= self._asked[1]:
+            answered, self._asked = self._asked[0], None
+        if self._asked is None and answered != latest:
+            self._asked = (latest, wakeup.round + 1)
+            wakeup.hasten()
+        return answered
 
     @property
     def is_asked(self) -> bool:
@@ -55,6 +82,8 @@ class Voice:
 
     def _say(self, state: State) -> None:
         path = self._place.state / self._worker.name
+        if self._worker.wakeup.is_short and "unwatched" not in dict(state.notes):
+            state = replace(state, notes=(*state.notes, ("unwatched", _SHORT)))
         if state == self._said and path.exists():
             return
         try:

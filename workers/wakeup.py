@@ -12,11 +12,17 @@ race between looking at ``stopping`` and going to sleep.
 
 All intervals are the monotonic clock's.
 
-DIAGNOSTICS: ``WatchLimitError`` when the kernel's limits on inotify are reached; its text says
-which one, and the command that raises it.
+The kernel limits inotify's instances and watches, for all programs of a user together.  A process
+to which it is enough to hear that something has happened (``Hints.PLAIN``) takes none of them
+(``workers.nudges``).  One that gets none when it needs them goes on all the same: it is told to
+look at everything now and then (``workers.rounds``), as after an overflow, until there are some.
+
+DIAGNOSTICS: ``WatchLimitError`` from ``insist``, when the limits are reached; its text says which
+one, and the command that raises it.
 """
 
 import errno
+import logging
 import math
 import os
 import select
@@ -24,18 +30,32 @@ import signal
 import struct
 import time
 from dataclasses import dataclass
+from enum import Enum, auto
 from types import FrameType
 from typing import NamedTuple, final
 
 from inotify_simple import INotify
 from inotify_simple import flags as inotify
 
+from workers.nudges import Nudges
+from workers.rounds import Rounds
 from workers.trouble import TroubleError
+
+log = logging.getLogger(__name__)
 
 _HEADER = struct.Struct("iIII")  # wd, mask, cookie, length of the name: inotify(7)
 _READ_BYTES = 1 << 16
 _READS_MAX = 64  # under a storm of events the caller gets its turn too; the rest is for next time
 _FOREVER = math.inf
+_NOT_THERE = frozenset((errno.ENOENT, errno.ENOTDIR, errno.ELOOP))
+_WATCHES_ARE_USED_UP = (
+    "no inotify watches are left (fs.inotify.max_user_watches is too low): "
+    "sudo sysctl fs.inotify.max_user_watches=1048576"
+)
+_INSTANCES_ARE_USED_UP = (
+    "no inotify instances are left (fs.inotify.max_user_instances is too low): "
+    "sudo sysctl fs.inotify.max_user_instances=1024"
+)
 
 ENTRIES = int(
     inotify.CREATE | inotify.DELETE | inotify.MOVED_FROM | inotify.MOVED_TO | inotify.CLOSE_WRITE
@@ -50,6 +70,16 @@ class WatchLimitError(TroubleError):
     """The kernel grants no more inotify watches, or instances."""
 
 
+class Hints(Enum):
+    """What a process needs to hear of what happens where it watches."""
+
+    NAMED = auto()
+    """What has happened, and to which name: by inotify."""
+
+    PLAIN = auto()
+    """That something has happened."""
+
+
 class Event(NamedTuple):
     """One inotify event, as the kernel gave it."""
 
@@ -60,6 +90,10 @@ class Event(NamedTuple):
     """The entry of the watched directory; empty if it is about the directory itself."""
 
 
+NUDGE = Event(0, 0, 0, b"")
+"""Something has happened somewhere (``Hints.PLAIN``)."""
+
+
 @final
 @dataclass(frozen=True, slots=True)
 class Woken:
@@ -67,7 +101,7 @@ class Woken:
 
     events: tuple[Event, ...] = ()
     overflow: bool = False
-    """The kernel dropped events: look at everything."""
+    """Look at everything: the kernel dropped events, or (with none here) it does not tell all."""
 
     ready: frozenset[int] = frozenset()
     """Descriptors of ``attend`` that have something to say."""
@@ -80,38 +114,63 @@ class Woken:
 class Wakeup:
     """What ends this process's sleep."""
 
-    def __init__(self) -> None:
+    def __init__(self, hints: Hints = Hints.NAMED, home: bytes = b"/") -> None:
+        """``home`` is on the file system that may be kept in use (``workers.nudges``)."""
         self.stopping = False
         """SIGTERM has come.  True at once, in the middle of a computation too."""
 
-        self._reload = False
-        try:
-            self._inotify = INotify(nonblocking=True)
-        except OSError as failure:
-            raise WatchLimitError(_instances_are_used_up(failure)) from failure
+        self._reload = self._nudged = False
+        self._hints = hints
+        self._rounds = Rounds()
+        self._unwatched: set[bytes] = set()
+        self._why = _INSTANCES_ARE_USED_UP
+        self._said_short = False
         self._signals, self._trigger = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._poll = select.poll()
-        self._poll.register(self._inotify.fileno(), select.POLLIN)
         self._poll.register(self._signals, select.POLLIN)
         # A full pipe loses nothing: it is readable, and the flags are set all the same.
         signal.set_wakeup_fd(self._trigger, warn_on_full_buffer=False)
         signal.signal(signal.SIGTERM, self._stop)
         signal.signal(signal.SIGINT, self._stop)
         signal.signal(signal.SIGHUP, self._hang_up)
+        signal.signal(signal.SIGIO, self._nudge)  # before there may be one: it would end us
+        self._inotify: INotify | None = None
+        self._nudges = Nudges(home)
+        if hints is Hints.NAMED:
+            self._take_instance()
+
+    @property
+    def is_short(self) -> bool:
+        """Whether the kernel does not tell all, so that it is looked now and then."""
+        return bool(self._unwatched) or (self._hints is Hints.NAMED and self._inotify is None)
 
     def watch(self, path: bytes, mask: int = ENTRIES) -> int | None:
         """Watch a path; returns its watch descriptor, or None if there is no such thing (now).
 
-        Watching what is watched already replaces its mask and returns the same descriptor.
-        Raises ``WatchLimitError`` when there are no watches left.
+        Watching what is watched already replaces its mask and returns the same descriptor.  If the
+        kernel grants no more, it returns None, too, and ``wait`` tells to look now and then.
         """
+        try:
+            is_named = self._hints is Hints.NAMED and self._inotify is not None
+            wd = self.insist(path, mask) if is_named else self._watch_plainly(path, mask)
+        except WatchLimitError as limit:
+            self._unwatched.add(path)
+            self._why = str(limit)
+            return None
+        self._unwatched.discard(path)
+        return wd
+
+    def insist(self, path: bytes, mask: int) -> int | None:
+        """Watch a path and hear of names, or raise ``WatchLimitError``."""
+        if self._inotify is None:
+            raise WatchLimitError(_INSTANCES_ARE_USED_UP)
         try:
             return int(self._inotify.add_watch(path, mask))
         except OSError as failure:
-            if failure.errno in {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}:
+            if failure.errno in _NOT_THERE:
                 return None
             if failure.errno in {errno.ENOSPC, errno.ENOMEM}:
-                raise WatchLimitError(_watches_are_used_up()) from failure
+                raise WatchLimitError(_WATCHES_ARE_USED_UP) from failure
             raise
 
     def unwatch(self, wd: int) -> None:
@@ -119,11 +178,24 @@ class Wakeup:
 
         Events under way may still be told, the last one with mask ``IN_IGNORED``.
         """
+        if wd < 0:
+            self._nudges.unwatch(wd)
+        if self._inotify is None or wd < 0:
+            return
         try:
             self._inotify.rm_watch(wd)
         except OSError as failure:
             if failure.errno != errno.EINVAL:
                 raise
+
+    @property
+    def round(self) -> int:
+        """How often it was told to look at everything because the kernel does not tell all."""
+        return self._rounds.count
+
+    def hasten(self) -> None:
+        """Have the next round soon: somebody waits for it."""
+        self._rounds.nudge()
 
     def attend(self, fd: int, events: int = select.POLLIN) -> None:
         """Wait for a descriptor as well, until ``ignore``.
@@ -142,42 +214,104 @@ class Wakeup:
         Returns at once if there is a reason already.  When the process is to stop, ``stopping``
         is true on return.
         """
-        # An earlier wait may have emptied the pipe: who was asked to stop does not sleep any more.
-        timeout_ms = 0 if self.stopping else _timeout_ms(until)
-        polled = dict(self._poll.poll(timeout_ms))
-        if polled.pop(self._signals, 0):
-            os.read(self._signals, 512)
-        events = self._read_events() if polled.pop(self._inotify.fileno(), 0) else ()
-        # Clear the flag first, then act on it: a second SIGHUP must not be lost.
-        reload, self._reload = self._reload, False
-        return Woken(
-            events=events,
-            overflow=any(event.mask & inotify.Q_OVERFLOW for event in events),
-            ready=frozenset(polled),
-            reload=reload,
-        )
+        self._say_whether_short()
+        while True:
+            # An earlier wait may have emptied the pipe: who was asked to stop sleeps no more.
+            due = self._rounds.due() if self.is_short else _FOREVER
+            polled = dict(self._poll.poll(0 if self.stopping else _timeout_ms(min(until, due))))
+            woken_by = os.read(self._signals, 512) if polled.pop(self._signals, 0) else b""
+            events = self._events(polled)
+            # Clear the flag first, then act on it: a second SIGHUP must not be lost.
+            reload, self._reload = self._reload, False
+            is_due = self.is_short and time.monotonic() >= self._rounds.due()
+            if is_due:
+                self._go_round()
+            woken = Woken(
+                events=events,
+                overflow=is_due or any(event.mask & inotify.Q_OVERFLOW for event in events),
+                ready=frozenset(polled),
+                reload=reload,
+            )
+            # A nudge that is not told yet is no reason to return: it makes the round come sooner.
+            if woken != Woken() or set(woken_by) != {signal.SIGIO} or time.monotonic() >= until:
+                return woken
 
     def close(self) -> None:
         """Let go of the descriptors, in a fork that has no use for them."""
-        self._inotify.close()
+        if self._inotify is not None:
+            self._inotify.close()
+        self._nudges.close()
         os.close(self._signals)
         os.close(self._trigger)
 
-    def _read_events(self) -> tuple[Event, ...]:
-        events: list[Event] = []
-        for _ in range(_READS_MAX):
-            try:
-                data = os.read(self._inotify.fileno(), _READ_BYTES)
-            except BlockingIOError:
-                break
-            events += _parse(data)
-        return tuple(events)
+    def _take_instance(self) -> bool:
+        """Have an inotify instance, if there is one left."""
+        try:
+            self._inotify = INotify(nonblocking=True)
+        except OSError as failure:
+            if failure.errno not in {errno.EMFILE, errno.ENFILE, errno.ENOMEM}:
+                raise
+            return False
+        self._poll.register(self._inotify.fileno(), select.POLLIN)
+        return True
+
+    def _watch_plainly(self, path: bytes, mask: int) -> int | None:
+        try:
+            wd, is_watched = self._nudges.watch(path, mask)
+        except OSError as failure:
+            if failure.errno in _NOT_THERE:
+                return None
+            raise
+        if is_watched:
+            return wd
+        if self._hints is Hints.PLAIN and self._inotify is None:
+            self._take_instance()  # for this one, then
+        return self.insist(path, mask)
+
+    def _say_whether_short(self) -> None:
+        if self.is_short and not self._said_short:
+            log.warning("unwatched, so it is looked now and then: %s", self._why)
+        elif self._said_short and not self.is_short:
+            log.info("watched again")
+        self._said_short = self.is_short
+
+    def _go_round(self) -> None:
+        """Before a look at everything, for which all is watched again, as far as it can be."""
+        self._rounds.begin()
+        if self._hints is Hints.NAMED:
+            self._unwatched.clear()
+            if self._inotify is None and self._take_instance():
+                self._nudges.close()
+
+    def _events(self, polled: dict[int, int]) -> tuple[Event, ...]:
+        """What has happened, as far as it can be told; takes it out of what ``polled`` says."""
+        nudged, self._nudged = self._nudged, False
+        if nudged:
+            self._nudges.arm()
+            self._rounds.nudge()
+        if self._inotify is not None and polled.pop(self._inotify.fileno(), 0):
+            return _read_events(self._inotify.fileno())
+        return (NUDGE,) if nudged and self._hints is Hints.PLAIN else ()
 
     def _stop(self, _number: int, _frame: FrameType | None) -> None:
         self.stopping = True
 
+    def _nudge(self, _number: int, _frame: FrameType | None) -> None:
+        self._nudged = True
+
     def _hang_up(self, _number: int, _frame: FrameType | None) -> None:
         self._reload = True
+
+
+def _read_events(fd: int) -> tuple[Event, ...]:
+    events: list[Event] = []
+    for _ in range(_READS_MAX):
+        try:
+            data = os.read(fd, _READ_BYTES)
+        except BlockingIOError:
+            break
+        events += _parse(data)
+    return tuple(events)
 
 
 def _parse(data: bytes) -> list[Event]:
@@ -195,17 +329,3 @@ def _timeout_ms(until: float) -> int | None:
         return None
     # Rounded up: waking a fraction early would make the caller spin until the time has come.
     return min(max(0, math.ceil((until - time.monotonic()) * 1000)), 2**31 - 1)
-
-
-def _watches_are_used_up() -> str:
-    return (
-        "no inotify watches are left (fs.inotify.max_user_watches is too low): "
-        "sudo sysctl fs.inotify.max_user_watches=1048576"
-    )
-
-
-def _instances_are_used_up(failure: OSError) -> str:
-    return (
-        f"cannot use inotify: {failure.strerror}; if there are too many instances: "
-        "sudo sysctl fs.inotify.max_user_instances=1024"
-    )

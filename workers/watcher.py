@@ -188,7 +188,8 @@ class Watcher:
 
     def _listen(self) -> None:
         """Watch, and take all that has happened before now."""
-        self._voice.listen()
+        if self._voice.listen() and self._tree.limited:
+            self._tree.look_at(b"")  # it is to be known what is there now
         self._guard.listen()
         self._joining.listen()
         self._fill.listen()
@@ -201,8 +202,9 @@ class Watcher:
     def _take(self, woken: Woken) -> None:
         self._must_reload = self._must_reload or woken.reload
         if woken.overflow:
-            log.info("overflow: look at everything")
             self._tree.look_at(b"")
+        if woken.overflow and woken.events:
+            log.info("overflow: look at everything")
         if woken.overflow or woken.reload:
             self._fill.sweep()
         self._tree.take(woken.events)

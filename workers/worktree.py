@@ -277,7 +277,7 @@ class WorkTree:
 
     def _watch(self, directory: bytes) -> None:
         try:
-            wd = self._wakeup.watch(self._full(directory), MASK)
+            wd = self._wakeup.insist(self._full(directory), MASK)
         except WatchLimitError as limit:
             if not self.limited:
                 log.warning("unwatched directories: %s", limit)

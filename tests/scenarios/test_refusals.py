@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.daemons import Fleet, needs_annexd
-from tests.processes import Ended, run, run_to_end, wait_until
+from tests.processes import Ended, descendants, run, run_to_end, wait_until
 from tests.repo import Repo
 from tests.synced import synced
 from tests.system.drives import ROOT
@@ -167,15 +167,49 @@ def test_with_too_few_inotify_watches_all_changes_are_found_and_it_says_so(
     assert b"max_user_watches" in daemon.ask("status").stdout + daemon.log().encode()
 
 
+WITHOUT_INSTANCES = (
+    *("unshare", "-Ur", "sh", "-c"),
+    'echo 0 >/proc/sys/user/max_inotify_instances && exec "$@"',
+    "sh",
+)
+
+
 @NAMESPACES
-def test_without_inotify_a_command_says_what_to_do(repo: Repo, fleet: Fleet) -> None:
+def test_without_inotify_instances_it_works_slowly_and_says_so(
+    pair: tuple[Repo, Repo], fleet: Fleet
+) -> None:
+    a, b = pair
+    fleet.serve(b)
+    daemon = fleet.annexd(a, via=WITHOUT_INSTANCES)
+
+    a.write("directory/f", b"from the one that sees little")
+    b.write("g", b"from the other")
+
+    daemon.wait()  # is no sooner at its end than where all is seen
+    assert (b.path / "directory/f").read_bytes() == b"from the one that sees little"
+    synced(a, b)
+    assert b"unwatched" in daemon.ask("status").stdout
+    assert "sysctl fs.inotify.max_user_instances" in daemon.log()
+
+
+@NAMESPACES
+def test_waiting_takes_no_inotify_instance(repo: Repo, fleet: Fleet) -> None:
     fleet.annexd(repo)
 
-    limit = "echo 0 >/proc/sys/user/max_inotify_instances"
-    argv = ["unshare", "-Ur", "sh", "-c", f"{limit} && exec annexd wait"]
-    done = run_to_end(argv, cwd=repo.path)
+    done = run_to_end([*WITHOUT_INSTANCES, "annexd", "wait"], cwd=repo.path)
 
-    refused(done, b"sysctl fs.inotify.max_user_instances")
+    assert done == Ended(0, b"", b"")
+
+
+def test_a_repository_takes_four_inotify_instances(repo: Repo, fleet: Fleet) -> None:
+    """Of 128 that a user has for all programs."""
+    daemon = fleet.annexd(repo)
+    pids = [daemon.pid(), *descendants(daemon.pid())]
+
+    links = [link for pid in pids for link in Path(f"/proc/{pid}/fd").iterdir()]
+    held = sum(os.path.islink(at) and os.readlink(at) == "anon_inode:inotify" for at in links)
+
+    assert held == 4
 
 
 KEY = "SHA256E-s3--ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"

@@ -16,8 +16,9 @@ from spool.state import Activity, read_state
 from spool.transfer import UUID, Direction, Lane, Transfer
 from tests.processes import forked, reap, wait_until
 from tests.repo import Repo
-from workers.process import enter
+from workers.process import Post, enter
 from workers.transferrer.role import main
+from workers.wakeup import Hints
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ class Station:
 
         def live() -> None:
             os.close(end)
-            main(enter(name, slot, place, lifeline, None))
+            main(enter(Post(name, slot, Hints.PLAIN), place, lifeline, None))
 
         with forked(live) as pid:
             os.close(lifeline)

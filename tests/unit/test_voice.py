@@ -1,6 +1,7 @@
 """What a role says of itself."""
 
 import logging
+import os
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from spool import poke
 from spool.place import Place
 from spool.state import Activity, State, read_state
+from tests.scarcity import scarce
 from tests.unit.test_wakeup import soon
 from workers.process import Worker
 from workers.voice import Voice
@@ -72,3 +74,30 @@ def test_what_cannot_be_said_is_no_reason_to_stop_working(
     obstacle.unlink()
     voice.idle()
     assert said(worker) == State(Activity.IDLE, 0)
+
+
+@scarce("max_inotify_instances", 0)
+def test_a_poke_is_answered_after_a_round_where_the_kernel_does_not_tell_all(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / ".git/annex").mkdir(parents=True)
+    place = Place(tmp_path, tmp_path / ".git", tmp_path / ".git")
+    worker = Worker("watcher", 1, place, Wakeup(home=os.fsencode(tmp_path)))
+    voice = Voice(worker)
+    voice.listen()
+    voice.idle()
+    seq = poke.create(worker.place.poke)
+
+    assert not voice.listen()  # nobody has told what there was before the poke
+    voice.idle()
+    state = said(worker)
+    assert state is not None
+    assert state.seq < seq
+    assert state.note("unwatched")
+
+    assert worker.wakeup.wait(soon()).overflow
+    assert voice.listen()
+    voice.idle()
+    state = said(worker)
+    assert state is not None
+    assert state.seq == seq

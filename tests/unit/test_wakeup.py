@@ -10,7 +10,9 @@ import pytest
 from inotify_simple import flags
 
 from tests.processes import wait_until
-from workers.wakeup import VANISHING, Wakeup, WatchLimitError
+from tests.scarcity import allow, scarce
+from workers.rounds import LOOK_S
+from workers.wakeup import ENTRIES, VANISHING, Wakeup, WatchLimitError, Woken
 
 
 def soon(seconds: float = 10.0) -> float:
@@ -163,29 +165,66 @@ def test_an_overflow_is_told_and_the_rest_comes_later(wakeup: Wakeup, tmp_path: 
     assert overflow
 
 
-def test_the_limit_on_watches_is_explained(wakeup: Wakeup, tmp_path: Path) -> None:
-    """In a user namespace of the child's own, where the limit can be lowered without harm."""
-    pid = os.fork()
-    if pid == 0:
-        status = 3
-        try:
-            libc = __import__("ctypes").CDLL(None)
-            if libc.unshare(0x10000000) != 0:  # CLONE_NEWUSER
-                os._exit(77)
-            Path("/proc/sys/user/max_inotify_watches").write_text("2")
-            fresh = Wakeup()
-            try:
-                for number in range(4):
-                    path = tmp_path / str(number)
-                    path.mkdir()
-                    fresh.watch(os.fsencode(path))
-            except WatchLimitError as limit:
-                status = 0 if "sysctl fs.inotify.max_user_watches" in str(limit) else 4
-        finally:
-            os._exit(status)
-    _, status = os.waitpid(pid, 0)
-    code = os.waitstatus_to_exitcode(status)
-    if code == 77:
-        pytest.skip("user namespaces are not allowed on this machine")
-    assert code == 0
-    assert not wakeup.stopping
+@scarce("max_inotify_watches", 2)
+def test_the_limit_on_watches_is_explained(tmp_path: Path) -> None:
+    fresh = Wakeup()
+    first, second, third = directories(tmp_path, 3)
+    fresh.insist(first, ENTRIES)
+    fresh.insist(second, ENTRIES)
+    with pytest.raises(WatchLimitError, match=r"sysctl fs\.inotify\.max_user_watches"):
+        fresh.insist(third, ENTRIES)
+
+
+@scarce("max_inotify_watches", 2)
+def test_where_watches_are_used_up_it_is_told_to_look(tmp_path: Path) -> None:
+    fresh = Wakeup()
+    paths = directories(tmp_path, 4)
+    assert [fresh.watch(path) is None for path in paths] == [False, False, True, True]
+    assert fresh.is_short
+
+    fresh.hasten()
+    assert fresh.wait(soon()).overflow
+    fresh.unwatch(1)
+    assert fresh.watch(paths[0]) is not None
+
+    assert not fresh.is_short  # what could not be watched was to be asked for again
+
+
+@scarce("max_inotify_instances", 0)
+def test_without_an_instance_it_is_told_to_look_when_something_happens(tmp_path: Path) -> None:
+    fresh = Wakeup(home=os.fsencode(tmp_path))
+    (path,) = directories(tmp_path, 1)
+    assert fresh.watch(path) is not None
+    assert fresh.is_short
+    Path(os.fsdecode(path), "new").touch()
+
+    started = time.monotonic()
+    woken = fresh.wait(soon())
+
+    assert woken == Woken(overflow=True)
+    assert time.monotonic() - started < LOOK_S
+    assert fresh.round == 1
+    assert fresh.wait(soon(0.2)) == Woken()
+
+
+@scarce("max_inotify_instances", 0)
+def test_without_an_instance_it_takes_one_as_soon_as_there_is_one(tmp_path: Path) -> None:
+    fresh = Wakeup(home=os.fsencode(tmp_path))
+    (path,) = directories(tmp_path, 1)
+    assert fresh.watch(path) is not None
+    allow("max_inotify_instances", 1)
+
+    fresh.hasten()
+    assert fresh.wait(soon()).overflow
+    wd = fresh.watch(path)
+    Path(os.fsdecode(path), "new").touch()
+
+    assert not fresh.is_short
+    assert {(event.wd, event.name) for event in fresh.wait(soon()).events} >= {(wd, b"new")}
+
+
+def directories(place: Path, count: int) -> list[bytes]:
+    paths = [place / str(number) for number in range(count)]
+    for path in paths:
+        path.mkdir()
+    return [os.fsencode(path) for path in paths]

@@ -7,20 +7,19 @@ Source: git-annex-formats.md §8.2 (objects and not names, and all of them at th
 """
 
 import os
-import select
+import signal
+import time
 from typing import Final, final
 
-from inotify_simple import INotify
 from inotify_simple import flags as inotify
 
 from workers.annex.repository import Repository
 from workers.git.refs import Refs
 from workers.shell.wire import GoneError, Wire
-from workers.trouble import TroubleError
+from workers.wakeup import Hints, Wakeup
 
-_NAMES: Final = int(
-    inotify.CREATE | inotify.MOVED_TO | inotify.DELETE | inotify.MOVED_FROM | inotify.ONLYDIR
-)
+_NAMES: Final = int(inotify.CREATE | inotify.MOVED_TO | inotify.DELETE | inotify.MOVED_FROM)
+_ENDINGS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _CALM_S: Final = 0.02
 """A push moves several refs, one after another."""
 
@@ -32,10 +31,10 @@ class Changes:
     def __init__(self, repository: Repository) -> None:
         self._common = os.fsencode(repository.common)
         self._refs = Refs(repository.git)
-        try:
-            self._inotify = INotify(nonblocking=True)
-        except OSError as error:
-            raise TroubleError(f"no inotify instance left: {error.strerror}") from error
+        handlers = {number: signal.getsignal(number) for number in _ENDINGS}
+        self._wakeup = Wakeup(Hints.PLAIN, self._common)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)  # they end this program, whatever it does
         self._watch()
         self._known = self._look()
 
@@ -49,11 +48,14 @@ class Changes:
         ``client`` is readable when that has happened.
         """
         while True:
-            ready, _, _ = select.select((client, self._inotify.fileno()), (), ())
-            if client in ready and self._inotify.fileno() not in ready:
+            self._wakeup.attend(client)
+            woken = self._wakeup.wait()
+            self._wakeup.ignore(client)
+            has_news = woken.events or woken.overflow
+            if client in woken.ready and not has_news:
                 return []
-            while select.select((self._inotify.fileno(),), (), (), _CALM_S)[0]:
-                self._inotify.read(timeout=0)
+            while has_news and self._wakeup.wait(time.monotonic() + _CALM_S).events:
+                pass
             self._watch()
             now = self._look()
             found, self._known = sorted(now - self._known), now
@@ -65,17 +67,9 @@ class Changes:
 
     def _watch(self) -> None:
         """Watch what there is; a watch more on the same directory costs nothing."""
-        self._watch_one(self._common)  # packed-refs
+        self._wakeup.watch(self._common, _NAMES)  # packed-refs
         for directory, _names, _files in os.walk(os.path.join(self._common, b"refs")):
-            self._watch_one(directory)
-
-    def _watch_one(self, directory: bytes) -> None:
-        try:
-            self._inotify.add_watch(directory, _NAMES)
-        except FileNotFoundError:
-            return
-        except OSError as error:
-            raise TroubleError(f"no inotify watch left: {error.strerror}") from error
+            self._wakeup.watch(directory, _NAMES)
 
 
 def tell(wire: Wire, repository: Repository) -> None:

@@ -131,7 +131,8 @@ class Transferrer:
             wakeup.watch(self._paths.below(names), _JOBS)
         for lane in self._queue.lanes():
             wakeup.watch(self._paths.below(layout.queue_lane(lane)), _JOBS)
-        for path in self._ways.files:
+        # The user's own is looked at in each turn; in a home something is written all the time.
+        for path in self._ways.own_files:
             wakeup.watch(path, _CONFIG)
 
     def _get_ready(self) -> None:

@@ -64,13 +64,20 @@ class Ways:
         self._seen = ()
 
     @property
-    def files(self) -> tuple[bytes, ...]:
-        """The configuration's files, for watches."""
-        home = os.path.expanduser("~")
-        xdg = os.environ.get("XDG_CONFIG_HOME") or os.path.join(home, ".config")
+    def own_files(self) -> tuple[bytes, ...]:
+        """The files of the repository's own configuration, for watches."""
         return (
             os.fsencode(self._place.common / "config"),
             os.fsencode(self._place.gitdir / "config.worktree"),
+        )
+
+    @property
+    def files(self) -> tuple[bytes, ...]:
+        """The configuration's files."""
+        home = os.path.expanduser("~")
+        xdg = os.environ.get("XDG_CONFIG_HOME") or os.path.join(home, ".config")
+        return (
+            *self.own_files,
             os.fsencode(os.path.join(home, ".gitconfig")),
             os.fsencode(os.path.join(xdg, "git", "config")),
         )
