@@ -12,7 +12,7 @@ from pathlib import Path
 from annexd.errors import AnnexdError
 from annexd.instance import AlreadyRunningError
 from annexd.launch import Starting, begin
-from annexd.repository import find_place
+from annexd.repository import find_annex, find_place
 from spool.place import Place
 
 
@@ -62,7 +62,7 @@ def everywhere(do: Callable[[Place], object]) -> None:
     failures: list[AnnexdError] = []
     for path in read_list():
         try:
-            do(find_place(path))
+            do(find_annex(path))
         except AnnexdError as failure:
             failures.append(failure)
     _raise(failures)

@@ -4,6 +4,7 @@ DIAGNOSTICS: what a person can mend is one line on stderr, and the exit status t
 gives it; only a bug in annexd shows a traceback.
 """
 
+import contextlib
 import errno
 import os
 import signal
@@ -14,6 +15,7 @@ from typing import NoReturn
 
 from annexd.errors import AnnexdError, TemporaryError
 from spool.record import escape
+from workers.annex.repository import RepositoryError
 from workers.git.run import GitError
 from workers.trouble import TroubleError
 
@@ -30,24 +32,28 @@ def main() -> NoReturn:
     try:
         status = _express(sys.argv[1:])
         if status is None:
-            from annexd.commands import app
+            from annexd.usage import run
 
-            app(prog_name="annexd")
+            status = run(sys.argv[1:])
+        sys.stdout.flush()  # here, where it can be told that this cannot be done
         sys.exit(status)
     except AnnexdError as error:
+        _fail(str(error), error.exit_status)
+    except RepositoryError as error:
         _fail(str(error), error.exit_status)
     except (GitError, TroubleError) as error:
         _fail(str(error), TemporaryError.exit_status)
     except KeyboardInterrupt:
         sys.exit(_INTERRUPTED)
     except BrokenPipeError:  # `annexd log | head`: what was wanted has been read
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _forget_output()
         sys.exit(0)
     except OSError as error:
         if error.filename is not None:
-            _fail(f"{error.filename!r}: {error.strerror}", AnnexdError.exit_status)
+            _fail(f"{os.fsdecode(error.filename)!r}: {error.strerror}", AnnexdError.exit_status)
         if error.errno not in _DISK | _SHORT:  # about nothing that a person could mend: a bug
             raise
+        _forget_output()
         _fail(f"{error.strerror}", TemporaryError.exit_status)
 
 
@@ -63,7 +69,7 @@ def _express(args: Sequence[str]) -> int | None:
         return serve(args[1:], os.environ)
     words = [arg for arg in args if arg[:1] != "-"]
     options = [arg for arg in args if arg[:1] == "-"]
-    if len(words) not in {1, 2}:
+    if len(words) not in {1, 2} or "" in words:
         return None
     directory = Path(words[1]) if len(words) > 1 else None
     match words[0], options:
@@ -112,6 +118,14 @@ def _hear_signals() -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
+def _forget_output() -> None:
+    """Let what cannot be written go nowhere, or Python tries again at the end, and says so."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
 def _fail(text: str, status: int) -> NoReturn:
-    sys.stderr.write(f"annexd: {escape(text)}\n")
+    # Names in it are escaped already, and quoted.
+    shown = "".join(char if char.isprintable() else escape(char) for char in text)
+    with contextlib.suppress(OSError):  # there is nobody else to tell
+        sys.stderr.write(f"annexd: {shown}\n")
     sys.exit(status)

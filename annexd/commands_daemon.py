@@ -7,12 +7,21 @@ from typing import Annotated
 import typer
 
 from annexd.duration import parse_duration
-from annexd.errors import AnnexdError
-from annexd.repository import find_place
+from annexd.errors import AnnexdError, CommandLineError
+from annexd.repository import find_annex, find_place
 from spool.record import escape
 
+
+def path(text: str) -> Path:
+    """A path as it is typed; an empty one is a variable of a script's that is not set."""
+    if not text:
+        raise typer.BadParameter("it is empty")
+    return Path(text)
+
+
 Directory = Annotated[
-    Path | None, typer.Argument(metavar="DIR", help="The repository; else where you stand.")
+    Path | None,
+    typer.Argument(metavar="DIR", parser=path, help="The repository; else where you stand."),
 ]
 Autostart = Annotated[
     bool,
@@ -42,6 +51,9 @@ def start(
     from annexd import daemon, launch
 
     delay_s = parse_duration(startdelay)
+    _check_alone(directory, autostart=autostart)
+    if autostart and foreground:
+        raise CommandLineError("--foreground is for one repository, --autostart for all")
     if autostart:
         from annexd.autostart import start_all
 
@@ -52,6 +64,11 @@ def start(
         launch.start(directory, delay_s)
 
 
+def _check_alone(directory: Path | None, *, autostart: bool) -> None:
+    if autostart and directory is not None:
+        raise CommandLineError("--autostart is for every repository on the list, without DIR")
+
+
 def stop(directory: Directory = None, *, autostart: Autostart = False) -> None:
     """Stop syncing.  Returns when annexd and everything it started has ended.
 
@@ -59,6 +76,7 @@ def stop(directory: Directory = None, *, autostart: Autostart = False) -> None:
     """
     from annexd import daemon
 
+    _check_alone(directory, autostart=autostart)
     if autostart:
         from annexd.autostart import everywhere
 
@@ -107,11 +125,11 @@ def poke(
     from annexd.requests import make_poke
 
     if what is not None and not os.path.isdir(what):
-        place = find_place()
+        place = find_annex()
         find_uuid(place, what)
         make_poke(place)
     else:
-        make_poke(find_place(None if what is None else Path(what)))
+        make_poke(find_annex(None if what is None else Path(what)))
 
 
 def accept(directory: Directory = None) -> None:
@@ -121,7 +139,7 @@ def accept(directory: Directory = None) -> None:
     """
     from annexd.requests import accept_deletions
 
-    accept_deletions(find_place(directory))
+    accept_deletions(find_annex(directory))
 
 
 def hold(
@@ -142,7 +160,7 @@ def hold(
     """
     from annexd.holding import hold_commits, hold_commits_during
 
-    place = find_place()
+    place = find_annex()
     if command:
         raise typer.Exit(hold_commits_during(place, parse_duration(for_), command))
     hold_commits(place, parse_duration(for_))
@@ -152,7 +170,7 @@ def release(directory: Directory = None) -> None:
     """End a 'hold': removes .git/annex/annexd/hold."""
     from annexd.holding import release_commits
 
-    if not release_commits(find_place(directory)):
+    if not release_commits(find_annex(directory)):
         raise AnnexdError("nothing is held here")
 
 

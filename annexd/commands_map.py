@@ -6,7 +6,7 @@ import typer
 
 from annexd.commands_daemon import Directory
 from annexd.commands_spool import AsJson
-from annexd.repository import find_place
+from annexd.repository import find_annex
 
 
 def map_network(
@@ -29,6 +29,6 @@ def map_network(
     from annexd import mapshow
     from annexd.mapping import read_map
 
-    found = read_map(find_place(directory), file)
+    found = read_map(find_annex(directory), file)
     show = mapshow.to_json if as_json else mapshow.to_dot if as_dot else mapshow.to_text
     typer.echo(show(found))

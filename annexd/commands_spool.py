@@ -9,7 +9,8 @@ import typer
 
 from annexd.commands_daemon import Autostart, Directory
 from annexd.duration import parse_duration
-from annexd.repository import find_place
+from annexd.errors import CommandLineError
+from annexd.repository import find_annex, find_place
 from spool.place import Place
 
 AsJson = Annotated[bool, typer.Option("--json", help="For programs: one JSON object.")]
@@ -89,7 +90,7 @@ def wait(
     from annexd.settled import wait_until_settled
 
     timeout_s = math.inf if timeout is None else parse_duration(timeout)
-    why = wait_until_settled(find_place(directory), timeout_s)
+    why = wait_until_settled(find_annex(directory), timeout_s)
     if why is not None:
         typer.echo(f"annexd: not in sync: {why}", err=True)
         raise typer.Exit(1)
@@ -137,10 +138,10 @@ def _here_or_everywhere(
     autostart: bool,  # noqa: FBT001 -- the option's
 ) -> None:
     if not autostart:
-        do(find_place())
+        do(find_annex())
         return
     if remote is not None:
-        raise typer.BadParameter("--autostart is for all of each repository, without REMOTE")
+        raise CommandLineError("--autostart is for all of each repository, without REMOTE")
     from annexd.autostart import everywhere
 
     everywhere(do)
@@ -177,7 +178,7 @@ def limit(
             lambda place: set_limits(place, remote, rates, for_s), remote, autostart
         )
     elif for_ is not None or remote is not None:
-        raise typer.BadParameter("say how fast: --up RATE, --down RATE, or both")
+        raise CommandLineError("say how fast: --up RATE, --down RATE, or both")
     else:
         _here_or_everywhere(lambda place: typer.echo(show_limits(place)), None, autostart)
 
@@ -190,7 +191,7 @@ def cancel(what: What) -> None:
     """
     from annexd.control import cancel_transfers
 
-    cancelled = cancel_transfers(find_place(), what)
+    cancelled = cancel_transfers(find_annex(), what)
     typer.echo(f"{cancelled} cancelled")
 
 
@@ -202,5 +203,5 @@ def retry(remote: RemoteName = None) -> None:
     """
     from annexd.control import retry_transfers
 
-    retried = retry_transfers(find_place(), remote)
+    retried = retry_transfers(find_annex(), remote)
     typer.echo(f"{retried} due now")

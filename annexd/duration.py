@@ -2,14 +2,14 @@
 
 import re
 
-from annexd.errors import AnnexdError
+from annexd.errors import CommandLineError
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400, "y": 365 * 86400}
 _DURATION = re.compile(r"(?:[0-9]{1,9}[smhdwy])+(?:[0-9]{1,9})?|[0-9]{1,9}", re.ASCII)
 _PART = re.compile(r"([0-9]+)([smhdwy]?)", re.ASCII)
 
 
-class DurationError(AnnexdError):
+class DurationError(CommandLineError):
     """A length of time that cannot be understood."""
 
 

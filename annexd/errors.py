@@ -8,6 +8,12 @@ class AnnexdError(Exception):
     """100: will not work until something is changed.  111: temporary, try again."""
 
 
+class CommandLineError(AnnexdError):
+    """What was typed makes no sense."""
+
+    exit_status = 2
+
+
 class TemporaryError(AnnexdError):
     """It may work the next time."""
 

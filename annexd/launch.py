@@ -7,6 +7,7 @@ annexd start                 waits at the pipe, shows what comes out, exits
 
 import contextlib
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import final
@@ -18,8 +19,13 @@ from annexd.errors import AnnexdError, TemporaryError
 from annexd.notify import Notify
 from annexd.repository import find_place
 from spool.place import Place
+from spool.state import read_states
 
 _READY = b"ready"
+_UNWATCHED = (
+    "annexd: it works, but looks only now and then: too few inotify instances or watches; "
+    "see: annexd doctor\n"
+)
 _ANSWER_BYTES = 4096  # PIPE_BUF: so much is written, and read, in one piece
 
 
@@ -51,6 +57,8 @@ class Starting:
                 why or f"it ended during its start; look into {os.fspath(self.place.log)!r}",
                 int(status or TemporaryError.exit_status),
             )
+        if any(state.note("unwatched") for state in read_states(self.place.state).values()):
+            sys.stderr.write(_UNWATCHED)
 
 
 def begin(place: Place, startdelay_s: float = 0.0) -> Starting:

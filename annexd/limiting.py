@@ -7,7 +7,7 @@ from typing import Final
 
 from annexd.control import find_uuid
 from annexd.duration import format_duration
-from annexd.errors import AnnexdError
+from annexd.errors import CommandLineError
 from annexd.remotelist import list_remotes
 from spool import limit
 from spool.limit import FOREVER, Limit
@@ -40,9 +40,9 @@ def set_limits(
 
 def _check(said: str, direction: Direction) -> None:
     if said == AUTO and direction is Direction.DOWNLOAD:
-        raise AnnexdError("only what is sent can be paced by itself: --up auto")
+        raise CommandLineError("only what is sent can be paced by itself: --up auto")
     if said not in {NONE, AUTO, DEFAULT} and rate(said) is None:
-        raise AnnexdError(
+        raise CommandLineError(
             f"{said!r} is no speed; write it like 500kB or 2MB (a second), or {NONE}"
             + (" (annexd pause stops all transfers)" if said.strip("0") == "" else "")
         )

@@ -46,6 +46,16 @@ def find_place(directory: Path | None = None) -> Place:
     return Place(found, gitdir, common_dir(gitdir))
 
 
+def find_annex(directory: Path | None = None) -> Place:
+    """The same, where it is used with git-annex."""
+    place = find_place(directory)
+    if not place.annex.is_dir():
+        raise NotARepositoryError(
+            f"{os.fspath(place.worktree)!r} is not used with git-annex; run there: git annex init"
+        )
+    return place
+
+
 def _is_repository(directory: Path) -> bool:
     """Whether this is the top of a work tree, or a bare repository (or the inside of a .git)."""
     return (directory / ".git").exists() or _is_gitdir(directory)

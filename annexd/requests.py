@@ -1,8 +1,5 @@
 """What a person asks of the daemon by leaving a file."""
 
-import os
-
-from annexd.errors import AnnexdError
 from spool import poke
 from spool.place import Place
 from spool.record import make_directory, replace
@@ -27,9 +24,5 @@ def accept_deletions(place: Place) -> None:
 
 def _ours(place: Place) -> Place:
     """The same place, with our directory in it."""
-    if not place.annex.is_dir():
-        raise AnnexdError(
-            f"{os.fspath(place.worktree)!r} is not used with git-annex; run there: git annex init"
-        )
     make_directory(place.annexd)
     return place

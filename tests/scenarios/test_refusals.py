@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.daemons import Fleet, needs_annexd
+from tests.daemons import Annexd, Fleet, needs_annexd
 from tests.processes import Ended, descendants, run, run_to_end, wait_until
 from tests.repo import Repo
 from tests.synced import synced
@@ -180,8 +180,14 @@ def test_without_inotify_instances_it_works_slowly_and_says_so(
 ) -> None:
     a, b = pair
     fleet.serve(b)
-    daemon = fleet.annexd(a, via=WITHOUT_INSTANCES)
+    daemon = fleet.add(Annexd(a))
 
+    done = run_to_end([*WITHOUT_INSTANCES, "annexd", "start"], cwd=a.path)
+    assert done.status == 0
+    assert done.stderr == (
+        b"annexd: it works, but looks only now and then: too few inotify instances or watches; "
+        b"see: annexd doctor\n"
+    )
     a.write("directory/f", b"from the one that sees little")
     b.write("g", b"from the other")
 

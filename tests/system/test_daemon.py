@@ -643,18 +643,14 @@ def limited(what: str, limit: int) -> tuple[str, ...]:
     return ("unshare", "-Ur", "sh", "-c", script, "sh")
 
 
-@pytest.mark.parametrize("limit", [0, 1])
-def test_too_few_inotify_instances_are_told_with_the_command(annexd: Annexd, limit: int) -> None:
-    """None for the supervisor, or one for it and none for its workers."""
-    if run_to_end((*limited("instances", limit), "true")).status:
+def test_without_inotify_instances_it_starts_and_says_what_to_do(annexd: Annexd) -> None:
+    if run_to_end((*limited("instances", 0), "true")).status:
         pytest.skip("user namespaces are not allowed on this machine")
 
-    ended = run_to_end((*limited("instances", limit), *CLI, "start"), cwd=annexd.repo.path)
+    ended = run_to_end((*limited("instances", 0), *CLI, "start"), cwd=annexd.repo.path)
 
-    assert ended.status in {100, 111}
-    assert b"sudo sysctl fs.inotify.max_user_instances=1024" in ended.stderr
-    assert ended.stderr.count(b"\n") == 1
-    assert not annexd.runs()
+    assert ended.status == 0
+    assert "sudo sysctl fs.inotify.max_user_instances=1024" in annexd.place.log.read_text()
 
 
 def test_a_daemon_lock_that_is_no_file_is_told(annexd: Annexd) -> None:
