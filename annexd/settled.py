@@ -31,6 +31,9 @@ from spool.state import Activity
 from workers.git.run import Git
 from workers.wakeup import Hints, Wakeup
 
+_LEFT = {"suspect": "cannot read", "unreadable": "cannot read", "skipped": "cannot add"}
+"""Notes of what will not be committed before a person has seen to it."""
+
 FAILURES = 2
 """One may be chance, as when two push at once."""
 
@@ -148,6 +151,12 @@ def _look_at_worker(
         blocked.append(f"{name} waits: {escape(why)}")
     elif state.pending:
         working.append(f"{name} has {state.pending} more to do")
+    else:
+        blocked += (
+            f"{name} {verb} {escape(path)}"
+            for note, verb in _LEFT.items()
+            if (path := state.note(note)) is not None
+        )
 
 
 def _paused(status: Status) -> int:

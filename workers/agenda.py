@@ -33,6 +33,11 @@ RENAMED_S: Final = 0.5
 RETRIES_S: Final = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 
 
+PATIENCE: Final = 4
+"""What git-annex could not add so often needs a person…"""
+HOPELESS_S: Final = 600.0
+"""…and is tried again each time so much later: that costs a process."""
+
 SHOWN: Final = 5
 """Paths of a kind that are named."""
 
@@ -47,6 +52,8 @@ class Why(StrEnum):
     RENAMED = "renamed"
     NEW = "new"
     UNREADABLE = "unreadable"
+    FAILED = "not added"
+    REFUSED = "refused"
     STAGED = "staged"
 
 
@@ -66,6 +73,12 @@ class Item:
     """When it was first found missing."""
     is_first: bool = False
     """Whether it is to be looked at before others."""
+
+    @property
+    def needs_person(self) -> bool:
+        """Whether it will not be decided about in time."""
+        is_hopeless = self.why is Why.FAILED and self.tries >= PATIENCE
+        return is_hopeless or self.why in (Why.UNREADABLE, Why.REFUSED)
 
 
 @final
@@ -116,6 +129,8 @@ class Agenda:
         item.why = why
         item.due = now + RETRIES_S[min(item.tries, len(RETRIES_S) - 1)]
         item.tries += 1
+        if why is Why.FAILED and item.needs_person:
+            item.due = now + HOPELESS_S
 
     def wait_until(self, path: bytes, when: float, why: Why) -> None:
         """Look again then."""
@@ -154,6 +169,11 @@ class Agenda:
         if item is not None:
             item.gone = math.inf
 
+    def needs_person(self, path: bytes) -> bool:
+        """Whether it was put off for a reason that will not go away in time."""
+        item = self._items.get(path)
+        return item is not None and item.needs_person
+
     def heard(self, path: bytes) -> float:
         """When it was last heard of; long ago if never."""
         item = self._items.get(path)
@@ -185,16 +205,18 @@ class Agenda:
         return (path for path, item in self._items.items() if item.why in whys)
 
     def pending(self) -> int:
-        """How many paths will be decided about in time: not those that cannot be read."""
-        return len(self._items) - sum(1 for _path in self.waiting(Why.UNREADABLE))
+        """How many paths will be decided about in time: not those that need a person."""
+        return sum(not item.needs_person for item in self._items.values())
 
     def notes(self) -> Fields:
         """What a person may want to know: the first few of each kind that has to be waited for."""
-        shown = (("open", (Why.OPEN, Why.UNSTABLE)), ("unreadable", (Why.UNREADABLE,)))
+        shown = (
+            ("open", self.waiting(Why.OPEN, Why.UNSTABLE)),
+            ("unreadable", self.waiting(Why.UNREADABLE)),
+            ("skipped", self.waiting(Why.REFUSED, Why.FAILED)),
+        )
         return tuple(
-            (name, os.fsdecode(path))
-            for name, whys in shown
-            for path in islice(self.waiting(*whys), SHOWN)
+            (name, os.fsdecode(path)) for name, paths in shown for path in islice(paths, SHOWN)
         )
 
     def prune(self, now: float) -> None:

@@ -1,10 +1,8 @@
 """Files that only git-annex can add: an unknown backend, an expression that only it understands."""
 
 import logging
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from spool.record import escape
 from workers.annex import oneshot
 from workers.annex.repository import Repository
 from workers.annex.stream import AnnexEndedError
@@ -15,15 +13,22 @@ log = logging.getLogger(__name__)
 
 def add_by_git_annex(
     repository: Repository, paths: Sequence[bytes], rules: Rules, breathe: Callable[[], None]
-) -> bool:
-    """Have them added and staged; False if git-annex gave up, and it is to be tried again."""
+) -> tuple[Mapping[bytes, str], Sequence[bytes]]:
+    """Have them added and staged; which of them it failed to add, why; and which are uncertain.
+
+    When one has failed, git-annex's exit status says nothing of the others.
+    """
     options = ("-c", "annex.addunlocked=true") if rules.adds_unlocked else ()
+    failed: dict[bytes, str] = {}
+    added: list[bytes] = []
     try:
         for result in oneshot.add(repository, paths, options):
             if result.reason:
-                log.warning("skip %s: %s", escape(os.fsdecode(result.item)), result.reason)
+                failed[result.item] = result.reason
+            elif result.done:
+                added.append(result.item)
             breathe()
     except AnnexEndedError as failure:
         log.warning("tempfail to add %d files: %s", len(paths), failure)
-        return False
-    return True
+        return {}, paths
+    return failed, added if failed else ()

@@ -8,7 +8,7 @@ import logging
 import math
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, final
 
 from spool.record import Fields
@@ -25,6 +25,7 @@ from workers.guard import Guard
 from workers.massdeletion import (
     HOW_TO_ACCEPT,
     WORK_DRAIN_PER_S,
+    WORK_S,
     Recent,
     is_mass_deletion,
 )
@@ -66,7 +67,7 @@ class Committing:
         self._polite_since: float | None = None
         self._tries = 0
         self._recent_deletions = Recent()
-        self._recent_work = Recent(WORK_DRAIN_PER_S)
+        self._recent_work = Recent(WORK_DRAIN_PER_S, WORK_S)
         self._vanished = False
         self._accepted = False
         self._racy: list[bytes] = []
@@ -160,7 +161,7 @@ class Committing:
         from_index: dict[bytes, Version | None] = {}
         if staged and now >= self._staged_until:
             from_index, staged = staged, {}
-        staging = Staging(self._choose(staged), from_index)
+        staging = Staging(self._choose(staged, from_index), from_index)
         self._answer_for(staging)
         if staging.findings or from_index:
             try:
@@ -195,7 +196,7 @@ class Committing:
         self._tries, self._not_before = 0, -math.inf
         if now >= self._staged_until:
             self._staged_until = -math.inf
-        self._count_deletions(staging.findings, now)
+        self._count_deletions(staging, now)
         if self._accepted and not self._findings:
             self._accepted = False
         self._batch.committed(now)
@@ -248,7 +249,9 @@ class Committing:
             if change.path not in unmerged
         }
 
-    def _choose(self, staged: dict[bytes, Version | None]) -> list[Finding]:
+    def _choose(
+        self, staged: dict[bytes, Version | None], from_index: Mapping[bytes, Version | None]
+    ) -> list[Finding]:
         """The findings to commit now: not what the user has staged, nor too many deletions."""
         chosen: list[Finding] = []
         for path, finding in list(self._findings.items()):
@@ -258,7 +261,8 @@ class Committing:
             elif len(chosen) < FILES_MAX:
                 chosen.append(finding)
         renamed = {finding.path for finding in chosen if finding.is_rename}
-        deletions = _true_deletions(chosen, self._desk) - self._foreseen - renamed
+        deletions = _true_deletions(chosen, from_index, self._desk) - self._foreseen
+        deletions -= renamed
         if not deletions or self._accepted:
             return chosen
         waiting = set(self._agenda.waiting(Why.GONE)) - self._foreseen
@@ -266,7 +270,8 @@ class Committing:
         now = time.monotonic()
         burst = self._recent_deletions.count(now)
         total = len(deletions) + missing + burst
-        work = len(chosen) - len(deletions) + self._recent_work.count(now)
+        work = len(chosen) - len(deletions) + _count_work(from_index)
+        work += self._recent_work.count(now)
         is_much = is_mass_deletion(total, len(self._desk.index()) + burst, work)
         if not self._vanished and not is_much:
             return chosen
@@ -278,7 +283,8 @@ class Committing:
     def _answer_for(self, staging: Staging) -> None:
         """Count what the commit's message is to answer for, or others would doubt it."""
         gone = sum(version is None for version in staging.from_index.values())
-        staging.deletions = gone + len(_true_deletions(staging.findings, self._desk))
+        staging.deletions = gone
+        staging.deletions += len(_true_deletions(staging.findings, staging.from_index, self._desk))
         index, commits = self._desk.index(), self._desk.commits
         staging.restored = sum(
             (old := index.get(each.path)) is not None
@@ -288,19 +294,28 @@ class Committing:
             if each.staged is not None
         )
 
-    def _count_deletions(self, findings: Sequence[Finding], now: float) -> None:
-        gone = [finding for finding in findings if finding.staged is None]
+    def _count_deletions(self, staging: Staging, now: float) -> None:
+        gone = [finding for finding in staging.findings if finding.staged is None]
         lost = {finding.path for finding in gone if not finding.is_rename} - self._foreseen
         self._recent_deletions.add(len(lost), now)
-        self._recent_work.add(len(findings) - len(gone), now)
+        work = len(staging.findings) - len(gone) + _count_work(staging.from_index)
+        self._recent_work.add(work, now)
 
 
-def _true_deletions(findings: Sequence[Finding], desk: Desk) -> set[bytes]:
+def _count_work(from_index: Mapping[bytes, Version | None]) -> int:
+    """So many files are added or edited: by a user, or by git-annex, that was asked to."""
+    return sum(version is not None for version in from_index.values())
+
+
+def _true_deletions(
+    findings: Sequence[Finding], from_index: Mapping[bytes, Version | None], desk: Desk
+) -> set[bytes]:
     """The deletions whose content does not come back in the same commit under another name."""
     gone = {finding.path for finding in findings if finding.staged is None}
     if not gone:
         return gone
     came = {finding.staged.oid for finding in findings if finding.staged is not None}
+    came.update(version.oid for version in from_index.values() if version is not None)
     index = desk.index()
     return {path for path in gone if (old := index.get(path)) is None or old.oid not in came}
 

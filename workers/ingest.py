@@ -11,14 +11,12 @@ DIAGNOSTICS: ``OSError`` with ENOSPC or EDQUOT when the disk is full, or would b
 """
 
 import contextlib
-import logging
 import os
 import stat
 from collections.abc import Callable, Iterator
 from typing import Final, final
 
 from spool.key import Key, parts
-from spool.record import escape
 from workers.agenda import Why
 from workers.annex.addpolicy import Kind
 from workers.annex.backend import BACKENDS, WORM, HashBackend, verifier, worm_key
@@ -41,8 +39,6 @@ from workers.locking import Locking
 from workers.rules import Attributes, Rules
 from workers.source import ChangedError, Source, open_source
 from workers.space import Space
-
-log = logging.getLogger(__name__)
 
 SMALL: Final = 1 << 20
 """Bytes: so much is read at once, before its key is known."""
@@ -102,7 +98,7 @@ class Ingest:
             return self._git_blob(source, entry, attributes, data)
         backend = self._backend(attributes)
         if kind is Kind.ASK_GIT_ANNEX or self._asks or backend is None:
-            return ASK
+            return self._as_known(source, entry, data) or ASK
         key = self._into_annex(source, entry, backend, data)
         if kind is Kind.ANNEX_LOCKED and not self._is_unlocked(entry, key):
             return Locking(source.path, source.check()[0], key)
@@ -153,8 +149,7 @@ class Ingest:
         """A pointer stands for its key; it is never content."""
         key = parse_pointer(data)
         if key is None:
-            log.warning("skip %s: it looks like a pointer, and is none", _shown(source.path))
-            return None
+            return Why.REFUSED
         return self._found(source, entry, self._desk.commits.blob(format_pointer(key)), None)
 
     def _git_blob(
@@ -254,6 +249,13 @@ class Ingest:
                 for chunk in source.chunks(self._chunk(), self.breathe)
             )
 
+    def _as_known(self, source: Source, entry: Entry | None, data: bytes | None) -> Finding | None:
+        """A file that has the content its entry says; git-annex stages without its stat data."""
+        if entry is None or entry.mode == LINK:
+            return None
+        known = self._known_key(source, entry, data)
+        return None if known is None else self._found(source, entry, entry.oid, None)
+
     def _chunk(self) -> bytearray:
         if self._buffer is None:
             self._buffer = bytearray(SMALL)
@@ -299,7 +301,3 @@ def _needs_git_annex(desk: Desk) -> bool:
     repository = desk.repository
     thin = repository.settings.flag("annex.thin", default=False)
     return thin or repository.crippled or not repository.symlinks or desk.objects.hooked
-
-
-def _shown(path: bytes) -> str:
-    return escape(os.fsdecode(path))

@@ -88,13 +88,21 @@ class Looker:
         """Have git-annex add what only it can; whether it was asked to."""
         if not self._asked:
             return False
-        paths = list(self._asked)
+        paths, began = list(self._asked), time.monotonic()
         self._asked.clear()
-        added = add_by_git_annex(self._desk.repository, paths, self._rules, self._ingest.breathe)
-        if not added:
-            now = time.monotonic()
-            for path in paths:
-                self._agenda.put_off(path, now, Why.UNSTABLE)
+        failed, uncertain = add_by_git_annex(
+            self._desk.repository, paths, self._rules, self._ingest.breathe
+        )
+        now = time.monotonic()
+        for path, reason in failed.items():  # it may have changed meanwhile
+            if not self._agenda.needs_person(path):
+                log.warning("skip %s: %s", _shown(path), reason)
+            self._agenda.put_off(path, now, Why.FAILED)
+        for path in uncertain:
+            self._agenda.put_off(path, now, Why.UNSTABLE)
+        for path in set(paths).difference(failed, uncertain):
+            if self._agenda.heard(path) <= began:
+                self._agenda.settle(path)
         return True
 
     def look(self, paths: Sequence[bytes], now: float) -> list[Finding]:
@@ -181,13 +189,14 @@ class Looker:
         if not paths:
             return set()
         ignored = self._rules.ignored(paths)
+        refused: set[bytes] = set()
         for path in paths:
-            if not is_trackable(path, LINK):
-                log.warning("skip %s: git refuses such a name", _shown(path))
-                ignored.add(path)
+            if path not in ignored and not is_trackable(path, LINK):
+                self._refuse(path, "git refuses such a name")
+                refused.add(path)
         for path in ignored:
             self._agenda.settle(path)
-        return ignored
+        return ignored | refused
 
     def _is_too_new(
         self, path: bytes, _st: os.stat_result, entry: Entry | None, now: float
@@ -287,18 +296,25 @@ class Looker:
                 findings.append(found)
             elif isinstance(found, Locking):
                 to_lock.append(found)
+            elif found is Why.REFUSED:
+                self._refuse(path, "it looks like a pointer, and is none")
             elif isinstance(found, Why):
                 self._agenda.put_off(path, now, found)
-            else:
-                if found is not None:
-                    self._asked[path] = None
-                if self._agenda.heard(path) <= now:  # else that may have been its end
-                    self._agenda.settle(path)
+            elif found is not None:
+                self._asked[path] = None
+            elif self._agenda.heard(path) <= now:  # else that may have been its end
+                self._agenda.settle(path)
         for path, locked in lock_all(self._desk, to_lock):
             if locked is None:
                 self._agenda.put_off(path, now, Why.UNSTABLE)
             else:
                 findings.append(locked)
+
+    def _refuse(self, path: bytes, why: str) -> None:
+        """It cannot be committed as it is; only a person can change that."""
+        if not self._agenda.needs_person(path):
+            log.warning("skip %s: %s", _shown(path), why)
+        self._agenda.put_off(path, time.monotonic(), Why.REFUSED)
 
     def _suspect(self, path: bytes) -> None:
         if path not in self.suspect:

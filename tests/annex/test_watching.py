@@ -133,6 +133,11 @@ def test_names_that_git_refuses_are_passed_over(repo: Repo) -> None:
         watching.settle()
 
         assert set(repo.tree()) == {b"fine"}
+        skipped = {value for name, value in watching.state().notes if name == "skipped"}
+        assert skipped == {".GIT/x", "git~1"}
+        (repo.path / "git~1").unlink()
+        shutil.rmtree(repo.path / ".GIT")
+        watching.answer(lambda state: not state.note("skipped"))
 
 
 def test_fifos_and_sockets_are_passed_over(repo: Repo) -> None:
@@ -187,6 +192,45 @@ def test_a_pointer_is_never_taken_for_content(repo: Repo) -> None:
         assert blob(repo, b"copy") == pointer
         objects = repo.path / ".git/annex/objects"
         assert not [p for p in objects.rglob("*") if p.is_file() and p.read_bytes() == pointer]
+
+
+def test_what_only_looks_like_a_pointer_is_named(repo: Repo) -> None:
+    """As an unlocked file that was stashed, and then appended to."""
+    key = repo.add("other", b"content")
+    with watched(repo) as watching:
+        repo.write("copy", POINTER + key + b"\nand more\n")
+        watching.settle()
+
+        assert watching.state().note("skipped") == "copy"
+        assert b"copy" not in repo.tree()
+        repo.write("copy", b"something else")
+        watching.settle()
+        assert watching.state().note("skipped") is None
+        assert b"copy" in repo.tree()
+
+
+def test_what_git_annex_could_not_add_is_tried_again(repo: Repo) -> None:
+    repo.git("config", "annex.crippledfilesystem", "true")
+    (repo.path.parent / "bad").write_bytes(b"1")
+    directory = repo.path / ".git/annex/objects" / object_directory(repo, "../bad")
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    directory.write_bytes(b"in the way")
+    with watched(repo) as watching:
+        repo.write("bad", b"1")
+        repo.write("good", b"2")
+        watching.answer(lambda _state: "skip bad" in watching.log.read_text())
+        assert b"bad" not in repo.tree()
+        directory.unlink()
+        watching.settle()
+
+        assert {b"bad", b"good"} <= repo.tree().keys()
+        assert repo.status() == b""
+
+
+def object_directory(repo: Repo, name: str) -> str:
+    """The first directory that the content of a file will be stored below."""
+    key = repo.annex("calckey", name).decode().strip()
+    return repo.annex("examinekey", "--format=${hashdirmixed}", key).decode().split("/")[0]
 
 
 def test_ignore_rules_hold_as_soon_as_they_are_written(repo: Repo) -> None:
@@ -428,6 +472,22 @@ def test_a_directory_of_many_files_may_be_renamed(repo: Repo) -> None:
         wait_until(lambda: len(repo.tree()) == 1200 and b"e/7" in repo.tree(), 30)
         watching.settle()
         assert len(repo.tree()) == 1200
+        assert "held" not in watching.log.read_text()
+
+
+def test_files_that_git_annex_adds_excuse_deletions_as_others_do(repo: Repo) -> None:
+    """They are edited and renamed at once, so that nothing tells that they are the same."""
+    repo.git("config", "annex.crippledfilesystem", "true")
+    for number in range(60):
+        repo.write(f"d/{number}", b"%d" % number)
+    with watched(repo) as watching:
+        for number in range(60):
+            repo.write(f"d/{number}", b"other %d" % number)
+        repo.rename("d", "e")
+        watching.settle(60)
+
+        assert b"e/7" in repo.tree()
+        assert len(repo.tree()) == 60
         assert "held" not in watching.log.read_text()
 
 

@@ -412,6 +412,11 @@ def test_wait_does_not_wait_for_a_person(spool: Annexd) -> None:
     said = spool("status").stdout
     assert b"held back: 312 deletions; do this\n" in said
 
+    (spool.repo.path / "notes").write_bytes(b"unreadable secret\nskipped odd\n")
+    assert spool("wait").stderr == (
+        b"annexd: not in sync: answer cannot read secret; answer cannot add odd\n"
+    )
+
     (spool.repo.path / "notes").write_bytes(b"pending 3\n")
     assert spool("wait", "--timeout", "1s").stderr == (
         b"annexd: not in sync: answer has 3 more to do\n"

@@ -5,6 +5,8 @@ import math
 from workers.agenda import (
     AGAIN_S,
     GONE_S,
+    HOPELESS_S,
+    PATIENCE,
     REST_S,
     RESTLESS_S,
     RETRIES_S,
@@ -97,6 +99,22 @@ def test_what_cannot_be_read_is_named_and_nobody_waits_for_it() -> None:
     agenda = Agenda()
     agenda.put_off(b"secret", 0.0, Why.UNREADABLE)
     agenda.put_off(b"growing", 0.0, Why.OPEN)
+    agenda.put_off(b"odd", 0.0, Why.REFUSED)
 
     assert agenda.pending() == 1
-    assert agenda.notes() == (("open", "growing"), ("unreadable", "secret"))
+    assert agenda.notes() == (("open", "growing"), ("unreadable", "secret"), ("skipped", "odd"))
+
+
+def test_what_could_not_be_added_is_tried_again_some_times_and_then_needs_a_person() -> None:
+    agenda = Agenda()
+    for _ in range(PATIENCE):
+        assert not agenda.needs_person(PATH)
+        agenda.mark(PATH, 0.0)
+        agenda.put_off(PATH, 0.0, Why.FAILED)
+
+    assert agenda.needs_person(PATH)
+    assert agenda.pending() == 0
+    assert agenda.next_due() == HOPELESS_S
+    agenda.mark(PATH, 1.0)
+    assert agenda.due(1.0) == [PATH]
+    assert agenda.pending() == 1
