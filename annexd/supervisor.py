@@ -51,6 +51,8 @@ RETRY_S = 60.0
 
 _GONE = "the repository has gone"
 
+_REPLACED = int(inotify.DELETE | inotify.MOVED_TO)
+
 CRASHES_MAX = 3
 """When a worker has crashed this often before all were ready, the start has failed."""
 
@@ -108,6 +110,9 @@ class Supervisor:
         self._heartbeat = time.monotonic() if starter.watchdog_s < math.inf else math.inf
         self._bulletin: bytes | None = b""
         """As it was written last; None if that failed."""
+        self._written: os.stat_result | None = None
+        """The file that was written then."""
+        self._rewrite_at = math.inf
 
         self._home = place.worktree.stat()
 
@@ -134,7 +139,7 @@ class Supervisor:
 
     def _turn(self) -> None:
         """Sleep; then see to everything that may have happened."""
-        woken = self._wakeup.wait(min(self._crew.timer, self._heartbeat, self._settle_at))
+        woken = self._wakeup.wait(self._until())
         if self._wakeup.stopping:
             self._stop("asked to")
         elif woken.reload:
@@ -144,12 +149,16 @@ class Supervisor:
         self._crew.fire_timers()
         self._after_turn()
 
+    def _until(self) -> float:
+        return min(self._crew.timer, self._heartbeat, self._settle_at, self._rewrite_at)
+
     def _after_turn(self) -> None:
         if not self._stopping:
             self._look_whether_vanished()
             self._look_whether_ready()
             self._keep_undertaker()
             self._keep_directory()
+            self._keep_bulletin()
         self._publish()
         if time.monotonic() >= self._heartbeat:
             self._starter.tell("WATCHDOG=1")
@@ -177,6 +186,15 @@ class Supervisor:
                 log.warning("tempfail to make our directory again: %s", failure)
                 self._settle_at = time.monotonic() + RETRY_S
 
+    def _keep_bulletin(self) -> None:
+        """Have it written again a while after it has gone, or something else is in its place."""
+        if self._written is None or _is_there(self._place.supervisor, self._written):
+            self._rewrite_at = math.inf
+        elif self._rewrite_at == math.inf:
+            self._rewrite_at = time.monotonic() + SETTLE_S
+        elif time.monotonic() >= self._rewrite_at:
+            self._rewrite_at, self._bulletin = math.inf, b""
+
     def _settle_in(self) -> None:
         """Make our directory what it has to be, and watch it."""
         place = self._place
@@ -187,7 +205,7 @@ class Supervisor:
         # Our open lock files keep the directories above them in being, so that the kernel does not
         # report their own end; what is above reports it.
         self._wakeup.watch(os.fsencode(place.worktree), VANISHING)
-        self._wakeup.watch(os.fsencode(place.annexd), VANISHING | int(inotify.DELETE))
+        self._wakeup.watch(os.fsencode(place.annexd), VANISHING | _REPLACED)
         for path in (place.gitdir, place.annex):
             self._wakeup.watch(os.fsencode(path), int(inotify.DELETE))
         if self._ready is None:
@@ -247,7 +265,7 @@ class Supervisor:
                 log.warning("skip the bulletin: %s", failure.strerror)
             self._bulletin = None
             return
-        self._bulletin = bulletin
+        self._bulletin, self._written = bulletin, _lstat(self._place.supervisor)
         self._starter.tell(f"STATUS={escape(self._summary())}")
 
     def _hang_up(self) -> None:
@@ -293,6 +311,18 @@ class Supervisor:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         os.close(self._write_end)
         self._wakeup.close()
+
+
+def _lstat(path: Path) -> os.stat_result | None:
+    try:
+        return path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def _is_there(path: Path, status: os.stat_result) -> bool:
+    now = _lstat(path)
+    return now is not None and os.path.samestat(now, status)
 
 
 def _has_terminal() -> bool:

@@ -7,7 +7,7 @@ success takes it off the list.  The text is that of an info file.
 
 import contextlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import final
 
@@ -15,7 +15,7 @@ from spool import directory, layout, text
 from spool.info import Info
 from spool.key import Key
 from spool.layout import Layout
-from spool.transfer import Direction, Lane, Transfer, from_name, to_name
+from spool.transfer import UUID, Direction, Lane, Transfer, from_name, to_name
 
 
 @final
@@ -39,6 +39,18 @@ def clear(paths: Layout, lane: Lane, keys: Iterable[Key]) -> None:
         for key in keys if lane_fd is not None else ():
             with contextlib.suppress(FileNotFoundError):  # it never failed
                 os.unlink(to_name(key), dir_fd=lane_fd)
+
+
+def forget_done(paths: Layout, here: UUID, where: Mapping[Key, Collection[UUID]]) -> None:
+    """Take off the list what is where it was to go, whichever way it went.
+
+    ``where`` says who has it.  git-annex takes off only what came by the remote that had failed.
+    """
+    for direction in Direction:
+        for uuid in directory.uuids(paths.annex, layout.failed_lanes(direction)):
+            wanting = here if direction is Direction.DOWNLOAD else uuid
+            done = (key for key, uuids in where.items() if wanting in uuids)
+            clear(paths, Lane(direction, uuid), done)
 
 
 def listing(paths: Layout) -> Iterator[Failed]:

@@ -33,8 +33,11 @@ REFS: Final = b"refs"
 
 REF_S: Final = 2.0
 """Of refs: they are held for milliseconds."""
-INDEX_S: Final = 60.0
-"""Of the index: programs that are not called git may take their time."""
+INDEX_S: Final = 10.0
+"""Of the index: a git between two processes, or a program that is not called git and has closed it.
+"""
+OTHERS_INDEX_S: Final = 60.0
+"""The same, made by another user, whose files we may not look for."""
 UNSEEN_S: Final = 600.0
 """Of those that somebody may hold whom we cannot see."""
 
@@ -125,7 +128,9 @@ def _patience_s(path: bytes, status: os.stat_result) -> float:
         return UNSEEN_S
     if os.path.basename(path) != INDEX:
         return REF_S
-    return INDEX_S if os.readlink("/proc/self/ns/pid") == _INITIAL_PIDS else UNSEEN_S
+    if os.readlink("/proc/self/ns/pid") != _INITIAL_PIDS:
+        return UNSEEN_S
+    return INDEX_S if os.geteuid() in {0, status.st_uid} else OTHERS_INDEX_S
 
 
 def _remove(path: bytes, status: os.stat_result) -> None:

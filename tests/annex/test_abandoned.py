@@ -8,7 +8,7 @@ import pytest
 from tests.processes import python, run, running, stays, wait_until
 from tests.repo import Repo
 from tests.watching import watched
-from workers.abandoned import Abandoned
+from workers.abandoned import _INITIAL_PIDS, INDEX_S, Abandoned
 
 HOLD = """
 import os, sys
@@ -59,9 +59,12 @@ def test_a_lock_whose_owner_has_died_is_removed_in_seconds(
 
 def test_the_index_s_lock_is_left_for_longer(repo: Repo, abandoned: Abandoned) -> None:
     lock = repo.path / ".git/index.lock"
-    leave(lock, age_s=30)
+    leave(lock, age_s=INDEX_S - 3)
     abandoned.sweep()
     assert lock.exists()
+    run(["touch", "-d", f"-{INDEX_S + 1} seconds", lock])
+    abandoned.sweep()
+    assert lock.exists() == (os.readlink("/proc/self/ns/pid") != _INITIAL_PIDS)
     leave(lock, age_s=601)
     abandoned.sweep()
     assert not lock.exists()

@@ -350,6 +350,24 @@ def test_a_remote_added_while_it_runs_is_pushed_to_and_one_removed_is_not(
         assert tip(b, "heads/synced/main") == before
 
 
+def test_a_broken_configuration_changes_nothing_until_it_is_mended(pair: tuple[Repo, Repo]) -> None:
+    a, b = pair
+    with pushing(a) as pusher:
+        wait_until(has(b, "heads/synced/main", commit(a)))
+        config = a.path / ".git/config"
+        whole = config.read_bytes()
+        new = commit(a, "other")
+        config.write_bytes(whole + b"[broken\n")
+        pusher.looked()
+
+        config.write_bytes(whole)
+        newer = commit(a, "third")
+
+        wait_until(has(b, "heads/synced/main", newer))
+        assert a.git("merge-base", "--is-ancestor", new, newer) == b""
+        pusher.settled()
+
+
 def test_a_remote_that_was_away_is_pushed_to_when_it_returns(
     pair: tuple[Repo, Repo], tmp_path: Path
 ) -> None:

@@ -313,6 +313,24 @@ def test_deleting_all_that_is_in_our_directory_costs_nothing(nest: StartNest) ->
     wait_until(lambda: one.bulletin() is not None)
 
 
+@pytest.mark.parametrize("what", ["nothing", "fifo", "link"])
+def test_what_is_put_in_the_place_of_the_bulletin_is_replaced(nest: StartNest, what: str) -> None:
+    one = nest("obey").ready()
+    where, beside = one.place.supervisor, one.place.supervisor.with_name("beside")
+    if what == "nothing":
+        where.unlink()
+    elif what == "fifo":
+        os.mkfifo(beside)
+        beside.rename(where)
+    else:
+        beside.symlink_to("/dev/null")
+        beside.rename(where)
+
+    wait_until(lambda: one.bulletin() is not None)
+    assert where.is_file()
+    assert not where.is_symlink()
+
+
 @pytest.mark.parametrize("how", ["moved", "deleted"])
 def test_a_repository_that_goes_away_takes_its_daemon_along(nest: StartNest, how: str) -> None:
     one = nest("obey", "sleeper").ready()

@@ -5,8 +5,10 @@ import os
 from spool import failed, layout
 from spool.failed import Failed
 from spool.info import Info
-from spool.transfer import Direction, Transfer
-from tests.spool import FROM, NOW, TO, U1, Spool, some_key, upload
+from spool.transfer import Direction, Transfer, parse_uuid
+from tests.spool import FROM, NOW, TO, U1, U2, Spool, some_key, upload
+
+HERE = parse_uuid(b"33333333-0000-0000-0000-000000000003")
 
 
 def test_what_is_recorded_is_listed_until_it_is_cleared(spool: Spool) -> None:
@@ -48,6 +50,22 @@ def test_foreign_files_are_not_listed_and_stay(spool: Spool) -> None:
 
     assert list(failed.listing(spool.paths)) == []
     assert spool.files() == before
+
+
+def test_what_is_where_it_was_to_go_is_forgotten_whichever_way_it_went(spool: Spool) -> None:
+    downloads = [Transfer(Direction.DOWNLOAD, U1, some_key(number)) for number in (1, 2)]
+    for transfer in (upload(3), upload(4), *downloads):
+        failed.record(spool.paths, transfer, Info.begun(NOW, b"a"))
+
+    where = {
+        some_key(1): {HERE, U2},
+        some_key(2): {U1},
+        some_key(3): {TO.uuid},
+        some_key(4): {HERE},
+    }
+    failed.forget_done(spool.paths, HERE, where)
+
+    assert {one.transfer for one in failed.listing(spool.paths)} == {downloads[1], upload(4)}
 
 
 def test_a_symlinked_lane_is_not_cleared(spool: Spool) -> None:

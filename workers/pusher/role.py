@@ -312,16 +312,17 @@ class Pusher:
 
     def _read_config(self) -> None:
         """Read the configuration (again)."""
-        place = self._worker.place
         try:
-            here = find(place.worktree)
+            here = find(self._worker.place.worktree)
             self._config = Settings.read(here.git).files
         except (GitError, RepositoryError) as failure:
-            raise TroubleError(str(failure)) from failure
+            if not self._config:
+                raise TroubleError(str(failure)) from failure
+            log.warning("skip the configuration: %s", failure)  # what was known holds on
+            return
         identity.cache_clear()
         self._here, self._refs = here, Refs(here.git)
-        self._upkeep, self._siblings = Upkeep(here), SiblingRefs(here.git)
-        self._tags = Tags(here)
+        self._upkeep, self._siblings, self._tags = Upkeep(here), SiblingRefs(here.git), Tags(here)
         self._trees.configure(here, self._dead)
         before = self._neighbours
         self._neighbours = {}
@@ -332,11 +333,10 @@ class Pusher:
                 continue
             neighbour = before.get(remote.name)
             if neighbour is not None and _is_learnt(neighbour.remote, remote):
-                # Its uuid has been learnt, perhaps while our own errand has it initialised: an
-                # errand that were ended now would leave a repository that knows not its own name.
+                # If our own errand just has it initialised, it must not end before that is done.
                 neighbour.remote = remote
             if neighbour is None or neighbour.remote != remote:
-                neighbour = Neighbour(remote, here, place.remotes)
+                neighbour = Neighbour(remote, here, self._worker.place.remotes)
             neighbour.adopt(here)
             self._neighbours[remote.name] = neighbour
         for name, neighbour in before.items():

@@ -257,6 +257,7 @@ class Scan:
             self._where = {}
         self._where |= news.now
         self.routes.arrived(news.now)
+        failed.forget_done(self._place.layout, plan.here, news.now)
         if self._decider.courtesies:
             self._withdraw(plan, news)
         where = {
