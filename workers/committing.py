@@ -25,7 +25,6 @@ from workers.guard import Guard
 from workers.massdeletion import (
     HOW_TO_ACCEPT,
     WORK_DRAIN_PER_S,
-    WORK_S,
     Recent,
     is_mass_deletion,
 )
@@ -67,7 +66,7 @@ class Committing:
         self._polite_since: float | None = None
         self._tries = 0
         self._recent_deletions = Recent()
-        self._recent_work = Recent(WORK_DRAIN_PER_S, WORK_S)
+        self._recent_work = Recent(WORK_DRAIN_PER_S)
         self._vanished = False
         self._accepted = False
         self._racy: list[bytes] = []

@@ -5,7 +5,6 @@ everything; committed, it would be deleted everywhere.  But none of these adds o
 files meanwhile, as people and programs do at their work.
 """
 
-from collections import deque
 from typing import Final, final
 
 FREE: Final = 20
@@ -32,10 +31,8 @@ def is_mass_deletion(deleted: int, files: int, work: int) -> bool:
 DRAIN_PER_S: Final = 10.0
 """Deletions at this pace go on for ever.  ``rm -r`` deletes hundreds in a second."""
 
-WORK_S: Final = 4.0
-"""Work excuses deletions at the same time, which take some seconds longer to be believed…"""
 WORK_DRAIN_PER_S: Final = 50.0
-"""…and not those of a minute later."""
+"""Work excuses deletions at the same time, not those of a minute later."""
 
 MEMORY_MAX: Final = 1000.0
 """So much work is remembered at most: it excuses no more deletions than that."""
@@ -45,27 +42,19 @@ MEMORY_MAX: Final = 1000.0
 class Recent:
     """How many there have been lately: a bucket that leaks.  Times are the monotonic clock's."""
 
-    def __init__(self, drain_per_s: float = DRAIN_PER_S, whole_s: float = 0.0) -> None:
+    def __init__(self, drain_per_s: float = DRAIN_PER_S) -> None:
         self._drain_per_s = drain_per_s
-        self._whole_s = whole_s
-        self._fresh: deque[tuple[float, int]] = deque()
-        """What was added less than ``whole_s`` ago, and has not begun to drain."""
         self._level = 0.0
         self._at = 0.0
 
     def add(self, count: int, now: float) -> None:
         """So many more."""
-        self.count(now)  # or what has begun to drain would be kept here for ever
-        self._fresh.append((now, count))
+        self._level = min(self._left(now) + count, MEMORY_MAX)
+        self._at = now
 
     def count(self, now: float) -> int:
         """How many are left."""
-        begun = now - self._whole_s
-        while self._fresh and self._fresh[0][0] <= begun:
-            at, count = self._fresh.popleft()
-            self._level = min(self._left(at + self._whole_s) + count, MEMORY_MAX)
-            self._at = at + self._whole_s
-        return int(min(self._left(now) + sum(count for _, count in self._fresh), MEMORY_MAX))
+        return int(self._left(now))
 
     def _left(self, now: float) -> float:
         return max(0.0, self._level - max(0.0, now - self._at) * self._drain_per_s)

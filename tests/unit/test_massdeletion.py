@@ -34,14 +34,6 @@ def test_what_happens_at_once_adds_up_and_what_goes_on_slowly_does_not() -> None
     assert recent.count(now) == 0
 
 
-def test_work_counts_whole_for_some_seconds_and_then_less_and_less() -> None:
-    recent = Recent(10.0, 4.0)
-    recent.add(60, 100.0)
-    recent.add(20, 102.0)
-
-    assert [recent.count(at) for at in (103.9, 105.0, 106.0, 110.0, 112.0)] == [80, 70, 60, 20, 0]
-
-
 def test_no_amount_of_work_excuses_everything() -> None:
     recent = Recent()
     recent.add(10**6, 100.0)
