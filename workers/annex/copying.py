@@ -31,10 +31,13 @@ CHUNK: Final = 256 * 1024
 """Bytes.  Measured: larger ones leave the processor's cache before they are written."""
 
 _UNSENDABLE: Final = frozenset((errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP))
+_UNSHARED: Final = frozenset((errno.EXDEV, errno.EOPNOTSUPP, errno.ENOTTY))
 _FICLONE: Final = 0x40049409
 _NEW: Final = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _SOURCE: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _UNLINKABLE: Final = frozenset((errno.ELOOP, errno.EACCES, errno.ENXIO))
+
+_OTHER: Final = "its checksum is another one"
 
 Heed = Callable[[int], None]
 """Told the bytes that are done, after each chunk; ends the copy by raising."""
@@ -58,10 +61,11 @@ class Expected:
 
 @final
 class Copier:
-    """Copies one content after another; keeps a buffer."""
+    """Copies one content after another between the same two file systems; keeps a buffer."""
 
     def __init__(self) -> None:
         self._buffer = memoryview(bytearray(CHUNK))
+        self._clones = True
 
     def copy(self, source: int, target: bytes, expected: Expected, heed: Heed) -> None:
         """Copy an open file to the path ``target``, with its mtime and its executable bits."""
@@ -73,19 +77,48 @@ class Copier:
         fd = open_target(target)
         try:
             self._fill(source, fd, expected, heed)
-            if status.st_mode & 0o111:
-                os.fchmod(fd, os.fstat(fd).st_mode & 0o777 | status.st_mode & 0o111)
-            os.utime(fd, ns=(status.st_atime_ns, status.st_mtime_ns))
+            _finish(fd, status)
         except WrongContentError:
             os.unlink(target)
             raise
         finally:
             os.close(fd)
 
+    def copy_at_once(
+        self, source: int, status: os.stat_result, target: bytes, expected: Expected
+    ) -> bool:
+        """The same for a content that one read can have all of; ``status`` is the source's.
+
+        False, and nothing that matters has been done, if ``copy`` has to do it: there is a
+        beginning, or the source has holes, blocks to share, or another size than it had.
+        """
+        size = status.st_size
+        is_plain = stat.S_ISREG(status.st_mode) and expected.size in {None, size}
+        if self._clones or size >= CHUNK or not is_plain or has_holes(status):
+            return False
+        try:
+            fd = os.open(target, _NEW | os.O_EXCL, 0o666)
+        except FileExistsError:
+            return False
+        try:
+            if os.preadv(source, [self._buffer], 0) != size:
+                return False
+            data = self._buffer[:size]
+            _write_all(fd, data, 0)
+            if expected.verifier is not None:
+                expected.verifier.update(data)
+                if not expected.verifier.matches():
+                    os.unlink(target)
+                    raise WrongContentError(_OTHER)
+            _finish(fd, status)
+        finally:
+            os.close(fd)
+        return True
+
     def _fill(self, source: int, target: int, expected: Expected, heed: Heed) -> None:
         there = os.fstat(target).st_size
         done = None
-        if not there and _clone(source, target):
+        if not there and self._clones and self._clone(source, target):
             done = self._read(target, expected, heed)
         elif not there and _is_to_send(source, expected):
             done = _send(source, target, heed)
@@ -94,7 +127,17 @@ class Copier:
         if expected.size not in {None, done}:
             raise WrongContentError(f"{done} bytes, not {expected.size}")
         if expected.verifier is not None and not expected.verifier.matches():
-            raise WrongContentError("its checksum is another one")
+            raise WrongContentError(_OTHER)
+
+    def _clone(self, source: int, target: int) -> bool:
+        try:
+            fcntl.ioctl(target, _FICLONE, source)
+        except OSError as error:
+            if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EIO}:
+                raise
+            self._clones = error.errno not in _UNSHARED
+            return False
+        return True
 
     def _read(self, target: int, expected: Expected, heed: Heed) -> int:
         """Look at what was cloned."""
@@ -186,16 +229,6 @@ def resume(target: int, expected: Expected) -> int:
     return done
 
 
-def _clone(source: int, target: int) -> bool:
-    try:
-        fcntl.ioctl(target, _FICLONE, source)
-    except OSError as error:
-        if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EIO}:
-            raise
-        return False
-    return True
-
-
 def _is_to_send(source: int, expected: Expected) -> bool:
     """Whether nobody need look at what is copied; the kernel would fill holes."""
     return expected.verifier is None and not has_holes(os.fstat(source))
@@ -219,6 +252,13 @@ def _send(source: int, target: int, heed: Heed) -> int | None:
         written.reached(done)
         heed(done)
     return done
+
+
+def _finish(fd: int, like: os.stat_result) -> None:
+    """Give a copy the mtime and the executable bits of what it is a copy of."""
+    if like.st_mode & 0o111:
+        os.fchmod(fd, os.fstat(fd).st_mode & 0o777 | like.st_mode & 0o111)
+    os.utime(fd, ns=(like.st_atime_ns, like.st_mtime_ns))
 
 
 def _write_all(fd: int, data: memoryview, offset: int) -> None:

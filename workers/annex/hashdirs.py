@@ -6,6 +6,7 @@ in the git-annex branch.  Source: git-annex-formats.md §2.1; ``git annex examin
 
 import hashlib
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, final
 
 from spool.key import Key, non_chunk
@@ -30,6 +31,7 @@ def lower(key: Key) -> bytes:
     return digits[:3] + b"/" + digits[3:]
 
 
+@lru_cache(maxsize=4)  # one key is asked for by several in turn: here, there, in both ways
 def _digest(key: Key) -> bytes:
     fields = key.partition(b"--")[0]
     if b"-S" in fields or b"-C" in fields:  # a chunk is looked for where its whole key is

@@ -69,6 +69,8 @@ class Objects:
         directories = (tuning.mixed_directory, tuning.lower_directory)
         for directory in reversed(directories) if self._lower_first else directories:
             path = self._in(directory(key), key)
+            if not os.access(path, os.F_OK):  # most are not; to be told so by lstat costs thrice
+                continue
             try:
                 found = os.lstat(path)
             except OSError:  # not there, or a name that no file can have: not here either way

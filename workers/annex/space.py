@@ -3,7 +3,9 @@
 Source: git-annex-formats.md §7, 2; git-annex(1), ``annex.diskreserve``.
 """
 
+import math
 import os
+import time
 from typing import Final, final
 
 from spool import key as keys
@@ -20,6 +22,11 @@ SHARE: Final = 100
 """On a small disk: not more than this part of it is kept from git, unless it is configured."""
 
 INODES: Final = 64
+
+FRESH_S: Final = 0.1
+"""So long the room for small contents is counted, not asked for…"""
+PLENTY: Final = 256 << 20
+"""…if there is so much more than is needed (bytes)."""
 
 LARGE: Final = 16 << 20
 """Bytes.  Before a larger content comes, what others are still receiving counts as taken."""
@@ -56,14 +63,21 @@ class Room:
         self._repository = repository
         self._annex = repository.layout.annex
         self._reserve = reserve(repository.settings)
+        self._free = 0
+        self._asked = -math.inf
 
     def lacking(self, size: int, there: int) -> int:
         """How many bytes are missing for a content, of which ``there`` are there; 0: none.
 
         Raises ``OSError``.
         """
+        now = time.monotonic()
+        if size <= LARGE and self._free - size > PLENTY and now - self._asked < FRESH_S:
+            self._free -= size
+            return 0
         status = os.statvfs(self._annex)
         free = status.f_bavail * status.f_frsize - self._reserve
+        self._free, self._asked = free - size, now
         if size > LARGE:
             free -= arriving(self._repository)
         return max(0, size - there - free)

@@ -15,46 +15,39 @@ objects that it finds, and then it only logs.
 No content lock is taken: an open file outlives its name (``workers.annex.contentlock``).
 """
 
-import contextlib
 import errno
 import logging
-import os
 import resource
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final, final
 
 from spool.claim import Claim
 from spool.key import Key
-from spool.publisher import Publisher
 from spool.transfer import Direction, Lane
 from spool.transferlock import TransferLock, TransferLocks
 from workers.annex import hashed
 from workers.annex.commit import BranchBusyError
-from workers.annex.copying import CHUNK, Copier, Expected, WrongContentError, link, open_source
+from workers.annex.copying import WrongContentError
 from workers.annex.limits import limits
 from workers.annex.objects import Stored
 from workers.annex.presence import Status
 from workers.annex.record import record_arrivals, record_locations, told_by
-from workers.annex.space import Room
 from workers.git.run import GitError
 from workers.git.stream import StreamEndedError
 from workers.git.syscalls import sync_file_system
 from workers.throttle import Side
+from workers.transferrer.carrying import Carrier
 from workers.transferrer.check import Check
 from workers.transferrer.far import Far
-from workers.transferrer.heed import Heed, Pace
+from workers.transferrer.heed import Heed
 from workers.transferrer.near import Near
 from workers.transferrer.verdict import AttemptEndedError, End, StoppedError, Verdict
 
 log = logging.getLogger(__name__)
 
 _FULL: Final = frozenset((errno.ENOSPC, errno.EDQUOT))
-
-
-LONG: Final = 8 << 20
-"""Bytes: a larger content need not keep others waiting; the second slot is for them."""
 
 
 @final
@@ -64,8 +57,8 @@ class _Staged:
 
     claim: Claim
     temporary: bytes | None
-    verified: bool = False
-    """Whether its hash is known to be right."""
+    noted: bool = False
+    """Whether its hash is known to be right, and worth a note."""
 
 
 @final
@@ -83,18 +76,19 @@ class NativeMover:
         self._upload = upload
         there = other_side(near, far, lane)
         theirs = there.lane
-        self._throttle = heed.throttle(lane, there)
         most = batch_max() * 2
         self._our_locks = TransferLocks(near.repository.layout, lane, most)
         self._their_locks = TransferLocks(far.repository.layout, theirs, most)
-        self._copier = Copier()
+        self._carrier = Carrier(
+            self._source.repository,
+            self._sink.repository,
+            heed,
+            heed.throttle(lane, there),
+            limits(far.remote.settings, lane.direction).bytes_per_s,
+        )
         self._verifies = self._is_verified()
-        self._links = self._are_linked()
         self._shares_logs = self._are_logs_shared()
-        self._rate = limits(far.remote.settings, lane.direction).bytes_per_s
         self._check = Check(self._sink.repository, self._sink.objects, self._sink.branch)
-        self._room = Room(self._sink.repository)
-        self._tmp_is_made = False
 
     def close(self) -> None:
         """Let go of both repositories' spools."""
@@ -110,10 +104,13 @@ class NativeMover:
         After an exception nothing of the batch has been settled, and all of it can be tried again.
         """
         verdicts: list[Verdict] = []
-        with contextlib.ExitStack() as locks:
+        locks: list[TransferLock] = []
+        try:
             staged = self._stage_all(claims, locks, verdicts)
             end, why = self._finish(staged) if staged else (End.DONE, "")
             verdicts += [Verdict(one.claim, end, why) for one in staged]
+        finally:
+            _release_all(locks)
         return verdicts
 
     def _finish(self, staged: list[_Staged]) -> tuple[End, str]:
@@ -127,7 +124,7 @@ class NativeMover:
         return End.DONE, ""
 
     def _stage_all(
-        self, claims: Iterable[Claim], locks: contextlib.ExitStack, verdicts: list[Verdict]
+        self, claims: Iterable[Claim], locks: list[TransferLock], verdicts: list[Verdict]
     ) -> list[_Staged]:
         staged: list[_Staged] = []
         stopped = False
@@ -152,7 +149,7 @@ class NativeMover:
                 verdicts.append(Verdict(claim, end, str(error)))
         return staged
 
-    def _stage(self, claim: Claim, locks: contextlib.ExitStack) -> _Staged:
+    def _stage(self, claim: Claim, locks: list[TransferLock]) -> _Staged:
         key = claim.transfer.key
         mine, theirs = self._lock(key, locks)
         # Looked for under the locks: who had them may just have brought it.
@@ -165,16 +162,16 @@ class NativeMover:
             )
         expected = self._check.expected(key, verify=self._verifies)
         temporary = self._sink.repository.layout.tmp_object(key)
-        verified = self._copy(claim, source, temporary, expected, (mine, theirs))
-        return _Staged(claim, temporary, verified)
+        noted = self._carrier.carry(claim, source, temporary, expected, (mine, theirs))
+        return _Staged(claim, temporary, noted)
 
     def _lock(
-        self, key: Key, locks: contextlib.ExitStack
+        self, key: Key, locks: list[TransferLock]
     ) -> tuple[TransferLock, TransferLock | None]:
         mine = self._our_locks.try_take(key)
         if mine is None:
             raise AttemptEndedError(End.BUSY)
-        locks.callback(mine.release)
+        locks.append(mine)
         try:
             theirs = self._their_locks.try_take(key)
         except OSError:
@@ -182,59 +179,10 @@ class NativeMover:
                 raise
             theirs = None  # a remote that we may only read
         if theirs is not None:
-            locks.callback(theirs.release)
+            locks.append(theirs)
         elif self._upload:
             raise AttemptEndedError(End.BUSY)
         return mine, theirs
-
-    def _copy(
-        self,
-        claim: Claim,
-        source: bytes,
-        temporary: bytes,
-        expected: Expected,
-        locks: tuple[TransferLock, TransferLock | None],
-    ) -> bool:
-        """Whether the copy's hash is known to be right."""
-        if not self._tmp_is_made:
-            repository = self._sink.repository
-            repository.sharing.make_directory(repository.layout.tmp)
-            self._tmp_is_made = True
-        if self._links and link(source, temporary):
-            return False
-        try:
-            fd = open_source(source)
-        except FileNotFoundError:
-            raise AttemptEndedError(End.FAILED, "the content has just been dropped") from None
-        with contextlib.ExitStack() as stack:
-            stack.callback(os.close, fd)
-            key, size = claim.transfer.key, os.fstat(fd).st_size
-            there = _size(temporary)
-            if lacking := self._room.lacking(size, there):
-                raise AttemptEndedError(End.FULL, f"{lacking} bytes short of annex.diskreserve")
-            # What is one chunk is over before anybody could look at it.
-            shown = [
-                stack.enter_context(_show(claim, at, size))
-                for at in locks
-                if at is not None and size > CHUNK
-            ]
-            pace = Pace(self._heed, self._throttle, self._rate)
-            pace.resume(there)
-            if size > LONG:
-                self._heed.take_long()
-
-            def heed(done: int) -> None:
-                now = time.time()
-                for publisher in shown:
-                    publisher.progress(done, now)
-                pace.keep(done)
-
-            is_checked = expected.verifier is not None
-            if hashed.is_fresh(self._source.repository.layout.annex, key, os.fstat(fd)):
-                expected = replace(expected, verifier=None)
-            self._copier.copy(fd, temporary, expected, heed)
-            pace.keep(size)
-            return is_checked
 
     def _publish(self, staged: list[_Staged]) -> None:
         """Make the tmp objects objects, durably."""
@@ -249,7 +197,7 @@ class NativeMover:
             assert one.temporary is not None  # noqa: S101 -- for mypy: the caller's choice
             key = one.claim.transfer.key
             stored = self._sink.objects.store(key, one.temporary)
-            if stored is Stored.NEW and one.verified and is_tended:
+            if stored is Stored.NEW and one.noted and is_tended:
                 hashed.note(annex, key, self._sink.objects.path(key))
             self._heed.get_on()
         sync_file_system(annex)
@@ -300,11 +248,15 @@ class NativeMover:
             return settings.flag("annex.verify", default=True)
         return self._far.remote.settings.get("verify", "true").lower() not in {"false", "no", "0"}
 
-    def _are_linked(self) -> bool:
-        sides = (self._near.repository.settings, self._far.repository.settings)
-        return any(side.flag("annex.hardlink", default=False) for side in sides) and not any(
-            side.flag("annex.thin", default=False) for side in sides
-        )
+
+def _release_all(locks: list[TransferLock]) -> None:
+    """The last taken first; all of them, even if one cannot be."""
+    try:
+        while locks:
+            locks.pop().release()
+    finally:
+        if locks:
+            _release_all(locks)
 
 
 def other_side(near: Near, far: Far, lane: Lane) -> Side:
@@ -329,14 +281,3 @@ def batch_max() -> int:
     if files == resource.RLIM_INFINITY:
         return BATCH_MAX
     return max(1, min(BATCH_MAX, (files - _FILES_ELSE) // _FILES_EACH))
-
-
-def _show(claim: Claim, at: TransferLock, size: int) -> Publisher:
-    return Publisher(at, time.time(), size=size, associated_file=claim.info.associated_file)
-
-
-def _size(path: bytes) -> int:
-    try:
-        return os.lstat(path).st_size
-    except FileNotFoundError:
-        return 0
