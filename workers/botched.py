@@ -5,8 +5,12 @@ was a new version of the file.  That is nobody's work.  What should be there fol
 parents of such a merge, as if annexd had made it (``workers.unite``): a commit on top of what has
 arrived says so, the same one on every machine.
 
-A text shows its markers.  Of an annexed file only the key is here, mostly: what git writes about
-two pointers is known but for the name of what was merged, and the key tells which one it was.
+A text shows its markers.  Of an annexed file only the key is here, mostly.  What git writes about
+two pointers is known but for the name of what was merged, and the size in the key says whether that
+may be all there is: two lines that differ are a conflict always.
+
+While we mend one merge, the assistant may make the next, of the first and of what we had made of
+the same parents.  So what should be there follows from its parents *as they are mended*.
 
 Source: git-merge(1), "How conflicts are presented".
 """
@@ -14,13 +18,12 @@ Source: git-merge(1), "How conflicts are presented".
 import logging
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Callable
 from typing import Final, final
 
+from spool.key import parts
 from spool.record import escape
-from workers.annex.backend import verifier
 from workers.annex.pointer import POINTER_MAX, parse_pointer
-from workers.annex.repository import Repository
 from workers.git.commit import Commits, Signature, committer_time
 from workers.git.index_entry import EXECUTABLE, FILE
 from workers.git.merge import Unrelated
@@ -38,18 +41,21 @@ NEAR: Final = 64
 TEXT_MAX: Final = 1 << 20
 """Bytes; nobody looks for markers in a larger one."""
 
-_MERGES: Final = ("--min-parents=2", "--max-parents=2", "--grep=^git-annex in ")
+NAME_MAX: Final = 64
+"""Bytes of what somebody calls a remote."""
+
+_MERGES: Final = ("--topo-order", "--min-parents=2", "--max-parents=2", "--grep=^git-annex in ")
 _MARKERS: Final = re.compile(rb"^<<<<<<< .*^=======\r?$.*^>>>>>>> ", re.DOTALL | re.MULTILINE)
+_START: Final = re.compile(rb"^<<<<<<< ", re.MULTILINE)
 
 
 @final
 class Botched:
     """Mends what arrives in one repository."""
 
-    def __init__(self, commits: Commits, uniter: Uniter, repository: Repository) -> None:
+    def __init__(self, commits: Commits, uniter: Uniter) -> None:
         self._commits = commits
         self._uniter = uniter
-        self._repository = repository
 
     def mended(self, head: ObjectId, tip: ObjectId, branch: bytes) -> ObjectId:
         """What is to be merged for ``tip``: itself, or a commit on top of it.
@@ -59,17 +65,35 @@ class Botched:
         """
         if self._is_straight(head, tip):
             return tip
+        mended = self._mended(head, tip, branch, {})
+        if mended != tip:
+            names = (change.path for change in diff_trees(self._commits.git, tip, mended))
+            told = " and ".join(escape(os.fsdecode(path)) for path in names)
+            log.info("mended %s: conflict markers in %s", tip, told)
+        return mended
+
+    def _mended(
+        self, head: ObjectId, tip: ObjectId, branch: bytes, known: dict[ObjectId, ObjectId]
+    ) -> ObjectId:
+        """The same; ``known`` is what has been found out about others."""
+        if tip in known:
+            return known[tip]
         edits: dict[bytes, Version | None] = {}
         listed = self._commits.git.run("rev-list", *_MERGES, "--end-of-options", tip, f"^{head}")
-        for merge in listed.decode().split():
-            edits = self._edits(ObjectId(merge), tip, branch) | edits  # the newest first
-        if not edits:
-            return tip
-        tree = self._commits.tree(self._commits.tree_of(tip), edits)
-        who = Signature(NAME, EMAIL, committer_time(self._commits.text_of(tip) or b""))
-        names = " and ".join(escape(os.fsdecode(path)) for path in sorted(edits))
-        log.info("mended %s: conflict markers in %s", tip, names)
-        return self._commits.commit(tree, (tip,), author=who, committer=who, message=MESSAGE)
+        for merge in map(ObjectId, listed.decode().split()):  # the newest first
+
+            def parent(side: ObjectId) -> ObjectId:
+                return self._mended(head, side, branch, known)
+
+            edits = self._edits(merge, tip, branch, parent) | edits
+        known[tip] = tip
+        if edits:
+            tree = self._commits.tree(self._commits.tree_of(tip), edits)
+            who = Signature(NAME, EMAIL, committer_time(self._commits.text_of(tip) or b""))
+            known[tip] = self._commits.commit(
+                tree, (tip,), author=who, committer=who, message=MESSAGE
+            )
+        return known[tip]
 
     def _is_straight(self, head: ObjectId, tip: ObjectId) -> bool:
         """Whether it is clear that there is no merge on the way."""
@@ -82,8 +106,14 @@ class Botched:
             tip = parents[0]
         return False
 
-    def _edits(self, merge: ObjectId, tip: ObjectId, branch: bytes) -> dict[bytes, Version | None]:
-        """What to change at ``tip`` for one merge."""
+    def _edits(
+        self,
+        merge: ObjectId,
+        tip: ObjectId,
+        branch: bytes,
+        mended: Callable[[ObjectId], ObjectId],
+    ) -> dict[bytes, Version | None]:
+        """What to change at ``tip`` for one merge; ``mended`` is what its parents should be."""
         sides = _parents(self._commits.text_of(merge) or b"")
         one, other = (
             {change.path: change for change in diff_trees(self._commits.git, side, merge)}
@@ -100,7 +130,7 @@ class Botched:
         }
         if not marked:
             return {}
-        united = self._uniter.unite(sides[0], sides[1])
+        united = self._uniter.unite(mended(sides[0]), mended(sides[1]))
         if isinstance(united, Unrelated):
             return {}
         names = marked.union(*(note.names for note in united.notes if note.path in marked))
@@ -124,25 +154,18 @@ class Botched:
         text, *sides = (self._commits.content(each.oid, TEXT_MAX) for each in versions)
         key = parse_pointer(text) if len(text) <= POINTER_MAX else None
         if key is None:
-            return _MARKERS.search(text) is not None and not any(map(_MARKERS.search, sides))
-        for label in self._labels(branch):
-            check = verifier(key)
-            if check is None or None in map(parse_pointer, sides):
-                return False
-            check.update(b"<<<<<<< HEAD\n%b=======\n%b>>>>>>> %b\n" % (*sides, label))
-            if check.matches():
-                return True
-        return False
+            return _marks(text) > max(map(_marks, sides))
+        if None in map(parse_pointer, sides):
+            return False
+        shown = len(b"<<<<<<< HEAD\n%b=======\n%b>>>>>>> \n" % tuple(sides))
+        size = parts(key).size
+        shortest, longest = len(b"refs/remotes/x/" + branch), len(b"refs/remotes//synced/" + branch)
+        return size is not None and shortest <= size - shown <= longest + NAME_MAX
 
-    def _labels(self, branch: bytes) -> Iterable[bytes]:
-        """What the assistant calls the commits that it merges."""
-        yield b"refs/heads/synced/" + branch
-        yield b"refs/synced/%b/%b" % (self._repository.uuid, branch)
-        known = (name.split(".") for name in self._repository.settings.values)
-        remotes = {words[1] for words in known if words[0] == "remote" and words[-1] == "url"}
-        for remote in sorted({*map(os.fsencode, remotes), b"origin"}):
-            yield b"refs/remotes/%b/%b" % (remote, branch)
-            yield b"refs/remotes/%b/synced/%b" % (remote, branch)
+
+def _marks(text: bytes) -> int:
+    """How many conflicts are marked in it."""
+    return len(_START.findall(text)) if _MARKERS.search(text) else 0
 
 
 def _parents(commit: bytes) -> list[ObjectId]:

@@ -91,7 +91,7 @@ def _mended(
             yield arrival
             continue
         short = (original_of(branch) or branch).removeprefix(HEADS)
-        botched = Botched(desk.commits, uniter, desk.repository)
+        botched = Botched(desk.commits, uniter)
         yield arrival._replace(commit=botched.mended(head, arrival.commit, short))
 
 

@@ -741,10 +741,35 @@ def test_both_versions_come_out_of_conflict_markers(
     assert not any(b.read(name).startswith(b"<<<") for name in paths(b))
 
 
-def merge_like_an_assistant(a: Repo, b: Repo) -> None:
+@pytest.mark.parametrize("put", [save, note])
+def test_markers_about_markers_are_replaced(
+    pair: tuple[Repo, Repo], merging: Merging, put: Callable[[Repo, str, bytes], None]
+) -> None:
+    """We merge the same two that the assistant is merging; then it finds that, and merges again."""
+    a, b = pair
+    put(a, "file.x", b"first")
+    push(a)
+    merged(merging)
+    put(a, "file.x", b"theirs")
+    put(b, "file.x", b"ours")
+    push(a)
+    merge_like_an_assistant(a, b, "refs/remotes/whoever/main")
+    merged(merging)
+    ours = {name: b.read(name) for name in paths(b)}
+    merge_like_an_assistant(a, b)
+    push(a)
+
+    merged(merging)
+
+    assert {name: b.read(name) for name in paths(b)} == ours
+    assert len(ours) == 2
+    assert not any(content.startswith(b"<<<") for content in ours.values())
+
+
+def merge_like_an_assistant(a: Repo, b: Repo, ref: str = "refs/heads/synced/main") -> None:
     """Merge what b has in a, and commit whatever git leaves in the work tree."""
-    b.git("push", "-q", a.path, "main:synced/main")
-    merge = ("git", "merge", "-q", "--no-edit", "refs/heads/synced/main")
+    b.git("push", "-q", a.path, f"+main:{ref}")
+    merge = ("git", "merge", "-q", "--no-edit", ref)
     assert run_to_end(merge, a.path).status == 1
     kind = "anything" if b"/annex/" in a.git("show", "HEAD:file.x") else "nothing"
     options = ("-c", "annex.addunlocked=true", "-c", f"annex.largefiles={kind}")
