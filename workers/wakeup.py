@@ -21,6 +21,7 @@ DIAGNOSTICS: ``WatchLimitError`` from ``insist``, when the limits are reached; i
 one, and the command that raises it.
 """
 
+import atexit
 import errno
 import logging
 import math
@@ -134,6 +135,7 @@ class Wakeup:
         signal.signal(signal.SIGINT, self._stop)
         signal.signal(signal.SIGHUP, self._hang_up)
         signal.signal(signal.SIGIO, self._nudge)  # before there may be one: it would end us
+        atexit.register(signal.signal, signal.SIGIO, signal.SIG_IGN)  # and handlers end before us
         self._inotify: INotify | None = None
         self._nudges = Nudges(home)
         if hints is Hints.NAMED:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from inotify_simple import flags
 
-from tests.processes import wait_until
+from tests.processes import python, run_to_end, wait_until
 from tests.scarcity import allow, scarce
 from workers.rounds import LOOK_S
 from workers.wakeup import ENTRIES, VANISHING, Wakeup, WatchLimitError, Woken
@@ -228,3 +228,26 @@ def directories(place: Path, count: int) -> list[bytes]:
     for path in paths:
         path.mkdir()
     return [os.fsencode(path) for path in paths]
+
+
+AT_THE_VERY_END = """
+import os, sys
+from workers.wakeup import Hints, Wakeup
+
+class Late:
+    # Python has given up its signal handlers when it lets go of this.
+    def __del__(self, make=os.mkdir, name=sys.argv[1] + "/late"):
+        make(name)
+
+late = Late()
+wakeup = Wakeup(Hints.PLAIN, os.fsencode(sys.argv[1]))
+wakeup.watch(os.fsencode(sys.argv[1]))
+sys.exit(3)
+"""
+
+
+def test_what_happens_while_a_command_ends_does_not_change_how_it_ends(tmp_path: Path) -> None:
+    ended = run_to_end(python(AT_THE_VERY_END, tmp_path), env={"PYTHONPATH": os.getcwd()})
+
+    assert ended.status == 3
+    assert (tmp_path / "late").exists()
