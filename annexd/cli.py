@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from annexd.errors import AnnexdError, TemporaryError
+from annexd.errors import AnnexdError, TemporaryError, describe
+from annexd.surroundings import tidy
 from spool.record import escape
 from workers.annex.repository import RepositoryError
 from workers.git.run import GitError
@@ -28,6 +29,7 @@ _DISK = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS))
 def main() -> NoReturn:
     """Run the command line; exits."""
     _open_what_is_closed()
+    tidy()
     _hear_signals()
     try:
         status = _express(sys.argv[1:])
@@ -50,11 +52,11 @@ def main() -> NoReturn:
         sys.exit(0)
     except OSError as error:
         if error.filename is not None:
-            _fail(f"{os.fsdecode(error.filename)!r}: {error.strerror}", AnnexdError.exit_status)
+            _fail(describe(error), AnnexdError.exit_status)
         if error.errno not in _DISK | _SHORT:  # about nothing that a person could mend: a bug
             raise
         _forget_output()
-        _fail(f"{error.strerror}", TemporaryError.exit_status)
+        _fail(describe(error), TemporaryError.exit_status)
 
 
 def _express(args: Sequence[str]) -> int | None:

@@ -26,6 +26,7 @@ from spool.lock import NotAFileError
 from spool.place import Place
 from spool.record import make_directory
 from workers import logfile
+from workers.openfiles import allow_many_files
 from workers.roles import ROLES, Role
 from workers.trouble import TroubleError
 
@@ -45,6 +46,7 @@ def run_in_foreground(place: Place, startdelay_s: float = 0.0) -> None:
 
 def ask(place: Place) -> Admission:
     """Whether annexd can start here; raises ``AnnexdError`` with the reason why not."""
+    allow_many_files()
     holder = find_holder(place)
     if holder is not None:
         raise AlreadyRunningError(place, holder)

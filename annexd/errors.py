@@ -1,5 +1,22 @@
 """What goes wrong for the person who gave a command."""
 
+import errno
+import os
+
+_ADVICE = {
+    errno.EACCES: "; run annexd as the owner of the repository",
+    errno.EPERM: "; run annexd as the owner of the repository",
+    errno.EMFILE: "; allow more: ulimit -n 1024",
+    errno.EROFS: "; mount it read-write",
+    errno.ENOSPC: "; free some space",
+}
+
+
+def describe(failure: OSError) -> str:
+    """What the system refused, and what to do, in one line."""
+    about = "" if failure.filename is None else f"{os.fsdecode(failure.filename)!r}: "
+    return f"{about}{failure.strerror}{_ADVICE.get(failure.errno or 0, '')}"
+
 
 class AnnexdError(Exception):
     """One line for stderr: what is wrong, and what to do."""

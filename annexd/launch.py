@@ -15,7 +15,7 @@ from typing import final
 from annexd import child
 from annexd.admission import Admission
 from annexd.daemon import ask, serve
-from annexd.errors import AnnexdError, TemporaryError
+from annexd.errors import AnnexdError, TemporaryError, describe
 from annexd.notify import Notify
 from annexd.repository import find_place
 from spool.place import Place
@@ -101,7 +101,7 @@ class _Daemon:
             self._say(f"{failure.exit_status} {failure}".encode(errors="backslashreplace"))
         except OSError as failure:
             status = TemporaryError.exit_status
-            self._say(f"{status} {failure}".encode(errors="backslashreplace"))
+            self._say(f"{status} {describe(failure)}".encode(errors="backslashreplace"))
             raise
 
     @property

@@ -68,7 +68,7 @@ def test_a_repository_without_git_annex(tmp_path: Path, words: list[str]) -> Non
 def test_what_cannot_be_written_is_told_once(repo: Repo, words: str) -> None:
     done = run_to_end(["sh", "-c", f"annexd {words} >/dev/full"], cwd=repo.path)
 
-    assert done == Ended(111, b"", b"annexd: No space left on device\n")
+    assert done == Ended(111, b"", b"annexd: No space left on device; free some space\n")
 
 
 def test_who_reads_no_further_has_read_what_he_wanted(repo: Repo) -> None:

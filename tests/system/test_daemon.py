@@ -434,7 +434,30 @@ def test_too_few_descriptors_are_told_in_a_line(annexd: Annexd) -> None:
     )
 
     assert ended.status == 111
-    assert ended.stderr == b"annexd: Too many open files\n"
+    assert ended.stderr == b"annexd: Too many open files; allow more: ulimit -n 1024\n"
+
+
+def test_a_limit_that_may_be_raised_is(annexd: Annexd) -> None:
+    """As a login shell has it, or launchers that care for old programs."""
+    script = 'ulimit -S -n 20 && exec "$@"'
+
+    ended = run_to_end(("sh", "-c", script, "sh", *CLI, "start"), cwd=annexd.repo.path)
+
+    assert (ended.status, ended.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize("here", ["", "."])
+def test_programs_in_the_work_tree_are_not_run(annexd: Annexd, here: str) -> None:
+    """They come from others, as all that is there."""
+    for name in ("git", "git-annex", "ssh"):
+        program = annexd.repo.path / name
+        program.write_text("#!/bin/sh\ntouch ran\n")
+        program.chmod(0o755)
+
+    ended = annexd("start", env={"PATH": f"{here}:{os.environ['PATH']}"})
+
+    assert ended.status == 0, ended
+    assert not (annexd.repo.path / "ran").exists()
 
 
 def test_a_repository_without_git_annex_is_refused(tmp_path: Path) -> None:

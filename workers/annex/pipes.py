@@ -21,6 +21,7 @@ from typing import IO, Final, Self, final
 
 from workers.annex.stream import descendants
 from workers.git.run import environment
+from workers.git.told import told
 
 PIPE_BYTES: Final = 1 << 20
 """What a pipe may hold without privilege (pipe(7)): fewer switches between two busy processes."""
@@ -148,8 +149,7 @@ class Pipes:
         with contextlib.suppress(subprocess.TimeoutExpired):  # it closed stdout, and lives on
             self._process.wait(1)
         self._listen()
-        said = self._complaint.decode(errors="backslashreplace").strip().splitlines()
-        return EndedError(f"{self._name} ended: {' / '.join(said[-3:])}")
+        return EndedError(f"{self._name} ended: {' / '.join(told(self._complaint)[-3:])}")
 
     def close(self) -> None:
         """Close its stdin and wait for it to end; kill it if it does not."""

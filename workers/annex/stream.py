@@ -23,6 +23,7 @@ from typing import IO, Final, Self, final
 
 from workers.annex.repository import Repository
 from workers.git.run import environment
+from workers.git.told import told
 
 CLOSE_S: Final = 60.0
 """How long a process whose stdin was closed may take to end: it may have a journal to commit."""
@@ -163,7 +164,7 @@ class AnnexStream:
     def complaints(self) -> list[str]:
         """The last lines that it, or a program of its, has written to stderr; each told once."""
         self._drain()
-        said = self._complaint.decode(errors="backslashreplace").strip().splitlines()
+        said = told(self._complaint)
         self._complaint = b""
         return said[-10:]
 

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, final
 
+from workers.git.told import told
+
 KEPT = frozenset(
     (
         *("PATH", "HOME", "USER", "LOGNAME", "SHELL", "TMPDIR", "TZ", "PYTHONPATH"),
@@ -80,7 +82,7 @@ class GitError(Exception):
     def __init__(
         self, argv: tuple[str | bytes, ...], status: int, stderr: bytes, stdout: bytes = b""
     ) -> None:
-        lines = stderr.decode(errors="backslashreplace").strip().splitlines()
+        lines = told(stderr)
         # git follows the reason by advice to people, sometimes of many lines.
         reasons = [line for line in lines if line.startswith(("fatal:", "error:"))]
         said = " / ".join((reasons or lines)[-4:])

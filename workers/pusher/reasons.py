@@ -6,6 +6,7 @@ from typing import Final
 
 from workers.git.exchange import Said
 from workers.git.run import GitError
+from workers.git.told import told
 
 REASONS_MAX: Final = 4
 _NOISE: Final = re.compile(
@@ -16,7 +17,7 @@ _NOISE: Final = re.compile(
 
 def explain(failure: GitError) -> str:
     """What git, ssh and the remote said, without progress and advice; on one line."""
-    lines = failure.stderr.replace(b"\r", b"\n").decode(errors="backslashreplace").splitlines()
+    lines = told(failure.stderr.replace(b"\r", b"\n"))
     said = [line.strip() for line in lines if not _NOISE.match(line)]
     return " / ".join(said[-REASONS_MAX:]) or str(failure)
 

@@ -10,7 +10,6 @@ What nobody tells us of is found by the slow sweep.
 import contextlib
 import math
 import os
-import resource
 import time
 from typing import Final, final
 
@@ -21,6 +20,7 @@ from spool.directory import InTheWayError
 from spool.queue import Queue
 from spool.transfer import UUID, Direction, Lane
 from workers.annex.remotes import Remote
+from workers.openfiles import allow_many_files
 from workers.process import Worker
 from workers.transferrer import order
 from workers.transferrer.gate import Gates
@@ -42,14 +42,13 @@ LOOK_SHARE: Final = 10
 LOOK_PAUSE_S: Final = 1.0
 """After a look in vain that took longer than the first, ten times as long passes to the next."""
 
-FILES_MAX: Final = 8192
 _JOBS: Final = ENTRIES | int(inotify.ATTRIB) | VANISHING
 _CONFIG: Final = int(inotify.MODIFY | inotify.ATTRIB) | VANISHING
 
 
 def main(worker: Worker) -> None:
     """Serve until the process is to stop."""
-    _allow_many_files()
+    allow_many_files()
     Transferrer(worker).serve()
 
 
@@ -211,11 +210,3 @@ class Transferrer:
 def _monotonic(at: float, now: float) -> float:
     """A time of the clock on the wall, as one of the monotonic clock."""
     return time.monotonic() + max(0.0, at - now)
-
-
-def _allow_many_files() -> None:
-    """Raise the soft limit on descriptors: a batch needs four for each job."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = FILES_MAX if hard == resource.RLIM_INFINITY else min(FILES_MAX, hard)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

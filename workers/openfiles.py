@@ -1,0 +1,14 @@
+"""How many files a process may have open."""
+
+import resource
+from typing import Final
+
+FILES_MAX: Final = 8192
+
+
+def allow_many_files() -> None:
+    """Raise the soft limit, as far as is allowed: a batch of transfers needs four for each job."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES_MAX if hard == resource.RLIM_INFINITY else min(FILES_MAX, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
