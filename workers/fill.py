@@ -26,7 +26,7 @@ from spool.key import Key, from_file
 from spool.record import escape
 from workers.annex import keysdb, smudge
 from workers.annex.keysdb import Unlocked
-from workers.annex.pointer import POINTER_MAX, format_pointer
+from workers.annex.pointer import POINTER_MAX, format_pointer, parse_pointer
 from workers.copying import copy, set_back
 from workers.descent import Descent
 from workers.desk import Desk
@@ -188,8 +188,20 @@ class Fill:
                 continue
             key = read_key(desk.full(entry.path))
             content = None if key is None else desk.objects.locate(key)
-            if key is not None and content is not None:
+            if key is not None and content is not None and self._is_of(entry, key):
                 yield Pointer(entry, key, content, os.lstat(content).st_size)
+
+    def _is_of(self, entry: Entry, key: Key) -> bool:
+        """Whether the index has this key there.
+
+        ``git stash pop`` leaves pointers to what was edited beside entries of what was committed:
+        filled, and noted as clean, that would be an edit that nobody sees any more.
+        """
+        blob = blob_id(self._desk.conventions.object_format, format_pointer(key))
+        if blob == entry.oid:
+            return True
+        found = self._desk.cat_file().get_small(entry.oid.encode(), POINTER_MAX)
+        return found is not None and parse_pointer(found.data) == key
 
     def _fill(self, pointers: Iterator[Pointer]) -> None:
         settings = self._desk.repository.settings
@@ -231,8 +243,17 @@ class Fill:
                             os.unlink(copied.temporary)
         if staged:
             self.filled += len(staged)
-            install(self._desk, staged)
+            install(self._desk, {path: at for path, at in staged.items() if self._holds(path, at)})
             keysdb.record(self._desk.repository, known)
+
+    def _holds(self, path: bytes, staged: Staged | None) -> bool:
+        """Whether the index still says what it said when the copying began."""
+        entry = self._desk.index().get(path)
+        return (
+            entry is not None
+            and staged is not None
+            and (entry.mode, entry.oid) == (staged.mode, staged.oid)
+        )
 
     def _copy(self, pointer: Pointer, descent: Descent) -> _Copied | None:
         name = reach(pointer.entry.path, descent)

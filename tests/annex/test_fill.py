@@ -74,6 +74,38 @@ def is_settled(b: Repo) -> None:
     assert b.status() == b""
 
 
+def test_what_was_edited_and_stashed_is_not_noted_as_what_was_committed(
+    pair: tuple[Repo, Repo], desk: Desk
+) -> None:
+    """``git stash pop`` writes a pointer to the edit, and leaves the index as it was."""
+    b = pair[1]
+    b.annex("get", "-q", "d/0", "d/1")
+    b.write("d/0", b"edited")
+    b.git("stash", "-q")
+    b.git("stash", "pop", "-q")
+    assert b.read("d/0").startswith(b"/annex/objects/")
+
+    fill = Fill(desk, nothing)
+    fill.turn()
+
+    assert fill.filled == 0
+    assert b.git("diff-files", "--name-only") == b"d/0\n"
+
+
+def test_what_was_staged_while_contents_were_copied_stays_so(
+    pair: tuple[Repo, Repo], desk: Desk, fill: Fill
+) -> None:
+    a, b = pair
+    arrive(a, b, "d/0")
+    pointers = list(fill._pointers_among(desk.index()))
+
+    b.git("rm", "-q", "--cached", "d/0")
+    fill._fill_batch(pointers)
+
+    assert b.read("d/0") == b"content 0"
+    assert b.git("ls-files", "d/0") == b""
+
+
 def test_all_names_of_a_key_get_its_content(pair: tuple[Repo, Repo], fill: Fill) -> None:
     a, b = pair
     key = arrive(a, b, "d/0")
