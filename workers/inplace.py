@@ -108,6 +108,28 @@ def take_away(temporary: bytes, name: Name, seen: os.stat_result) -> Done:
     return done
 
 
+def move(old: Name, new: Name, seen: os.stat_result) -> Done:
+    """Rename what was seen, a regular file or a link, to a name that nothing has.
+
+    Raises ``OSError``: EXDEV, if the new name is on another file system.
+    """
+    with contextlib.ExitStack() as cleanup:
+        fd, refusal = _hold(old, seen, cleanup)
+        if refusal is not None:
+            return refusal
+        try:
+            done = _rename(old, new)
+        except FileNotFoundError:
+            return Done.CHANGED
+        if done is not Done.YES:
+            return done
+        verdict = _judge(os.lstat(new.name, dir_fd=new.directory), fd, seen)
+        if verdict is not Done.YES:
+            # If there is a newer one under the old name already, this one keeps the new name.
+            _rename(new, old)
+        return verdict
+
+
 def set_aside(name: Name) -> bytes | None:
     """Rename whatever is there, to a free name beside it, which is returned.
 
@@ -139,15 +161,18 @@ def is_same(one: os.stat_result, other: os.stat_result) -> bool:
 
 
 def _put(temporary: bytes, name: Name) -> Done:
-    at = name.directory
+    return _rename(Name(name.directory, temporary), name)
+
+
+def _rename(old: Name, new: Name) -> Done:
     try:
-        rename_new(temporary, name.name, at, at)
+        rename_new(old.name, new.name, old.directory, new.directory)
     except FileExistsError:
         return Done.CHANGED
     except ExchangeUnsupportedError:  # no such call here (FAT, NFS): there is no better way
-        if look(name) is not None:
+        if look(new) is not None:
             return Done.CHANGED
-        os.rename(temporary, name.name, src_dir_fd=at, dst_dir_fd=at)
+        os.rename(old.name, new.name, src_dir_fd=old.directory, dst_dir_fd=new.directory)
     return Done.YES
 
 

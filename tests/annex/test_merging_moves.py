@@ -1,0 +1,192 @@
+"""A file that only gets another name keeps what it is: no copy is made of it."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.annex.test_fill import arrive
+from tests.annex.test_merging import follows, merged, push, save
+from tests.desks import copy_pair, desk_of, make_pair, nothing, paths
+from tests.repo import Repo
+from tests.system.drives import drive, may_mount
+from workers.annex.keysdb import associated_files
+from workers.apply import Dirty
+from workers.desk import Desk
+from workers.fill import Fill
+from workers.footing import Footing
+from workers.inplace import Done, Name, look, move
+from workers.merging import Merging
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_pair(tmp_path_factory)
+
+
+@pytest.fixture
+def pair(template: Path, tmp_path: Path) -> tuple[Repo, Repo]:
+    return copy_pair(template, tmp_path)
+
+
+@pytest.fixture
+def desk(pair: tuple[Repo, Repo]) -> Iterator[Desk]:
+    with desk_of(pair[1]) as desk:
+        yield desk
+
+
+@pytest.fixture
+def merging(desk: Desk) -> Merging:
+    return Merging(desk, Footing(desk), nothing)
+
+
+def have(a: Repo, b: Repo, merging: Merging, desk: Desk, *names: str) -> None:
+    """Unlocked files that both have, contents and all."""
+    for name in names:
+        save(a, name, b"content of " + name.encode())
+    push(a)
+    merged(merging)
+    for name in names:
+        arrive(a, b, name)
+    fill = Fill(desk, nothing)
+    fill.sweep()
+    fill.turn()
+    assert {b.read(name) for name in names} == {b"content of " + name.encode() for name in names}
+
+
+def inode(repo: Repo, name: str) -> int:
+    return (repo.path / name).lstat().st_ino
+
+
+def rename(a: Repo, *pairs: tuple[str, str]) -> None:
+    for old, new in pairs:
+        (a.path / new).parent.mkdir(parents=True, exist_ok=True)
+        a.git("mv", old, new)
+    a.git("commit", "-q", "-m", "rename")
+    push(a)
+
+
+def test_renamed_files_are_the_same_files(
+    pair: tuple[Repo, Repo], merging: Merging, desk: Desk
+) -> None:
+    a, b = pair
+    save(b, "any", b"")  # which makes the database
+    b.git("reset", "-q", "--hard", "HEAD~")
+    have(a, b, merging, desk, "f", "d/1", "d/2")
+    before = [inode(b, name) for name in ("f", "d/1", "d/2")]
+    times = (b.path / "f").stat().st_mtime_ns
+    rename(a, ("f", "e/g"), ("d/1", "new/1"), ("d/2", "new/2"))
+
+    merged(merging)
+
+    follows(a, b)
+    assert [inode(b, name) for name in ("e/g", "new/1", "new/2")] == before
+    assert (b.path / "e/g").stat().st_mtime_ns == times
+    assert b.read("e/g") == b"content of f"
+    assert paths(b) == {"e/g", "new/1", "new/2"}
+    assert not b.exists("d")
+    key = a.key("e/g")
+    assert b"e/g" in associated_files(desk.repository, [key])[key]
+    assert b.annex("fsck", "-q") == b""
+
+
+def test_a_pointer_and_a_link_move_as_they_are(pair: tuple[Repo, Repo], merging: Merging) -> None:
+    a, b = pair
+    save(a, "pointer", b"never here")
+    a.add("locked", b"locked content")
+    push(a)
+    merged(merging)
+    before = [inode(b, "pointer"), inode(b, "locked")]
+    rename(a, ("pointer", "d/pointer"), ("locked", "also locked"))
+
+    merged(merging)
+
+    follows(a, b)
+    assert [inode(b, "d/pointer"), inode(b, "also locked")] == before
+
+
+def test_a_file_makes_room_for_its_own_directory_and_back(
+    pair: tuple[Repo, Repo], merging: Merging, desk: Desk
+) -> None:
+    a, b = pair
+    have(a, b, merging, desk, "f", "d/x")
+    a.git("mv", "f", "t")
+    (a.path / "f").mkdir()
+    a.git("mv", "t", "f/inside")
+    a.git("mv", "d/x", "t")
+    (a.path / "d").rmdir()
+    a.git("mv", "t", "d")
+    a.git("commit", "-q", "-m", "turn")
+    push(a)
+
+    merged(merging)
+
+    follows(a, b)
+    assert (b.read("f/inside"), b.read("d")) == (b"content of f", b"content of d/x")
+
+
+def test_who_writes_to_it_is_waited_for(
+    pair: tuple[Repo, Repo], merging: Merging, desk: Desk
+) -> None:
+    a, b = pair
+    have(a, b, merging, desk, "f")
+    rename(a, ("f", "g"))
+
+    with (b.path / "f").open("r+b"):
+        outcome = merging.merge()
+
+    assert isinstance(outcome, Dirty)
+    assert outcome.writers == (b"f",)
+    assert paths(b) == {"f"}
+    merged(merging)
+    follows(a, b)
+
+
+def test_an_edit_of_it_is_dirty(pair: tuple[Repo, Repo], merging: Merging, desk: Desk) -> None:
+    a, b = pair
+    have(a, b, merging, desk, "f")
+    rename(a, ("f", "g"))
+    b.write("f", b"an edit")
+
+    assert merging.merge() == Dirty((b"f",))
+
+    assert paths(b) == {"f"}
+
+
+@may_mount
+def test_to_another_file_system_it_is_copied(
+    pair: tuple[Repo, Repo], merging: Merging, desk: Desk, tmp_path: Path
+) -> None:
+    a, b = pair
+    have(a, b, merging, desk, "f")
+    with drive(tmp_path, "stick") as stick:
+        (b.path / "d").mkdir()
+        stick.plug(b.path / "d")
+        rename(a, ("f", "d/f"))
+
+        merged(merging)
+
+        follows(a, b)
+        assert b.read("d/f") == b"content of f"
+        assert paths(b) == {"d/f"}
+
+
+def test_whoever_is_faster_keeps_what_he_has(tmp_path: Path) -> None:
+    directory = os.open(tmp_path, os.O_RDONLY)
+    old, new = Name(directory, b"old"), Name(directory, b"new")
+    try:
+        (tmp_path / "old").write_bytes(b"seen")
+        seen = look(old)
+        assert seen is not None
+        (tmp_path / "new").write_bytes(b"of somebody's")
+        assert move(old, new, seen) is Done.CHANGED
+        assert (tmp_path / "new").read_bytes() == b"of somebody's"
+        (tmp_path / "new").unlink()
+        (tmp_path / "old").write_bytes(b"another size")
+        assert move(old, new, seen) is Done.CHANGED
+        assert [each.name for each in tmp_path.iterdir()] == ["old"]
+        (tmp_path / "old").unlink()
+        assert move(old, new, seen) is Done.CHANGED
+    finally:
+        os.close(directory)
