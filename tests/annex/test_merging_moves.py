@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from spool.key import Key
 from tests.annex.test_fill import arrive
 from tests.annex.test_merging import follows, merged, push, save
 from tests.desks import copy_pair, desk_of, make_pair, nothing, paths
@@ -86,7 +87,7 @@ def test_renamed_files_are_the_same_files(
     assert b.read("e/g") == b"content of f"
     assert paths(b) == {"e/g", "new/1", "new/2"}
     assert not b.exists("d")
-    key = a.key("e/g")
+    key = Key(a.key("e/g"))
     assert b"e/g" in associated_files(desk.repository, [key])[key]
     assert b.annex("fsck", "-q") == b""
 
