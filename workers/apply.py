@@ -150,7 +150,7 @@ def _carry_out(
         return Dirty((*names.dirty, *names.staged), tuple(names.writers), names.deleted)
     if found.steps:
         desk.sync()
-        if not install(desk, names.staged):
+        if not install(desk, names.staged, found.index):
             return Dirty(tuple(names.staged), (), names.deleted)
     filled = {each.path: each.filled for each in rendered.values() if each.filled is not None}
     known = {each.move.new.path: each.filled for each in movable if each.filled is not None}

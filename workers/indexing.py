@@ -14,10 +14,13 @@ INSTALL_S: Final = 5.0
 _PAUSE_S: Final = 0.005
 
 
-def install(desk: Desk, staged: dict[bytes, Staged | None]) -> bool:
-    """Tell the index; False if somebody kept it locked for too long, or staged other things."""
+def install(desk: Desk, staged: dict[bytes, Staged | None], expected: Index | None = None) -> bool:
+    """Tell the index; False if somebody kept it locked for too long, or staged other things.
+
+    ``expected`` is the version that what is staged was made for; else that is the present one.
+    """
     deadline = time.monotonic() + INSTALL_S
-    expected = desk.index()
+    expected = desk.index() if expected is None else expected
     while True:
         index = desk.index()
         if index is not expected and any(index.get(path) != expected.get(path) for path in staged):

@@ -39,6 +39,7 @@ from workers.git.update_refs import Move
 from workers.haste import Haste
 from workers.losses import Losses
 from workers.massdeletion import HOW_TO_ACCEPT
+from workers.rewritten import done_with
 from workers.sight import Sight
 from workers.unite import is_annexds
 
@@ -132,6 +133,13 @@ class Merging:
         if not arrived:
             return Quiet.NOTHING
         self._merge_siblings()
+        if head.oid is not None:
+            goal = done_with(self._desk, head.oid, arrived)
+            if goal != head.oid:
+                if not self._move(head, goal, Applied(frozenset(), ())):
+                    return Quiet.BUSY
+                rest = self.merge()
+                return Merged(goal, frozenset()) if rest is Quiet.NOTHING else rest
         return self._merge_plain(head, arrived)
 
     def _merge_plain(self, head: Head, arrived: list[Arrival]) -> Outcome:

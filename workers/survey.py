@@ -74,6 +74,8 @@ class Block(NamedTuple):
 class Survey:
     """What was found."""
 
+    index: Index
+    """The version that everything was compared with."""
     steps: list[Step] = field(default_factory=list)
     dirty: list[bytes] = field(default_factory=list)
     """To be committed first; then everything is to be looked at again."""
@@ -88,7 +90,7 @@ def survey(desk: Desk, index: Index, changes: Iterable[Change]) -> Survey:
     told = list(changes)
     listed = {change.path: change for change in told}
     if (twice := named_twice(told, listed)) is not None:
-        return Survey(blocked=Block(twice, _TWICE))
+        return Survey(index, blocked=Block(twice, _TWICE))
     with Descent(desk.top) as descent:
         surveyor = _Surveyor(desk, index, listed, descent)
         try:
@@ -104,7 +106,7 @@ class _Surveyor:
     def __init__(
         self, desk: Desk, index: Index, changes: Mapping[bytes, Change], descent: Descent
     ) -> None:
-        self.found = Survey()
+        self.found = Survey(index)
         self._desk = desk
         self._index = index
         self._changes = changes

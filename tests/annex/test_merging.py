@@ -854,6 +854,64 @@ def test_what_was_pushed_under_an_edit_is_not_reverted(
     assert b.status() == b" M f\n"
 
 
+@pytest.mark.parametrize("more", ["", "of a"])
+def test_what_a_user_has_amended_does_not_come_back(
+    pair: tuple[Repo, Repo], merging: Merging, more: str
+) -> None:
+    """Not even with what somebody has committed on top of it."""
+    a, b = pair
+    note(b, "text", b"wrong\n")
+    note(b, "superfluous", b"x\n")
+    a.git("pull", "-q", "--ff-only", "b", "main")
+    if more:
+        note(a, more, b"on top\n")
+    b.write("text", b"right\n")
+    b.git("rm", "-q", "superfluous")
+    b.git("commit", "-q", "-a", "--amend", "-m", "amended")
+    push(a)
+
+    merged(merging)
+
+    assert paths(b) == {"text", more} - {""}
+    assert b.read("text") == b"right\n"
+    assert b.status() == b""
+    a.git("pull", "-q", "--ff-only", "b", "main")
+    assert merging.merge() is Quiet.NOTHING
+
+
+def test_what_a_user_has_rebased_does_not_come_back(
+    pair: tuple[Repo, Repo], merging: Merging
+) -> None:
+    a, b = pair
+    note(b, "first", b"first\n")
+    for number in range(2):
+        note(b, "text", b"%d\n" % number)
+    a.git("pull", "-q", "--ff-only", "b", "main")
+    push(a)
+    squash = "sed -i 2s/pick/fixup/"
+    b.git(
+        "-c", f"sequence.editor={squash}", "-c", "core.editor=true", "rebase", "-q", "-i", "HEAD~2"
+    )
+    note(b, "text", b"rebased, and gone on\n")
+
+    merged(merging)
+
+    assert b.read("text") == b"rebased, and gone on\n"
+    assert paths(b) == {"first", "text"}
+
+
+def test_what_a_user_has_reset_comes_back(pair: tuple[Repo, Repo], merging: Merging) -> None:
+    a, b = pair
+    note(b, "text", b"x\n")
+    a.git("pull", "-q", "--ff-only", "b", "main")
+    push(a)
+    b.git("reset", "-q", "--hard", "HEAD~1")
+
+    merged(merging)
+
+    assert paths(b) == {"text"}
+
+
 def test_a_users_own_commit_is_no_push(pair: tuple[Repo, Repo], merging: Merging) -> None:
     _, b = pair
     assert merging.merge() is Quiet.NOTHING

@@ -1,0 +1,87 @@
+"""What a user has replaced in the branch: by ``git commit --amend``, or ``git rebase``.
+
+Our commits are elsewhere a moment after they were made.  So what a user replaces comes back from
+there, as if somebody else had edited the same files: a conflict with himself.  But he has said
+which is to be: the new commit has all that he wants of the old one.  So the old one is merged as
+what is done with already, by a commit that changes no file.
+
+The branch's reflog tells.  Not taken for this is ``git reset``: what it takes away may be all that
+there is of others' work, and comes back.
+"""
+
+import os
+import re
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from workers.arrivals import Arrival
+from workers.desk import Desk
+from workers.git.ancestry import is_ancestor
+from workers.git.commit import Signature, committer_time
+from workers.git.run import GitError
+from workers.git.stream import ObjectId
+from workers.unite import COMMIT_MAX, EMAIL, MESSAGE, NAME
+
+TAIL: Final = 1 << 14
+"""Bytes of the reflog that are looked at: what was replaced long ago is merged long since."""
+
+_REPLACES: Final = re.compile(
+    rb"([0-9a-f]{40,64}) ([0-9a-f]{40,64}) [^\n]*\t"
+    rb"(?:commit \(amend\)|(?:pull [^\n]*)?rebase[^\n:]*\(finish\)):[^\n]*"
+)
+
+
+def replaced(reflog: bytes) -> Iterator[tuple[ObjectId, ObjectId]]:
+    """What was replaced, and by what, the oldest first.  Pure."""
+    for line in reflog.split(b"\n"):
+        found = _REPLACES.fullmatch(line)
+        if found is not None:
+            yield ObjectId(found[1].decode()), ObjectId(found[2].decode())
+
+
+def done_with(desk: Desk, head: ObjectId, arrived: Iterable[Arrival]) -> ObjectId:
+    """HEAD's commit, or one on top of it that has what was replaced in its history.
+
+    Raises ``GitError``, ``MissingObjectError``.
+    """
+    commits = [arrival.commit for arrival in arrived]
+    for old, new in replaced(_reflog(desk)):
+        if _is_before(desk, new, head) and _comes_back(desk, old, head, commits):
+            head = _merge_as_done(desk, head, old)
+    return head
+
+
+def _comes_back(desk: Desk, old: ObjectId, head: ObjectId, commits: list[ObjectId]) -> bool:
+    return not _is_before(desk, old, head) and any(
+        _is_before(desk, old, commit) for commit in commits
+    )
+
+
+def _is_before(desk: Desk, ancestor: ObjectId, descendant: ObjectId) -> bool:
+    try:
+        return is_ancestor(desk.git, ancestor, descendant)
+    except GitError:  # git has forgotten it
+        return False
+
+
+def _merge_as_done(desk: Desk, head: ObjectId, old: ObjectId) -> ObjectId:
+    commits = desk.commits
+    dates = (committer_time(commits.content(side, COMMIT_MAX)) for side in (head, old))
+    who = Signature(NAME, EMAIL, max(dates))
+    tree = commits.tree_of(head)
+    return commits.commit(tree, (head, old), author=who, committer=who, message=MESSAGE)
+
+
+def _reflog(desk: Desk) -> bytes:
+    """The end of the branch's, as far as there is one."""
+    branch = desk.head().branch
+    if branch is None:
+        return b""
+    path = os.path.join(os.fsencode(desk.place.common), b"logs", branch)
+    try:
+        with open(path, "rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            file.seek(max(0, size - TAIL))
+            return file.read(TAIL)
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        return b""
