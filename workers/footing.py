@@ -10,6 +10,7 @@ to be merged like anything else that has arrived.  Nothing is lost if we are kil
 the push is under its own name first.
 """
 
+import contextlib
 import logging
 import os
 from typing import Final, final
@@ -49,6 +50,10 @@ class Footing:
     def stand_on(self, branch: RefName, commit: ObjectId) -> None:
         """Work tree and index are at that commit now, and so is the branch."""
         self._known = (branch, commit)
+        # At once: if we are killed, and what was committed has been staged anew, nothing else would
+        # tell our commit from one that was pushed.
+        with contextlib.suppress(OSError):  # a full disk: ``settle`` will say so
+            self._remember()
 
     def settle(self) -> Head:
         """What HEAD says, after the branch was set back if somebody has moved it.

@@ -912,6 +912,25 @@ def test_what_a_user_has_reset_comes_back(pair: tuple[Repo, Repo], merging: Merg
     assert paths(b) == {"text"}
 
 
+def test_our_own_commit_is_no_push_though_we_were_killed_after_it(
+    pair: tuple[Repo, Repo], desk: Desk
+) -> None:
+    """And what it was about has been staged again."""
+    b = pair[1]
+    footing = Footing(desk)
+    branch = footing.settle().branch
+    assert branch is not None
+    footing.settle()
+    note(b, "text", b"committed\n")
+    committed = desk.head()
+    assert committed.oid is not None
+    footing.stand_on(branch, committed.oid)
+    b.write("text", b"staged\n")
+    b.git("-c", "annex.largefiles=nothing", "add", "text")
+
+    assert Footing(desk).settle() == committed
+
+
 def test_a_users_own_commit_is_no_push(pair: tuple[Repo, Repo], merging: Merging) -> None:
     _, b = pair
     assert merging.merge() is Quiet.NOTHING
