@@ -75,6 +75,7 @@ class Index:
         "_data",
         "_layout",
         "_map",
+        "_near",
         "_raw_size",
         "identity",
         "object_format",
@@ -98,6 +99,8 @@ class Index:
         self._data, self._map, self.identity = mapped
         self._layout = layout
         self._raw_size = object_format.raw_size
+        self._near = 0
+        # Where the last path was, or would be: the next one often is just there, or a little later.
 
     def __enter__(self) -> Self:
         return self
@@ -220,16 +223,22 @@ class Index:
     def _position(self, path: bytes, start: int = 0) -> int:
         data, raw_size, offsets = self._data, self._raw_size, self._layout.offsets
         end = len(offsets)
-        if start:
-            # Who says where to start asks for paths in order: the next one is near.
+        near = max(start, self._near)
+        if near < end and path_at(data, offsets[near], raw_size) < path:
+            start = near + 1
             step = 1
             while start < end and path_at(data, offsets[start], raw_size) < path:
                 start += step
                 step *= 2
-            start, end = max(0, start - step // 2), min(start, end)
-        return bisect_left(
+            start, end = max(near + 1, start - step // 2), min(start, end)
+        elif near > start and path_at(data, offsets[near - 1], raw_size) >= path:
+            end = near - 1
+        elif near <= end:
+            start = end = near
+        self._near = bisect_left(
             offsets, path, lo=start, hi=end, key=lambda at: path_at(data, at, raw_size)
         )
+        return self._near
 
     def _holding(self, values: Iterable[bytes], place: int) -> Iterator[Entry]:
         """Entries that have one of the values at that place."""
