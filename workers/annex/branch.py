@@ -12,7 +12,7 @@ Source: git-annex-formats.md §4.4, §4.8.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Final, NamedTuple, Self, final
 
@@ -32,6 +32,9 @@ LOG_MAX: Final = 16 << 20
 
 DIRECT_MAX: Final = 2
 """Up to so many paths git looks them up itself: for more, reading each tree once is cheaper."""
+
+KEPT_MAX: Final = 1000
+"""Paths whose contents are kept until others are asked for."""
 
 FILE_MODES: Final = (b"100644", b"100755")
 DIRECTORY: Final = b"40000"
@@ -58,6 +61,9 @@ class Branch:
         self.private = Journal(repository, repository.layout.journal_private)
         self._cat: CatFile | None = None
         self._root: tuple[ObjectId, Directory] | None = None
+        self._read: tuple[ObjectId, frozenset[bytes], dict[bytes, bytes]] | None = None
+        # A tree, and what was asked of it last: who is about to change logs has mostly just told
+        # somebody else what they say.
         self.ancestry = Ancestry(repository.git, self._commit_text)
 
     def __enter__(self) -> Self:
@@ -69,6 +75,7 @@ class Branch:
     def close(self) -> None:
         """End the git process, if one is open."""
         if self._cat is not None:
+            self._read = None
             # It only reads.  A fork of ours may hold its stdin too, so it would not see the end.
             self._cat.kill()
             self._cat.close()
@@ -117,7 +124,7 @@ class Branch:
         committed = {} if tip is None else self.committed(tip, wanted)
         return {path: value(path, journalled.get(path), committed.get(path)) for path in wanted}
 
-    def committed(self, tip: Tip, paths: Iterable[bytes]) -> dict[bytes, bytes]:
+    def committed(self, tip: Tip, paths: Iterable[bytes]) -> Mapping[bytes, bytes]:
         """What a commit has for those of the paths that are files in it; no journal."""
         wanted = list(paths)
         if len(wanted) <= DIRECT_MAX and not any(b"\n" in path for path in wanted):
@@ -127,13 +134,19 @@ class Branch:
                 for path, found in zip(wanted, asked, strict=True)
                 if found is not None and found.kind == b"blob"
             }
+        asked_for = frozenset(wanted)
+        if self._read is not None and self._read[:2] == (tip.tree, asked_for):
+            return self._read[2]
         blobs = self.blobs(tip, wanted)
         distinct = list(set(blobs.values()))
         contents = {
             oid: b"" if found is None else found.data
             for oid, found in zip(distinct, self.objects_in_turn(distinct), strict=True)
         }
-        return {path: contents[oid] for path, oid in blobs.items()}
+        read = {path: contents[oid] for path, oid in blobs.items()}
+        if len(asked_for) <= KEPT_MAX:
+            self._read = (tip.tree, asked_for, read)
+        return read
 
     def blobs(self, tip: Tip, paths: list[bytes]) -> dict[bytes, ObjectId]:
         """Path -> blob, for those of the paths that are files in that commit."""

@@ -266,7 +266,7 @@ def other_side(near: Near, far: Far, lane: Lane) -> Side:
     return Side(far.repository.layout, Lane(other, near.repository.uuid))
 
 
-BATCH_MAX: Final = 1024
+BATCH_MAX: Final = 512
 """Jobs: as many as make what a batch costs small beside what they cost."""
 
 _FILES_EACH: Final = 4
