@@ -31,8 +31,10 @@ from spool.state import Activity
 from workers.git.run import Git
 from workers.wakeup import Hints, Wakeup
 
-_LEFT = {"suspect": "cannot read", "unreadable": "cannot read", "skipped": "cannot add"}
-"""Notes of what will not be committed before a person has seen to it."""
+_LEFT = {"unreadable": "cannot read", "skipped": "cannot add"}
+"""Notes of files that will not be committed before a person has seen to it.
+
+Not of directories: a ``lost+found`` is nobody's work."""
 
 FAILURES = 2
 """One may be chance, as when two push at once."""
