@@ -24,8 +24,8 @@ from workers.git.tree import Version, diff_index
 from workers.guard import Guard
 from workers.massdeletion import (
     HOW_TO_ACCEPT,
-    WORK_DRAIN_PER_S,
     Recent,
+    Work,
     is_mass_deletion,
 )
 from workers.stage import Outcome, Stage, Staging
@@ -66,7 +66,7 @@ class Committing:
         self._polite_since: float | None = None
         self._tries = 0
         self._recent_deletions = Recent()
-        self._recent_work = Recent(WORK_DRAIN_PER_S)
+        self._work = Work()
         self._vanished = False
         self._accepted = False
         self._racy: list[bytes] = []
@@ -270,7 +270,7 @@ class Committing:
         burst = self._recent_deletions.count(now)
         total = len(deletions) + missing + burst
         work = len(chosen) - len(deletions) + _count_work(from_index)
-        work += self._recent_work.count(now)
+        work += self._work.count({*deletions, *waiting, *self.held}, now)
         is_much = is_mass_deletion(total, len(self._desk.index()) + burst, work)
         if not self._vanished and not is_much:
             return chosen
@@ -297,8 +297,9 @@ class Committing:
         gone = [finding for finding in staging.findings if finding.staged is None]
         lost = {finding.path for finding in gone if not finding.is_rename} - self._foreseen
         self._recent_deletions.add(len(lost), now)
-        work = len(staging.findings) - len(gone) + _count_work(staging.from_index)
-        self._recent_work.add(work, now)
+        done = [finding.path for finding in staging.findings if finding.staged is not None]
+        done += (path for path, version in staging.from_index.items() if version is not None)
+        self._work.add(done, now)
 
 
 def _count_work(from_index: Mapping[bytes, Version | None]) -> int:

@@ -5,6 +5,9 @@ everything; committed, it would be deleted everywhere.  But none of these adds o
 files meanwhile, as people and programs do at their work.
 """
 
+from collections import deque
+from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from typing import Final, final
 
 FREE: Final = 20
@@ -30,6 +33,9 @@ def is_mass_deletion(deleted: int, files: int, work: int) -> bool:
 
 DRAIN_PER_S: Final = 10.0
 """Deletions at this pace go on for ever.  ``rm -r`` deletes hundreds in a second."""
+
+WORK_S: Final = 3.0
+"""A little longer than ``agenda.GONE_S``."""
 
 WORK_DRAIN_PER_S: Final = 50.0
 """Work excuses deletions at the same time, not those of a minute later."""
@@ -58,3 +64,35 @@ class Recent:
 
     def _left(self, now: float) -> float:
         return max(0.0, self._level - max(0.0, now - self._at) * self._drain_per_s)
+
+
+@final
+class Work:
+    """The files that were added or edited lately.
+
+    A deletion is believed some seconds later than what was done with it: who edits all files of a
+    directory and renames it has added as many as are gone.  So what was done in these seconds
+    counts whole, but for files that have gone themselves; what was before, ever less.
+    """
+
+    def __init__(self) -> None:
+        self._fresh: deque[tuple[float, frozenset[bytes]]] = deque()
+        self._all = Recent(WORK_DRAIN_PER_S)
+
+    def add(self, paths: Iterable[bytes], now: float) -> None:
+        """These have been committed."""
+        known = frozenset(paths)
+        self._all.add(len(known), now)
+        self._forget(now)
+        if known:
+            self._fresh.append((now, known))
+
+    def count(self, gone: AbstractSet[bytes], now: float) -> int:
+        """So many deletions are excused by it; ``gone``: these are missing."""
+        self._forget(now)
+        fresh = sum(len(paths - gone) for _at, paths in self._fresh)
+        return max(self._all.count(now), min(fresh, int(MEMORY_MAX)))
+
+    def _forget(self, now: float) -> None:
+        while self._fresh and self._fresh[0][0] < now - WORK_S:
+            self._fresh.popleft()

@@ -475,6 +475,25 @@ def test_a_directory_of_many_files_may_be_renamed(repo: Repo) -> None:
         assert "held" not in watching.log.read_text()
 
 
+@pytest.mark.parametrize("crippled", ["true", "false"])
+def test_who_edits_files_and_renames_their_directory_has_deleted_nothing(
+    repo: Repo, crippled: str
+) -> None:
+    """So that nothing tells that they are the same; also where git-annex adds them."""
+    repo.git("config", "annex.crippledfilesystem", crippled)
+    for number in range(60):
+        repo.write(f"d/{number}", b"%d" % number)
+    with watched(repo) as watching:
+        for number in range(60):
+            repo.write(f"d/{number}", b"other %d" % number)
+        repo.rename("d", "e")
+        watching.settle(60)
+
+        assert b"e/7" in repo.tree()
+        assert len(repo.tree()) == 60
+        assert "held" not in watching.log.read_text()
+
+
 def test_a_link_that_git_has_moved_is_mended(repo: Repo) -> None:
     """The index says the same as the work tree, and both are wrong."""
     repo.add("d/file", b"content")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from workers.massdeletion import DRAIN_PER_S, MEMORY_MAX, Recent, is_suspicious
+from workers.massdeletion import DRAIN_PER_S, MEMORY_MAX, Recent, Work, is_suspicious
 
 
 @pytest.mark.parametrize(
@@ -32,6 +32,17 @@ def test_what_happens_at_once_adds_up_and_what_goes_on_slowly_does_not() -> None
         recent.add(1, now)
         now += 1.01 / DRAIN_PER_S
     assert recent.count(now) == 0
+
+
+def test_work_of_the_same_seconds_counts_whole_unless_it_is_gone_itself() -> None:
+    work = Work()
+    work.add((b"new %d" % number for number in range(60)), 100.0)
+    work.add((b"old %d" % number for number in range(60)), 100.1)
+    gone = {b"old %d" % number for number in range(60)}
+
+    assert work.count(gone, 102.9) == 60
+    assert work.count(set(), 102.9) == 120
+    assert work.count(gone, 103.05) == 0
 
 
 def test_no_amount_of_work_excuses_everything() -> None:
