@@ -10,7 +10,8 @@ two pointers is known but for the name of what was merged, and the size in the k
 may be all there is: two lines that differ are a conflict always.
 
 While we mend one merge, the assistant may make the next, of the first and of what we had made of
-the same parents.  So what should be there follows from its parents *as they are mended*.
+the same parents.  So what should be there follows from its parents *as they are mended*.  And its
+merge may say that the file is gone, and one of its next commits bring the markers.
 
 Source: git-merge(1), "How conflicts are presented".
 """
@@ -29,14 +30,22 @@ from workers.git.index_entry import EXECUTABLE, FILE
 from workers.git.merge import Unrelated
 from workers.git.stream import ObjectId
 from workers.git.tree import Version, diff_trees, look_up
+from workers.losses import AUTOMATIC
 from workers.unite import EMAIL, NAME, Uniter
 
 log = logging.getLogger(__name__)
+
+Edits = dict[bytes, Version | None]
 
 MESSAGE: Final = b"conflict markers replaced by annexd\n"
 
 NEAR: Final = 64
 """Commits in a row that are looked at before git is asked for merges."""
+
+RECENT: Final = 16
+"""Commits that are looked at for a merge whose markers come later; they cost microseconds."""
+
+BOTH: Final = 2
 
 TEXT_MAX: Final = 1 << 20
 """Bytes; nobody looks for markers in a larger one."""
@@ -44,7 +53,7 @@ TEXT_MAX: Final = 1 << 20
 NAME_MAX: Final = 64
 """Bytes of what somebody calls a remote."""
 
-_MERGES: Final = ("--topo-order", "--min-parents=2", "--max-parents=2", "--grep=^git-annex in ")
+_MERGES: Final = ("--topo-order", "--min-parents=2", "--max-parents=2", b"--grep=^" + AUTOMATIC)
 _MARKERS: Final = re.compile(rb"^<<<<<<< .*^=======\r?$.*^>>>>>>> ", re.DOTALL | re.MULTILINE)
 _START: Final = re.compile(rb"^<<<<<<< ", re.MULTILINE)
 
@@ -63,8 +72,6 @@ class Botched:
         ``branch``: the short name of the checked-out branch.  Raises ``GitError``,
         ``MissingObjectError``.
         """
-        if self._is_straight(head, tip):
-            return tip
         mended = self._mended(head, tip, branch, {})
         if mended != tip:
             names = (change.path for change in diff_trees(self._commits.git, tip, mended))
@@ -78,14 +85,17 @@ class Botched:
         """The same; ``known`` is what has been found out about others."""
         if tip in known:
             return known[tip]
-        edits: dict[bytes, Version | None] = {}
-        listed = self._commits.git.run("rev-list", *_MERGES, "--end-of-options", tip, f"^{head}")
-        for merge in map(ObjectId, listed.decode().split()):  # the newest first
+        edits: Edits = {}
+        arriving = self._arriving(head, tip)
+        for merge in dict.fromkeys((*arriving, *self._recent(tip))):  # the newest first
 
             def parent(side: ObjectId) -> ObjectId:
                 return self._mended(head, side, branch, known)
 
-            edits = self._edits(merge, tip, branch, parent) | edits
+            shown, others = self._edits(merge, tip, branch, parent)
+            if merge in arriving:
+                shown |= others  # else they had their turn, and what is not there is not wanted
+            edits = shown | edits
         known[tip] = tip
         if edits:
             tree = self._commits.tree(self._commits.tree_of(tip), edits)
@@ -95,16 +105,30 @@ class Botched:
             )
         return known[tip]
 
-    def _is_straight(self, head: ObjectId, tip: ObjectId) -> bool:
-        """Whether it is clear that there is no merge on the way."""
+    def _arriving(self, head: ObjectId, tip: ObjectId) -> list[ObjectId]:
+        """The merges that ``tip`` has and ``head`` has not, the newest first."""
+        at = tip
         for _step in range(NEAR):
-            if tip == head:
-                return True
-            parents = _parents(self._commits.text_of(tip) or b"")
+            if at == head:
+                return []
+            parents = _parents(self._commits.text_of(at) or b"")
             if len(parents) != 1:
-                return False
-            tip = parents[0]
-        return False
+                break
+            at = parents[0]
+        listed = self._commits.git.run("rev-list", *_MERGES, "--end-of-options", tip, f"^{head}")
+        return [ObjectId(commit) for commit in listed.decode().split()]
+
+    def _recent(self, tip: ObjectId) -> list[ObjectId]:
+        """The merges next to ``tip``, the nearest first."""
+        near, found = [tip], list[ObjectId]()
+        for at in near:  # which grows
+            text = self._commits.text_of(at) or b""
+            parents = _parents(text)
+            if len(parents) == BOTH and text.partition(b"\n\n")[2].startswith(AUTOMATIC):
+                found.append(at)
+            if len(near) < RECENT:
+                near += [parent for parent in parents if parent not in near]
+        return found
 
     def _edits(
         self,
@@ -112,43 +136,40 @@ class Botched:
         tip: ObjectId,
         branch: bytes,
         mended: Callable[[ObjectId], ObjectId],
-    ) -> dict[bytes, Version | None]:
-        """What to change at ``tip`` for one merge; ``mended`` is what its parents should be."""
+    ) -> tuple[Edits, Edits]:
+        """What to change at ``tip`` for one merge: in place of markers, and besides.
+
+        ``mended`` says what the parents should be.
+        """
+        git = self._commits.git
         sides = _parents(self._commits.text_of(merge) or b"")
-        one, other = (
-            {change.path: change for change in diff_trees(self._commits.git, side, merge)}
-            for side in sides
-        )
-        marked = {
-            path
-            for path, change in one.items()
-            if path in other
-            and change.old is not None
-            and other[path].old is not None
-            and change.new is not None
-            and self._is_marked(change.new, change.old, other[path].old, branch)
-        }
-        if not marked:
-            return {}
         united = self._uniter.unite(mended(sides[0]), mended(sides[1]))
         if isinstance(united, Unrelated):
-            return {}
-        names = marked.union(*(note.names for note in united.notes if note.path in marked))
-        should = {each.path: each for each in diff_trees(self._commits.git, merge, united.commit)}
-        there = {
-            entry.path: Version(entry.mode, entry.oid)
-            for entry in look_up(self._commits.git, tip, *sorted(names))
-        }
-        return {
-            path: should[path].new
-            for path in names
-            if path in should and there.get(path) == should[path].old
-        }
+            return {}, {}
+        changed = [{each.path for each in diff_trees(git, side, merge)} for side in sides]
+        names = {note.path: note.names for note in united.notes}
+        paths = sorted(changed[0] & changed[1] | names.keys())
+        every = sorted({*paths, *(name for path in paths for name in names.get(path, ()))})
+        ours, theirs, then, now, should = (
+            {each.path: Version(each.mode, each.oid) for each in look_up(git, where, *every)}
+            for where in (*sides, merge, tip, united.commit)
+        )
+        shown: Edits = {}
+        others: Edits = {}
+        for path in paths:
+            if path not in ours or path not in theirs:
+                continue
+            if path in now and self._is_marked(now[path], ours[path], theirs[path], branch):
+                shown[path] = should.get(path)
+            elif path in now or path in then:
+                continue  # it is somebody's work, or he has deleted it
+            for name in (path, *names.get(path, ())):
+                if name not in now and name in should:
+                    others[name] = should[name]
+        return shown, others
 
-    def _is_marked(
-        self, merged: Version, ours: Version | None, theirs: Version | None, branch: bytes
-    ) -> bool:
-        versions = [merged, *(side for side in (ours, theirs) if side is not None)]
+    def _is_marked(self, now: Version, ours: Version, theirs: Version, branch: bytes) -> bool:
+        versions = (now, ours, theirs)
         if any(each.mode not in (FILE, EXECUTABLE) for each in versions):
             return False
         text, *sides = (self._commits.content(each.oid, TEXT_MAX) for each in versions)

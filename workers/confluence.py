@@ -25,7 +25,7 @@ from workers.git.ancestry import merge_bases
 from workers.git.index_entry import LINK
 from workers.git.merge import Unrelated
 from workers.git.stream import ObjectId
-from workers.resolve import Annexed
+from workers.resolve import Annexed, Note
 from workers.unite import Pointers, Uniter
 
 log = logging.getLogger(__name__)
@@ -49,6 +49,15 @@ class Confluence:
     """None if there is nothing."""
     held: list[str] = field(default_factory=list)
     """What was left out, and why."""
+
+    notes: list[Note] = field(default_factory=list)
+    """The conflicts there were."""
+
+    def tell(self) -> None:
+        """Log them."""
+        for note in self.notes:
+            names = " and ".join(map(_printable, note.names)) or "under no name"
+            log.info("conflict %s: %s: %s", _printable(note.path), note.fate.value, names)
 
 
 def unite_all(desk: Desk, head: ObjectId | None, arrived: Iterable[Arrival]) -> Confluence:
@@ -107,9 +116,7 @@ def _unite_in_order(uniter: Uniter, found: Confluence, arrived: list[Arrival]) -
         result = uniter.unite(united, commit)
         if isinstance(result, Unrelated):  # allowed: by the user, or HEAD has both already
             result = uniter.unite_unrelated(united, commit)
-        for note in result.notes:
-            names = " and ".join(map(_printable, note.names)) or "under no name"
-            log.info("conflict %s: %s: %s", _printable(note.path), note.fate.value, names)
+        found.notes.extend(result.notes)
         united = result.commit
     found.commit = united
 

@@ -19,7 +19,7 @@ from workers.variant import MARK
 
 _TRAILER: Final = b"Annexd-"
 """What a line starts with in which an annexd answers for a commit."""
-_AUTOMATIC: Final = b"git-annex in "
+AUTOMATIC: Final = b"git-annex in "
 """What messages of git-annex's assistant and sync start with, and ours."""
 
 
@@ -104,7 +104,7 @@ class Losses:
 
     def _unanswered_deeds(self, old: str, new: ObjectId) -> Iterator[Change]:
         """What was done on the way by programs that do not answer for it."""
-        doubtful = self._saying(_AUTOMATIC, old, new) - self._saying(_TRAILER, old, new)
+        doubtful = self._saying(AUTOMATIC, old, new) - self._saying(_TRAILER, old, new)
         if doubtful:
             for commit, deeds in commits_between(self._commits.git, old, new):
                 if commit in doubtful:

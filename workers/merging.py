@@ -37,8 +37,9 @@ from workers.git.stream import ObjectId
 from workers.git.tree import Change
 from workers.git.update_refs import Move
 from workers.haste import Haste
-from workers.losses import Losses
+from workers.losses import AUTOMATIC, Losses
 from workers.massdeletion import HOW_TO_ACCEPT
+from workers.resolve import Fate, Note
 from workers.rewritten import done_with
 from workers.sight import Sight
 from workers.unite import is_annexds
@@ -154,12 +155,13 @@ class Merging:
             changes = desk.commits.changes(head.oid or self._empty(), found.commit)
             if much := self._deletes_much(head.oid, found.commit, arrived, changes):
                 return Held((*held, much), passing)
-            yielding = self._doubting(head.oid, arrived)
+            yielding = self._doubting(head.oid, arrived, found.notes)
             yielding = yielding or self._yielding(found.commit, arrived, changes)
             if yielding is not None:
                 return yielding
             if not desk.others.let_head_move():
                 return Quiet.BUSY
+            found.tell()
             applied = apply(desk, changes, self._breathe)
             block = self._out_of_sight(applied.paths) if isinstance(applied, Dirty) else applied
             if not isinstance(block, Blocked):
@@ -212,6 +214,7 @@ class Merging:
                 return Held((*held, _blocked(block, arrived)), passing=True)
             if dirty:
                 return Dirty(dirty)
+            found.tell()
             adjusted.merge(desk, found.commit)
             self._accepted = False
             self._forget_pushed(found.commit)
@@ -238,9 +241,22 @@ class Merging:
     def _is_annexds(self, commit: ObjectId) -> bool:
         return is_annexds(self._desk.commits.text_of(commit) or b"")
 
-    def _doubting(self, old: ObjectId | None, arrived: list[Arrival]) -> Yielding | None:
-        """Whether to wait for what was done in haste to be taken back."""
+    def _is_programs(self, commit: ObjectId) -> bool:
+        text = self._desk.commits.text_of(commit) or b""
+        return text.partition(b"\n\n")[2].startswith(AUTOMATIC) and not is_annexds(text)
+
+    def _doubting(
+        self, old: ObjectId | None, arrived: list[Arrival], notes: list[Note]
+    ) -> Yielding | None:
+        """Whether to wait for what was done in haste to be taken back, or for a botched merge.
+
+        An assistant that has both sides of a conflict is merging them, too, and then stays stuck in
+        what we have made of it (git: deleted by them).  What we put right on top of its own merge
+        it follows.
+        """
         paths = {} if old is None else self._haste.doubtful(old, arrived)
+        if any(self._is_programs(arrival.commit) for arrival in arrived):
+            paths |= {note.path: False for note in notes if note.fate is Fate.KEPT_BOTH}
         until = self._doubts.wait(paths, time.monotonic())
         return None if until is None else Yielding(until)
 

@@ -742,6 +742,29 @@ def test_both_versions_come_out_of_conflict_markers(
 
 
 @pytest.mark.parametrize("put", [save, note])
+def test_a_conflict_waits_for_the_merge_that_an_assistant_is_making(
+    pair: tuple[Repo, Repo], merging: Merging, put: Callable[[Repo, str, bytes], None]
+) -> None:
+    """It would be stuck in ours, if that was there first; what we put right of its own it has."""
+    a, b = pair
+    put(a, "file.x", b"first")
+    push(a)
+    merged(merging)
+    put(a, "file.x", b"theirs")
+    a.git("commit", "-q", "--amend", "-m", "git-annex in a")
+    put(b, "file.x", b"ours")
+    push(a)
+    assert isinstance(merging.merge(), Yielding)
+    merge_like_an_assistant(a, b)
+    push(a)
+
+    merged(merging)
+
+    assert b.git("rev-parse", "HEAD^").decode().strip() == a.head()
+    assert len(paths(b)) == 2
+
+
+@pytest.mark.parametrize("put", [save, note])
 def test_markers_about_markers_are_replaced(
     pair: tuple[Repo, Repo], merging: Merging, put: Callable[[Repo, str, bytes], None]
 ) -> None:
@@ -764,6 +787,42 @@ def test_markers_about_markers_are_replaced(
     assert {name: b.read(name) for name in paths(b)} == ours
     assert len(ours) == 2
     assert not any(content.startswith(b"<<<") for content in ours.values())
+
+
+@pytest.mark.parametrize("put", [save, note])
+def test_markers_that_come_a_commit_later_are_replaced(
+    pair: tuple[Repo, Repo], merging: Merging, put: Callable[[Repo, str, bytes], None]
+) -> None:
+    """It had not seen the file yet when it committed its merge; meanwhile we have merged that."""
+    a, b = pair
+    put(a, "file.x", b"first")
+    push(a)
+    merged(merging)
+    put(a, "file.x", b"theirs")
+    put(b, "file.x", b"ours")
+    merge_like_an_assistant(a, b)
+    marked = a.git("rev-parse", "HEAD:file.x").decode().strip()
+    a.git("rm", "-q", "--cached", "file.x")
+    a.git("commit", "-q", "--amend", "-m", "git-annex in a")
+    push(a)
+    merged(merging)
+    found = {name: b.read(name) for name in paths(b)}
+    assert len(found) == 2
+    a.git("merge", "-q", "-s", "ours", "-m", "in between", "HEAD")
+    a.git("update-index", "--add", "--cacheinfo", f"100644,{marked},file.x")
+    a.git("commit", "-q", "-m", "git-annex in a")
+    push(a)
+
+    merged(merging)
+
+    assert {name: b.read(name) for name in paths(b)} == found
+    assert not any(content.startswith(b"<<<") for content in found.values())
+    b.git("rm", "-q", min(found))
+    b.git("commit", "-qm", "only one of them is wanted")
+    note(a, "later", b"later")
+    push(a)
+    merged(merging)
+    assert paths(b) == {max(found), "later"}
 
 
 def merge_like_an_assistant(a: Repo, b: Repo, ref: str = "refs/heads/synced/main") -> None:
