@@ -20,9 +20,10 @@ import logging
 import os
 import re
 from collections.abc import Callable
+from itertools import islice
 from typing import Final, final
 
-from spool.key import parts
+from spool.key import parts, to_file
 from spool.record import escape
 from workers.annex.pointer import POINTER_MAX, parse_pointer
 from workers.git.commit import Commits, Signature, committer_time
@@ -32,6 +33,7 @@ from workers.git.stream import ObjectId
 from workers.git.tree import Version, diff_trees, look_up
 from workers.losses import AUTOMATIC
 from workers.unite import EMAIL, NAME, Uniter
+from workers.variant import variant_names
 
 log = logging.getLogger(__name__)
 
@@ -166,7 +168,19 @@ class Botched:
             for name in (path, *names.get(path, ())):
                 if name not in now and name in should:
                     others[name] = should[name]
+        for path in ours.keys() & theirs.keys() & then.keys():
+            if self._is_marked(then[path], ours[path], theirs[path], branch):
+                shown |= self._put_aside(tip, path, then[path])
         return shown, others
+
+    def _put_aside(self, tip: ObjectId, path: bytes, marked: Version) -> Edits:
+        """What git-annex has made of markers: to ``git annex sync`` they are one more version."""
+        key = parse_pointer(self._commits.content(marked.oid, POINTER_MAX))
+        if key is None:
+            return {}
+        names = islice(variant_names(path, key, to_file(key)), BOTH)
+        found = look_up(self._commits.git, tip, *names)
+        return {each.path: None for each in found if each.oid == marked.oid}
 
     def _is_marked(self, now: Version, ours: Version, theirs: Version, branch: bytes) -> bool:
         versions = (now, ours, theirs)

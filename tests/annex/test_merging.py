@@ -825,6 +825,36 @@ def test_markers_that_come_a_commit_later_are_replaced(
     assert paths(b) == {max(found), "later"}
 
 
+def test_markers_that_somebody_has_put_aside_as_a_version_are_removed(
+    pair: tuple[Repo, Repo], merging: Merging
+) -> None:
+    """A third repository, where ``git annex sync`` found the assistant's merge in its way."""
+    a, b = pair
+    save(a, "file.x", b"first")
+    push(a)
+    merged(merging)
+    a.git("switch", "-q", "-c", "third")
+    save(a, "file.x", b"a third one's")
+    a.git("switch", "-q", "main")
+    save(a, "file.x", b"theirs")
+    save(b, "file.x", b"ours")
+    merge_like_an_assistant(a, b)
+    push(a)
+    merged(merging)
+    found = {*paths(b)}
+    a.git("switch", "-q", "third")
+    run_to_end(["git", "merge", "-q", "--no-edit", "main"], a.path)
+    a.annex("resolvemerge", "-q")
+    a.git("switch", "-q", "-C", "main")
+    push(a)
+
+    merged(merging)
+
+    assert found < paths(b)
+    assert len(paths(b)) == 3
+    assert not any(b.read(name).startswith(b"<<<") for name in paths(b))
+
+
 def merge_like_an_assistant(a: Repo, b: Repo, ref: str = "refs/heads/synced/main") -> None:
     """Merge what b has in a, and commit whatever git leaves in the work tree."""
     b.git("push", "-q", a.path, f"+main:{ref}")
