@@ -5,6 +5,7 @@ once, its last line to ``died/NAME`` for ``annexd status``, and the child ends w
 """
 
 import contextlib
+import errno
 import logging
 import os
 import signal
@@ -12,12 +13,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
+from annexd.errors import describe
 from annexd.lastword import leave_word
 from workers.trouble import TroubleError
 
 log = logging.getLogger(__name__)
 
 CRASHED = 111
+_LACKING = frozenset((errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE))
 
 
 def fork(life: Callable[[], object], died: Path) -> int:
@@ -48,8 +51,20 @@ def live(life: Callable[[], object], died: Path) -> NoReturn:
     except TroubleError as trouble:
         log.error("trouble %s", trouble)  # noqa: TRY400 -- a traceback would not help a person
         leave_word(died, str(trouble))
+    except OSError as failure:
+        _tell(failure, died)
     except BaseException as crash:
         log.critical("crash", exc_info=crash)
         leave_word(died, f"{type(crash).__name__}: {crash}")
     finally:
         os._exit(status)
+
+
+def _tell(failure: OSError, died: Path) -> None:
+    """What the machine lacks is no bug of ours; anything else is."""
+    if failure.errno in _LACKING:
+        log.error("trouble %s", describe(failure))
+        leave_word(died, describe(failure))
+    else:
+        log.critical("crash", exc_info=failure)
+        leave_word(died, f"{type(failure).__name__}: {failure}")

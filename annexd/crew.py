@@ -19,6 +19,7 @@ from typing import final
 
 from annexd import child
 from annexd.bulletin import Life
+from annexd.errors import describe
 from annexd.service import Action, Death, Event, State, delay_s, next_tally, step
 from spool.place import Place
 from workers.process import Post, Worker
@@ -158,7 +159,7 @@ class Crew:
         service.delay_s = delay_s(service.tally, death)
         before = service.state
         self._advance(service, Event.DIED_EARLY if service.delay_s else Event.DIED)
-        if before is State.UP:
+        if before is State.UP and pid is not None:
             log.warning(
                 "died %s[%d] after %.1f s with %s; starts again in %.0f s",
                 *(service.name, pid, death.lived_s, death, service.delay_s),
@@ -193,8 +194,8 @@ class Crew:
         try:
             service.pid = child.fork(lambda: self._live(service), self._place.died / service.name)
         except OSError as failure:  # no memory, no pids: like a worker that dies at once
-            log.warning("tempfail start of %s: %s", service.name, failure.strerror)
             self._died(service, child.CRASHED << 8)
+            log.warning("tempfail start of %s: %s", service.name, describe(failure))
 
     def _live(self, service: Service) -> None:
         role = service.role

@@ -6,6 +6,7 @@ import os
 _ADVICE = {
     errno.EACCES: "; run annexd as the owner of the repository",
     errno.EPERM: "; run annexd as the owner of the repository",
+    errno.EAGAIN: "; allow more processes: ulimit -u",
     errno.EMFILE: "; allow more: ulimit -n 1024",
     errno.EROFS: "; mount it read-write",
     errno.ENOSPC: "; free some space",

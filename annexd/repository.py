@@ -9,6 +9,7 @@ from pathlib import Path
 
 from annexd.errors import AnnexdError
 from spool.place import Place
+from workers.annex.repository import find_with_worktree
 from workers.git.refs import common_dir
 
 
@@ -53,6 +54,9 @@ def find_annex(directory: Path | None = None) -> Place:
         raise NotARepositoryError(
             f"{os.fspath(place.worktree)!r} is not used with git-annex; run there: git annex init"
         )
+    if os.geteuid() == 0 and place.annex.stat().st_uid != 0:
+        # Nothing keeps root from making files that the owner cannot change; git has a rule.
+        find_with_worktree(place.worktree)
     return place
 
 

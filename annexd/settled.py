@@ -61,6 +61,7 @@ class Left:
 def wait_until_settled(place: Place, timeout_s: float = math.inf) -> str | None:
     """Return None when all is done, else why it is not: the time is up, or a person is needed."""
     until = time.monotonic() + timeout_s
+    _check_that_it_runs(read_status(place), place)
     wakeup = Wakeup(Hints.PLAIN, os.fsencode(place.common))
     while True:
         before = _fingerprint(place)
@@ -74,10 +75,7 @@ def _finish_round(place: Place, wakeup: Wakeup, until: float) -> str | None:
     while True:
         wakeup.watch(os.fsencode(place.state))
         status = read_status(place)
-        if not status.runs:
-            raise AnnexdError(
-                f"annexd does not run in {os.fspath(place.worktree)!r}; start it: annexd start"
-            )
+        _check_that_it_runs(status, place)
         left = what_is_left(status, seq)
         if not left.working and (not left.failing or math.isinf(until)):
             return "; ".join((*left.failing, *left.blocked)) or None
@@ -85,6 +83,13 @@ def _finish_round(place: Place, wakeup: Wakeup, until: float) -> str | None:
         if now >= until or wakeup.stopping:
             return "; ".join((*left.working, *left.failing, *left.blocked))
         wakeup.wait(min(until, now + LOOK_S))
+
+
+def _check_that_it_runs(status: Status, place: Place) -> None:
+    if not status.runs:
+        raise AnnexdError(
+            f"annexd does not run in {os.fspath(place.worktree)!r}; start it: annexd start"
+        )
 
 
 def _fingerprint(place: Place) -> tuple[object, ...]:

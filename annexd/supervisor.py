@@ -30,7 +30,7 @@ from inotify_simple import flags as inotify
 from annexd import child, strays
 from annexd.bulletin import Bulletin
 from annexd.crew import Crew
-from annexd.errors import TemporaryError
+from annexd.errors import TemporaryError, describe
 from annexd.instance import Instance
 from annexd.lastword import last_word
 from annexd.leftovers import clear_leftovers
@@ -294,7 +294,10 @@ class Supervisor:
     def _keep_undertaker(self) -> None:
         """Have one, also after somebody has killed it."""
         if not self._undertaker:
-            self._undertaker = child.fork(self._bury, self._place.died / "undertaker")
+            try:
+                self._undertaker = child.fork(self._bury, self._place.died / "undertaker")
+            except OSError as failure:  # there will be another turn
+                log.warning("tempfail start of %s: %s", "the undertaker", describe(failure))
 
     def _bury(self) -> None:
         """In a forked child: outlive the supervisor, and end what it leaves behind."""

@@ -197,7 +197,8 @@ def _ask(path: Path, *args: str) -> bytes:
     except GitError as failure:
         if b"dubious ownership" in failure.stderr:
             raise NoPermissionError(
-                f"{path}: belongs to another user; see safe.directory in git-config(1)"
+                f"{path}: belongs to another user; run annexd as that user, "
+                "or see safe.directory in git-config(1)"
             ) from failure
         if b"Permission denied" in failure.stderr:
             raise NoPermissionError(f"{path}: permission denied") from failure
