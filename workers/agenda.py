@@ -174,6 +174,11 @@ class Agenda:
         item = self._items.get(path)
         return item is not None and item.needs_person
 
+    def has_failed(self, path: bytes) -> bool:
+        """Whether git-annex could not add it, when it was asked last."""
+        item = self._items.get(path)
+        return item is not None and item.why is Why.FAILED
+
     def heard(self, path: bytes) -> float:
         """When it was last heard of; long ago if never."""
         item = self._items.get(path)

@@ -2,11 +2,15 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from typing import Final
 
 from workers.annex import oneshot
 from workers.annex.repository import Repository
 from workers.annex.stream import AnnexEndedError
 from workers.rules import Rules
+
+_MISCONFIGURED: Final = "git-annex: bad annex."
+"""How it begins when an expression in a setting cannot be understood."""
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +33,8 @@ def add_by_git_annex(
                 added.append(result.item)
             breathe()
     except AnnexEndedError as failure:
+        if _MISCONFIGURED in str(failure):  # so it added nothing, and will not
+            return dict.fromkeys(paths, str(failure)), ()
         log.warning("tempfail to add %d files: %s", len(paths), failure)
         return {}, paths
     return failed, added if failed else ()

@@ -94,9 +94,11 @@ class Looker:
             self._desk.repository, paths, self._rules, self._ingest.breathe
         )
         now = time.monotonic()
+        told: set[str] = set()
         for path, reason in failed.items():  # it may have changed meanwhile
-            if not self._agenda.needs_person(path):
+            if reason not in told and not self._agenda.has_failed(path):
                 log.warning("skip %s: %s", _shown(path), reason)
+                told.add(reason)
             self._agenda.put_off(path, now, Why.FAILED)
         for path in uncertain:
             self._agenda.put_off(path, now, Why.UNSTABLE)

@@ -246,6 +246,21 @@ def test_the_backend_is_the_users_choice(
     b.check()
 
 
+def test_an_expression_that_nobody_understands_is_told_and_mended(repo: Repo, fleet: Fleet) -> None:
+    repo.config("annex.largefiles", "mimetype=text/plain and nonsense=1")
+    daemon = fleet.annexd(repo)
+
+    repo.write("f", b"content")
+
+    done = daemon.ask("wait", "--timeout", "60s")
+    assert (done.status, done.stderr) == (1, b"annexd: not in sync: watcher cannot add f\n")
+    assert b"skipped f" in daemon.ask("status").stdout
+    assert daemon.log().count("skip f: git-annex add ended: git-annex: bad annex.largefiles") == 1
+
+    repo.config("annex.largefiles", "anything")
+    wait_until(lambda: repo.git("ls-tree", "--name-only", "HEAD") == b"f\n", APPLIES_S)
+
+
 @pytest.mark.parametrize("allow", ["true", "false"])
 def test_files_are_unlocked_unless_locking_is_asked_for(
     repo: Repo, fleet: Fleet, allow: str
