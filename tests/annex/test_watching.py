@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes import wait_until
+from tests.processes import stays, wait_until
 from tests.repo import Repo
 from tests.scenarios.forms import adopt
 from tests.watching import begin, deletions, watched
@@ -384,6 +384,40 @@ def test_nothing_is_done_while_a_merge_is_under_way(repo: Repo) -> None:
         watching.settle()
         assert repo.head() != head
         assert repo.git("rev-list", "--count", "HEAD").strip() == b"2"
+
+
+@pytest.mark.parametrize("what", ["bisect", "rebase"])
+def test_nothing_is_done_while_somebody_looks_for_something_in_the_history(
+    repo: Repo, what: str
+) -> None:
+    for number in range(4):
+        repo.git("commit", "-q", "--allow-empty", "-m", f"{number}")
+    with watched(repo) as watching:
+        if what == "bisect":
+            repo.git("bisect", "start", "HEAD", "HEAD~3")
+        else:
+            repo.git("-c", "sequence.editor=sed -i s/^pick/edit/", "rebase", "-q", "-i", "HEAD~2")
+        head = repo.head()
+        repo.write("file", b"meanwhile")
+        state = watching.answer(lambda state: state.pending > 0)
+        assert state.note("waits") == f"a {what} is under way"
+        assert repo.head() == head
+
+        repo.git(*(["bisect", "reset"] if what == "bisect" else ["rebase", "--abort"]))
+        watching.settle()
+        assert set(repo.tree()) == {b"file"}
+
+
+def test_new_files_are_left_alone_for_as_long_as_their_user_has_said(repo: Repo) -> None:
+    repo.git("commit", "-q", "--allow-empty", "-m", "start")
+    repo.config("annex.delayadd", "3")
+    with watched(repo) as watching:
+        repo.write("file", b"x")
+        stays(lambda: b"file" not in repo.tree(), 2.5)
+
+        watching.settle()
+
+        assert set(repo.tree()) == {b"file"}
 
 
 def test_a_write_to_a_hard_link_changes_all_its_names(repo: Repo) -> None:
