@@ -247,6 +247,7 @@ def test_the_backend_is_the_users_choice(
 
 
 def test_an_expression_that_nobody_understands_is_told_and_mended(repo: Repo, fleet: Fleet) -> None:
+    repo.git("commit", "-q", "--allow-empty", "-m", "start")
     repo.config("annex.largefiles", "mimetype=text/plain and nonsense=1")
     daemon = fleet.annexd(repo)
 
