@@ -2,8 +2,10 @@
 
 import os
 import select
+import sqlite3
 import stat
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -89,6 +91,19 @@ def test_pointer_files_there_are_filled_when_nobody_else_does(a: Station, b: Sta
     assert b.repo.read("file") == b"hello"
     assert b.repo.status() == b""
     assert not list((b.repo.path / ".git/annex/journal").iterdir())  # it was folded
+
+
+def test_so_is_one_that_git_annex_there_has_not_heard_of_yet(a: Station, b: Station) -> None:
+    """An assistant has just merged it: its database has no such file."""
+    a.repo.config("annex.addunlocked", "true")
+    key = a.repo.add("file", b"hello")
+    b.repo.annex("sync", "-q", "--no-content")
+    with closing(sqlite3.connect(b.repo.path / ".git/annex/keysdb/db")) as database, database:
+        database.execute("DELETE FROM associated")
+
+    a.work_off(a.queue(UP, b.repo, key))
+
+    assert b.repo.read("file") == b"hello"
 
 
 def test_an_idle_transferrer_does_nothing_at_all(

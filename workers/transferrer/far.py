@@ -13,7 +13,7 @@ import contextlib
 import logging
 import os
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import final
 
 from spool import lock
@@ -30,6 +30,7 @@ from workers.annex.remoteurl import LocalPath
 from workers.annex.repository import UninitialisedError
 from workers.annex.smudge import fill
 from workers.git.run import GitError
+from workers.pointing import read_key
 
 log = logging.getLogger(__name__)
 
@@ -79,16 +80,26 @@ class Far:
         own = os.fsencode(self.repository.common) + b"/annex/annexd/lock"
         return lock.owner_pid(own) is not None
 
-    def fill(self, keys: Iterable[Key]) -> None:
-        """Fill the pointer files of keys that have come."""
+    def fill(self, arrived: Mapping[Key, bytes | None]) -> None:
+        """Fill the pointer files of keys that have come; which files they were sent for.
+
+        git-annex there may not have heard of a file yet that its assistant has just merged, and
+        its assistant never looks again.
+        """
         if self.repository.bare:
             return
         try:
-            files = associated_files(self.repository, keys)
+            files = associated_files(self.repository, arrived)
+            for key, sent_for in arrived.items():
+                if sent_for and sent_for not in files.get(key, ()) and self._wants(sent_for, key):
+                    files.setdefault(key, []).append(sent_for)
             fill(self.repository, ((key, path) for key, paths in files.items() for path in paths))
         except (GitError, OSError, sqlite3.Error) as failure:
             # The contents are there and logged; the next git-annex that looks fills the files.
             log.warning("unfilled %s: %s", self.remote.name, failure)
+
+    def _wants(self, path: bytes, key: Key) -> bool:
+        return read_key(os.path.join(os.fsencode(self.repository.top), path)) == key
 
     def fold(self, now: float) -> None:
         """Commit what the journal there has."""

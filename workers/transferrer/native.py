@@ -116,7 +116,7 @@ class NativeMover:
     def _finish(self, staged: list[_Staged]) -> tuple[End, str]:
         try:
             self._publish([one for one in staged if one.temporary is not None])
-            self._record([one.claim.transfer.key for one in staged])
+            self._record({one.claim.transfer.key: one.claim.info.associated_file for one in staged})
         except OSError as error:
             if error.errno not in _FULL:
                 raise
@@ -202,13 +202,13 @@ class NativeMover:
             self._heed.get_on()
         sync_file_system(annex)
 
-    def _record(self, arrived: list[Key]) -> None:
+    def _record(self, sent_for: dict[Key, bytes | None]) -> None:
         """Log it where it came to, then in the other repository; have the files filled.
 
         What the source knows of the contents goes with them.  So both come to have the same logs,
         to the byte, and the next exchange of branches has nothing to unite for them.
         """
-        uuid, now = self._sink.repository.uuid, time.time()
+        arrived, uuid, now = list(sent_for), self._sink.repository.uuid, time.time()
         told = self._told(arrived)
         if told is None:
             record_locations(self._sink.branch, arrived, uuid, Status.PRESENT, now)
@@ -218,7 +218,7 @@ class NativeMover:
         if self._upload:
             record_locations(self._near.branch, arrived, uuid, Status.PRESENT, now)
             if not self._far.fills_itself:
-                self._far.fill(arrived)
+                self._far.fill(sent_for)
         elif not self._far.remote.read_only:
             try:
                 record_locations(self._far.branch, arrived, uuid, Status.PRESENT, now)
