@@ -94,10 +94,14 @@ class Rules:
 
     @property
     def admission(self) -> tuple[object, ...]:
-        """What decides whether new files are added at all: if it changes, look at all of them."""
+        """What decides whether new files are added at all: if it changes, look at all of them.
+
+        Also what git-annex may have refused some of them for.
+        """
         settings = self._desk.repository.settings
-        names = ("core.excludesfile", "annex.addsmallfiles")
-        return self.autocommit, *map(settings.get, names)
+        names = ("core.excludesfile", "annex.addsmallfiles", "annex.dotfiles")
+        refused = ("annex.largefiles", "annex.backend", "annex.backends", "annex.addunlocked")
+        return self.autocommit, *map(settings.get, (*names, *refused))
 
     @property
     def adds_unlocked(self) -> bool:
