@@ -8,7 +8,7 @@ from workers.annex.branch import Branch
 from workers.annex.description import commit_message
 from workers.annex.repository import find
 from workers.annex.run_annex import run_annex
-from workers.git.run import GitError
+from workers.git.run import GitError, environment
 
 
 def test_git_annex_is_run_in_its_repository_and_failures_are_quoted(repo: Repo) -> None:
@@ -30,3 +30,11 @@ def test_commits_say_where_they_were_made_as_git_annex_does(repo: Repo) -> None:
             said = commit_message(branch.read(b"uuid.log"), branch.repository.uuid)
         assert repo.git("log", "-1", "--format=%B").strip() == said
     assert commit_message(b"", parse_uuid(b"unknown")) == b"git-annex in unknown"
+
+
+def test_programs_that_keep_contents_find_their_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BORG_PASSCOMMAND", "pass borg")
+    monkeypatch.setenv("GIT_DIR", "/elsewhere")
+
+    assert environment()["BORG_PASSCOMMAND"] == "pass borg"
+    assert "GIT_DIR" not in environment()

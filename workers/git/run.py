@@ -53,10 +53,14 @@ KEPT = frozenset(
             "WEBDAV_USERNAME",
             "WEBDAV_PASSWORD",
         ),
+        *("BUP_DIR", "RSYNC_RSH", "RSYNC_PASSWORD"),
     )
 )
 """What children inherit: where things are and who we are.  Not ``GIT_DIR`` and its like (annexd
 may have been started from a hook), not ``LD_*``."""
+
+KEPT_ALL = ("BORG_", "RCLONE_", "RESTIC_")
+"""What the names of others start with: of programs that keep contents, with their passwords."""
 
 PINNED = {
     "LC_ALL": "C.UTF-8",
@@ -73,7 +77,12 @@ TIMEOUT_S = 600.0
 
 def environment() -> dict[str, str]:
     """A new environment for a child: what is kept of ours, and what is pinned."""
-    return {name: value for name, value in os.environ.items() if name in KEPT} | PINNED
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name in KEPT or name.startswith(KEPT_ALL)
+    }
+    return kept | PINNED
 
 
 class GitError(Exception):
