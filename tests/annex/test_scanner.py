@@ -320,9 +320,15 @@ def test_what_is_not_wanted_here_any_more_is_dropped_when_there_are_copies(
         a.annex("copy", "-q", "--to", "b", "archive/only")
         wait_until(lambda: b"archive/only" not in a.here())
         scanned.settled()
+        assert a.here() == {b"keep", b"twin", b"archive/twin"}
+
+        a.git("rm", "-q", "twin")  # which has kept the other from being dropped
+        a.git("commit", "-q", "-m", "no twin")
+        wait_until(lambda: b"archive/twin" not in a.here())
+        scanned.settled()
         wait_until(lambda: not descendants(scanned.pid))
 
-    assert a.here() == {b"keep", b"twin", b"archive/twin"}
+    assert a.here() == {b"keep"}
     assert queued(a, DOWN, b) == {}
 
 

@@ -29,6 +29,8 @@ def local(path: str) -> LocalPath:
         ("file:///srv/x%20y", local("/srv/x y")),
         ("file:///srv/\u00e9", local("/srv/\u00e9")),
         ("file://host/x", local("//host/x")),
+        ("/srv/a\nb\t\x1b", local("/srv/a\nb\t\x1b")),
+        ("./-x\n", local(f"{TOP}/-x\n")),
         ("ssh://h/srv/x", Ssh("h", b"/srv/x")),
         ("ssh://u@h.example:2222/srv/x%20y", Ssh("h.example", b"/srv/x y", "u", 2222)),
         ("SSH://h:/x", Ssh("h", b"/x")),

@@ -6,7 +6,7 @@ everything else is a path, which is relative to the top of the work tree.
 
 A url is refused, with a reason, when it could be taken for something else by the programs that it
 is given to: a host, user or path that begins with a dash, control characters, and helpers that run
-commands (``ext::``, ``fd::``).
+commands (``ext::``, ``fd::``).  Plain paths may have any character.
 
 Pure.  Source: git-clone(1), "GIT URLS"; ``git ls-remote --get-url`` is the oracle of insteadOf.
 """
@@ -77,6 +77,8 @@ _SCP: Final = re.compile(
 )
 _CONTROL: Final = re.compile("[\0-\x1f\x7f]")
 _PORT_MAX: Final = 65535
+_PATHS: Final = ("/", "./", "../")
+"""A url that begins like this is a path, whatever else it has."""
 
 
 def rewrite(url: str, settings: Mapping[str, Sequence[str]]) -> str:
@@ -92,6 +94,10 @@ def rewrite(url: str, settings: Mapping[str, Sequence[str]]) -> str:
 
 def parse(url: str, *, top: Path, home: Path) -> Address:
     """What a url (already rewritten) leads to; ``ValueError`` says why it is refused."""
+    if (
+        url.startswith(_PATHS) and "\0" not in url
+    ):  # which no program but git takes apart, and may have any byte
+        return _from_path(url, top, home)
     if not url or _CONTROL.search(url):
         raise ValueError("the url is empty or has control characters")
     if url.startswith("-"):

@@ -130,6 +130,30 @@ class Contents:
             if change.new is not None
         )
 
+    def left(self, old: ObjectId, new: ObjectId, tree: Followed) -> Iterator[list[File]]:
+        """The files that ``tree`` still has of keys that have lost one from commit to commit.
+
+        Whether they are wanted may have been decided by that one.  Raises as ``added``.
+        """
+        changes = self._branch.differences(self._branch.at(old), self._branch.at(new))
+        gone = (
+            change.old
+            for change in changes
+            if change.old is not None and (change.new is None or change.new.oid != change.old.oid)
+        )
+        annexable = (each for each in gone if each.mode in FILES or each.mode == LINK)
+        while batch := list(islice(annexable, BATCH)):
+            blobs = self._branch.objects_in_turn(version.oid for version in batch)
+            parsed = (
+                (parse_link if version.mode == LINK else parse_pointer)(blob.data)
+                for version, blob in zip(batch, blobs, strict=True)
+                if blob is not None
+            )
+            keys = list({key for key in parsed if key is not None})
+            found = self.find(keys, tree) if keys else {}
+            if found:
+                yield [File(key, path) for key, paths in found.items() for path in paths]
+
     def find(self, keys: Sequence[Key], tree: Followed) -> dict[Key, tuple[bytes, ...]]:
         """The files of each of the keys; keys without any are left out."""
         wanted = {oid: expected for key in keys for oid, expected in self._blobs(key)}

@@ -247,7 +247,8 @@ class Scan:
             return
         if self._seen is None:
             raise LookupError("there was no commit")
-        for files in self._contents.added(self._seen, new):
+        contents, old = self._contents, self._seen
+        for files in chain(contents.added(old, new), contents.left(old, new, self.tree)):
             self._take_files(files)
         self._seen = new
 
