@@ -6,14 +6,16 @@ from pathlib import Path
 
 import pytest
 
+from spool.key import Key, parse
 from spool.queue import Queue
 from spool.transfer import UUID, Direction, Lane
 from tests.annex.logs import some_keys
 from tests.repo import Repo
 from workers.annex import remotes
+from workers.annex.objects import Objects
 from workers.annex.repository import find
 from workers.git.stream import ObjectId
-from workers.pusher.burst import GRACE_S, MANY, MOST_S, Burst
+from workers.pusher.burst import GRACE_S, LONGEST_S, MANY, MOST_S, Burst
 
 NOW = 1000.0
 
@@ -52,23 +54,90 @@ def test_names_wait_while_very_many_contents_are_sent_but_not_for_long(
     head, names = packed_head(repo), burst(repo)
     queue(repo, lane, MANY)
 
-    assert names.names_at(head, NOW) > NOW
-    assert names.names_at(head, NOW + MOST_S / 2) > NOW + MOST_S / 2
-    assert names.names_at(head, NOW + MOST_S) == NOW + MOST_S
+    assert names.names_at(head, None, NOW) > NOW
+    assert names.names_at(head, None, NOW + MOST_S / 2) > NOW + MOST_S / 2
+    assert names.names_at(head, None, NOW + MOST_S) == NOW + MOST_S
 
-    names.end()
-    assert names.names_at(head, NOW + MOST_S) > NOW + MOST_S
+    names.end(head)
+    assert names.names_at(head, None, NOW + MOST_S) > NOW + MOST_S
 
 
 def test_when_most_have_been_sent_the_names_go(repo: Repo, lane: Lane) -> None:
     head, names = packed_head(repo), burst(repo)
     queue(repo, lane, MANY - 1)
 
-    assert NOW < names.names_at(head, NOW) < NOW + GRACE_S  # they may just be being queued
-    assert names.names_at(head, NOW + GRACE_S) == NOW + GRACE_S
+    assert NOW < names.names_at(head, None, NOW) < NOW + GRACE_S  # they may just be being queued
+    assert names.names_at(head, None, NOW + GRACE_S) == NOW + GRACE_S
 
 
 def test_a_commit_of_few_files_waits_for_nothing(repo: Repo, lane: Lane) -> None:
     queue(repo, lane, MANY)
 
-    assert burst(repo).names_at(ObjectId(repo.head()), NOW) == NOW
+    assert burst(repo).names_at(ObjectId(repo.head()), None, NOW) == NOW
+
+
+def annexed(repo: Repo, name: str) -> Key:
+    """A file with a content of its own, committed."""
+    repo.write(name, name.encode())
+    repo.annex("add", "--quiet", name)
+    repo.git("commit", "-q", "-m", name)
+    return parse(repo.annex("lookupkey", name).strip())
+
+
+def arrive(repo: Repo, key: Key) -> None:
+    """As if its content had been sent to the other one."""
+    there = Path(os.fsdecode(repo.git("config", "remote.other.url").strip()))
+    objects = Objects(find(there))
+    temporary = there / "sent"
+    temporary.write_bytes(b"sent")
+    objects.store(key, os.fsencode(temporary))
+
+
+def test_a_commit_whose_contents_are_there_is_told_of_while_later_ones_wait(
+    repo: Repo, lane: Lane
+) -> None:
+    known, names = ObjectId(repo.head()), burst(repo)
+    queue(repo, lane, MANY)
+    sent = annexed(repo, "first")
+    first = packed_head(repo)
+    assert names.names_at(first, known, NOW) > NOW
+    annexed(repo, "second")
+    head = packed_head(repo)
+    assert names.names_at(head, known, NOW) > NOW
+
+    arrive(repo, sent)
+
+    assert names.names_at(head, known, NOW) == NOW
+    assert names.ready == first
+    names.end(first)
+    assert names.names_at(head, first, NOW) > NOW
+    assert names.ready is None
+
+
+def test_what_was_rewritten_is_not_told_of(repo: Repo, lane: Lane) -> None:
+    known, names = ObjectId(repo.head()), burst(repo)
+    queue(repo, lane, MANY)
+    key = annexed(repo, "first")
+    assert names.names_at(packed_head(repo), known, NOW) > NOW
+    repo.git("commit", "-q", "--amend", "-m", "amended")
+
+    arrive(repo, key)
+
+    assert names.names_at(packed_head(repo), known, NOW) > NOW
+    assert names.ready is None
+
+
+def test_while_contents_arrive_names_wait_for_longer(repo: Repo, lane: Lane) -> None:
+    known, names = ObjectId(repo.head()), burst(repo)
+    queue(repo, lane, MANY)
+    keys = [annexed(repo, name) for name in ("first", "second", "third")]
+    head = packed_head(repo)
+    assert names.names_at(head, known, NOW) > NOW
+    for number, key in enumerate(keys[:2], 1):
+        arrive(repo, key)
+        later = NOW + number * MOST_S * 0.9
+
+        assert names.names_at(head, known, later) > later
+        assert names.ready is None
+
+    assert names.names_at(head, known, NOW + LONGEST_S) == NOW + LONGEST_S

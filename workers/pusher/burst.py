@@ -2,8 +2,9 @@
 
 One whose content comes later is made as a pointer, told of in the index, looked for again, read,
 replaced, and told of again; and its content is asked for meanwhile.  So while the contents of very
-many new files are being sent to a remote, its exchange of files waits; but not for longer than
-``MOST_S``, for whoever has a slow disk, or large files, wants to see the names.
+many new files are being sent to a remote, it is told of the commits whose contents are there, and
+the later ones wait; but not for long if little arrives: whoever has a slow disk, or large files,
+wants to see the names.
 
 A commit of many files is known by its lying in a pack, as ``workers.git.objects`` writes it: one of
 few is pushed at once, however many jobs are queued.
@@ -16,18 +17,25 @@ from typing import Final, final
 
 from spool.queue import Queue
 from spool.transfer import Direction, Lane
+from workers.annex.objects import Objects
 from workers.annex.remotes import Remote
 from workers.annex.remoteurl import LocalPath
-from workers.annex.repository import Repository
+from workers.annex.repository import Repository, RepositoryError, find
+from workers.git.run import GitError
 from workers.git.stream import ObjectId
+from workers.pusher import sample
+from workers.pusher.sample import Sample
 
 MANY: Final = 100
 """Jobs; with fewer, nearly all has been sent."""
 
-GRACE_S: Final = 0.3
+GRACE_S: Final = 1.0
 """What the scanner needs to queue the first of them."""
 
 MOST_S: Final = 4.0
+"""While none of the contents that are looked for arrives."""
+
+LONGEST_S: Final = 12.0
 LOOK_S: Final = 0.1
 
 
@@ -38,23 +46,83 @@ class Burst:
     def __init__(self, remote: Remote, here: Repository) -> None:
         sent = remote.sends and remote.native and isinstance(remote.way, LocalPath)
         self._lane = Lane(Direction.UPLOAD, remote.uuid) if sent and remote.uuid else None
+        self._way = remote.way
+        self._here = here
         self._queue = Queue(here.layout)
         self._objects = os.path.join(os.fsencode(here.common), b"objects")
         self._since: float | None = None
+        self._arrived = 0
+        """Of the sample of the first commit that waits; and when the last of them did."""
+        self._arrived_at = 0.0
+        self._there: Objects | None = None
+        self._waiting: list[Sample] = []
+        """Of the commits that it has not been told of, the oldest first; each of what it adds."""
+        self._sent: ObjectId | None = None
+        """The last commit whose contents are there, as those of all before."""
+        self.ready: ObjectId | None = None
+        """What to tell of now; None: of all there is."""
 
-    def end(self) -> None:
-        """The names go: the next ones wait anew."""
-        self._since = None
+    def begin(self) -> None:
+        """It is to be decided anew what to tell of."""
+        self.ready = None
 
-    def names_at(self, head: ObjectId | None, now: float) -> float:
-        """When to push files; or, if that is later than ``now``, to ask again."""
+    def end(self, told: ObjectId | None) -> None:
+        """It is being told of that commit: the next ones wait anew."""
+        if told != self._sent:
+            waiting = [one.commit for one in self._waiting]
+            del self._waiting[: waiting.index(told) + 1 if told in waiting else None]
+            self._arrived = 0
+        self._since = self._sent = self.ready = None
+
+    def names_at(self, head: ObjectId | None, known: ObjectId | None, now: float) -> float:
+        """When to push ``ready``; or, if that is later than ``now``, to ask again.
+
+        ``known`` is the commit that the remote has, as far as we know.
+        """
         if self._lane is None or head is None or self._is_loose(head):
+            self._waiting.clear()
             return now
         if self._since is None:
-            self._since = now
+            self._since = self._arrived_at = now
+        self._note(head, known)
+        self._look(now)
         is_sending = self._queue.count(self._lane, MANY) == MANY
-        waits = now < self._since + (MOST_S if is_sending else GRACE_S)
-        return now + LOOK_S if waits else now
+        patience_s = MOST_S if is_sending else GRACE_S
+        if now >= min(self._since + LONGEST_S, self._arrived_at + patience_s):
+            return now
+        self.ready = self._sent
+        return now + LOOK_S if self.ready is None else now
+
+    def _note(self, head: ObjectId, known: ObjectId | None) -> None:
+        """Take a sample of what is new in a commit, seen for the first time."""
+        last = self._waiting[-1].commit if self._waiting else self._sent or known
+        if head == last:
+            return
+        found = Sample(head, None) if last is None else sample.take(self._here, last, head)
+        if found.keys is None:  # history was rewritten, say: what waits is not to be told of
+            self._waiting.clear()
+            self._sent = None
+        self._waiting.append(found)
+
+    def _look(self, now: float) -> None:
+        there = self._open()
+        while there is not None and self._waiting and self._waiting[0].keys is not None:
+            first = self._waiting[0]
+            count = first.count(there)
+            if count > self._arrived:
+                self._arrived, self._arrived_at = count, now
+            if count < len(first.keys or ()):
+                return
+            self._sent = self._waiting.pop(0).commit
+            self._arrived = 0
+
+    def _open(self) -> Objects | None:
+        if self._there is None and isinstance(self._way, LocalPath):
+            try:
+                self._there = Objects(find(self._way.path))
+            except (RepositoryError, GitError, ValueError, OSError):
+                return None
+        return self._there
 
     def _is_loose(self, commit: ObjectId) -> bool:
         return os.path.exists(os.path.join(self._objects, commit[:2].encode(), commit[2:].encode()))

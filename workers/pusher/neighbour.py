@@ -23,6 +23,7 @@ from workers.git.run import GitError
 from workers.git.stream import ObjectId
 from workers.pusher import compare, peer
 from workers.pusher.account import Account
+from workers.pusher.bringing import Bringing
 from workers.pusher.burst import Burst
 from workers.pusher.errand import Errand
 from workers.pusher.exchange import read_theirs, refs_of_interest
@@ -31,9 +32,6 @@ from workers.pusher.peer import Peer
 from workers.pusher.values import Mode, Ours, Outcome, Result, Task, Theirs, own, synced
 
 log = logging.getLogger(__name__)
-
-COURTESY_S: Final = 1.0
-"""For annexd at a path to push to us what it has, before we fetch it."""
 
 MERGE_S: Final = 25.0
 """For the watcher to merge what has come, before we push to refs of our own."""
@@ -80,7 +78,7 @@ class Neighbour:
         self._asks = True
         self.overtaken = 0  # so many times in a row, by somebody else's push
         self._stuck: float | None = None
-        self._news: tuple[Theirs, float] | None = None
+        self._bringing = Bringing(here)
         self._pause = -math.inf
         self._common_at = math.inf
         self._poll_s = POLL_FIRST_S
@@ -203,10 +201,13 @@ class Neighbour:
             self.pace.rest()
             self.waits = self._stuck is not None
             return None, self._give_up_at()
+        self._burst.begin()
         bring_at = max(
             self._bring_at(ours, theirs, self._peer, now), self._worthwhile_at(ours, theirs, now)
         )
         self.waits = bring_at > now
+        if self._burst.ready is not None:
+            task = replace(task, ours=replace(ours, head=self._burst.ready))
         return (None, bring_at) if self.waits else (task, math.inf)
 
     def _bring_at(self, ours: Ours, theirs: Theirs, there: Peer, now: float) -> float:
@@ -215,20 +216,21 @@ class Neighbour:
         told = ours == self._settled[0]
         if not there.tells_us or (not told and self.lacks(ours, theirs)):
             return now
-        if self._news is None or self._news[0] != theirs:
-            self._news = (theirs, now + COURTESY_S)
-        return self._news[1]
+        return self._bringing.news_at(theirs, now)
 
     def _worthwhile_at(self, ours: Ours, theirs: Theirs, now: float) -> float:
         """Until when to wait for more to exchange together."""
         files, there = compare.about_files(ours, theirs)
         # What it had after the last exchange is here, or was refused.
         unseen = {ref: oid for ref, oid in there.items() if oid != self._theirs.get(ref)}
+        peer = self._peer
+        if peer is not None and (at := self._bringing.files_at(files, there, peer, now)) > now:
+            return at
         if self._has_news(files, unseen):
             return self.pace.files_at
         if self.lacks(files, there):
-            return max(self.pace.files_at, self._burst.names_at(ours.head, now))
-        peer = self._peer
+            known = ours.branch and (there.get(synced(ours.branch)) or there.get(own(ours.branch)))
+            return max(self.pace.files_at, self._burst.names_at(ours.head, known or None, now))
         if peer is None or peer.uuid is None or not peer.tells_us:
             return self.pace.logs_at
         return self.pace.gathered_at(now, begins=self._here.uuid < peer.uuid)
@@ -283,7 +285,7 @@ class Neighbour:
         """An exchange has been started."""
         self.errand, self._task = errand, task
         self.pace.begin(time.monotonic())
-        self._burst.end()
+        self._burst.end(task.ours.head)
         self._asks = self._retries = False
 
     def finish(self) -> Outcome:

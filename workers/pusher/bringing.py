@@ -1,0 +1,63 @@
+"""What annexd at a path has to say is left for it to bring, for a while.
+
+It pushes what it has, and so one exchange tells both sides' part.  While it sends the contents of
+very many new files here, it brings their names as the contents arrive (``workers.pusher.burst``):
+who fetched them before would have to make each file twice.
+
+All times are the monotonic clock's, s.
+"""
+
+import os
+from typing import Final, final
+
+from spool.layout import Layout
+from spool.queue import Queue
+from spool.transfer import Direction, Lane
+from workers.annex.repository import Repository
+from workers.git.refs import Refs
+from workers.pusher import compare
+from workers.pusher.burst import LONGEST_S, LOOK_S, MANY
+from workers.pusher.peer import Peer
+from workers.pusher.values import Ours, Theirs, synced
+
+COURTESY_S: Final = 1.0
+"""For annexd at a path to push to us what it has, before we fetch it."""
+
+
+@final
+class Bringing:
+    """Of one remote, asked by the repository ``here``."""
+
+    def __init__(self, here: Repository) -> None:
+        self._lane = Lane(Direction.UPLOAD, here.uuid)
+        self._refs = Refs(here.git)
+        self._news: Theirs | None = None
+        self._news_at = 0.0
+        self._files: Theirs | None = None
+        self._files_at = 0.0
+
+    def news_at(self, theirs: Theirs, now: float) -> float:
+        """When to fetch what it has, unless it has brought it before."""
+        if self._news != theirs:
+            self._news, self._news_at = theirs, now + COURTESY_S
+        return self._news_at
+
+    def files_at(self, ours: Ours, files: Theirs, there: Peer, now: float) -> float:
+        """The same of ``files`` (its refs but for the git-annex branch): ``now``, or ask again."""
+        if self._files != files:
+            self._files, self._files_at = files, now
+        if now >= self._files_at + LONGEST_S or not there.tells_us or not self._is_sending(there):
+            return now
+        return now + LOOK_S if self._is_told(ours, files) else now
+
+    def _is_told(self, ours: Ours, files: Theirs) -> bool:
+        """Whether it knows all files of ours: where it has moved on, it need only have them."""
+        if not compare.lacks(ours, files, direct=False):
+            return True
+        return ours.branch is not None and ours.head == self._refs.get(synced(ours.branch))
+
+    def _is_sending(self, there: Peer) -> bool:
+        try:
+            return Queue(Layout.of(os.fsencode(there.common))).count(self._lane, MANY) == MANY
+        except OSError:  # not ours to look at
+            return False
