@@ -296,7 +296,8 @@ class Committing:
     def _count_deletions(self, staging: Staging, now: float) -> None:
         gone = [finding for finding in staging.findings if finding.staged is None]
         lost = {finding.path for finding in gone if not finding.is_rename} - self._foreseen
-        self._recent_deletions.add(len(lost), now)
+        excused = self._work.count(lost, now)  # once: else the next few would be too many
+        self._recent_deletions.add(max(0, len(lost) - excused), now)
         done = [finding.path for finding in staging.findings if finding.staged is not None]
         done += (path for path, version in staging.from_index.items() if version is not None)
         self._work.add(done, now)

@@ -525,6 +525,10 @@ def test_who_edits_files_and_renames_their_directory_has_deleted_nothing(
 
         assert b"e/7" in repo.tree()
         assert len(repo.tree()) == 60
+        for number in range(15):  # nor do those count when he goes on
+            (repo.path / f"e/{number}").unlink()
+        watching.settle(60)
+        assert len(repo.tree()) == 45
         assert "held" not in watching.log.read_text()
 
 
