@@ -96,6 +96,10 @@ def test_files_of_ours_that_it_does_not_know_keep_us_from_waiting(
     repo.git("branch", "synced/main")  # as if it had pushed that commit to us
     assert bringing.files_at(ours, NEWS, there, NOW) > NOW
 
+    repo.git("commit", "-q", "--allow-empty", "-m", "theirs")  # and the next, not merged yet
+    repo.git("branch", "-f", "synced/main")
+    assert bringing.files_at(ours, NEWS, there, NOW) > NOW
+
 
 @pytest.mark.usefixtures("annexd")
 def test_few_contents_keep_no_names_waiting(repo: Repo, bringing: Bringing, there: Peer) -> None:

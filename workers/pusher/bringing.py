@@ -8,6 +8,7 @@ All times are the monotonic clock's, s.
 """
 
 import os
+from collections import deque
 from typing import Final, final
 
 from spool.layout import Layout
@@ -15,10 +16,13 @@ from spool.queue import Queue
 from spool.transfer import Direction, Lane
 from workers.annex.repository import Repository
 from workers.git.refs import Refs
+from workers.git.stream import ObjectId
 from workers.pusher import compare
 from workers.pusher.burst import LONGEST_S, LOOK_S, MANY
 from workers.pusher.peer import Peer
 from workers.pusher.values import Ours, Theirs, synced
+
+GIVEN_MAX: Final = 64
 
 COURTESY_S: Final = 1.0
 """For annexd at a path to push to us what it has, before we fetch it."""
@@ -35,6 +39,8 @@ class Bringing:
         self._news_at = 0.0
         self._files: Theirs | None = None
         self._files_at = 0.0
+        self._given: deque[ObjectId | None] = deque(maxlen=GIVEN_MAX)
+        """What others have pushed to us lately: whoever did has it."""
 
     def news_at(self, theirs: Theirs, now: float) -> float:
         """When to fetch what it has, unless it has brought it before."""
@@ -46,15 +52,16 @@ class Bringing:
         """The same of ``files`` (its refs but for the git-annex branch): ``now``, or ask again."""
         if self._files != files:
             self._files, self._files_at = files, now
+        given = None if ours.branch is None else self._refs.get(synced(ours.branch))
+        if given not in self._given:
+            self._given.append(given)
         if now >= self._files_at + LONGEST_S or not there.tells_us or not self._is_sending(there):
             return now
         return now + LOOK_S if self._is_told(ours, files) else now
 
     def _is_told(self, ours: Ours, files: Theirs) -> bool:
         """Whether it knows all files of ours: where it has moved on, it need only have them."""
-        if not compare.lacks(ours, files, direct=False):
-            return True
-        return ours.branch is not None and ours.head == self._refs.get(synced(ours.branch))
+        return ours.head in self._given or not compare.lacks(ours, files, direct=False)
 
     def _is_sending(self, there: Peer) -> bool:
         try:

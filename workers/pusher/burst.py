@@ -35,7 +35,7 @@ GRACE_S: Final = 1.0
 MOST_S: Final = 4.0
 """While none of the contents that are looked for arrives."""
 
-LONGEST_S: Final = 12.0
+LONGEST_S: Final = 8.0
 LOOK_S: Final = 0.1
 
 
