@@ -26,6 +26,9 @@ log = logging.getLogger(__name__)
 
 RETRY_S: Final = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 
+STUCK_S: Final = 60.0
+"""Before what has failed so often is tried again."""
+
 BUSY_S: Final = 0.2
 """How soon to look whether a user's command has ended."""
 
@@ -50,6 +53,9 @@ class Joining:
         self._tries = 0
         self._yields_until = math.inf
         """When it is our turn to merge what others may have merged before."""
+
+        self._failure = ""
+        """Of the last attempt."""
 
         self.held: tuple[str, ...] = ()
         """What a person must decide."""
@@ -104,13 +110,17 @@ class Joining:
             return None
         try:
             outcome = self._merging.merge()
+            if self._failure:
+                self._failure, self.held = "", ()
         except (GitError, MissingObjectError) as failure:
-            log.warning("tempfail to merge: %s", failure)
+            self._fail(f"{failure}")
             outcome = Quiet.BUSY
         if outcome is Quiet.BUSY:
             self._desk.abandoned.sweep()
         if outcome is Quiet.BUSY or isinstance(outcome, Dirty):
-            self._not_before = now + RETRY_S[min(self._tries, len(RETRY_S) - 1)]
+            is_stuck = self._failure != "" and self._tries >= len(RETRY_S)
+            pause_s = STUCK_S if is_stuck else RETRY_S[min(self._tries, len(RETRY_S) - 1)]
+            self._not_before = now + pause_s
             self._tries += 1
             self._seen = None
             self._look_at = self._yields_until = math.inf
@@ -123,6 +133,14 @@ class Joining:
         else:
             self._hold(outcome, now)
         return None
+
+    def _fail(self, failure: str) -> None:
+        """It may pass; what comes again and again is a person's to see to, and said once."""
+        if failure != self._failure:
+            log.warning("tempfail to merge: %s", failure)
+        self._failure = failure
+        if self._tries >= len(RETRY_S):
+            self.held = (f"a merge that fails: {failure}",)
 
     def leave(self, dirty: Dirty) -> None:
         """Nobody but a person commits what is in the way."""

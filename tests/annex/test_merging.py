@@ -23,6 +23,7 @@ from workers.git.index_entry import FILE
 from workers.git.run import GitError
 from workers.git.tree import Version
 from workers.guard import Guard
+from workers.joining import RETRY_S, STUCK_S, Joining
 from workers.losses import answer_for
 from workers.merging import Held, Merged, Merging, Quiet, Yielding
 from workers.syncedbranch import Follower
@@ -1068,6 +1069,34 @@ def test_an_adjusted_branch_gives_and_gets(
     assert {line.split(b"\t")[1] for line in tree.splitlines()} == {b"locked", b"of a", b"of b"}
     assert b"120000" in tree
     assert merging.merge() is Quiet.NOTHING
+
+
+def test_what_git_annex_cannot_propagate_is_held_and_said_once(
+    pair: tuple[Repo, Repo], desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A merge of a user's on an adjusted branch: there is no way to do that to the original."""
+    b = pair[1]
+    note(b, "text", b"x\n")
+    b.annex("adjust", "-q", "--unlock")
+    b.git("checkout", "-q", "-b", "side")
+    note(b, "of side", b"x\n")
+    b.git("checkout", "-q", "adjusted/main(unlocked)")
+    note(b, "of main", b"x\n")
+    b.git("merge", "-q", "--no-ff", "-m", "merged", "side")
+    joining = Joining(desk, Footing(desk), nothing)
+
+    now = time.monotonic()
+    for _ in range(len(RETRY_S) + 2):
+        joining.merge(now)
+        now += STUCK_S
+
+    (reason,) = joining.held
+    assert "Unable to propagate merge commit" in reason
+    assert caplog.text.count("tempfail to merge") == 1
+
+    b.git("reset", "-q", "--hard", "HEAD~1")
+    joining.merge(now)
+    assert joining.held == ()
 
 
 def test_a_conflict_on_an_adjusted_branch_is_resolved_as_on_any_other(
