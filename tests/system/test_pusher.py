@@ -422,6 +422,27 @@ def test_a_remote_that_hangs_delays_no_other_and_ends_with_the_pusher(
         wait_until(lambda: not any(alive(pid) for pid in left), 5)
 
 
+def test_a_failure_is_over_when_the_other_side_has_seen_to_everything(
+    pair: tuple[Repo, Repo],
+) -> None:
+    a, b = pair
+    with pushing(a) as pusher:
+        pusher.settled()
+        lock = a.path / ".git/refs/remotes/b/main.lock"
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        lock.touch()
+        new = commit(b)
+        wait_until(lambda: pusher.record("b").failing_since is not None)
+
+        b.git("push", "-q", "a", "main:synced/main", "git-annex:synced/git-annex")
+        a.git("merge", "-q", "--ff-only", "synced/main")
+        b.git("fetch", "-q", a.path, "+git-annex:git-annex", "main:synced/main")
+        assert a.head() == new
+        pusher.settled()
+
+    assert pusher.record("b").failing_since is None
+
+
 @may_mount
 def test_a_drive_that_is_read_only_is_called_so(pair: tuple[Repo, Repo]) -> None:
     a, b = pair

@@ -258,6 +258,8 @@ class Neighbour:
                 return None
             if not self.lacks(ours, theirs) and not self._has_news(ours, theirs):
                 self._settled, self._stuck = both, None
+                if self.path is not None and self.failing:  # somebody else has seen to it
+                    self._account.succeed()
                 return None
         return Task(self.remote, self._peer, ours, theirs, self._asks, mode)
 
