@@ -38,6 +38,7 @@ from workers.git.tree import Change
 from workers.git.update_refs import Move
 from workers.haste import Haste
 from workers.losses import AUTOMATIC, Losses
+from workers.maker import is_made_by_annexd
 from workers.massdeletion import HOW_TO_ACCEPT
 from workers.resolve import Fate, Note
 from workers.rewritten import done_with
@@ -243,7 +244,8 @@ class Merging:
 
     def _is_programs(self, commit: ObjectId) -> bool:
         text = self._desk.commits.text_of(commit) or b""
-        return text.partition(b"\n\n")[2].startswith(AUTOMATIC) and not is_annexds(text)
+        is_ours = is_annexds(text) or is_made_by_annexd(text)
+        return text.partition(b"\n\n")[2].startswith(AUTOMATIC) and not is_ours
 
     def _doubting(
         self, old: ObjectId | None, arrived: list[Arrival], notes: list[Note]

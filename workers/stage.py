@@ -33,6 +33,7 @@ from workers.git.tree import Version
 from workers.git.update_refs import Move
 from workers.hooks import HookRefusedError, Hooks
 from workers.losses import answer_for
+from workers.maker import ANNEXD
 
 log = logging.getLogger(__name__)
 
@@ -170,7 +171,7 @@ class Stage:
         who = Signature(name, rest.rstrip(b">"), now, time.strftime("%z").encode())
         parents = () if parent is None else (parent,)
         commit = self._desk.commits.commit(
-            tree, parents, author=who, committer=who, message=message
+            tree, parents, author=who, committer=who._replace(program=ANNEXD), message=message
         )
         if not self._signs:
             return commit

@@ -18,13 +18,14 @@ from workers.desk import Desk
 from workers.doubts import LONGEST_S, SETTLE_S
 from workers.finding import Finding
 from workers.footing import Footing
-from workers.git.commit import Signature
+from workers.git.commit import MADE_BY, Signature
 from workers.git.index_entry import FILE
 from workers.git.run import GitError
 from workers.git.tree import Version
 from workers.guard import Guard
 from workers.joining import RETRY_S, STUCK_S, Joining
 from workers.losses import answer_for
+from workers.maker import ANNEXD
 from workers.merging import Held, Merged, Merging, Quiet, Yielding
 from workers.syncedbranch import Follower
 
@@ -763,6 +764,27 @@ def test_a_conflict_waits_for_the_merge_that_an_assistant_is_making(
 
     assert b.git("rev-parse", "HEAD^").decode().strip() == a.head()
     assert len(paths(b)) == 2
+
+
+def test_a_conflict_with_what_another_annexd_has_committed_does_not_wait(
+    pair: tuple[Repo, Repo], merging: Merging
+) -> None:
+    """It resolves it as we do, and says whose its commit is where nobody but we look."""
+    a, b = pair
+    save(a, "file.x", b"theirs")
+    a.git("commit", "-q", "--amend", "-m", "git-annex in a")
+    head, _empty, message = a.git("cat-file", "commit", "HEAD").partition(b"\n\n")
+    told = head + b"\n" + MADE_BY + ANNEXD + b"\n\n" + message
+    a.git(
+        "reset", "-q", a.git("hash-object", "-wt", "commit", "--stdin", stdin=told).decode().strip()
+    )
+    save(b, "file.x", b"ours")
+    push(a)
+
+    merged(merging)
+
+    assert len(paths(b)) == 2
+    assert b.git("fsck", "--strict") == b""
 
 
 @pytest.mark.parametrize("put", [save, note])

@@ -11,6 +11,7 @@ from workers.footing import Footing
 from workers.git.commit import Signature
 from workers.git.index_entry import FILE, StatData
 from workers.git.index_racy import Staged
+from workers.maker import is_made_by_annexd
 from workers.stage import Outcome, Stage, Staging
 
 WHO = Signature(b"A U Thor", b"author@example.com", 1_700_000_000)
@@ -44,4 +45,5 @@ def test_what_git_has_pruned_before_it_is_committed_is_looked_at_again(repo: Rep
         assert stage.commit(Staging([found(desk, "lost")])) is Outcome.DONE
 
     assert set(repo.tree()) == {b"kept", b"lost"}
+    assert is_made_by_annexd(repo.git("cat-file", "commit", "HEAD"))
     repo.check()

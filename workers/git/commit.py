@@ -37,6 +37,9 @@ _path: Final = attrgetter("path")
 _LATIN_1: Final = {0xDC00 + byte: byte for byte in range(0x80, 0x100)}
 
 
+MADE_BY: Final = b"made-by "
+
+
 class Signature(NamedTuple):
     """Who, and when."""
 
@@ -45,6 +48,8 @@ class Signature(NamedTuple):
     when_s: int
     """Unix time; not negative."""
     zone: bytes = b"+0000"
+    program: bytes = b""
+    """What acted for a committer: a line in the head, which git keeps and shows to nobody."""
 
     def format(self) -> bytes:
         """As it stands in a commit: cleaned as git cleans it."""
@@ -249,11 +254,20 @@ def format_commit(
             *(b"parent " + parent.encode() for parent in parents),
             b"author " + author.format(),
             b"committer " + committer.format(),
+            *((MADE_BY + committer.program,) if committer.program else ()),
             b"",
             message.replace(b"\0", b""),  # which would end it, and git fsck complains
         )
     )
     return _utf8(data)
+
+
+def program_of(commit: bytes) -> bytes:
+    """What made a commit (its content), if it says so; see ``Signature``."""
+    for line in commit.partition(b"\n\n")[0].split(b"\n"):
+        if line.startswith(MADE_BY):
+            return line.removeprefix(MADE_BY)
+    return b""
 
 
 def committer_time(commit: bytes) -> int:
