@@ -63,7 +63,7 @@ def test_what_is_no_speed_is_refused(two: Annexd, rate: str) -> None:
 
     ended = two("limit", f"--up={rate}")
 
-    assert ended.status == 100
+    assert ended.status == 2
     assert b"is no speed" in ended.stderr
     assert text(two, "all") == "up 1MB\n"
 
