@@ -105,6 +105,8 @@ class _Movable(NamedTuple):
 def _movable(desk: Desk, moving: Sequence[Move]) -> Iterator[_Movable]:
     """Those whose files are the same at either path, whatever attributes may say."""
     versions = [each.new.new for each in moving if each.new.new is not None]
+    if not versions:
+        return  # most merges move nothing, and need no process for that
     objects = CatFile(desk.git, POINTER_MAX)
     try:
         found = objects.get_all(version.oid.encode() for version in versions)
