@@ -96,7 +96,10 @@ class Names:
         return frozenset(path for path, staged in self.staged.items() if staged is None)
 
     def _move(self, each: Move, olds: Descent) -> bool:
-        """Whether this could be done in place: one way or the other, see ``is_stopped``."""
+        """Rename one file; False if it has to be made anew, as on another file system.
+
+        If something has come between it is noted, as ever: see ``is_stopped``.
+        """
         directory, _slash, base = each.old.path.rpartition(b"/")
         try:
             fd = olds.open(directory)
