@@ -16,8 +16,10 @@ from typing import Final, final
 
 from spool.key import to_file
 from spool.record import escape, make_directory
+from workers.annex import maplog
 from workers.annex.adjustedname import original_of
 from workers.annex.pointer import POINTER_MAX, parse_link, parse_pointer
+from workers.annex.sharedsettings import CONFIG_LOG, with_shared
 from workers.arrivals import HEADS, IMPORTED, Arrival
 from workers.botched import Botched
 from workers.desk import Desk
@@ -83,11 +85,18 @@ def unite_all(desk: Desk, head: ObjectId | None, arrived: Iterable[Arrival]) -> 
                 f"{_shown(arrival)} has no history in common with ours; if it is to be merged: "
                 "git config annexd.allow-unrelated true"
             )
-    if desk.repository.settings.flag("annex.resolvemerge", default=True):
-        _unite_in_order(uniter, found, related)
-    else:
+    _unite_in_order(uniter, found, related)
+    if found.notes and not _resolves(desk):
+        found.commit = head
+        found.notes.clear()
         _unite_without_conflicts(uniter, found, related)
     return found
+
+
+def _resolves(desk: Desk) -> bool:
+    """``annex.resolvemerge``: asked only where there is a conflict, for it reads a log."""
+    shared = maplog.by_name(desk.branch.read(CONFIG_LOG))
+    return with_shared(desk.repository.settings, shared).flag("annex.resolvemerge", default=True)
 
 
 def _mended(

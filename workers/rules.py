@@ -17,6 +17,7 @@ from workers.annex import maplog
 from workers.annex.addpolicy import CONFIG, AddPolicy, Kind
 from workers.annex.backend import choose
 from workers.annex.branch import REF
+from workers.annex.sharedsettings import with_shared
 from workers.annex.version import GitAnnex
 from workers.desk import Desk
 from workers.git.attributes import CheckAttributes, CheckIgnore, Rule
@@ -72,10 +73,12 @@ class Rules:
         self._shared = None
         self.policy = self._read_policy()
 
-    def refresh(self) -> None:
-        """Look whether ``git annex config`` has set something."""
+    def refresh(self) -> bool:
+        """Look whether ``git annex config`` has set something; that it has is told once."""
+        before = self._shared
         if self._desk.refs.get(RefName(REF)) != self._tip:
             self.policy = self._read_policy()
+        return self._shared != before
 
     def close(self) -> None:
         """End the git processes."""
@@ -87,10 +90,8 @@ class Rules:
     @property
     def autocommit(self) -> bool:
         """``annex.autocommit``: whether anything is committed of one's own accord."""
-        settings = self._desk.repository.settings
-        shared = (self._shared or {}).get(b"annex.autocommit", b"").decode(errors="replace")
-        default = shared.lower() not in ("false", "no", "off", "0") or not shared
-        return settings.flag("annex.autocommit", default=default)
+        settings = with_shared(self._desk.repository.settings, self._shared or {})
+        return settings.flag("annex.autocommit", default=True)
 
     @property
     def admission(self) -> tuple[object, ...]:

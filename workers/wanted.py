@@ -21,7 +21,8 @@ from spool.transfer import UUID, Direction, Transfer
 from workers.annex.contentterms import Content
 from workers.annex.preferred import Preferences
 from workers.annex.remotes import Remote, routes
-from workers.annex.settings import FALSE, Settings
+from workers.annex.settings import Settings
+from workers.annex.sharedsettings import with_shared
 from workers.annex.uuidlogs import Trust
 
 
@@ -179,9 +180,7 @@ def syncs_content(settings: Settings, shared: Mapping[bytes, bytes]) -> bool:
 
     ``shared`` is what ``config.log`` says; git's configuration goes first.
     """
-    said = shared.get(b"annex.synccontent", b"").decode(errors="replace").lower()
-    # An empty one on the git-annex branch is one that was unset.
-    return settings.flag("annex.synccontent", default=said not in FALSE or not said)
+    return with_shared(settings, shared).flag("annex.synccontent", default=True)
 
 
 def _contents(

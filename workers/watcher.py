@@ -126,7 +126,8 @@ class Watcher:
         had = self._rules.admission
         if self._must_reload:
             self._reload()
-        self._rules.refresh()
+        if self._rules.refresh():
+            self._joining.reload()
         if self._rules.admission != had:
             self._tree.look_at(b"")
         now = time.monotonic()

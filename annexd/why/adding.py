@@ -12,6 +12,7 @@ from spool.record import escape
 from spool.state import read_states
 from workers.annex.addpolicy import AddPolicy, Ground, Kind
 from workers.annex.pointer import POINTER_MAX, parse_pointer, resembles_pointer
+from workers.annex.sharedsettings import with_shared
 from workers.examine import Look, look
 from workers.git.attributes import CheckAttributes, CheckIgnore
 from workers.git.conventions import Conventions
@@ -186,9 +187,8 @@ def _name(pid: int) -> str:
 
 
 def _commits(scene: Scene) -> bool:
-    said = scene.shared.get(b"annex.autocommit", b"").decode(errors="replace").lower()
-    default = said not in {"false", "no", "off", "0"} or not said
-    return scene.repository.settings.flag("annex.autocommit", default=default)
+    settings = with_shared(scene.repository.settings, scene.shared)
+    return settings.flag("annex.autocommit", default=True)
 
 
 def _kind(scene: Scene, path: bytes, size: int, now: str | None) -> Line:

@@ -220,6 +220,43 @@ def test_a_remotes_own_switches(
     )
 
 
+def test_git_annex_config_leaves_conflicts_to_their_user_until_it_is_unset(
+    pair: tuple[Repo, Repo], fleet: Fleet
+) -> None:
+    """``annex.resolvemerge``, said once for all clones."""
+    a, b = pair
+    a.annex("config", "-q", "--set", "annex.resolvemerge", "false")
+    b.annex("sync", "-q", "--no-content")
+    for repo in pair:
+        repo.write("f.txt", b"of " + repo.path.name.encode())
+    daemons = [fleet.annexd(repo) for repo in pair]
+    told = b"is in conflict with ours, and annex.resolvemerge is false"
+    wait_until(lambda: all(told in each.ask("status").stdout for each in daemons), 60)
+    assert (a.read("f.txt"), b.read("f.txt")) == (b"of a", b"of b")
+
+    a.annex("config", "-q", "--unset", "annex.resolvemerge")
+
+    synced(a, b, within_s=60)
+    assert not a.exists("f.txt")
+
+
+def test_with_synconlyannex_contents_are_exchanged_and_files_of_gits_are_not(
+    pair: tuple[Repo, Repo], fleet: Fleet
+) -> None:
+    """Said once for all clones, by ``git annex config``; and it can be taken back."""
+    a, b = pair
+    a.annex("config", "-q", "--set", "annex.synconlyannex", "true")
+    b.annex("sync", "-q", "--no-content")
+    fleet.serve(a, b)
+
+    a.write("f", b"content")
+
+    wait_until(lambda: len(b.objects()) == 1, 60)
+    stays(lambda: not b.exists("f"), AWHILE_S)
+    a.annex("config", "-q", "--unset", "annex.synconlyannex")
+    synced(a, b, within_s=60)
+
+
 @pytest.mark.parametrize(
     ("settings", "stored"),
     [

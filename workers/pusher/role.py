@@ -27,10 +27,10 @@ from workers.git.run import GitError
 from workers.git.settings import Settings
 from workers.process import Worker
 from workers.pusher import garbage
+from workers.pusher.agreed import Agreed
 from workers.pusher.branches import read_ours
 from workers.pusher.changehook import ChangeHook
 from workers.pusher.compare import about_files
-from workers.pusher.dead import Dead
 from workers.pusher.errand import Errand, Leash
 from workers.pusher.exchange import exchange
 from workers.pusher.listening import Listening
@@ -78,7 +78,7 @@ class Pusher:
         """How many exchanges wait for a command of the user's."""
         self._hook = ChangeHook(worker.wakeup, self._leash)
         self._neighbours: dict[str, Neighbour] = {}
-        self._dead = Dead()
+        self._agreed = Agreed()
         self._here: Repository
         self._refs: Refs
         self._upkeep: Upkeep
@@ -133,7 +133,7 @@ class Pusher:
             self._trees.retry()
             self._upkeep.hurry()
         self._poked = poked
-        listened = self._learn_who_is_dead()
+        listened = self._learn_what_is_agreed()
         self._watch()
         listened = min(listened, self._listen())
         self._exchange()
@@ -146,12 +146,12 @@ class Pusher:
         self._collect_garbage()
         return min(until, self._rest(until))
 
-    def _learn_who_is_dead(self) -> float:
-        """Leave alone who is dead now; when to come again."""
+    def _learn_what_is_agreed(self) -> float:
+        """Heed what all clones have agreed on; when to come again."""
         now, tip = time.monotonic(), self._upkeep.tip()
-        until = self._dead.due(tip, now)
+        until = self._agreed.due(tip, now)
         if until <= now:
-            if self._upkeep.learn(self._dead, tip, now):
+            if self._upkeep.learn(self._agreed, tip, now):
                 self._read_config()
             until = math.inf
         return until
@@ -313,7 +313,7 @@ class Pusher:
     def _read_config(self) -> None:
         """Read the configuration (again)."""
         try:
-            here = find(self._worker.place.worktree)
+            here = self._agreed.applied_to(find(self._worker.place.worktree))
             self._config = Settings.read(here.git).files
         except (GitError, RepositoryError) as failure:
             if not self._config:
@@ -323,11 +323,11 @@ class Pusher:
         identity.cache_clear()
         self._here, self._refs = here, Refs(here.git)
         self._upkeep, self._siblings, self._tags = Upkeep(here), SiblingRefs(here.git), Tags(here)
-        self._trees.configure(here, self._dead)
+        self._trees.configure(here, self._agreed)
         before = self._neighbours
         self._neighbours = {}
         for remote in remotes.parse(here.settings, {}, top=here.top, home=Path.home()):
-            if not remote.carries_git or self._dead.includes(remote):
+            if not remote.carries_git or self._agreed.has_declared_dead(remote):
                 continue
             if not answered(remote, here.top).syncs:
                 continue

@@ -20,7 +20,7 @@ from workers.annex.remotes import Remote, Special
 from workers.annex.repository import Repository
 from workers.git.refs import BrokenRefError, Refs
 from workers.git.stream import StreamEndedError
-from workers.pusher.dead import Dead
+from workers.pusher.agreed import Agreed
 from workers.pusher.errand import Errand, Leash
 from workers.pusher.storewatch import StoreWatch
 from workers.pusher.treestore import TreeStore
@@ -46,12 +46,14 @@ class Trees:
         self._here: Repository
         self._refs: Refs
 
-    def configure(self, here: Repository, dead: Dead) -> None:
+    def configure(self, here: Repository, agreed: Agreed) -> None:
         """The configuration was read (again)."""
         self._here, self._refs = here, Refs(here.git)
         before, self._stores, self._untracked = self._stores, {}, []
         for remote in _with_trees(here):
-            if dead.includes(remote) or remote.uuid is None or not remote.syncs or remote.ignored:
+            if agreed.has_declared_dead(remote) or remote.uuid is None:
+                continue
+            if not remote.syncs or remote.ignored:
                 continue
             if remote.tracking_branch is None:
                 self._untracked.append(remote.name)

@@ -32,6 +32,7 @@ from workers.annex.objects import Objects
 from workers.annex.pointer import parse_link, parse_pointer
 from workers.annex.remotes import Remote, Special
 from workers.annex.repository import Repository
+from workers.annex.sharedsettings import CONFIG_LOG
 from workers.annex.space import is_full
 from workers.annex.stream import AnnexEndedError
 from workers.annex.treetransfer import Told, export_tree, import_tree
@@ -49,7 +50,6 @@ from workers.wanted import syncs_content
 log = logging.getLogger(__name__)
 
 EXPORT_LOG: Final = b"export.log"
-CONFIG_LOG: Final = b"config.log"
 SILENCE_S: Final = 120.0
 """What counts as stalled if ``annex.stalldetection`` is not set."""
 

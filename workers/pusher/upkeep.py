@@ -30,7 +30,7 @@ from workers.git.refname import RefName
 from workers.git.refs import BrokenRefError, Refs
 from workers.git.run import GitError
 from workers.git.stream import ObjectId, StreamEndedError
-from workers.pusher.dead import Dead
+from workers.pusher.agreed import Agreed
 
 log = logging.getLogger(__name__)
 
@@ -97,10 +97,10 @@ class Upkeep:
         except BrokenRefError:
             return None
 
-    def learn(self, dead: Dead, tip: ObjectId | None, now: float) -> bool:
-        """Have it looked who is dead; whether that is news."""
+    def learn(self, agreed: Agreed, tip: ObjectId | None, now: float) -> bool:
+        """Have it looked what all agree on; whether that is news."""
         try:
-            return dead.look(self._open(), tip, now)
+            return agreed.look(self._open(), tip, now)
         except FAILURES as failure:
             log.warning("tempfail the git-annex branch: %s", failure)
             return False
