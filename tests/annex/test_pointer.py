@@ -127,6 +127,22 @@ def test_a_pointer_to_a_doubtful_key_is_neither_a_pointer_nor_content(repo: Repo
         assert resembles_pointer(content)
 
 
+USERS_TEXTS = [
+    MARK + b"garbage\n",
+    b"see .git/annex/objects/\nfor what is there\n",
+    b"# why .git/annex/objects/xx/yy is large\n",
+    b"du -sh .git/annex/objects/*-s3 | sort\n",
+    MARK + b"a-b--c\n",
+    MARK + b"-s3--x\n",
+]
+
+
+def test_a_text_that_speaks_of_objects_is_content(repo: Repo) -> None:
+    for content, key in zip(USERS_TEXTS, lookup(repo, USERS_TEXTS), strict=True):
+        assert key is None, content
+        assert not resembles_pointer(content), content
+
+
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_pointer_or_not_and_never_an_error(content: bytes) -> None:
     for data in (content, MARK + content, POINTER + content):

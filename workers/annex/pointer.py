@@ -6,6 +6,7 @@ them only by ``spool.key``'s strict parser.  Source: git-annex-formats.md §3.1,
 ``git annex lookupkey`` is the oracle.
 """
 
+import re
 from typing import Final
 
 from spool.key import Key, from_file, to_file
@@ -20,6 +21,9 @@ POINTER_MAX: Final = 32768
 
 LINK_MAX: Final = 8192
 """A file on a file system without links is taken for one only if it is shorter than this."""
+
+_LIKE_A_KEY: Final = re.compile(rb"[^-]+(?:-[smSC][0-9]+)*--")
+"""How whatever git-annex might take for a key begins."""
 
 
 def parse_pointer(content: bytes) -> Key | None:
@@ -38,9 +42,11 @@ def parse_pointer(content: bytes) -> Key | None:
 def resembles_pointer(content: bytes) -> bool:
     """Whether git-annex might take this for a pointer, if only to a key that we refuse.
 
-    More than ``parse_pointer`` accepts: for refusing to ingest it as content.
+    More than ``parse_pointer`` accepts: for refusing to ingest it as content.  A text whose first
+    line speaks of ``.git/annex/objects/`` and of no key is a user's text.
     """
-    return MARK in content[:POINTER_MAX].partition(b"\n")[0]
+    first = content[:POINTER_MAX].partition(b"\n")[0]
+    return MARK in first and _LIKE_A_KEY.match(first.rpartition(b"/")[2]) is not None
 
 
 def _extends(rest: bytes) -> bool:
