@@ -117,19 +117,20 @@ def poke(
         typer.Argument(metavar="DIR|REMOTE", help="The repository, or what has changed."),
     ] = None,
 ) -> None:
-    """Ask annexd to look at everything again, now: all remotes, whichever is named.
+    """Ask annexd to look at everything again, now: all files and remotes, whichever is named.
 
-    Makes the next number in .git/annex/annexd/poke; an empty file there does the same.
+    Makes the file .git/annex/annexd/look, which annexd removes, and the next number in
+    .git/annex/annexd/poke.  That number alone has what was told of looked at, and all remotes.
     """
     from annexd.control import find_uuid
-    from annexd.requests import make_poke
+    from annexd.requests import look_at_everything
 
     if what is not None and not os.path.isdir(what):
         place = find_annex()
         find_uuid(place, what)
-        make_poke(place)
+        look_at_everything(place)
     else:
-        make_poke(find_annex(None if what is None else Path(what)))
+        look_at_everything(find_annex(None if what is None else Path(what)))
 
 
 def accept(directory: Directory = None) -> None:

@@ -17,6 +17,15 @@ def make_poke(place: Place) -> int:
     return poke.create(_ours(place).poke, above=said)
 
 
+def look_at_everything(place: Place) -> int:
+    """The same, and at all files, as a file system of the network tells of no change elsewhere.
+
+    The file goes first: whoever sees the poke sees it, too.
+    """
+    replace(_ours(place).look, b"")
+    return make_poke(place)
+
+
 def accept_deletions(place: Place) -> None:
     """Say yes to the deletions that the watcher holds back."""
     replace(_ours(place).accept, b"")

@@ -69,6 +69,11 @@ class Place:
         return self.annexd / "poke"
 
     @property
+    def look(self) -> Path:
+        """A person says: look at all files, also where the kernel has told of nothing."""
+        return self.annexd / "look"
+
+    @property
     def remotes(self) -> Path:
         """What is known of each remote (``spool.remotes``)."""
         return self.annexd / "remotes"

@@ -2,12 +2,14 @@
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+from tests.faults.seeds import CountTrials
+from tests.faults.series import always
 from tests.repo import Repo
 from tests.spool import Spool
 
@@ -27,9 +29,16 @@ SETTINGS = """\
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
 
-if not os.environ.get("ANNEXD_SCENARIOS"):
-    # Whole daemons beside each other, for many minutes: contrib/scenarios runs them.
-    collect_ignore_glob = ["scenarios/test_*.py"]
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Of the scenarios, whole daemons beside each other, only a few: contrib/scenarios runs all."""
+    if os.environ.get("ANNEXD_SCENARIOS"):
+        return
+    here = config.rootpath / "tests/scenarios"
+    left_out = [each for each in items if each.path.parent == here and not always(each.name)]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [each for each in items if each not in set(left_out)]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -65,6 +74,12 @@ def signals_of_the_runner() -> Iterator[None]:
     signal.set_wakeup_fd(-1)
     for number, handler in before.items():
         signal.signal(number, handler)
+
+
+@pytest.fixture
+def count_trials(record_property: Callable[[str, object], None]) -> CountTrials:
+    """Say how many trials this test makes, when it is not one (``tests.faults.series``)."""
+    return lambda number: record_property("trials", number)
 
 
 @pytest.fixture

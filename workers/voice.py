@@ -50,6 +50,14 @@ class Voice:
         before, self._seq = self._seq, self._latest(poke.latest(self._place.poke))
         return self._seq != before
 
+    def wants_all(self) -> bool:
+        """Whether a person has asked for a look at all files; to be asked once for each poke."""
+        try:
+            os.unlink(self._place.look)
+        except FileNotFoundError:
+            return False
+        return True
+
     def _latest(self, latest: int) -> int:
         """The last poke that the look which begins now can answer.
 

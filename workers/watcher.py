@@ -189,7 +189,7 @@ class Watcher:
 
     def _listen(self) -> None:
         """Watch, and take all that has happened before now."""
-        if self._voice.listen() and self._tree.limited:
+        if self._voice.listen() and (self._voice.wants_all() or self._tree.limited):
             self._tree.look_at(b"")  # it is to be known what is there now
         self._guard.listen()
         self._joining.listen()

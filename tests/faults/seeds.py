@@ -7,7 +7,7 @@ call, in words that outlive changes of the code; from then on it is tried every 
 
 import os
 import random
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, final
@@ -17,6 +17,9 @@ from tests.faults.powercut import Cut, PowerCuts
 
 FILE: Final = Path(__file__).with_name("seeds.txt")
 DEFAULT: Final = 20261122
+
+CountTrials = Callable[[int], None]
+"""What the fixture ``count_trials`` is: says how many trials a test has made (``series``)."""
 
 
 def seed() -> int:

@@ -1,9 +1,9 @@
 """The command line of ``contrib/torture``: faults at the counts of a release."""
 
+import itertools
 import os
 import random
 import shutil
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -15,7 +15,7 @@ from typing import Annotated, Final, final
 import typer
 
 from tests.conftest import SETTINGS
-from tests.faults import intercept, parsers, powercut
+from tests.faults import intercept, parsers, powercut, series
 from tests.faults.campaign import Campaign, Point
 from tests.faults.planning import life
 from tests.faults.powercut import Cut, PowerCuts
@@ -32,23 +32,7 @@ CLASSES: Final = {
     "R": "broken input for every parser",
     "Y": "networks of chance, by tree and by flood, with something that goes wrong",
 }
-"""Those that are counted here."""
-
-TESTS: Final = {
-    "C": ("kill storms", ["scenarios/test_kills.py", "scenarios/test_restart.py"]),
-    "F": ("full disks", ["scenarios/test_full_disk.py", "transfers/test_drives.py"]),
-    "H": ("networks", ["scenarios/test_ssh.py", "system/test_pusher_ssh.py"]),
-    "I": ("drives that vanish", ["scenarios/test_drives.py", "system/test_sentry.py"]),
-    "J": ("corruption", ["scenarios/test_wreckage.py", "scenarios/test_doctor_deep.py"]),
-    "L": ("double starts", ["unit/test_instance.py", "system/test_daemon.py"]),
-    "M": ("a busy user", ["scenarios/test_user_at_work.py"]),
-    "N": ("files that change", ["scenarios/test_changing_files.py", "scenarios/test_editors.py"]),
-    "O": ("hostile names", ["scenarios/test_names.py"]),
-    "P": ("hostile peers", ["scenarios/test_hostile_trees.py", "scenarios/test_guards.py"]),
-    "Q": ("hostile local files", ["unit/test_hostile_spool.py"]),
-    "S": ("random lives of three repositories", ["scenarios/test_model.py"]),
-}
-"""Those whose tests are run, slow ones too."""
+"""Those that are counted here; ``series.ALL`` are the others, whose trials are tests."""
 
 RELEASE_INPUTS: Final = 1_000_000
 RELEASE_SEEDS: Final = {"A": 100_000, "Y": 10_000}
@@ -82,7 +66,7 @@ class Tally:
 def _list(wanted: bool) -> None:  # noqa: FBT001 -- typer's
     if wanted:
         for name, text in sorted(
-            {**CLASSES, **{key: text for key, (text, _) in TESTS.items()}}.items()
+            {**CLASSES, **{key: each.what for key, each in series.ALL.items()}}.items()
         ):
             typer.echo(f"{name}  {text}")
         for name in ALL:
@@ -98,7 +82,9 @@ def torture(  # noqa: PLR0913 -- the command line
     *,
     count: Annotated[
         int | None,
-        typer.Option(help="Points a transaction, inputs a parser, lives, networks; else all."),
+        typer.Option(
+            help="Points a transaction, inputs a parser, lives, networks, trials; else all."
+        ),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Chooses the points; printed.")] = None,
     only: Annotated[str | None, typer.Option(help="Transactions whose names contain this.")] = None,
@@ -114,12 +100,14 @@ def torture(  # noqa: PLR0913 -- the command line
 ) -> None:
     """Inject faults into annexd's transactions, and ask after each whether anything was lost.
 
-    Without arguments: A, B, D, E, R and Y at their release counts, which takes hours.  Exit status
-    1 if anything failed.  A point that fails is printed with its name and seed, tried again by
-    ``--only NAME --point POINT``, and kept for all later runs of the tests.
+    Without arguments: all classes at their release counts, which takes days; one or some at a
+    time is what they are for.  Exit status 1 if anything failed.  A point that fails is printed
+    with its name and seed, tried again by ``--only NAME --point POINT``, and kept for all later
+    runs of the tests.  A test that fails is tried again by the seed of its round: ``torture C
+    --seed N --count 1``, or ``ANNEXD_SEED=N pytest NAME``.
     """
-    wanted = [each.upper() for each in classes or CLASSES]
-    unknown = set(wanted) - CLASSES.keys() - TESTS.keys()
+    wanted = [each.upper() for each in classes or sorted({*CLASSES, *series.ALL})]
+    unknown = set(wanted) - CLASSES.keys() - series.ALL.keys()
     if unknown:
         raise typer.BadParameter(f"no such class: {' '.join(sorted(unknown))}")
     seed = random.randrange(1 << 32) if seed is None else seed
@@ -136,7 +124,7 @@ def torture(  # noqa: PLR0913 -- the command line
         typer.echo(f"{fault}  {number:>8} tried, {bad} failed")
     for failed in tally.failed:
         typer.echo(failed)
-    sys.exit(1 if tally.failed else 0)
+    raise typer.Exit(1 if tally.failed else 0)
 
 
 def _one_class(
@@ -158,7 +146,7 @@ def _one_class(
         case "A" | "Y":
             _sow(fault, tally, remember)
         case _:
-            _run_tests(fault, tally)
+            _play(fault, tally, remember)
 
 
 def _fuzz(tally: Tally) -> None:
@@ -232,24 +220,24 @@ def _cut(name: str, tally: Tally, point: str | None, remember: Callable[[Kept], 
         typer.echo(f"D  {name}: {len(trial.calls)} changes, {done} cuts")
 
 
-def _run_tests(fault: str, tally: Tally) -> None:
-    top = Path(__file__).parents[1]
-    files = [top / file for file in TESTS[fault][1]]
-    argv: list[str | Path] = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "-m",
-        "",
-        "-p",
-        "no:cacheprovider",
-        *files,
-    ]
-    ended = run_to_end(argv, top.parent, {"ANNEXD_SCENARIOS": "1"}, timeout_s=6 * 3600)
-    out = ended.stdout.decode(errors="backslashreplace").splitlines()
-    typer.echo(f"{fault}  {TESTS[fault][0]}: {out[-1] if out else ''}")
-    tally.note(fault, [line for line in out if line.startswith("FAILED")] if ended.status else [])
+def _play(fault: str, tally: Tally, remember: Callable[[Kept], None]) -> None:
+    """Rounds of tests, each with the next seed, until there were as many trials as wanted."""
+    wanted = series.ALL[fault]
+    before = tally.tried.get(fault, 0)
+    told: set[str] = set()
+    for seed in itertools.count(tally.seed):
+        played = series.play(fault, seed)
+        for name in played.failed:
+            tally.note(fault, [f"--seed {seed} --count 1: {name}"])
+            remember(Kept(fault, "seed", str(seed), name.partition("::")[2].partition("[")[0]))
+        tally.tried[fault] = tally.tried.get(fault, 0) + played.trials
+        typer.echo(f"{fault}  seed {seed}: {played.trials} {wanted.of} in {wanted.what}")
+        for skipped in {*played.skipped} - told:
+            typer.echo(f"  skipped: {skipped}")
+        told |= {*played.skipped}
+        done = tally.tried.get(fault, 0) - before
+        if played.trials == 0 or done >= (tally.count or wanted.release):
+            return
 
 
 @contextmanager

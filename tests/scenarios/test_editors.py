@@ -5,6 +5,7 @@ import random
 import pytest
 
 from tests.daemons import Fleet
+from tests.faults.seeds import CountTrials, seed
 from tests.processes import pause
 from tests.repo import Repo
 from tests.scenarios.editing import SAVES
@@ -23,12 +24,17 @@ COMMON = {"in_place", "vim", "gtk", "msoffice"}
     ],
 )
 @pytest.mark.parametrize("editor", SAVES)
-def test_saving_a_file_again_and_again(
-    repo: Repo, fleet: Fleet, editor: str, form: str, saves: int
+def test_saving_a_file_again_and_again(  # noqa: PLR0913, PLR0917 -- fixtures
+    repo: Repo,
+    fleet: Fleet,
+    editor: str,
+    form: str,
+    saves: int,
+    count_trials: CountTrials,
 ) -> None:
     """RT-07: at most two commits for each save, and the name is never deleted on the way."""
     adopt(form, repo)
-    chance = random.Random(editor)
+    chance = random.Random(f"{seed()} {editor}")
     repo.git("commit", "-q", "--allow-empty", "-m", "start")
     document = repo.write("document.txt", b"first draft\n")
     fleet.serve(repo)
@@ -42,6 +48,7 @@ def test_saving_a_file_again_and_again(
             repo.annex("unlock", "-q", "document.txt")
         SAVES[editor](document, content, lambda: pause(chance.uniform(0, 0.2)))
         pause(chance.uniform(0.1, 0.6))
+    count_trials(saves)
 
     synced(repo)
     fleet.settle()

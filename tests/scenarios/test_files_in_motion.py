@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.daemons import Fleet
+from tests.faults.seeds import seed
 from tests.processes import pause, run
 from tests.repo import Repo
 from tests.scenarios.forms import FORMS, adopt
@@ -84,7 +85,7 @@ def renamed_and_made_anew(tree: Tree) -> None:
 
 
 def renamed_back_and_forth(tree: Tree) -> None:
-    chance = random.Random(tree.name)
+    chance = random.Random(f"{seed()} {tree.name}")
     for _ in range(6):
         tree.path.rename(tree.renamed("other"))
         pause(chance.uniform(0, MOMENT_S))
@@ -165,7 +166,7 @@ def removed_while_it_is_added(tree: Tree) -> None:
 
 
 def files_come_and_go(tree: Tree) -> None:
-    chance = random.Random(tree.name)
+    chance = random.Random(f"{seed()} {tree.name}")
     for _ in range(150):
         name = f"{tree.name}/{chance.randrange(15)}"
         if not os.path.lexists(tree.a.path / name):
@@ -193,7 +194,7 @@ def imported_by_hand(tree: Tree) -> None:
 
 
 def edited_while_others_arrive(tree: Tree) -> None:
-    path, chance = tree.own("0"), random.Random(tree.name)
+    path, chance = tree.own("0"), random.Random(f"{seed()} {tree.name}")
     for number in range(8):
         tree.b.replace(f"{tree.name}/1", b"b's %d\n" % number)
         pause(chance.uniform(0, MOMENT_S))

@@ -9,44 +9,16 @@ from pathlib import Path
 import pytest
 
 from tests.daemons import Annexd, Fleet
+from tests.faults.seeds import CountTrials, seed, seeds_of
 from tests.processes import alive, kill, pause, running, wait_until
 from tests.procfs import family, parent
 from tests.repo import Repo
+from tests.scenarios.hands import Hands
 from tests.scenarios.topology import line
 from tests.synced import synced
+from tests.views import worktree
 
 ROLES = ("watcher", "pusher", "scanner", "transferrer", "sentry")
-
-
-class Hands:
-    """Somebody busy in a work tree, who remembers what there is left."""
-
-    def __init__(self, repo: Repo, seed: int) -> None:
-        self.chance = random.Random(seed)
-        self.repo = repo
-        self.left: dict[str, bytes] = {}
-        self.seed = seed
-
-    def act(self, number: int) -> None:
-        """One operation.  Deletions are few: twenty at once would be held for a person's word."""
-        kind = self.chance.choices(["add", "edit", "rename", "delete"], [8, 6, 4, 1])[0]
-        if kind == "add" or not self.left:
-            self.write(f"{self.chance.randrange(9)}/{self.repo.path.name} {number}", number)
-            return
-        name = self.chance.choice(sorted(self.left))
-        if kind == "edit":
-            self.write(name, number)
-        elif kind == "rename":
-            self.repo.rename(name, f"renamed/{self.repo.path.name} {number}")
-            self.left[f"renamed/{self.repo.path.name} {number}"] = self.left.pop(name)
-        else:
-            self.repo.remove(name)
-            del self.left[name]
-
-    def write(self, name: str, number: int) -> None:
-        content = f"{self.seed}.{number} ".encode() * self.chance.choice([1, 100, 50_000])
-        self.repo.replace(name, content)
-        self.left[name] = content
 
 
 def all_is_there(fleet: Fleet, repos: list[Repo], hands: list[Hands], within_s: float) -> None:
@@ -64,10 +36,14 @@ def all_is_there(fleet: Fleet, repos: list[Repo], hands: list[Hands], within_s: 
 @pytest.mark.parametrize("victim", [*ROLES, "supervisor"])
 @pytest.mark.parametrize("operations", [150, pytest.param(500, marks=pytest.mark.slow)])
 def test_one_kind_of_process_is_killed_again_and_again(
-    pair: tuple[Repo, Repo], fleet: Fleet, victim: str, operations: int
+    pair: tuple[Repo, Repo],
+    fleet: Fleet,
+    victim: str,
+    operations: int,
+    count_trials: CountTrials,
 ) -> None:
     daemons = [fleet.annexd(repo) for repo in pair]
-    hands = [Hands(repo, seed) for seed, repo in enumerate(pair)]
+    hands = [Hands(repo, seed() + number) for number, repo in enumerate(pair)]
 
     for number in range(operations):
         for each in hands:
@@ -75,6 +51,7 @@ def test_one_kind_of_process_is_killed_again_and_again(
         if number % 10 == 5:
             strike(daemons[number % 20 // 10], victim)
         pause(0.03)
+    count_trials(operations // 10)
 
     all_is_there(fleet, list(pair), hands, within_s=120)
 
@@ -88,17 +65,10 @@ def strike(daemon: Annexd, victim: str) -> None:
         daemon.kill_worker(victim)
 
 
-@pytest.mark.parametrize(
-    "seed", [1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(2, 12))]
-)
-def test_anything_at_all_is_killed_at_random(tmp_path: Path, fleet: Fleet, seed: int) -> None:
-    """Workers and the programs they run, in a line of three, with people busy at both ends."""
-    chance = random.Random(seed)
-    repos = line(tmp_path, 3)
-    daemons = [fleet.annexd(repo) for repo in repos]
-    hands = [Hands(repos[0], seed), Hands(repos[2], seed + 100)]
-
-    for number in range(150):
+def storm(daemons: list[Annexd], hands: list[Hands], chance: random.Random, operations: int) -> int:
+    """Workers, and the programs they run, while people are busy; returns how many were killed."""
+    killed = 0
+    for number in range(operations):
         for each in hands:
             each.act(number)
         if chance.random() < 0.2:
@@ -106,19 +76,79 @@ def test_anything_at_all_is_killed_at_random(tmp_path: Path, fleet: Fleet, seed:
             victims = sorted(family(daemon.pid()) - {daemon.pid()})
             if victims:
                 kill(chance.choice(victims))
+                killed += 1
         pause(0.05)
+    return killed
+
+
+@pytest.mark.parametrize("number", [seed(), *seeds_of("C")])
+def test_anything_at_all_is_killed_at_random(
+    tmp_path: Path, fleet: Fleet, number: int, count_trials: CountTrials
+) -> None:
+    """In a line of three, with people busy at both ends."""
+    repos = line(tmp_path, 3)
+    daemons = [fleet.annexd(repo) for repo in repos]
+    hands = [Hands(repos[0], number), Hands(repos[2], number + 100)]
+
+    count_trials(storm(daemons, hands, random.Random(number), 150))
 
     all_is_there(fleet, repos, hands, within_s=150)
 
 
+VIEWS = ["--unlock-present", "--unlock", "--lock", "--fix", "--hide-missing"]
+
+
+@pytest.mark.parametrize(
+    "view", [VIEWS[0], *(pytest.param(view, marks=pytest.mark.slow) for view in VIEWS[1:])]
+)
+def test_a_storm_of_kills_in_an_adjusted_branch(
+    pair: tuple[Repo, Repo], fleet: Fleet, view: str, count_trials: CountTrials
+) -> None:
+    """One side has an adjusted branch, and the other one has main; with people busy at both."""
+    a, b = pair
+    a.annex("adjust", "-q", view)
+    daemons = [fleet.annexd(repo) for repo in pair]
+    hands = [Hands(repo, seed() + number) for number, repo in enumerate(pair)]
+
+    killed = storm(daemons, hands, random.Random(seed()), 120)
+    count_trials(killed)
+
+    left = {name: content for each in hands for name, content in each.left.items()}
+    wait_until(lambda: all(same(repo, left) for repo in pair), 150, lambda: odd(pair, left))
+    fleet.settle(150)
+    assert all(same(repo, left) for repo in pair), odd(pair, left)
+    assert {os.fsdecode(name) for name in b.tree()} == left.keys()
+    assert a.git("symbolic-ref", "HEAD").startswith(b"refs/heads/adjusted/")
+    fleet.stop()
+    for repo in pair:
+        repo.check()
+
+
+def odd(pair: tuple[Repo, Repo], left: dict[str, bytes]) -> object:
+    """The names of which one has something else."""
+    return {
+        repo.path.name: [name for name in left if not repo.holds(name, left[name])]
+        + sorted({os.fsdecode(each) for each in worktree(repo)} - left.keys())
+        for repo in pair
+    }
+
+
+def same(repo: Repo, left: dict[str, bytes]) -> bool:
+    """Whether the work tree is that, and nothing else."""
+    return {os.fsdecode(name) for name in worktree(repo)} == left.keys() and all(
+        repo.holds(name, content) for name, content in left.items()
+    )
+
+
 def test_everything_is_killed_at_once_while_very_much_is_added(
-    pair: tuple[Repo, Repo], fleet: Fleet
+    pair: tuple[Repo, Repo], fleet: Fleet, count_trials: CountTrials
 ) -> None:
     """The whole tree of processes, again and again, on both sides."""
-    chance = random.Random(7)
+    killed = 0
+    chance = random.Random(seed())
     a, b = pair
     daemons = [fleet.annexd(a), fleet.annexd(b)]
-    hands = [Hands(a, 1), Hands(b, 2)]
+    hands = [Hands(a, seed()), Hands(b, seed() + 1)]
     for number in range(400):
         hands[0].write(f"{number % 20}/file {number}", number)
 
@@ -127,8 +157,10 @@ def test_everything_is_killed_at_once_while_very_much_is_added(
         daemon = daemons[number % 3 == 2]
         for pid in (daemon.pid(), *family(daemon.pid())):
             kill(pid)
+            killed += 1
         hands[number % 2].write(f"while down {number}", number)
         daemon.start()
+    count_trials(killed)
 
     all_is_there(fleet, [a, b], hands, within_s=120)
 
@@ -197,7 +229,7 @@ def test_the_spool_can_be_deleted_while_it_works(
     a, b = pair
     fleet.serve(a, b)
     synced(a, b)
-    hands = [Hands(repo, seed) for seed, repo in enumerate(pair)]
+    hands = [Hands(repo, seed() + number) for number, repo in enumerate(pair)]
 
     for number in range(100):
         for each in hands:

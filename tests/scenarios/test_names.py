@@ -6,6 +6,7 @@ import re
 import pytest
 
 from tests.daemons import Fleet
+from tests.faults.seeds import CountTrials
 from tests.processes import stays
 from tests.repo import Repo
 from tests.scenarios.forms import FORMS, adopt
@@ -23,8 +24,9 @@ def readable(log: str) -> bool:
 
 @pytest.mark.parametrize("form", FORMS)
 def test_files_of_every_name_are_added_edited_renamed_and_deleted(
-    pair: tuple[Repo, Repo], fleet: Fleet, form: str
+    pair: tuple[Repo, Repo], fleet: Fleet, form: str, count_trials: CountTrials
 ) -> None:
+    count_trials(4 * len(HOSTILE))
     adopt(form, *pair)
     a, b = pair
     fleet.serve(a, b)

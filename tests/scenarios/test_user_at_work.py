@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.daemons import Fleet
+from tests.faults.seeds import CountTrials
 from tests.processes import pause, run, running, stays, wait_until
 from tests.repo import Repo
 from tests.synced import synced
@@ -57,9 +58,14 @@ WORK = {
 @pytest.mark.parametrize("duration_s", [5.0, pytest.param(120.0, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("work", WORK)
 def test_no_command_of_the_users_fails_because_of_the_daemon(
-    pair: tuple[Repo, Repo], fleet: Fleet, work: str, duration_s: float, tmp_path: Path
+    pair: tuple[Repo, Repo],
+    fleet: Fleet,
+    work: str,
+    duration_s: float,
+    count_trials: CountTrials,
 ) -> None:
     a, b = pair
+    beside = a.path.parent
     for name in ("stable", "moving.0", "notes"):
         a.write(name, name.encode())
     b.write("theirs", b"theirs" * 100)
@@ -67,18 +73,19 @@ def test_no_command_of_the_users_fails_because_of_the_daemon(
     synced(a, b)
     fleet.settle()
 
-    told = tmp_path / "told"
+    told = beside / "told"
     with running(["sh", "-c", LOOP.format(body=WORK[work])], a.path, output=told) as user:
         for number in range(int(duration_s * 2)):
             a.write(f"daemon's/{number}", b"a %d" % number)
             b.write(f"peer's/{number}", b"b %d" % number)
             pause(0.5)
-        (tmp_path / "enough").touch()
+        (beside / "enough").touch()
         user.wait(60)
 
     text = told.read_text(errors="backslashreplace")
     assert "FAILED" not in text, text[-4000:]
     assert not text.startswith("0 rounds")
+    count_trials(int(text.split()[-2]) * WORK[work].count("try "))
     synced(a, b)
     fleet.settle()
     for repo in pair:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from annexd.instance import find_holder
+from tests.faults.seeds import CountTrials
 from tests.processes import (
     Ended,
     Process,
@@ -270,7 +271,10 @@ def test_log_f_shows_what_is_added_across_a_rotation(annexd: Annexd, tmp_path: P
 # One daemon, whichever it is
 
 
-def test_of_a_hundred_racing_starts_exactly_one_succeeds(repo: Repo) -> None:
+def test_of_a_hundred_racing_starts_exactly_one_succeeds(
+    repo: Repo, count_trials: CountTrials
+) -> None:
+    count_trials(600)
     program = python("from tests.tiny import race; race()", repo.path, "100", "6")
 
     assert run(program).split() == [b"1"] * 6
