@@ -86,10 +86,14 @@ def stop(directory: Directory = None, *, autostart: Autostart = False) -> None:
 
 
 def restart(directory: Directory = None) -> None:
-    """Stop annexd if it runs, and start it (again)."""
+    """Stop annexd if it runs, and start it (again).
+
+    Where the disk is too full for a start it is not stopped, either.
+    """
     from annexd import daemon, launch
 
     place = find_place(directory)
+    daemon.check_room(place)
     daemon.stop(place)
     launch.begin(place).finish()
 

@@ -10,6 +10,7 @@ import logging
 import os
 import select
 import signal
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,7 +18,7 @@ from pathlib import Path
 from annexd import __version__
 from annexd.admission import Admission, RefusedError, admit, read_admission
 from annexd.daemonstatus import write_daemon_status
-from annexd.errors import AnnexdError, TemporaryError
+from annexd.errors import AnnexdError, TemporaryError, describe
 from annexd.instance import AlreadyRunningError, Holder, Instance, find_holder
 from annexd.notify import Notify
 from annexd.remains import remove_remains
@@ -31,6 +32,12 @@ from workers.roles import ROLES, Role
 from workers.trouble import TroubleError
 
 log = logging.getLogger(__name__)
+
+ROOM_BYTES = 64 << 10
+"""What a start writes, and more."""
+
+FILES_MIN = 256
+"""So many files each process must be allowed to have open: batches would fail again and again."""
 
 STOP_S = 10.0
 """A supervisor is gone 5 s after it was asked to stop.  If it is not by now, it never will be."""
@@ -46,7 +53,12 @@ def run_in_foreground(place: Place, startdelay_s: float = 0.0) -> None:
 
 def ask(place: Place) -> Admission:
     """Whether annexd can start here; raises ``AnnexdError`` with the reason why not."""
-    allow_many_files()
+    allowed = allow_many_files()
+    if allowed < FILES_MIN:
+        raise RefusedError(
+            f"each process may have {allowed} files open here, and annexd needs {FILES_MIN}; "
+            "allow more: ulimit -n 1024"
+        )
     holder = find_holder(place)
     if holder is not None:
         raise AlreadyRunningError(place, holder)
@@ -72,14 +84,32 @@ def serve(
     logfile.set_up("supervisor", log_path)
     log.info("start annexd %s in %r", __version__, os.fspath(place.worktree))
     make_directory(place.tmp)
-    write_daemon_status(place, time.time(), scan_complete=False)
+    _say_that_it_runs(place, scan_complete=False)
     try:
         Supervisor(instance, _roles(place), starter, log_path).run(startdelay_s)
     except TroubleError as trouble:
         raise AnnexdError(str(trouble)) from trouble
     remove_remains(place)
     if place.tmp.is_dir():  # else the repository has gone
-        write_daemon_status(place, time.time(), scan_complete=True)
+        _say_that_it_runs(place, scan_complete=True)
+
+
+def check_room(place: Place) -> None:
+    """Raises ``TemporaryError`` where a start would fail for want of room."""
+    try:
+        make_directory(place.annexd)
+        with tempfile.TemporaryFile(dir=place.annexd) as file:
+            os.posix_fallocate(file.fileno(), 0, ROOM_BYTES)
+    except OSError as failure:
+        raise TemporaryError(f"it could not be started again: {describe(failure)}") from failure
+
+
+def _say_that_it_runs(place: Place, *, scan_complete: bool) -> None:
+    """For the next assistant, which without it looks at more, or less, than it has to."""
+    try:
+        write_daemon_status(place, time.time(), scan_complete=scan_complete)
+    except OSError as failure:
+        log.warning("skip daemon.status: %s", failure)
 
 
 def _link_log(place: Place) -> None:

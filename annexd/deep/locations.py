@@ -44,8 +44,11 @@ def look(scene: Scene) -> Iterator[Finding]:
             places = locations_of(branch, (each.key for each in batch))
             for each in batch:
                 if scene.uuid not in places[each.key]:
+                    # Nobody has heard of it: its file was most likely overwritten, or deleted,
+                    # before a watcher that was killed then had committed it.
+                    never = "" if places[each.key] else ", nor to be anywhere"
                     yield wrong(
-                        f"the content of {_name(each.key)} is here, and not logged to be",
+                        f"the content of {_name(each.key)} is here, and not logged to be{never}",
                         _fsck("--fast ", each.key),
                     )
                 size = parts(each.key).size

@@ -3,6 +3,7 @@
 Its roles are tiny ones (``tests.tiny``): what they would do is not the matter here.
 """
 
+import contextlib
 import os
 import re
 import signal
@@ -432,13 +433,18 @@ def test_a_removed_working_directory_is_told(tmp_path: Path) -> None:
     )
 
 
-def test_too_few_descriptors_are_told_in_a_line(annexd: Annexd) -> None:
-    ended = run_to_end(
-        ("sh", "-c", 'ulimit -n 10 && exec "$@"', "sh", *CLI, "start"), cwd=annexd.repo.path
-    )
+@pytest.mark.parametrize("allowed", [10, 64])
+def test_too_few_descriptors_are_refused_in_a_line(annexd: Annexd, allowed: int) -> None:
+    """With some more than a start takes, one transfer after the other would fail."""
+    limit = f'ulimit -n {allowed} && exec "$@"'
 
-    assert ended.status == 111
-    assert ended.stderr == b"annexd: Too many open files; allow more: ulimit -n 1024\n"
+    ended = run_to_end(("sh", "-c", limit, "sh", *CLI, "start"), cwd=annexd.repo.path)
+
+    assert ended.status == 100
+    assert ended.stderr.decode() == (
+        f"annexd: each process may have {allowed} files open here, and annexd needs 256; "
+        "allow more: ulimit -n 1024\n"
+    )
 
 
 def test_a_limit_that_may_be_raised_is(annexd: Annexd) -> None:
@@ -531,6 +537,27 @@ def test_a_repository_of_somebody_else_is_refused() -> None:
     assert b"Traceback" not in ended.stderr
 
 
+def test_root_pauses_nothing_in_another_users_repository() -> None:
+    """What root made there, its owner could not change; git's own rule, and its own way out."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can become somebody else")
+    become = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+    with tempfile.TemporaryDirectory() as everybodys:
+        path = Repo.create(Path(everybodys) / "repo").path
+        run(["chown", "-R", "65534:65534", everybodys])
+        before = sorted(Path(path, ".git/annex").rglob("*"))
+
+        for command in ("pause", "poke", "resume"):
+            ended = run_to_end((*CLI, command), cwd=path, env={"TINY_ROLES": "obey"})
+            assert ended.status == 100, (command, ended)
+            assert b"safe.directory" in ended.stderr
+            assert b"Traceback" not in ended.stderr
+
+        assert sorted(Path(path, ".git/annex").rglob("*")) == before
+        owner = run_to_end((*become, *CLI, "pause"), cwd=path, env={"HOME": everybodys})
+        assert owner.status == 0, owner
+
+
 def test_a_full_disk_is_temporary_trouble(tmp_path: Path) -> None:
     small = tmp_path / "small"
     small.mkdir()
@@ -541,13 +568,7 @@ def test_a_full_disk_is_temporary_trouble(tmp_path: Path) -> None:
         pytest.skip("cannot mount a small file system")
     try:
         repo = Repo.create(small / "repo")
-        with (small / "filler").open("wb", buffering=0) as file:
-            try:
-                while True:
-                    file.write(bytes(4096))
-            except OSError:
-                pass
-        os.truncate(small / "filler", (small / "filler").stat().st_size)
+        fill_up(small / "filler")
 
         ended = run_to_end((*CLI, "start", repo.path), env={"TINY_ROLES": "obey"})
 
@@ -561,6 +582,41 @@ def test_a_full_disk_is_temporary_trouble(tmp_path: Path) -> None:
         stopped = run_to_end((*CLI, "stop", small / "repo"))
         run(["umount", "-l", small])
     assert stopped.status == 0
+
+
+def test_on_a_full_disk_a_restart_leaves_it_running_and_a_stop_is_no_crash(tmp_path: Path) -> None:
+    small = tmp_path / "small"
+    small.mkdir()
+    if run_to_end(["mount", "-t", "tmpfs", "-o", "size=4m", "x", small]).status:
+        pytest.skip("cannot mount a small file system")
+    try:
+        annexd = Annexd(Repo.create(small / "repo"))
+        assert annexd("start").status == 0
+        pid = annexd.pid()
+        fill_up(small / "filler")
+
+        refused = annexd("restart")
+
+        assert refused.status == 111
+        assert b"it could not be started again: " in refused.stderr
+        assert annexd.pid() == pid
+        assert annexd("stop").status == 0
+        assert "Traceback" not in annexd.place.log.read_text()
+        (small / "filler").unlink()
+        assert annexd("restart").status == 0
+    finally:
+        stopped = run_to_end((*CLI, "stop", small / "repo"))
+        run(["umount", "-l", small])
+    assert stopped.status == 0
+
+
+def fill_up(path: Path) -> None:
+    """Leave no room for one byte."""
+    with path.open("wb", buffering=0) as file:
+        for size in (4096, 1):
+            with contextlib.suppress(OSError):
+                while True:
+                    file.write(bytes(size))
 
 
 def test_what_a_person_may_ask_for_makes_just_the_file(annexd: Annexd) -> None:

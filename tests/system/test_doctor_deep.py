@@ -1,6 +1,7 @@
 """``annexd doctor --deep``: every fault, made for real, is found, and its cure is tried."""
 
 import fcntl
+import hashlib
 import os
 import sqlite3
 import time
@@ -118,6 +119,16 @@ def test_a_content_that_is_here_and_not_logged_is_found(here: Repo) -> None:
 
     do(here, only(here, "is here, and not logged to be"))
     assert not found(here)
+
+
+def test_a_content_that_nobody_has_heard_of_is_told_apart(here: Repo) -> None:
+    """As one that was overwritten before a watcher, killed then, had committed it."""
+    key = b"SHA256E-s2--" + hashlib.sha256(b"v1").hexdigest().encode()
+    path = here.path / ".git/annex/objects/x/y" / os.fsdecode(key) / os.fsdecode(key)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"v1")
+
+    only(here, "is here, and not logged to be, nor to be anywhere")
 
 
 def test_a_content_of_the_wrong_size_is_found_and_a_damaged_one_if_all_are_read(
