@@ -1,5 +1,6 @@
 """What git-annex's users set is honoured, and a change of it applies without a restart."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ from tests.scenarios.topology import around_hub
 from tests.synced import synced
 from tests.views import worktree
 
+RECIPES = Path(__file__).parents[2] / "docs/RECIPES.md"
+
 AWHILE_S = 5.0
 APPLIES_S = 20.0
 
@@ -21,21 +24,31 @@ def has(repo: Repo, name: str) -> bool:
     return entry is not None and entry.here
 
 
-# The three use cases of the forum page that the founding document names (L8).
+# The three use cases of the forum page that the founding document names (L8), as docs/RECIPES.md
+# has them, and one more.
+
+
+def follow(repo: Repo, recipe: str, name: str) -> None:
+    """Type what the recipe (the beginning of its heading) says for a repository of that name."""
+    section = RECIPES.read_text().partition(f"## {recipe}")[2].partition("\n## ")[0]
+    block = re.search(rf"In `{name}`:\n\n```sh\n(.*?)```", section, re.DOTALL)
+    assert block is not None, (recipe, name)
+    run(["sh", "-e", "-c", block[1]], cwd=repo.path)
 
 
 def test_recipe_git_only(pair: tuple[Repo, Repo], fleet: Fleet) -> None:
     a, b = pair
-    b.config("annex.synccontent", "false")
+    follow(b, "Git only", "clone")
     fleet.serve(a, b)
 
     b.write("of b", b"content of b")
 
     wait_until(lambda: a.exists("of b"))
-    a.config("remote.b.annex-ignore", "true")
     a.write("of a", b"content of a")
     wait_until(lambda: b.exists("of a"))
     stays(lambda: not has(b, "of a"), AWHILE_S)
+    b.annex("get", "-q", "of a")
+    stays(lambda: has(b, "of a"), AWHILE_S)
 
 
 @pytest.mark.parametrize("setting", ["annex.synccontent", "remote.b.annex-ignore"])
@@ -56,7 +69,7 @@ def test_no_content_moves_where_that_is_switched_off(
 def test_recipe_upload_only_but_for_one_directory(tmp_path: Path, fleet: Fleet) -> None:
     """A laptop that sends all to the server, and gets nothing but ``work/``."""
     server, (desk, laptop) = around_hub(tmp_path, 2)
-    laptop.annex("wanted", "-q", ".", "present or include=work/*")
+    follow(laptop, "Upload, but do not download", "laptop")
     fleet.serve(desk, laptop)
 
     laptop.write("photo", b"taken on the way")
@@ -71,8 +84,8 @@ def test_recipe_upload_only_but_for_one_directory(tmp_path: Path, fleet: Fleet) 
 
 def test_recipe_different_directories_to_different_sites(tmp_path: Path, fleet: Fleet) -> None:
     _, (a, north, south) = around_hub(tmp_path, 3)
-    north.annex("wanted", "-q", ".", "include=north/*")
-    south.annex("wanted", "-q", ".", "include=south/*")
+    follow(north, "Different directories", "north")
+    follow(south, "Different directories", "south")
     fleet.serve(a, north, south)
 
     for site in ("north", "south", "nowhere"):
@@ -87,10 +100,8 @@ def test_recipe_a_backup_that_pulls_everything_from_all(
     pair: tuple[Repo, Repo], fleet: Fleet
 ) -> None:
     a, b = pair
-    a.annex("group", "-q", ".", "manual")
-    a.annex("wanted", "-q", ".", "standard")
-    b.annex("group", "-q", ".", "backup")
-    b.annex("wanted", "-q", ".", "standard")
+    follow(a, "A backup", "manual")
+    follow(b, "A backup", "backup")
     fleet.serve(a, b)
 
     a.write("sub/f", b"to be kept")

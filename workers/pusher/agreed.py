@@ -1,8 +1,8 @@
 """What the pusher must know of the git-annex branch, where all clones agree on it.
 
-Which repositories are dead, as ``git annex dead`` has it: nothing is exchanged with them.  And the
+Which repositories are dead, as ``git annex dead`` has it: nothing is exchanged with them.  The
 settings of ``git annex config``: with ``annex.synconlyannex`` files of git's are exchanged with
-nobody.
+nobody.  And the jobs of ``git annex schedule``.
 
 All times are the monotonic clock's, s.
 """
@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Final, final
 
 from spool.transfer import UUID
-from workers.annex import maplog
+from workers.annex import maplog, schedule
 from workers.annex.branch import Branch
 from workers.annex.remotes import Remote
 from workers.annex.repository import Repository
@@ -34,6 +34,7 @@ class Agreed:
     def __init__(self) -> None:
         self._dead: frozenset[UUID] = frozenset()
         self._shared: Mapping[bytes, bytes] = {}
+        self._schedule = b""
         self._tip: ObjectId | None = None
         self._looked = -math.inf
 
@@ -44,18 +45,23 @@ class Agreed:
     def look(self, branch: Branch, tip: ObjectId | None, now: float) -> bool:
         """Read it; whether it is something else than before.  Raises what ``Branch.read`` does."""
         self._looked = now
-        logs = branch.read_all((_TRUST_LOG, CONFIG_LOG))
-        before, self._tip = (self._dead, self._shared), tip
+        logs = branch.read_all((_TRUST_LOG, CONFIG_LOG, schedule.LOG))
+        before, self._tip = (self._dead, self._shared, self._schedule), tip
         levels = trust(logs[_TRUST_LOG])
         self._dead = frozenset(uuid for uuid, level in levels.items() if level is Trust.DEAD)
         self._shared = maplog.by_name(logs[CONFIG_LOG])
-        return (self._dead, self._shared) != before
+        self._schedule = logs[schedule.LOG]
+        return (self._dead, self._shared, self._schedule) != before
 
     def has_declared_dead(self, remote: Remote) -> bool:
         """Whether a remote is dead; what git's configuration says of it comes first."""
         if remote.trust is not None:
             return remote.trust is Trust.DEAD
         return remote.uuid in self._dead
+
+    def jobs(self, here: Repository) -> tuple[schedule.Job, ...]:
+        """What this repository is to do, and when."""
+        return schedule.jobs(self._schedule, here.uuid)
 
     def applied_to(self, here: Repository) -> Repository:
         """The same repository, with the settings that all clones share."""

@@ -26,10 +26,10 @@ from workers.git.refs import BrokenRefError, Refs
 from workers.git.run import GitError
 from workers.git.settings import Settings
 from workers.process import Worker
-from workers.pusher import garbage
 from workers.pusher.agreed import Agreed
 from workers.pusher.branches import read_ours
 from workers.pusher.changehook import ChangeHook
+from workers.pusher.chores import Chores
 from workers.pusher.compare import about_files
 from workers.pusher.errand import Errand, Leash
 from workers.pusher.exchange import exchange
@@ -39,7 +39,7 @@ from workers.pusher.retry import exchange_again
 from workers.pusher.tags import Tags
 from workers.pusher.trees import Trees
 from workers.pusher.upkeep import Upkeep
-from workers.pusher.values import ANNEX, Ours, Result, Task, own
+from workers.pusher.values import ANNEX, Ours, Task, own
 from workers.pusher.watches import ANNEX_NAMES, Watches
 from workers.trouble import TroubleError
 from workers.voice import Voice
@@ -87,8 +87,8 @@ class Pusher:
         self._config: tuple[Path, ...] = ()
         self._poked = 0
         self._worked = time.monotonic()
-        self._gc: Errand | None = None
         self._trees = Trees(worker.place, worker.wakeup, self._leash)
+        self._chores = Chores(worker.place, worker.wakeup, self._leash)
         self._read_config()
 
     def serve(self) -> None:
@@ -106,8 +106,7 @@ class Pusher:
         self._trees.stop()
         self._hook.stop()
         self._listening.stop()
-        if self._gc is not None:
-            self._gc.kill()
+        self._chores.stop()
 
     def _has_reason(self, woken: Woken) -> bool:
         """Whether a wait ended for something that asks for a look."""
@@ -141,9 +140,9 @@ class Pusher:
         if self._upkeep.pending or any(each.errand for each in self._neighbours.values()):
             self._worked = time.monotonic()
         until = min(until, listened, self._exchange(), self._trees.work())
-        self._speak()
         until = min(until, self._tell())
-        self._collect_garbage()
+        until = min(until, self._chores.work())
+        self._speak()
         return min(until, self._rest(until))
 
     def _learn_what_is_agreed(self) -> float:
@@ -171,20 +170,6 @@ class Pusher:
             self._upkeep.rest()
             return math.inf
         return max(now, self._worked) + REST_S
-
-    def _collect_garbage(self) -> None:
-        if self._gc is not None and self._gc.has_ended():
-            self._wakeup.ignore(self._gc.fd)
-            outcome = self._gc.finish()
-            self._gc = None
-            if outcome.result is Result.FAILED:
-                log.warning("tempfail garbage: %s", outcome.error)
-        here, cache = self._here, self._worker.place.cache
-        if self._gc is None and garbage.is_due(cache):
-            self._gc = Errand.start(
-                "gc", lambda: garbage.collect(here, cache), self._wakeup, self._leash
-            )
-            self._wakeup.attend(self._gc.fd)
 
     def _listen(self) -> float:
         """Hear what remotes behind ssh say; when to come again."""
@@ -214,7 +199,7 @@ class Pusher:
         notes += [
             ("unrelated", each.remote.name) for each in self._neighbours.values() if each.unrelated
         ]
-        notes += self._trees.notes()
+        notes += (*self._trees.notes(), *self._chores.notes())
         waiting = sum(each.waits or bool(each.failing) for each in self._neighbours.values())
         waiting += self._trees.pending
         pending = waiting + self._put_off + self._upkeep.pending + self._upkeep.yields
@@ -324,6 +309,7 @@ class Pusher:
         self._here, self._refs = here, Refs(here.git)
         self._upkeep, self._siblings, self._tags = Upkeep(here), SiblingRefs(here.git), Tags(here)
         self._trees.configure(here, self._agreed)
+        self._chores.configure(here, self._agreed.jobs(here))
         before = self._neighbours
         self._neighbours = {}
         for remote in remotes.parse(here.settings, {}, top=here.top, home=Path.home()):

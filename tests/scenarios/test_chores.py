@@ -1,0 +1,96 @@
+"""What annexd does now and then because its user has said so once."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.daemons import Fleet
+from tests.processes import stays, wait_until
+from tests.repo import Repo
+from tests.scenarios.topology import around_hub
+from tests.synced import synced
+
+EVERY_DAY = "5m every day at any time"
+APPLIES_S = 30.0
+
+
+def damage(repo: Repo, name: str) -> None:
+    """Turn a bit of the object of a file."""
+    key = repo.key(name).decode()
+    place = repo.annex("contentlocation", key).decode().strip()
+    path = repo.path / place
+    content = path.read_bytes()
+    path.parent.chmod(0o755)
+    path.chmod(0o644)
+    path.write_bytes(bytes((content[0] ^ 1,)) + content[1:])
+
+
+def test_a_scheduled_check_finds_what_is_damaged_and_it_is_fetched_again(
+    pair: tuple[Repo, Repo], fleet: Fleet
+) -> None:
+    """``git annex schedule``, which annexd hears of while it runs; once a day means once."""
+    a, b = pair
+    b.config("annex.assistant.allowunlocked", "true")
+    b.config("annex.addunlocked", "false")
+    daemon, peer = fleet.annexd(a), fleet.annexd(b)
+    b.write("f", b"content" * 100)
+    synced(a, b)
+    fleet.settle()
+    damage(b, "f")
+
+    b.annex("schedule", "-q", ".", f"fsck self {EVERY_DAY}")
+
+    wait_until(lambda: f"chore fsck self {EVERY_DAY} failed" in peer.log(), APPLIES_S, peer.log)
+    wait_until(lambda: b.holds("f", b"content" * 100), APPLIES_S, peer.log)
+    peer.stop()
+    peer.start()
+    a.write("next", b"next")
+    synced(a, b)
+    peer.wait()
+    begun = [line for line in peer.log().splitlines() if line.endswith(EVERY_DAY)]
+    assert len(begun) == 1
+    assert "chore" not in daemon.log(), "it was b's job"
+    b.check()
+
+
+def test_a_check_of_a_drive_waits_until_it_is_there(tmp_path: Path, fleet: Fleet) -> None:
+    hub, (a,) = around_hub(tmp_path, 1)
+    daemon = fleet.annexd(a)
+    a.write("f", b"content" * 100)
+    wait_until(lambda: len(hub.objects()) == 1, 60)
+    daemon.wait()
+    uuid = hub.uuid()
+    away = hub.path.rename(tmp_path / "away")
+    wait_until(lambda: not daemon.status()["remotes"][0]["reachable"], 30)
+
+    a.annex("schedule", "-q", ".", f"fsck {uuid} {EVERY_DAY}")
+
+    stays(lambda: "chore" not in daemon.log(), 12)
+    away.rename(hub.path)
+    wait_until(lambda: f"chore fsck {uuid}" in daemon.log(), 60)
+    daemon.wait()
+
+
+@pytest.mark.parametrize(("setting", "goes"), [("0s", True), ("1m", False)])
+def test_what_was_unused_for_long_goes_if_that_is_asked_for(
+    repo: Repo, fleet: Fleet, setting: str, *, goes: bool
+) -> None:
+    repo.git("commit", "-q", "--allow-empty", "-m", "start")
+    daemon = fleet.annexd(repo)
+    repo.write("kept", b"kept")
+    repo.write("gone", b"no file needs it any more")
+    synced(repo)
+    repo.remove("gone")
+    wait_until(lambda: set(repo.tree()) == {b"kept"}, 30)
+    daemon.wait()
+    assert len(repo.objects()) == 2
+
+    repo.config("annex.expireunused", setting)
+
+    wait_until(lambda: "chore unused" in daemon.log(), APPLIES_S)
+    if goes:
+        wait_until(lambda: len(repo.objects()) == 1, APPLIES_S, daemon.log)
+    else:
+        stays(lambda: len(repo.objects()) == 2, 5)
+    assert repo.read("kept") == b"kept"
+    repo.check()
