@@ -27,7 +27,9 @@ SETTINGS = """\
 
 # How long one example takes says how busy the machine is, and nothing about the code.
 settings.register_profile("unhurried", deadline=None)
-settings.load_profile("unhurried")
+# Under contrib/coverage (coverage says so) a line is run or not: a few examples tell.
+settings.register_profile("measured", deadline=None, max_examples=20)
+settings.load_profile("measured" if os.environ.get("COVERAGE_RUN") else "unhurried")
 
 
 @pytest.hookimpl(trylast=True)
