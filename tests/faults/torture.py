@@ -19,7 +19,7 @@ from tests.faults import intercept, parsers, powercut, series
 from tests.faults.campaign import Campaign, Point
 from tests.faults.planning import life
 from tests.faults.powercut import Cut, PowerCuts
-from tests.faults.seeds import Kept, chosen, keep, remembered_cuts
+from tests.faults.seeds import Kept, chosen, keep, remembered_cuts, seeds_of
 from tests.faults.transactions import ALL
 from tests.processes import run_to_end
 from tests.routing.campaign import trial
@@ -225,7 +225,8 @@ def _play(fault: str, tally: Tally, remember: Callable[[Kept], None]) -> None:
     wanted = series.ALL[fault]
     before = tally.tried.get(fault, 0)
     told: set[str] = set()
-    for seed in itertools.count(tally.seed):
+    failed_once = seeds_of(fault) if tally.count is None else []
+    for seed in itertools.chain(failed_once, itertools.count(tally.seed)):
         played = series.play(fault, seed)
         for name in played.failed:
             tally.note(fault, [f"--seed {seed} --count 1: {name}"])

@@ -1,0 +1,58 @@
+"""What the harness promises of itself: each class is there, and its lists follow the code."""
+
+import string
+from pathlib import Path
+
+import pytest
+
+from tests.faults import series
+from tests.faults.mutations import ALL, Mutation
+from tests.faults.seeds import kept
+from tests.faults.torture import CLASSES
+
+TOP = Path(__file__).parents[2]
+REPORT = """<?xml version="1.0" encoding="utf-8"?>
+<testsuites><testsuite>
+<testcase file="a.py" name="one"><properties><property name="trials" value="30"/></properties>
+</testcase>
+<testcase file="a.py" name="two"/>
+<testcase file="a.py" name="three"><failure message="no">told</failure></testcase>
+<testcase file="b.py" name="four"><error message="in a fixture">told</error></testcase>
+<testcase file="b.py" name="five"><skipped message="not root"/></testcase>
+</testsuite></testsuites>
+"""
+
+
+def test_every_class_of_faults_can_be_run_by_one_command() -> None:
+    assert {*CLASSES, *series.ALL} == {*string.ascii_uppercase[: ord("T") - ord("A") + 1], "Y"}
+
+
+@pytest.mark.parametrize("fault", series.ALL)
+def test_the_tests_of_a_class_are_there(fault: str) -> None:
+    one = series.ALL[fault]
+    files = [TOP / "tests" / each.partition("::")[0] for each in one.tests]
+    text = "".join(file.read_text() for file in files)
+
+    for each in one.tests:
+        assert f"def {each.partition('::')[2]}" in text
+    for name in one.always:
+        assert f"def {name.partition('[')[0]}" in text
+
+
+def test_a_round_tells_its_trials_and_what_failed() -> None:
+    played = series.read(REPORT)
+
+    assert played.trials == 31
+    assert played.failed == ("a.py::three", "b.py::four")
+    assert played.skipped == ("b.py::five: not root",)
+
+
+def test_what_is_kept_is_of_a_class() -> None:
+    assert {each.fault for each in kept()} <= {*CLASSES, *series.ALL}
+
+
+@pytest.mark.parametrize("mutation", ALL, ids=lambda mutation: mutation.what)
+def test_what_a_mutation_breaks_is_still_there(mutation: Mutation) -> None:
+    assert (TOP / mutation.file).read_text().count(mutation.old) == 1
+    for each in mutation.tests:
+        assert (TOP / each.partition(" -k ")[0]).exists()
