@@ -10,8 +10,12 @@ from typing import IO
 
 import pytest
 
+from spool.key import parse
+from spool.lock import OPEN, try_take
 from tests.processes import ANNEXD_SHELL, attempt, kill, run, started, wait_until
 from tests.repo import Repo
+from workers.annex.location import log_path
+from workers.annex.repository import find
 
 CLIENT = "00000000-0000-4000-8000-000000000001"
 CONTENT = random.Random(1).randbytes(400_000)  # noqa: S311 -- the same in all of pytest-xdist's workers
@@ -440,3 +444,69 @@ def test_a_parcel_that_is_cut_off_leaves_nothing_that_looks_complete(repo: Repo)
         line.say(b"DATA 1000\n" + two[0] + b"VALID\n")
         assert line.hear() == b"STORED y"
     repo.annex("fsck", "-q", "--all")
+
+
+@contextmanager
+def annexd_running(repo: Repo) -> Iterator[None]:
+    """As far as others can see."""
+    directory = repo.path / ".git/annex/annexd"
+    directory.mkdir(exist_ok=True)
+    lock = try_take(os.fsencode(directory / "lock"), flags=OPEN | os.O_CREAT)
+    assert lock is not None
+    try:
+        yield
+    finally:
+        lock.close()
+
+
+def send_parcel(line: Line, contents: list[bytes]) -> None:
+    line.say(b"PUT-MANY %d\n" % len(contents))
+    line.say(b"".join(b"100  %b\n" % key_of(each) for each in contents))
+    assert line.hear() == b"TAKE " + b"y" * len(contents)
+    line.say(b"".join(b"DATA 100\n" + each + b"VALID\n" for each in contents))
+    assert line.hear() == b"STORED " + b"y" * len(contents)
+
+
+def log_of(repo: Repo, key: bytes) -> bytes:
+    path = log_path(parse(key), find(repo.path).tuning)
+    return repo.git("cat-file", "blob", b"git-annex:" + path)
+
+
+def test_what_the_sender_logs_is_not_logged_again_where_annexd_runs(repo: Repo) -> None:
+    contents = [os.urandom(100) for _ in range(20)]
+    told, dropped, untold = (key_of(each) for each in contents[:3])
+    with annexd_running(repo), connected(repo) as line:
+        send_parcel(line, contents)
+        repo.annex("setpresentkey", told, repo.uuid(), "1")
+        repo.annex("drop", "-q", "--force", "--key", dropped)
+        before = log_of(repo, told)
+        assert repo.whereis(untold) == set()
+    assert log_of(repo, told) == before
+    assert repo.whereis(untold) == {repo.uuid().encode()}
+    assert repo.whereis(dropped) == set()
+
+
+def test_a_push_to_where_annexd_runs_does_not_wait_for_git_annex_s_hooks(
+    pair: tuple[Repo, Repo], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, b = pair
+    (tmp_path / "bin").mkdir()
+    ran = tmp_path / "ran"
+    fake = tmp_path / "bin/git-annex"
+    fake.write_text(f'#!/bin/sh\necho "$@" >>{ran}\n')
+    fake.chmod(0o755)
+    hook = b.path / ".git/hooks/post-receive"
+    assert hook.exists()
+    push = ("push", "-q", "--no-verify", f"--receive-pack={ANNEXD_SHELL} git-receive-pack")
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+
+    a.git(*push, str(b.path), "HEAD:refs/heads/synced/one")
+    assert "post-receive" in ran.read_text()
+    ran.unlink()
+    with annexd_running(b):
+        a.git(*push, str(b.path), "HEAD:refs/heads/synced/two")
+        assert not ran.exists()
+        hook.write_text(f"#!/bin/sh\necho mine >>{ran}\n")
+        a.git(*push, str(b.path), "HEAD:refs/heads/synced/three")
+    assert ran.read_text() == "mine\n"
+    assert b.git("rev-parse", "synced/one", "synced/two", "synced/three")

@@ -58,3 +58,13 @@ def test_what_has_been_done_is_not_late() -> None:
 
     assert not ours.late(NOW + ALL_S + GRACE_S)
     assert LANE not in ours
+
+
+def test_whose_contents_come_is_getting_on_before_a_log_says_so() -> None:
+    ours = left()
+    now = NOW + ALL_S
+    assert ours.senders() == {LANE.uuid}
+    ours.get_on(LANE.uuid, now)
+
+    assert not ours.late(now)
+    assert ours.late(now + GRACE_S)

@@ -1,6 +1,6 @@
 """How soon an exchange with a remote is worthwhile."""
 
-from workers.pusher.pace import GATHER_S, SPACING_S, Pace
+from workers.pusher.pace import GATHER_S, HURRIED_S, SPACING_S, Pace
 
 
 def exchanged(pace: Pace, began: float, ended: float) -> None:
@@ -12,8 +12,8 @@ def test_logs_wait_for_more_and_files_do_not() -> None:
     pace = Pace()
     exchanged(pace, 100.0, 100.1)
 
-    assert pace.files_at == 100.1
-    assert pace.logs_at == 100.1 + SPACING_S
+    assert pace.files_at(101.0) == 100.1
+    assert pace.logs_at(101.0) == 100.1 + SPACING_S
     assert pace.gathered_at(110.0, begins=True) == 110.0 + GATHER_S
 
 
@@ -21,18 +21,21 @@ def test_while_much_is_exchanged_there_are_pauses() -> None:
     pace = Pace()
     exchanged(pace, 100.0, 102.0)
 
-    assert pace.files_at > 102.0
+    assert pace.files_at(102.0) > 102.0
 
 
-def test_for_whoever_waits_there_is_no_pause_before_the_next_one() -> None:
+def test_for_whoever_waits_there_is_no_pause_before_the_next_ones() -> None:
     pace = Pace()
     exchanged(pace, 100.0, 102.0)
 
-    pace.hurry()
+    pace.hurry(102.0)
 
-    assert pace.files_at <= 102.0
-    assert pace.logs_at <= 102.0
+    assert pace.files_at(102.0) <= 102.0
+    assert pace.logs_at(102.0) <= 102.0
     assert pace.gathered_at(102.0, begins=False) <= 102.0
 
     exchanged(pace, 102.0, 102.1)
-    assert pace.logs_at == 102.1 + SPACING_S
+    assert pace.logs_at(102.2) <= 102.1
+    after = 102.0 + HURRIED_S
+    exchanged(pace, after, after + 0.1)
+    assert pace.logs_at(after + 0.1) == after + 0.1 + SPACING_S

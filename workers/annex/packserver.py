@@ -1,10 +1,23 @@
-"""Running git's server programs for a client: ``git upload-pack`` and ``git receive-pack``."""
+"""Running git's server programs for a client: ``git upload-pack`` and ``git receive-pack``.
+
+Where annexd runs, a push neither runs git-annex's own hooks nor collects garbage: annexd sees to
+what they are for, and the client would have to wait for them.
+"""
 
 import os
 import subprocess
-from typing import NoReturn
+from pathlib import Path
+from typing import Final, NoReturn
 
-from workers.git.run import DURABLE, environment
+from spool.lock import owner_pid
+from workers.annex import pathremote, stockhooks
+from workers.annex.settings import Settings
+from workers.git.refs import common_dir
+from workers.git.run import DURABLE, Git, GitError, environment
+
+RECEIVE: Final = "receive-pack"
+
+_NO_HOOKS: Final = ("core.hooksPath=/dev/null", "receive.autogc=false")
 
 Running = subprocess.Popen[bytes]
 
@@ -26,8 +39,23 @@ def start(service: str, path: str) -> Running:
 
 
 def _argv(service: str, path: str) -> tuple[str, ...]:
-    durable = (word for setting in DURABLE for word in ("-c", setting))
-    return ("git", *durable, service, "--", path)
+    quiet = _NO_HOOKS if service == RECEIVE and _is_tended(Path(path)) else ()
+    words = (word for setting in (*DURABLE, *quiet) for word in ("-c", setting))
+    return ("git", *words, service, "--", path)
+
+
+def _is_tended(path: Path) -> bool:
+    """Whether annexd runs there, and no hook is there but those whose part it does."""
+    gitdir = pathremote.find(path)
+    if gitdir is None:
+        return False  # git will say what it is
+    try:
+        common = common_dir(gitdir)
+        if owner_pid(os.fsencode(common) + b"/annex/annexd/lock") is None:
+            return False
+        return stockhooks.has_nothing_to_say(Settings.read(Git(gitdir, None)), common)
+    except (GitError, OSError):
+        return False
 
 
 def _environment() -> dict[str, str]:

@@ -15,8 +15,10 @@ from typing import Final, final
 from workers.annex.notifications import Notifications
 from workers.annex.remoteurl import Ssh
 from workers.annex.repository import Repository
+from workers.git.refs import BrokenRefError, Refs
+from workers.pusher.hearsay import Hearsay, Pushed
 from workers.pusher.neighbour import Neighbour
-from workers.pusher.values import Ours
+from workers.pusher.values import Ours, synced
 from workers.wakeup import Wakeup
 
 FIRST_S: Final = 30.0
@@ -32,12 +34,14 @@ class Listening:
     def __init__(self, wakeup: Wakeup) -> None:
         self._wakeup = wakeup
         self._open: dict[str, tuple[Neighbour, Notifications, float]] = {}
+        self._hearsay: dict[str, Hearsay] = {}
         self._later: dict[str, tuple[float, float]] = {}
         """Name -> not before, and the pause that led to it."""
 
     def work(self, here: Repository, ours: Ours, neighbours: Iterable[Neighbour]) -> float:
         """Hear what they say, and keep the connections; when to come again."""
         wanted = {each.remote.name: each for each in neighbours if _is_worth_it(each)}
+        pushed, until = _pushed(here, ours), math.inf
         for name, (neighbour, heard, since) in list(self._open.items()):
             if wanted.get(name) is not neighbour:
                 self._close(name)
@@ -48,11 +52,19 @@ class Listening:
                 self._put_off(name, since)
                 if time.monotonic() - since > LASTING_S:
                     neighbour.ask()  # whether the server is still there; it may be down
-            elif neighbour.is_news(ours, shas):
+                continue
+            hearsay = self._hearsay[name]
+            hearsay.hear(shas)
+            now = time.monotonic()
+            asks_at = hearsay.asks_at(neighbour.known(ours), pushed, now)
+            if asks_at <= now:
+                hearsay.forget()
                 neighbour.ask()
+            else:
+                until = min(until, asks_at)
         for name in self._later.keys() - wanted.keys():
             del self._later[name]  # as soon as exchanges work again, so will this
-        return min((self._connect(here, each) for each in wanted.values()), default=math.inf)
+        return min((until, *(self._connect(here, each) for each in wanted.values())))
 
     def stop(self) -> None:
         """End them all."""
@@ -69,6 +81,7 @@ class Listening:
             return not_before
         heard = Notifications(here, neighbour.remote.settings, way)
         self._open[name] = (neighbour, heard, now)
+        self._hearsay[name] = Hearsay()
         self._wakeup.attend(heard.fd)
         return math.inf
 
@@ -82,6 +95,16 @@ class Listening:
         _neighbour, heard, _since = self._open.pop(name)
         self._wakeup.ignore(heard.fd)
         heard.close()
+
+
+def _pushed(here: Repository, ours: Ours) -> Pushed:
+    """What others have pushed to us, last."""
+    refs = Refs(here.git)
+    try:
+        found = (refs.get(synced(name)) for name, _oid in ours.tips())
+        return frozenset(oid for oid in found if oid is not None)
+    except BrokenRefError:
+        return frozenset()
 
 
 def _is_worth_it(neighbour: Neighbour) -> bool:

@@ -120,9 +120,9 @@ class Neighbour:
         """Whether the last exchange has worked."""
         return self._settled[1] is not None and not self._account.error
 
-    def is_news(self, ours: Ours, shas: set[ObjectId]) -> bool:
-        """Whether there are objects among these that it has, and that we have not seen there."""
-        return bool(shas - {oid for _name, oid in ours.tips()} - set(self._theirs.values()))
+    def known(self, ours: Ours) -> set[ObjectId]:
+        """What it has that is no news: it is ours, or has been seen there."""
+        return {oid for _name, oid in ours.tips()} | set(self._theirs.values())
 
     def ask(self) -> None:
         """It may have something new: ask it, but not too often."""
@@ -214,7 +214,7 @@ class Neighbour:
         """Until when annexd there may bring its news itself, if there are but news."""
         # Its branch may have moved on from what we have: then it lacks nothing, but seems to.
         told = ours == self._settled[0]
-        if not there.tells_us or (not told and self.lacks(ours, theirs)):
+        if not there.tells_us or self.pace.hurries(now) or (not told and self.lacks(ours, theirs)):
             return now
         return self._bringing.news_at(theirs, now)
 
@@ -227,12 +227,12 @@ class Neighbour:
         if peer is not None and (at := self._bringing.files_at(files, there, peer, now)) > now:
             return at
         if self._has_news(files, unseen):
-            return self.pace.files_at
+            return self.pace.files_at(now)
         if self.lacks(files, there):
             known = ours.branch and (there.get(synced(ours.branch)) or there.get(own(ours.branch)))
-            return max(self.pace.files_at, self._burst.names_at(ours.head, known or None, now))
+            return max(self.pace.files_at(now), self._burst.names_at(ours.head, known or None, now))
         if peer is None or peer.uuid is None or not peer.tells_us:
-            return self.pace.logs_at
+            return self.pace.logs_at(now)
         return self.pace.gathered_at(now, begins=self._here.uuid < peer.uuid)
 
     def _plan_other(self, ours: Ours, now: float) -> tuple[Task | None, float]:

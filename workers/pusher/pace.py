@@ -5,7 +5,8 @@ contents that arrives would cost both sides an exchange.  Where annexd runs, too
 more, for what both have to say about one file to go together; one of the two begins, the other
 then finds it all told.  And while thousands of files come, an exchange that takes long is followed
 by a pause, for what comes meanwhile to go together: a short one before files, a longer one before
-what is about logs alone.  A poke ends all such waits: whoever makes one waits for the outcome.
+what is about logs alone.  For ``HURRIED_S`` after a poke there are no such waits: whoever makes one
+waits for the outcome, and that may take one exchange after another.
 
 All times are the monotonic clock's, s.
 """
@@ -32,6 +33,9 @@ FIRST_S: Final = 1.0
 """Whoever begins does so as much earlier."""
 
 
+HURRIED_S: Final = 3.0
+
+
 @final
 class Pace:
     """Of the exchanges with one remote."""
@@ -41,11 +45,15 @@ class Pace:
         self._ended = -math.inf
         self._noticed = math.inf
         """When there came to be something to tell."""
-        self._hurries = False
+        self._hurried_until = -math.inf
 
-    def hurry(self) -> None:
-        """Somebody waits: let the next exchange be at once."""
-        self._hurries = True
+    def hurry(self, now: float) -> None:
+        """Somebody waits: let exchanges be at once, for a while."""
+        self._hurried_until = now + HURRIED_S
+
+    def hurries(self, now: float) -> bool:
+        """Whether somebody waits."""
+        return now < self._hurried_until
 
     def rest(self) -> None:
         """There is nothing to exchange."""
@@ -54,24 +62,21 @@ class Pace:
     def begin(self, now: float) -> None:
         """An exchange begins."""
         self._began = now
-        self._hurries = False
         self.rest()
 
     def end(self, now: float) -> None:
         """It has ended."""
         self._ended = now
 
-    @property
-    def files_at(self) -> float:
+    def files_at(self, now: float) -> float:
         """When an exchange of files is worthwhile."""
-        if self._hurries:
+        if self.hurries(now):
             return -math.inf
         return self._ended + min(FILES_SHARE * self._lasted_s(), FILES_PAUSE_MAX_S)
 
-    @property
-    def logs_at(self) -> float:
+    def logs_at(self, now: float) -> float:
         """When one is that is about the git-annex branch alone."""
-        if self._hurries:
+        if self.hurries(now):
             return -math.inf
         pause_s = min(LOGS_SHARE * self._lasted_s(), LOGS_PAUSE_MAX_S)
         return self._ended + max(SPACING_S, pause_s)
@@ -86,4 +91,4 @@ class Pace:
         """The same, where annexd will have something to say, too; ``begins``: before it does."""
         self._noticed = min(self._noticed, now)
         wait_s = GATHER_S if begins else GATHER_S + FIRST_S
-        return -math.inf if self._hurries else max(self._noticed + wait_s, self.logs_at)
+        return -math.inf if self.hurries(now) else max(self._noticed + wait_s, self.logs_at(now))

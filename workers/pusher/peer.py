@@ -5,35 +5,17 @@ Read by looking, without anything being made or run there but ``git config --lis
 
 import contextlib
 import os
-import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, final
+from typing import final
 
 from spool.lock import owner_pid
 from spool.transfer import UUID, parse_uuid
-from workers.annex import pathremote
+from workers.annex import pathremote, stockhooks
 from workers.annex.settings import Settings
 from workers.git.exchange import NO_HOOKS, NO_HOOKS_NO_GC, RECEIVE
 from workers.git.refs import common_dir
 from workers.git.run import Git
-
-HOOKS_MAX: Final = 4096
-"""Bytes; git-annex's own are smaller."""
-
-_STOCK: Final = re.compile(
-    rb"#!(?:/usr)?/bin/(?:ba)?sh\n# automatically configured by git-annex\n[^\n]*\n+"
-)
-"""A hook as ``git annex init`` writes it."""
-
-PUSH_HOOKS: Final = ("pre-push", "reference-transaction")
-"""What a push runs where it comes from."""
-
-RECEIVE_HOOKS: Final = (
-    *("pre-receive", "update", "post-receive", "post-update", "proc-receive"),
-    *("push-to-checkout", "reference-transaction"),
-)
-"""What it runs where it goes to.  Source: githooks(5)."""
 
 
 @final
@@ -115,35 +97,15 @@ def look(path: Path, here: Path) -> Peer | None:
     settings = Settings.read(Git(gitdir, None))
     uuid = settings.get("annex.uuid")
     bare = settings.flag("core.bare", default=False)
-    update_instead = settings.get("receive.denycurrentbranch", "").lower() == "updateinstead"
     return Peer(
         gitdir=gitdir,
         common=common,
         uuid=parse_uuid(os.fsencode(uuid)) if uuid else None,
         bare=bare,
-        hookless=(
-            settings.get("core.hookspath") is None
-            and not update_instead
-            and only_stock_hooks(common, RECEIVE_HOOKS)
-        ),
-        update_instead=update_instead,
+        hookless=stockhooks.has_nothing_to_say(settings, common),
+        update_instead=stockhooks.updates_instead(settings),
         knows_us=_knows(settings, path if bare else gitdir.parent, here),
     )
-
-
-def only_stock_hooks(common: Path, names: tuple[str, ...]) -> bool:
-    """Whether those of the hooks that are there are git-annex's own."""
-    return all(_is_stock(common / "hooks" / name) for name in names)
-
-
-def _is_stock(hook: Path) -> bool:
-    try:
-        with open(hook, "rb") as file:
-            return _STOCK.fullmatch(file.read(HOOKS_MAX)) is not None
-    except FileNotFoundError:
-        return True
-    except OSError:
-        return False
 
 
 def _knows(settings: Settings, top: Path, here: Path) -> bool:

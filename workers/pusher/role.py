@@ -127,7 +127,7 @@ class Pusher:
             neighbour.refresh()
             if poked != self._poked:
                 neighbour.retry()
-                neighbour.pace.hurry()
+                neighbour.pace.hurry(time.monotonic())
         if poked != self._poked:
             self._trees.retry()
             self._upkeep.hurry()

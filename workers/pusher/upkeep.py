@@ -31,6 +31,7 @@ from workers.git.refs import BrokenRefError, Refs
 from workers.git.run import GitError
 from workers.git.stream import ObjectId, StreamEndedError
 from workers.pusher.agreed import Agreed
+from workers.pusher.pace import HURRIED_S
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +63,7 @@ class Upkeep:
         self._committed = -math.inf
         self._united = -math.inf
         self._deferred = False
+        self._hurried_until = -math.inf
         self._not_before = -math.inf
         self._said = ""
         self._branch: Branch | None = None
@@ -116,7 +118,8 @@ class Upkeep:
                 self._first_time = False
             due = self._journal_due(now)
             # The watcher merges what must be merged before a tree; the rest can come together.
-            self._deferred = now < self._united + SPACING_S and self._is_to_merge(now)
+            spaced = now < self._united + SPACING_S and now >= self._hurried_until
+            self._deferred = spaced and self._is_to_merge(now)
             if self._deferred:
                 due = min(due, self._united + SPACING_S)
             else:
@@ -147,7 +150,7 @@ class Upkeep:
 
     def hurry(self) -> None:
         """Somebody waits: commit and unite at once what there is, whatever was done just before."""
-        self._committed = self._united = -math.inf
+        self._hurried_until = time.monotonic() + HURRIED_S
 
     @property
     def pending(self) -> bool:
@@ -180,7 +183,9 @@ class Upkeep:
         return max(min(quiet, self._first + LATEST_S), self._committed + SPACING_S * self._busy())
 
     def _busy(self) -> bool:
-        """Whether the last commit was just before what is in the journal now."""
+        """Whether the last commit was just before what is in the journal now, and nobody waits."""
+        if time.monotonic() < self._hurried_until:
+            return False
         return self._first is not None and self._first < self._committed + SPACING_S
 
     def _journal_changed(self) -> float | None:

@@ -1,13 +1,20 @@
 """How git is to reach a remote: the programs it runs, the hooks it need not, the connection."""
 
+import os
+import shlex
+from typing import Final
+
 from workers.annex import ssh
-from workers.annex.remotes import Special
+from workers.annex.remotes import Remote, Special
 from workers.annex.remoteurl import Ssh
 from workers.annex.repository import Repository
+from workers.annex.stockhooks import PUSH_HOOKS, only_stock_hooks
 from workers.git.exchange import NO_DELTAS, UPLOAD, Way
 from workers.git.refs import Refs
-from workers.pusher.peer import PUSH_HOOKS, only_stock_hooks
 from workers.pusher.values import Task, own
+
+ANNEXDS: Final = frozenset(("annexd", "annexd-shell"))
+"""What ``annexd shell`` is called, in ``remote.NAME.annex-shell``."""
 
 
 def way_to(here: Repository, task: Task) -> Way:
@@ -16,7 +23,7 @@ def way_to(here: Repository, task: Task) -> Way:
     hooks = here.settings.get("core.hookspath")
     stock = hooks is None and only_stock_hooks(here.common, PUSH_HOOKS)
     setting = f"remote.{task.remote.name}."
-    receives = None if peer is None else peer.receive_pack
+    receives = _annexd_over_there(task.remote) if peer is None else peer.receive_pack
     sends = None if peer is None else UPLOAD
     names = {}
     if isinstance(task.remote.way, Special):  # git-remote-annex pushes refs, not commits
@@ -31,3 +38,17 @@ def way_to(here: Repository, task: Task) -> Way:
         upload_pack=None if setting + "uploadpack" in configured else sends,
         settings=() if peer is None else NO_DELTAS,
     )
+
+
+def _annexd_over_there(remote: Remote) -> str | None:
+    """How to have a push received by ``annexd shell``, which knows what hooks it need not run.
+
+    git-annex-shell would not know the command in this form, so it has to be annexd by name.
+    """
+    shell = remote.settings.get("shell", "")
+    try:
+        program = next(iter(shlex.split(shell)), "")
+    except ValueError:  # git-annex would not get far with it, either
+        return None
+    known = isinstance(remote.way, Ssh) and os.path.basename(program) in ANNEXDS
+    return f"{shell} git-receive-pack" if known else None

@@ -13,7 +13,7 @@ from itertools import takewhile
 from typing import Final, NamedTuple, final
 
 from spool.key import Key, parts
-from spool.transfer import UUID, Lane, Transfer
+from spool.transfer import UUID, Direction, Lane, Transfer
 
 GRACE_S: Final = 2.0
 """How long a neighbour has for what it will do by itself."""
@@ -75,6 +75,14 @@ class Courtesies:
         self._got_on[lane.uuid] = now
         if not keys:
             self._forget(lane)
+
+    def senders(self) -> set[UUID]:
+        """Who is expected to send something here."""
+        return {lane.uuid for lane in self._left if lane.direction is Direction.DOWNLOAD}
+
+    def get_on(self, uuid: UUID, now: float) -> None:
+        """Something has come from there; what it was, the log will say."""
+        self._got_on[uuid] = now
 
     def late(self, now: float) -> list[Late]:
         """What others have not done in time; it is not here any more."""

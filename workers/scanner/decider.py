@@ -13,7 +13,7 @@ from spool.transfer import UUID, Direction, Transfer
 from workers.annex.objects import Objects
 from workers.annex.questions import Wants
 from workers.annex.repository import Repository
-from workers.scanner.courtesies import Courtesies
+from workers.scanner.courtesies import Courtesies, Late
 from workers.scanner.lanes import Lanes
 from workers.scanner.neighbours import Neighbours
 from workers.scanner.routes import Routes
@@ -21,6 +21,10 @@ from workers.wanted import Decision, Item, Plan
 
 UNLOGGED_S: Final = 2.0
 """Content that is here and not logged: whoever brings it may be about to log it."""
+
+UNLOGGED_SENT_S: Final = 15.0
+"""The same, while others send contents here: their logs come in their next exchange, and
+who receives them relies on that (``workers.shell.books``)."""
 
 UNLOGGED_MAX: Final = 10_000
 
@@ -59,7 +63,8 @@ class Decider:
         for item in items:
             if plan.here not in item.locations and self._objects.locate(item.key) is not None:
                 if len(self.unlogged) < UNLOGGED_MAX:
-                    self.unlogged.setdefault(item.key, time.monotonic() + UNLOGGED_S)
+                    wait_s = UNLOGGED_SENT_S if self.neighbours.send_now else UNLOGGED_S
+                    self.unlogged.setdefault(item.key, time.monotonic() + wait_s)
                 continue
             decision = plan.decide(item)
             if decision.transfers or decision.ask or item.key in self._routes:
@@ -80,6 +85,25 @@ class Decider:
                 continue
             elif not self.courtesies.leave(transfer, path, time.monotonic()):
                 self._lanes.fall_behind(transfer.lane, path)
+
+    def late(self) -> list[Late]:
+        """What others have not done in time, though they do not seem to be at it."""
+        now = time.monotonic()
+        if now < self.courtesies.next_look():
+            return []
+        for uuid in self.courtesies.senders():
+            if self.neighbours.gets_on(uuid):
+                self.courtesies.get_on(uuid, now)
+        return [each for each in self.courtesies.late(now) if not self._has_come(each.transfer)]
+
+    def _has_come(self, transfer: Transfer) -> bool:
+        is_download = transfer.direction is Direction.DOWNLOAD
+        return is_download and self._objects.locate(transfer.key) is not None
+
+    def logged(self, keys: Iterable[Key]) -> None:
+        """A log says now that these are here."""
+        for key in keys:
+            self.unlogged.pop(key, None)
 
     def settle_unlogged(self) -> list[Key]:
         """Content that was here without a log for long enough, and still is here."""

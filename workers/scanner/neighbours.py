@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final, final
 
 from spool import lock
-from spool.layout import Layout, queue_lane, running_lane
+from spool.layout import Layout, queue_lane, running_lane, running_lanes
 from spool.place import Place
 from spool.transfer import UUID, Direction, Lane
 from workers.annex import pathremote, remotes
@@ -29,8 +29,15 @@ from workers.annex.settings import Settings
 from workers.git.refs import common_dir
 from workers.git.run import Git, GitError
 
-SENT_S: Final = 2.0
-"""Whoever has begun to send so short a time ago is about to send more."""
+SENT_S: Final = 600.0
+"""Whoever has sent something in this time, and has not been fetched from since, is about to send
+what else it has: names come before contents."""
+
+
+JUST_S: Final = 2.0
+
+LATELY_S: Final = 15.0
+"""Whoever has sent something so short a time ago has yet to tell of it, maybe."""
 
 
 @final
@@ -55,6 +62,7 @@ class Neighbours:
         self._peers: dict[UUID, _Peer | None] = {}
         self._answers: dict[UUID, frozenset[UUID]] = {}
         self._sending: dict[UUID, bool] = {}
+        self._send_now: bool | None = None
 
     def know(self, found: tuple[Remote, ...]) -> None:
         """These are the remotes now.  What was seen before is looked at again."""
@@ -67,7 +75,7 @@ class Neighbours:
 
     def forget(self) -> None:
         """Look again when next asked: to be called now and then, once a turn."""
-        self._answers, self._sending = {}, {}
+        self._answers, self._sending, self._send_now = {}, {}, None
 
     def receivers(self, uuid: UUID) -> frozenset[UUID]:
         """To whom that repository sends by itself, as far as we can see."""
@@ -82,6 +90,30 @@ class Neighbours:
         if answer is None:
             answer = self._sending[uuid] = self._has_sent(uuid)
         return answer
+
+    @property
+    def send_now(self) -> bool:
+        """Whether contents have come lately from any of them, whoever has asked for that."""
+        if self._send_now is None:
+            self._send_now = self._any_came()
+        return self._send_now
+
+    def _any_came(self) -> bool:
+        lanes = self._here.below(running_lanes(Direction.DOWNLOAD))
+        try:
+            with os.scandir(lanes) as found:
+                latest_s = max((each.stat().st_mtime for each in found), default=0.0)
+        except FileNotFoundError:
+            return False
+        return 0 <= time.time() - latest_s < LATELY_S
+
+    def gets_on(self, uuid: UUID) -> bool:
+        """Whether something has just come from it, or is coming."""
+        running = self._here.below(running_lane(Lane(Direction.DOWNLOAD, uuid)))
+        try:
+            return 0 <= time.time() - os.stat(running).st_mtime < JUST_S
+        except FileNotFoundError:
+            return False
 
     def _has_sent(self, uuid: UUID) -> bool:
         lane = Lane(Direction.DOWNLOAD, uuid)

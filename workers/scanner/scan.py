@@ -258,6 +258,7 @@ class Scan:
             self._where = {}
         self._where |= news.now
         self.routes.arrived(news.now)
+        self._decider.logged(key for key, uuids in news.now.items() if plan.here in uuids)
         failed.forget_done(self._place.layout, plan.here, news.now)
         if self._decider.courtesies:
             self._withdraw(plan, news)
@@ -314,9 +315,8 @@ class Scan:
     # Sweeps
 
     def _go_on(self) -> None:
-        now = time.time()
-        courtesies = self._decider.courtesies
-        if late := courtesies.late(time.monotonic()):
+        now, courtesies = time.time(), self._decider.courtesies
+        if late := self._decider.late():
             for transfer, path in late:
                 self._lanes.offer(transfer, path)
             self._lanes.flush(now)

@@ -5,6 +5,10 @@ the content is here.  Our own log may follow a little later, many keys in one co
 speak of a content only when that cannot be lost any more: that costs a tenth.  It is written when
 the client pauses or has hung up, and after ``LATEST_S`` at the latest.
 
+Of a parcel of many, in a repository where annexd runs, it is not written at all if the sender's log
+has said the same within ``TOLD_S``: two commits that say the same would have to be united at both
+sides, again and again while thousands of contents come.
+
 If killed before that: contents are here that our log does not know.  The sender's log does, and
 comes with its git-annex branch; annexd's scanner and ``git annex fsck`` log them too.
 """
@@ -12,13 +16,16 @@ comes with its git-annex branch; annexd's scanner and ``git annex fsck`` log the
 import os
 import stat
 import time
+from collections.abc import Collection
 from typing import Final, final
 
 from spool import lock
 from spool.key import Key
 from workers.annex.branch import Branch
 from workers.annex.commit import BranchBusyError
+from workers.annex.feed import locations_of
 from workers.annex.fold import commit_journal
+from workers.annex.objects import Objects
 from workers.annex.pointer import POINTER_MAX, format_pointer
 from workers.annex.presence import Status
 from workers.annex.record import record_locations
@@ -36,6 +43,15 @@ FILL_S: Final = 10.0
 MOST: Final = 1000
 """Keys written down together."""
 
+MANY: Final = 16
+"""Contents of one parcel."""
+
+TOLD_S: Final = 10.0
+"""So long the sender has for its log to come, with its git-annex branch."""
+
+LOOK_S: Final = 2.0
+"""Between two looks at what it has told."""
+
 
 @final
 class Books:
@@ -49,6 +65,10 @@ class Books:
         self._unfilled: list[Key] = []
         self._filled_at = time.monotonic()
         self._wrote = False
+        self._objects = Objects(repository)
+        self._owed: dict[Key, float] = {}
+        """What the sender is expected to log, and when it came; the oldest first."""
+        self._looked_at = 0.0
 
     def arrived(self, key: Key) -> None:
         """A content is here, durably, and its sender knows."""
@@ -56,10 +76,49 @@ class Books:
             self._since = time.monotonic()
         self._arrived.append(key)
         if len(self._arrived) >= MOST or time.monotonic() - self._since >= LATEST_S:
-            self.settle()
+            self._settle()
+
+    def arrived_together(self, keys: Collection[Key]) -> None:
+        """The contents of a parcel are here; its sender is an annexd, which logs them too."""
+        if len(keys) < MANY or not self._is_tended():
+            for key in keys:
+                self.arrived(key)
+            return
+        now = time.monotonic()
+        self._owed |= dict.fromkeys(keys, now)
+        if now >= self._looked_at + LOOK_S:
+            self._see_what_was_told(now - TOLD_S)
 
     def settle(self) -> None:
-        """Write down what has come."""
+        """Write down all that has come, and that nobody else has."""
+        self._see_what_was_told(time.monotonic())
+        self._settle()
+
+    def rest(self) -> float | None:
+        """Do what is left to do: the client lets us, or has waited long enough.
+
+        Returns after how long of the same there is something to do again.
+        """
+        self._settle()
+        if self._unfilled:
+            keys, self._unfilled = self._unfilled, []
+            self._fill(keys)
+            self._filled_at = time.monotonic()
+        self._see_what_was_told(time.monotonic() - TOLD_S)
+        self._settle()
+        return LOOK_S if self._owed else None
+
+    def close(self) -> None:
+        """Do the rest, and commit the journal as git-annex does."""
+        self.settle()
+        self.rest()
+        if self._wrote:
+            try:
+                commit_journal(self._branch, time.time())
+            except BranchBusyError:
+                return  # it stays in the journal; whoever commits that next is welcome
+
+    def _settle(self) -> None:
         if not self._arrived:
             return
         keys, self._arrived = self._arrived, []
@@ -70,27 +129,30 @@ class Books:
         if time.monotonic() - self._filled_at >= FILL_S:
             self.rest()
 
-    def rest(self) -> None:
-        """Do all that is left to do: the client lets us, or has waited long enough."""
-        self.settle()
-        if self._unfilled:
-            keys, self._unfilled = self._unfilled, []
-            self._fill(keys)
-            self._filled_at = time.monotonic()
+    def _see_what_was_told(self, before: float) -> None:
+        """Forget what the sender has logged; what came before that (monotonic, s) is ours to log.
 
-    def close(self) -> None:
-        """Do the rest, and commit the journal as git-annex does."""
-        self.rest()
-        if self._wrote:
-            try:
-                commit_journal(self._branch, time.time())
-            except BranchBusyError:
-                return  # it stays in the journal; whoever commits that next is welcome
+        But not what has gone again: whoever dropped it has logged that.
+        """
+        if not self._owed:
+            return
+        self._looked_at = time.monotonic()
+        where = locations_of(self._branch, self._owed)
+        for key, came in list(self._owed.items()):
+            if self._repository.uuid in where[key]:
+                del self._owed[key]
+            elif came <= before:
+                del self._owed[key]
+                if self._objects.locate(key) is not None:
+                    self._arrived.append(key)
+
+    def _is_tended(self) -> bool:
+        own = os.fsencode(self._repository.common) + b"/annex/annexd/lock"
+        return lock.owner_pid(own) is not None
 
     def _fill(self, keys: list[Key]) -> None:
         """Fill the files that were waiting, unless an annexd runs here and does it."""
-        own = os.fsencode(self._repository.common) + b"/annex/annexd/lock"
-        if self._repository.bare or lock.owner_pid(own) is not None:
+        if self._repository.bare or self._is_tended():
             return
         try:
             fill(self._repository, self._waiting(keys))

@@ -93,9 +93,7 @@ class Parcels:
             for arrival in arrivals:
                 self._receive(arrival)
             self._store([each for each in arrivals if each.right])
-            for arrival in arrivals:
-                if arrival.right:
-                    books.arrived(arrival.key)
+            books.arrived_together([each.key for each in arrivals if each.right])
         answers = (b"y" if arrival.right else b"n" for arrival in arrivals)
         self._wire.send(b"STORED %b\n" % b"".join(answers))
 

@@ -83,6 +83,10 @@ class Request:
             words = [f"git-{words[1]}", *words[2:]] if len(words) > 1 else words
         if not words:
             raise RequestError("no command")
+        return cls._of_git(words)
+
+    @classmethod
+    def _of_git(cls, words: Sequence[str]) -> Self:
         if words[0] in GIT_COMMANDS and len(words) != _GIT_WORDS:
             raise RequestError("bad parameters")
         return cls(tuple(words), of_git=True, parameters=tuple(words[1:]))
@@ -93,6 +97,8 @@ class Request:
             return cls._of_line(" ".join(words[1:]))
         if not words:
             raise RequestError("no command")
+        if words[0] in GIT_COMMANDS:
+            return cls._of_git(words)
         parameters: list[str] = []
         uuid = None
         rest = iter(words[1:])

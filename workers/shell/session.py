@@ -117,8 +117,9 @@ class Session:
 
     def _serve_one(self) -> bool:
         """Answer one line; False at the end."""
-        if self._wire.quiet(PAUSE_S):
-            self._books.rest()
+        pause_s: float | None = PAUSE_S
+        while pause_s is not None and self._wire.quiet(pause_s):
+            pause_s = self._books.rest()
         line = self._wire.line()
         if line is None:
             return False
