@@ -127,6 +127,34 @@ def test_a_push_into_a_bare_hub_is_heard_of_at_once(
     synced(a, b)
 
 
+@pytest.mark.parametrize("way", ["core.sshCommand", "GIT_SSH_COMMAND", "GIT_SSH"])
+def test_the_user_s_own_way_to_call_ssh_is_used_for_everything(
+    way: str,
+    apart: tuple[Repo, Repo],
+    fleet: Fleet,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """By git, for contents, and for news; and no option of ours is added."""
+    a, b = apart
+    said, own = tmp_path / "said", tmp_path / "own-ssh"
+    own.write_text(f'#!/bin/sh\necho "$@" >>{said}\nexec ssh "$@"\n')
+    own.chmod(0o755)
+    if way == "core.sshCommand":
+        a.config(way, str(own))
+    else:
+        monkeypatch.setenv(way, str(own))
+    fleet.serve(a)
+
+    a.write("file", b"content")
+
+    wait_until(lambda: any((b.path / ".git/annex/objects").glob("*/*/*/*")), 30)
+    wanted = ("git-receive-pack", "p2pstdio", "notifychanges")
+    wait_until(lambda: all(word in said.read_text() for word in wanted), 30, said.read_text)
+    assert not Sshd.masters(a.path)
+    assert "BatchMode" not in said.read_text()
+
+
 def test_many_files_need_few_sessions(apart: tuple[Repo, Repo], server: Sshd, fleet: Fleet) -> None:
     """L9: connections are shared, by git as well."""
     a, b = apart

@@ -25,6 +25,7 @@ from tests.scenarios.sshd import pretended_master
 from tests.system.drives import Drive, drive, may_mount, unplug
 from workers.process import Worker
 from workers.sentry import serve
+from workers.sentry.suspension import Suspension
 from workers.wakeup import Wakeup
 
 MAY_CHANGE_NETWORK = attempt(["unshare", "--net", "ip", "link", "set", "lo", "up"])[0] == 0
@@ -388,6 +389,34 @@ def test_shared_connections_end_when_the_way_out_has_moved(repo: Repo, tmp_path:
                 stays(lambda: alive(master), 2)
         wait_until(lambda: not alive(master), 5)
         assert not (repo.path / ".git/annex/annexd/ssh/abc").exists()
+
+
+def test_after_a_sleep_connections_are_dropped_and_remotes_tried_again(
+    repo: Repo, other: Repo, tmp_path: Path
+) -> None:
+    """No clock is set here, so it is a poke that wakes the sentry, and not the timer."""
+    repo.git("remote", "add", "far", "ssh://host.invalid/srv/b")
+    repo.git("remote", "add", "near", other.path)
+    slept = tmp_path / "slept"
+    slept.write_text("100")
+
+    def own_clock() -> None:
+        own = functools.partial(Suspension, slept=lambda: float(slept.read_text()))
+        vars(serve)["Suspension"] = own
+
+    with sentry(repo, own_clock) as post, pretended_master(repo.path, tmp_path) as master:
+        far, near = post.since("far"), post.since("near")
+        slept.write_text("100.5")
+        post.settle()
+        assert alive(master)
+        assert post.since("far") == far
+
+        slept.write_text("3700.5")
+        post.settle()
+
+        wait_until(lambda: not alive(master), 5)
+        wait_until(lambda: post.since("far") > far, 5)
+        assert post.since("near") == near
 
 
 def in_network(pid: int, *argv: str) -> None:
