@@ -47,6 +47,7 @@ def examine(directory: Path | None) -> Iterator[Finding]:
         return
     yield fine(f"{os.fspath(place.worktree)!r} is a repository that annexd can work in")
     yield _daemon(place)
+    yield _confinement(place)
     yield _watches(place)
     yield from _features(place)
     yield _space(place)
@@ -89,6 +90,23 @@ def _daemon(place: Place) -> Finding:
     if holder.is_annexd:
         return fine(f"{holder} runs here")
     return wrong(f"{holder} runs here, so annexd cannot", "git annex assistant --stop")
+
+
+def _confinement(place: Place) -> Finding:
+    """Whether whoever started annexd has it confined: it confines nothing by itself."""
+    holder = find_holder(place)
+    confined = []
+    if holder is not None:
+        try:
+            lines = Path(f"/proc/{holder.pid}/status").read_text(errors="replace").splitlines()
+        except FileNotFoundError:  # it has just ended
+            lines = []
+        said = dict(line.split(":\t", 1) for line in lines if ":\t" in line)
+        confined += ["no new privileges"] if said.get("NoNewPrivs") == "1" else []
+        confined += ["a filter of system calls"] if said.get("Seccomp") == "2" else []
+    if confined:
+        return fine(f"annexd is confined by what has started it: {', '.join(confined)}")
+    return fine("annexd has no sandbox: its workers have all rights of their user (SECURITY.md)")
 
 
 def _watches(place: Place) -> Finding:

@@ -166,6 +166,14 @@ def alive(pid: int) -> bool:
     return stat.rpartition(b") ")[2][:1] != b"Z"
 
 
+def let_finish(pid: int) -> None:
+    """Under contrib/coverage: SIGTERM, and some time; who is killed does not write what it ran."""
+    if "COVERAGE_RUN" in os.environ:
+        with contextlib.suppress(ProcessLookupError, AssertionError):
+            os.kill(pid, signal.SIGTERM)
+            wait_until(lambda: not alive(pid), 8)
+
+
 def kill(pid: int) -> None:
     """SIGKILL one process that the test started; it may be gone already."""
     try:

@@ -8,7 +8,7 @@ import pytest
 from annexd.instance import find_holder
 from annexd.repository import find_place
 from spool.place import Place
-from tests.processes import Ended, descendants, kill, python, run_to_end
+from tests.processes import Ended, descendants, kill, let_finish, python, run_to_end
 from tests.repo import Repo
 
 CLI = python("from tests.tiny import cli; cli()")
@@ -49,6 +49,7 @@ def annexd(repo: Repo) -> Iterator[Annexd]:
     holder = find_holder(annexd.place)
     if holder is not None:
         below = descendants(holder.pid)
+        let_finish(holder.pid)
         kill(holder.pid)
         for pid in below:
             kill(pid)

@@ -24,6 +24,16 @@ def test_all_is_well(annexd: Annexd) -> None:
     assert {path.name for path in set(annexd.repo.path.rglob("*")) - before} == {"annexd", "tmp"}
 
 
+def test_whether_it_is_confined_is_told(annexd: Annexd) -> None:
+    assert b"annexd has no sandbox" in annexd("doctor").stdout
+    confined = ["setpriv", "--no-new-privs", *CLI, "start"]
+    env = {"TINY_ROLES": "obey"}
+
+    assert run_to_end(confined, cwd=annexd.repo.path, env=env).status == 0
+
+    assert b"confined by what has started it: no new privileges" in annexd("doctor").stdout
+
+
 @pytest.mark.parametrize("name", ["index.lock", "refs/heads/main.lock"])
 def test_a_lock_that_a_killed_git_has_left_is_told_and_one_in_use_is_not(
     annexd: Annexd, name: str

@@ -18,7 +18,7 @@ from annexd.service import State
 from annexd.strays import marked
 from spool.place import Place
 from spool.record import read
-from tests.processes import Process, alive, descendants, kill, python, start, wait_until
+from tests.processes import Process, alive, descendants, kill, let_finish, python, start, wait_until
 
 PROGRAM = "from tests.tiny import main; main()"
 
@@ -97,6 +97,7 @@ def nest(tmp_path: Path) -> Iterator[StartNest]:
     for one in started:
         below = {*descendants(one.process.pid)}
         said = one.bulletin()
+        let_finish(one.process.pid)
         one.process.kill()
         one.process.wait()
         if said is not None:  # what a broken lifeline, or undertaker, would leave behind
