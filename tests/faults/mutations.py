@@ -339,6 +339,7 @@ def first_failure(tests: str, tree: Path) -> str | None:
     ended = run_to_end(argv, tree, env, timeout_s=BOUND_S)
     if not ended.status:
         return None
+    assert ended.status == 1, (tests, ended.status, ended.stdout[-2000:], ended.stderr[-2000:])
     lines = ended.stdout.decode(errors="replace").splitlines()
     failed = [line for line in lines if line.startswith(("FAILED ", "ERROR "))]
-    return failed[0].split()[1] if failed else f"pytest ended with {ended.status}"
+    return failed[0].split()[1]
