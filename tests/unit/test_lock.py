@@ -144,6 +144,77 @@ def test_a_file_that_vanishes_under_us_is_not_there(
         lock.try_take(path)
 
 
+def test_one_who_replaces_it_again_and_again_is_using_it(
+    path: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path(os.fsdecode(path)).touch()
+    try_lock = lock.try_lock
+
+    def lose_every_race(fd: int, mode: Mode) -> bool:
+        os.unlink(path)
+        Path(os.fsdecode(path)).touch()
+        return try_lock(fd, mode)
+
+    monkeypatch.setattr(lock, "try_lock", lose_every_race)
+
+    assert lock.try_take(path) is None
+
+
+@pytest.mark.parametrize("becomes", [None, "/etc/passwd"])
+def test_what_is_replaced_between_the_look_and_the_opening_is_looked_at_again(
+    path: bytes, monkeypatch: pytest.MonkeyPatch, becomes: str | None
+) -> None:
+    Path(os.fsdecode(path)).touch()
+    held_by_us = lock._held_by_us
+    raced: list[bool] = []
+
+    def lose_the_race(identity: tuple[int, int]) -> lock.FileLock | None:
+        if not raced:
+            raced.append(True)
+            os.unlink(path)
+            if becomes is not None:
+                os.symlink(becomes, path)
+        return held_by_us(identity)
+
+    monkeypatch.setattr(lock, "_held_by_us", lose_the_race)
+
+    with pytest.raises(FileNotFoundError if becomes is None else NotAFileError):
+        lock.try_take(path)
+
+
+def test_who_asks_for_the_owner_of_what_has_just_gone_is_told_of_none(
+    path: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path(os.fsdecode(path)).touch()
+    held_by_us = lock._held_by_us
+
+    def lose_the_race(identity: tuple[int, int]) -> lock.FileLock | None:
+        os.unlink(path)
+        return held_by_us(identity)
+
+    monkeypatch.setattr(lock, "_held_by_us", lose_the_race)
+
+    assert lock.owner_pid(path) is None
+
+
+def test_a_file_that_we_may_not_open_is_an_error_and_not_a_lock_that_is_taken(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "theirs.lck").touch(mode=0o400)
+    directory = os.open(tmp_path, os.O_PATH | os.O_CLOEXEC)
+    tmp_path.chmod(0o755)  # so that somebody else gets there by the descriptor
+
+    def take() -> None:
+        if os.geteuid() == 0:
+            os.setuid(65534)
+        with pytest.raises(PermissionError):
+            lock.try_take(b"theirs.lck", dir_fd=directory)
+
+    with forked(take) as child:
+        assert reap(child) == 0
+    os.close(directory)
+
+
 @pytest.mark.parametrize("kind", ["symlink", "fifo", "directory", "device"])
 def test_only_a_regular_file_is_opened(path: bytes, kind: str) -> None:
     match kind:

@@ -355,3 +355,50 @@ def test_eight_processes_race_for_one_key_from_two_remotes_and_one_transfers(
         ]
         assert [reap(child, 60) for child in children] == [0] * 8
     assert spool.files() == set()
+
+
+@LANES
+def test_whose_spool_is_deleted_each_time_gets_no_lock_and_keeps_none(
+    spool: Spool, lane: Lane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with TransferLocks(spool.paths, lane) as locks:
+
+        def lose_every_race(*_args: object, **_options: object) -> None:
+            shutil.rmtree(spool.annex / "transfer", ignore_errors=True)
+            raise FileNotFoundError
+
+        monkeypatch.setattr(locks, "_take", lose_every_race)
+        assert locks.try_take(some_key()) is None
+
+        monkeypatch.undo()
+        taken = locks.try_take(some_key())
+        assert taken is not None
+        with taken:
+            assert owners(spool, lane) == {os.getpid()}
+    assert not leftovers(spool)
+
+
+def test_the_first_lock_is_given_back_when_the_second_cannot_be_made(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk, say, in the middle of a download's two."""
+    with TransferLocks(spool.paths, FROM) as locks:
+        take, made = locks._take, []
+
+        def fail_the_second(name: bytes, dir_fd: int, tmp_fd: int) -> object:
+            made.append(name)
+            if len(made) == 2:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            return take(name, dir_fd, tmp_fd)
+
+        monkeypatch.setattr(locks, "_take", fail_the_second)
+        with pytest.raises(OSError, match="No space left"):
+            locks.try_take(some_key())
+
+        assert not leftovers(spool)
+
+
+def owners(spool: Spool, lane: Lane) -> set[int | None]:
+    """Who holds the lock, or locks, of the first key."""
+    paths = spool.paths.locks(Transfer(lane.direction, lane.uuid, some_key()))
+    return {lock.owner_pid(path) for path in paths}
