@@ -128,15 +128,6 @@ def _of_daemon_and_ingest() -> Iterator[Mutation]:
         ("tests/unit/test_instance.py",),
     )
     yield Mutation(
-        "daemon.pid has its name before its content (two steps swapped)",
-        "annexd/instance.py",
-        "        os.ftruncate(fd, 0)\n        os.write(fd, str(os.getpid()).encode())\n"
-        "        os.rename(new, path)",
-        "        os.rename(new, path)\n        os.ftruncate(fd, 0)\n"
-        "        os.write(fd, str(os.getpid()).encode())",
-        ("tests/unit/test_instance.py",),
-    )
-    yield Mutation(
         "a worker does not end with its supervisor",
         "workers/process.py",
         "    lifeline.hang_on(read_end)\n",
@@ -170,6 +161,17 @@ def _of_daemon_and_ingest() -> Iterator[Mutation]:
         "sync_file_system(",
         "str(",
         ("tests/faults/test_power_cuts.py",),
+    )
+    yield Mutation(
+        "a location is logged before the content has its name (two steps swapped)",
+        "workers/stage.py",
+        "        if tree is None:\n            self._make_durable(prepared)\n        else:\n"
+        "            commit = self._make(tree, head.oid, message)\n"
+        "        self._log(finding.key for finding in findings if finding.key is not None)\n",
+        "        self._log(finding.key for finding in findings if finding.key is not None)\n"
+        "        if tree is None:\n            self._make_durable(prepared)\n        else:\n"
+        "            commit = self._make(tree, head.oid, message)\n",
+        ("tests/faults/test_transactions.py -k ingest", "tests/faults/test_power_cuts.py"),
     )
     yield Mutation(
         "a new index replaces one that somebody has changed meanwhile",
@@ -208,7 +210,7 @@ def _of_transfers() -> Iterator[Mutation]:
         "workers/transferrer/native.py",
         '        if not self._far.same:\n            raise FileNotFoundError(errno.ENOENT, "the',
         '        if False:\n            raise FileNotFoundError(errno.ENOENT, "the',
-        ("tests/transfers/test_safety.py -k drive_that_goes_in_the_middle",),
+        ("tests/transfers/test_safety.py -k another_repository_has_begun",),
     )
     yield Mutation(
         "a transfer's contents are not synced before they get names",

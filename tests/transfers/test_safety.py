@@ -19,6 +19,8 @@ from workers.annex import hashed
 from workers.annex.branch import Branch
 from workers.annex.location import locations, log_path
 from workers.annex.repository import find
+from workers.git.syscalls import sync_file_system
+from workers.transferrer import native
 from workers.transferrer.gate import Gates
 from workers.transferrer.heed import Heed
 from workers.transferrer.lanes import Lanes
@@ -283,6 +285,35 @@ def test_another_repository_in_its_place_gets_nothing(
         assert a.waiting(lane) == {key}
     assert impostor.content(key) is None
     assert not impostor.tmp(key).parent.exists()
+
+
+def test_what_another_repository_has_begun_is_not_taken_for_what_was_sent(
+    a: Station, b: Station, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Drives are exchanged at the last moment, and that one has a beginning of the same content."""
+    key = a.repo.add("file", b"content")
+    lane = a.queue(UP, b.repo, key)
+    impostor = Station(Repo.create(tmp_path / "impostor"))
+    impostor.tmp(key).parent.mkdir(exist_ok=True)
+    impostor.tmp(key).write_bytes(b"cont")
+    exchanged: list[bool] = []
+
+    def exchange(directory: bytes) -> None:
+        if not exchanged:
+            exchanged.append(True)
+            b.repo.path.rename(tmp_path / "away")
+            impostor.repo.path.rename(b.repo.path)
+        sync_file_system(directory)
+
+    monkeypatch.setattr(native, "sync_file_system", exchange)
+    with pytest.raises(FileNotFoundError, match="the remote has gone"):  # for the worker's loop
+        serve_once(a, lane)
+
+    assert exchanged
+    assert a.waiting(lane) == {key}
+    assert b.content(key) is None
+    assert b.tmp(key).read_bytes() == b"cont"
+    assert_nothing_false(a, b)
 
 
 def test_where_there_is_no_room_it_waits_and_says_so(
