@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.annex.test_fill import arrive
-from tests.annex.test_merging import follows, merged, note, push, save
-from tests.desks import copy_pair, desk_of, make_pair, nothing, paths
+from tests.desks import nothing, paths
+from tests.merging.steps import arrive, follows, merged, note, push, save
 from tests.processes import run
 from tests.repo import Repo
 from tests.system.drives import Drive, drive, may_mount, unplug
@@ -24,16 +23,6 @@ from workers.merging import Held, Merging
 pytestmark = may_mount
 
 
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_pair(tmp_path_factory)
-
-
-@pytest.fixture
-def pair(template: Path, tmp_path: Path) -> tuple[Repo, Repo]:
-    return copy_pair(template, tmp_path)
-
-
 @pytest.fixture
 def stick(pair: tuple[Repo, Repo], tmp_path: Path) -> Iterator[Drive]:
     """A drive that is mounted at ``d`` in ``b``."""
@@ -41,17 +30,6 @@ def stick(pair: tuple[Repo, Repo], tmp_path: Path) -> Iterator[Drive]:
         (pair[1].path / "d").mkdir()
         stick.plug(pair[1].path / "d")
         yield stick
-
-
-@pytest.fixture
-def desk(pair: tuple[Repo, Repo]) -> Iterator[Desk]:
-    with desk_of(pair[1]) as desk:
-        yield desk
-
-
-@pytest.fixture
-def merging(desk: Desk) -> Merging:
-    return Merging(desk, Footing(desk), nothing)
 
 
 def send_elsewhere(a: Repo, b: Repo, name: str) -> None:

@@ -1,14 +1,13 @@
 """However a content arrives, the unlocked files that want it have it; and git need not look."""
 
 import os
-import shutil
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.desks import copy_pair, desk_of, make_pair, nothing
+from tests.desks import make_pair, nothing
+from tests.merging.steps import arrive
 from tests.repo import Repo
 from workers.desk import Desk
 from workers.fill import Fill
@@ -37,35 +36,12 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def pair(template: Path, tmp_path: Path) -> tuple[Repo, Repo]:
-    return copy_pair(template, tmp_path)
-
-
-@pytest.fixture
-def desk(pair: tuple[Repo, Repo]) -> Iterator[Desk]:
-    """The watcher's desk in ``b``."""
-    with desk_of(pair[1]) as desk:
-        yield desk
-
-
-@pytest.fixture
 def fill(desk: Desk) -> Fill:
     """After its first look at everything, which found nothing to fill."""
     fill = Fill(desk, nothing)
     fill.turn()
     assert fill.filled == 0
     return fill
-
-
-def arrive(a: Repo, b: Repo, name: str) -> bytes:
-    """Put an object where it belongs, by hand; returns its key."""
-    key = a.key(name)
-    path = b.annex("examinekey", "--format=${objectpath}", key).decode()
-    (b.path / path).parent.mkdir(parents=True)
-    source = a.path / a.annex("contentlocation", key).decode().strip()
-    shutil.copy(source, b.path / path)
-    (b.path / path).chmod(0o444)
-    return key
 
 
 def is_settled(b: Repo) -> None:

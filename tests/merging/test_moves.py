@@ -1,45 +1,19 @@
 """A file that only gets another name keeps what it is: no copy is made of it."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 from spool.key import Key
-from tests.annex.test_fill import arrive
-from tests.annex.test_merging import follows, merged, push, save
-from tests.desks import copy_pair, desk_of, make_pair, nothing, paths
+from tests.desks import nothing, paths
+from tests.merging.steps import arrive, follows, merged, push, save
 from tests.repo import Repo
 from tests.system.drives import drive, may_mount
 from workers.annex.keysdb import associated_files
 from workers.apply import Dirty
 from workers.desk import Desk
 from workers.fill import Fill
-from workers.footing import Footing
 from workers.inplace import Done, Name, look, move
 from workers.merging import Merging
-
-
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_pair(tmp_path_factory)
-
-
-@pytest.fixture
-def pair(template: Path, tmp_path: Path) -> tuple[Repo, Repo]:
-    return copy_pair(template, tmp_path)
-
-
-@pytest.fixture
-def desk(pair: tuple[Repo, Repo]) -> Iterator[Desk]:
-    with desk_of(pair[1]) as desk:
-        yield desk
-
-
-@pytest.fixture
-def merging(desk: Desk) -> Merging:
-    return Merging(desk, Footing(desk), nothing)
 
 
 def have(a: Repo, b: Repo, merging: Merging, desk: Desk, *names: str) -> None:

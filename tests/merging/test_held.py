@@ -1,0 +1,269 @@
+"""What is not merged: mass deletions, trees that lead elsewhere, histories of others."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.desks import nothing, paths
+from tests.merging.steps import follows, merged, note, push
+from tests.repo import Repo
+from workers.agenda import Agenda
+from workers.apply import Dirty
+from workers.committing import Committing
+from workers.desk import Desk
+from workers.finding import Finding
+from workers.footing import Footing
+from workers.guard import Guard
+from workers.losses import answer_for
+from workers.merging import Held, Merging
+
+
+def test_a_link_does_not_lead_out_of_the_repository(
+    pair: tuple[Repo, Repo], merging: Merging, tmp_path: Path
+) -> None:
+    a, b = pair
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    note(a, "d/f", b"f")
+    push(a)
+    (b.path / "d").symlink_to(outside)
+
+    assert merging.merge() == Dirty((b"d",))
+
+    assert not list(outside.iterdir())
+
+
+@pytest.mark.parametrize(
+    "path", [".git/pwned", ".GIT/pwned", "sub/.git/pwned", "git~1/pwned", "../pwned", ".git"]
+)
+def test_a_peers_tree_that_git_would_not_check_out_writes_nothing(
+    pair: tuple[Repo, Repo], merging: Merging, path: str
+) -> None:
+    """CVE-2014-9390 and its like: git checks names at a checkout, which nobody does here."""
+    a, b = pair
+    note(a, "honest", b"honest")
+    mode, oid = b"100644", a.git("hash-object", "-w", "--stdin", stdin=b"pwned").strip()
+    for name in reversed(path.split("/")):
+        oid = literal_tree(a, mode, name.encode(), oid)
+        mode = b"40000"
+    commit = a.git("commit-tree", oid.decode(), "-p", "HEAD", "-m", "hostile").strip().decode()
+    a.git("update-ref", "refs/heads/main", commit)
+    push(a)
+    before = set(b.path.parent.rglob("*pwned*"))
+
+    outcome = merging.merge()
+
+    assert isinstance(outcome, Held), outcome
+    assert set(b.path.parent.rglob("*pwned*")) == before
+    assert (b.path / ".git/HEAD").exists()
+
+
+@pytest.mark.parametrize("second", ["file", "directory"])
+def test_a_tree_with_one_name_twice_is_held(
+    pair: tuple[Repo, Repo], merging: Merging, second: str
+) -> None:
+    """As a peer may make it by hand, for who writes through the link into the directory."""
+    a, b = pair
+    target, file = (
+        bytes.fromhex(a.git("hash-object", "-w", "--stdin", stdin=text).decode())
+        for text in (b"/tmp", b"pwned")
+    )
+    below = b"100644 pwned\0" + file
+    inner = a.git("hash-object", "-t", "tree", "-w", "--stdin", stdin=below).decode()
+    entries = {
+        "file": b"100644 d\0" + file,
+        "directory": b"40000 d\0" + bytes.fromhex(inner),
+    }
+    data = b"120000 d\0" + target + entries[second]
+    making = ("hash-object", "-t", "tree", "-w", "--literally", "--stdin")
+    tree = a.git(*making, stdin=data).decode().strip()
+    commit = a.git("commit-tree", tree, "-p", "HEAD", "-m", "hostile").decode().strip()
+    a.git("update-ref", "refs/heads/main", commit)
+    push(a)
+
+    outcome = merging.merge()
+
+    assert isinstance(outcome, Held), outcome
+    assert not b.exists("d")
+
+
+def literal_tree(repo: Repo, mode: bytes, name: bytes, oid: bytes) -> bytes:
+    """A tree with one entry of whatever name, which ``git mktree`` would not make."""
+    data = b"%b %b\0%b" % (mode, name, bytes.fromhex(oid.decode()))
+    return repo.git("hash-object", "-t", "tree", "-w", "--literally", "--stdin", stdin=data).strip()
+
+
+def test_another_repository_is_not_written_into(pair: tuple[Repo, Repo], merging: Merging) -> None:
+    a, b = pair
+    note(a, "d/f", b"f")
+    push(a)
+    Repo.plain(b.path / "d")
+
+    assert isinstance(merging.merge(), Held)
+
+    assert not b.exists("d/f")
+
+
+def test_many_deletions_are_held_until_they_are_accepted(
+    pair: tuple[Repo, Repo], merging: Merging
+) -> None:
+    a, b = pair
+    for number in range(30):
+        a.write(f"{number}", b"%d" % number)
+    a.annex("add", "-q", ".")
+    a.git("commit", "-qm", "many")
+    push(a)
+    merged(merging)
+    a.git("rm", "-q", "*")
+    a.git("commit", "-qm", "none")
+    push(a)
+
+    assert isinstance(merging.merge(), Held)
+    assert len(paths(b)) == 30
+    merging.accept()
+    merged(merging)
+
+    assert not paths(b)
+
+
+@pytest.fixture
+def many(pair: tuple[Repo, Repo], merging: Merging) -> list[str]:
+    """Thirty locked files that both have."""
+    a, _ = pair
+    names = [f"locked/{number}" for number in range(30)]
+    for name in names:
+        a.write(name, name.encode())
+    a.annex("add", "-q", ".")
+    a.git("commit", "-qm", "many")
+    push(a)
+    merged(merging)
+    return names
+
+
+def test_moved_links_are_not_taken_for_deleted(
+    pair: tuple[Repo, Repo], merging: Merging, many: list[str]
+) -> None:
+    """Deeper down they are other links."""
+    a, b = pair
+    (a.path / "deeper").mkdir()
+    a.git("mv", "locked", "deeper/down")
+    a.annex("fix", "-q")
+    a.git("rm", "-qf", "deeper/down/3")
+    a.git("commit", "-qam", "moved")
+    push(a)
+
+    merged(merging)
+
+    follows(a, b)
+    assert len(paths(b)) == len(many) - 1
+
+
+def test_few_deletions_again_and_again_are_no_mass_deletion(
+    pair: tuple[Repo, Repo], merging: Merging, many: list[str]
+) -> None:
+    """Somebody who was away for a week gets them all at once."""
+    a, b = pair
+    for number in range(0, len(many), 10):
+        a.git("rm", "-q", *many[number : number + 10])
+        a.git("commit", "-qm", "ten less")
+    push(a)
+
+    merged(merging)
+
+    assert not paths(b)
+
+
+def test_deletions_that_another_annexd_answers_for_are_merged(
+    pair: tuple[Repo, Repo], merging: Merging, many: list[str]
+) -> None:
+    a, b = pair
+    a.git("rm", "-q", *many)
+    a.git("commit", "-qm", "none" + answer_for(len(many), 0).decode())
+    push(a)
+
+    merged(merging)
+
+    assert not paths(b)
+
+
+def test_a_merge_of_a_peers_that_loses_files_is_held(
+    pair: tuple[Repo, Repo], merging: Merging, many: list[str]
+) -> None:
+    """RT-05: neither of its parents has deleted anything."""
+    a, b = pair
+    a.git("branch", "other")
+    note(a, "one", b"one")
+    a.git("checkout", "-q", "other")
+    note(a, "other", b"other")
+    a.git("checkout", "-q", "main")
+    a.git("merge", "-q", "--no-commit", "other")
+    a.git("rm", "-qr", "locked")
+    a.git("commit", "-qm", "merge")
+    push(a)
+
+    assert isinstance(merging.merge(), Held)
+    assert len(paths(b)) == len(many)
+
+
+def test_what_is_found_anew_is_not_held_any_more(desk: Desk) -> None:
+    """A name that was missing among many, and then turns out to have been changed."""
+    committing = Committing(desk, Agenda(), Guard(desk), Footing(desk))
+    committing.held[b"name"] = Finding(b"name", None, None)
+
+    committing.add([Finding(b"name", None, None, is_rename=True)], time.monotonic())
+
+    assert not committing.held
+    assert len(committing) == 1
+
+
+def test_unrelated_histories_are_held(
+    pair: tuple[Repo, Repo], merging: Merging, desk: Desk, tmp_path: Path
+) -> None:
+    _, b = pair
+    stranger = Repo.create(tmp_path / "stranger")
+    note(stranger, "strange", b"strange")
+    stranger.git("push", "-q", b.path, "main:synced/main")
+
+    assert isinstance(merging.merge(), Held)
+    assert not b.exists("strange")
+    b.config("annexd.allow-unrelated", "true")
+    desk.reload()
+    merged(merging)
+
+    assert b.exists("strange")
+
+
+def test_deletions_that_a_user_has_come_between_are_not_his(
+    pair: tuple[Repo, Repo], desk: Desk
+) -> None:
+    a, b = pair
+    files = {b"%d" % number for number in range(30)}
+    for name in (*files, b"edited"):
+        a.write(name.decode(), name)
+    a.git("-c", "annex.largefiles=nothing", "add", ".")
+    a.git("commit", "-qm", "many")
+    push(a)
+    footing = Footing(desk)
+    merged(Merging(desk, footing, nothing))
+    a.git("rm", "-q", "[0-9]*")
+    note(a, "edited", b"by them")
+    push(a)
+
+    def edit() -> None:
+        b.write("edited", b"by the user, while the merge runs")
+
+    interrupted = Merging(desk, footing, edit)
+    interrupted.accept()
+    outcome = interrupted.merge()
+
+    assert isinstance(outcome, Dirty)
+    assert outcome.deleted == files
+    for foreseen, held in ((False, 30), (True, 0)):
+        committing = Committing(desk, Agenda(), Guard(desk), footing)
+        committing.foresee(outcome.deleted if foreseen else ())
+        now = time.monotonic()
+        committing.add((Finding(path, None, None) for path in sorted(files)), now)
+        committing.commit(now)
+        assert len(committing.held) == held
+    assert b.tree().keys() == {b"edited"}
