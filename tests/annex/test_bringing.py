@@ -38,6 +38,8 @@ def there(tmp_path: Path) -> Peer:
         hookless=True,
         update_instead=False,
         knows_us=True,
+        plain=True,
+        object_format="sha1",
     )
 
 

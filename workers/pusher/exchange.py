@@ -27,13 +27,14 @@ from workers.annex.run_annex import run_annex
 from workers.annex.siblings import forgotten, merge_news
 from workers.annex.space import is_full, is_read_only
 from workers.git.ancestry import Ancestry, merge_bases
-from workers.git.exchange import Said, Update, Way, fetch, list_refs, push
+from workers.git.exchange import Said, Update
 from workers.git.refname import RefName
 from workers.git.refs import Refs
 from workers.git.run import Git, GitError, GitTimeoutError
 from workers.git.stream import ObjectId, StreamEndedError
 from workers.pusher.introduction import introduce_path
 from workers.pusher.peer import Peer
+from workers.pusher.reach import Reach
 from workers.pusher.reasons import explain, quote
 from workers.pusher.values import (
     ANNEX,
@@ -48,7 +49,6 @@ from workers.pusher.values import (
     tagged,
     tracking,
 )
-from workers.pusher.way import way_to
 from workers.unite import is_annexds
 
 log = logging.getLogger(__name__)
@@ -103,15 +103,15 @@ class _Exchange:
     fetched: bool = False
     pushed: bool = False
     lost: str = ""
-    way: Way = field(init=False)
+    reach: Reach = field(init=False)
     refs: Refs = field(init=False)
     ancestry: Ancestry = field(init=False)
 
     def __post_init__(self) -> None:
         self.theirs = dict(self.task.theirs)
-        self.way = way_to(self.here, self.task)
         self.refs = Refs(self.here.git)
         self.ancestry = Ancestry(self.here.git)
+        self.reach = Reach.to(self.here, self.task, self.is_near)
 
     def run(self) -> Outcome:
         remote = self.task.remote
@@ -153,13 +153,12 @@ class _Exchange:
         if peer is not None:
             self.theirs = dict(read_theirs(peer, interest))
             return
-        listed = list_refs(self.here.git, self.way, *interest)
-        self.theirs = {name: listed[name] for name in interest if name in listed}
+        self.theirs = self.reach.refs(interest)
 
     def fetch_new(self) -> None:
         """Fetch what we have not."""
         ours = self.task.ours
-        wanted: dict[bytes, list[bytes]] = {}
+        wanted: dict[bytes, list[tuple[RefName, RefName]]] = {}
         for name, tip in ((ANNEX, ours.annex), (ours.branch, ours.head)):
             if name is None:
                 continue
@@ -169,21 +168,27 @@ class _Exchange:
                     continue
                 # What is not here, or not near, is fetched: to ask git costs as much.
                 if tip is None or self.ancestry.nearby(tip, oid) is not True:
-                    wanted.setdefault(name, []).append(b"+%b:%b" % (ref, kept))
+                    wanted.setdefault(name, []).append((ref, kept))
         met = self.refs.get(tracking(self.task.remote.name, own(ANNEX))) is not None
         files = wanted.get(ours.branch or b"", [])
         if not met:
             # A stranger, perhaps: first see whether its files have to do with ours.
-            if files:
-                fetch(self.here.git, self.way, *files)
-                self.fetched = True
+            self.fetch(files)
             if self.is_unrelated():
                 return
             files = []
-        refspecs = (*wanted.get(ANNEX, ()), *files)
-        if refspecs:
-            fetch(self.here.git, self.way, *refspecs)
+        self.fetch([*wanted.get(ANNEX, ()), *files])
+
+    def fetch(self, pairs: list[tuple[RefName, RefName]]) -> None:
+        """Fetch refs of theirs, each to where it is kept here."""
+        if pairs:
+            self.reach.fetch(pairs, self.theirs)
             self.fetched = True
+
+    def is_near(self, oid: ObjectId) -> bool:
+        """Whether a commit is in the history of ours, and easily found there."""
+        tips = (tip for _name, tip in self.task.ours.tips())
+        return any(self.ancestry.nearby(tip, oid) is True for tip in tips)
 
     def unite(self) -> None:
         """Merge what they know into our git-annex branch, so that what is pushed says it all.
@@ -316,7 +321,7 @@ class _Exchange:
     def push(self, updates: list[Update]) -> list[Said]:
         if not updates:
             return []
-        said = push(self.here.git, self.way, updates)
+        said = self.reach.push(updates, self.theirs)
         accepted = {answer.target for answer in said if answer.accepted}
         for update in updates:
             if update.target in accepted:

@@ -16,6 +16,7 @@ from workers.annex.settings import Settings
 from workers.git.exchange import NO_HOOKS, NO_HOOKS_NO_GC, RECEIVE
 from workers.git.refs import common_dir
 from workers.git.run import Git
+from workers.pusher.plain import is_plain, object_format
 
 
 @final
@@ -33,6 +34,9 @@ class Peer:
     """``receive.denyCurrentBranch``: a push into the checked-out branch changes the files too."""
     knows_us: bool
     """Whether we are a remote of it, so that it will push to us."""
+    plain: bool
+    """Whether a push or fetch needs nothing there but objects and refs."""
+    object_format: str
 
     @property
     def receive_pack(self) -> str:
@@ -105,6 +109,8 @@ def look(path: Path, here: Path) -> Peer | None:
         hookless=stockhooks.has_nothing_to_say(settings, common),
         update_instead=stockhooks.updates_instead(settings),
         knows_us=_knows(settings, path if bare else gitdir.parent, here),
+        plain=is_plain(settings, common),
+        object_format=object_format(settings),
     )
 
 

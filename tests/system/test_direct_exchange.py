@@ -1,0 +1,183 @@
+"""Between two paths objects are carried and refs moved; what is out of the ordinary is git's."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.repo import Repo
+from workers.annex.repository import find
+from workers.git.exchange import Update
+from workers.git.refname import RefName
+from workers.git.refs import Refs
+from workers.git.stream import ObjectId
+from workers.pusher.direct import Direct
+from workers.pusher.peer import look
+from workers.pusher.values import Theirs, own, synced, tracking
+
+Pair = tuple[Repo, Repo]
+MAIN, SYNCED = own(b"main"), synced(b"main")
+
+
+def all_known(_commit: ObjectId) -> bool:
+    return True
+
+
+def between(pair: Pair, known: Callable[[ObjectId], bool] = all_known) -> Direct | None:
+    a, b = pair
+    here = find(a.path)
+    return Direct.between(here, look(b.path, here.common), "b", known)
+
+
+def direct(pair: Pair) -> Direct:
+    found = between(pair)
+    assert found is not None
+    return found
+
+
+def get(repo: Repo, name: RefName) -> ObjectId | None:
+    return Refs(find(repo.path).git).get(name)
+
+
+def save(repo: Repo, name: str) -> ObjectId:
+    repo.write(name, name.encode())
+    repo.git("-c", "annex.largefiles=nothing", "add", "--", name)
+    repo.git("commit", "-q", "-m", name)
+    found = get(repo, MAIN)
+    assert found is not None
+    return found
+
+
+def has(repo: Repo) -> Theirs:
+    found = {name: get(repo, name) for name in (MAIN, SYNCED)}
+    return {name: oid for name, oid in found.items() if oid}
+
+
+def test_a_push_moves_a_ref_and_carries_what_it_leads_to(pair: Pair) -> None:
+    a, b = pair
+    new = save(a, "f")
+
+    said = direct(pair).push([Update(new, SYNCED)], has(b))
+
+    assert said is not None
+    assert [answer.accepted for answer in said] == [True]
+    assert get(b, SYNCED) == new
+    assert get(a, tracking("b", SYNCED)) == new
+    assert b.git("show", f"{new}:f") == b"f"
+
+
+def test_a_ref_is_deleted(pair: Pair) -> None:
+    a, b = pair
+    new = save(a, "f")
+    direct(pair).push([Update(new, SYNCED)], has(b))
+
+    assert direct(pair).push([Update(None, SYNCED)], has(b))
+
+    assert get(b, SYNCED) is None
+    assert get(a, tracking("b", SYNCED)) is None
+
+
+def test_whoever_was_faster_is_not_overwritten(pair: Pair) -> None:
+    a, b = pair
+    believed, theirs = has(b), save(b, "theirs")
+    b.git("update-ref", SYNCED, theirs)
+
+    said = direct(pair).push([Update(save(a, "ours"), SYNCED)], believed)
+
+    assert said is not None
+    assert all(answer.moved for answer in said)
+    assert get(b, SYNCED) == theirs
+
+
+def test_what_is_there_already_is_accepted(pair: Pair) -> None:
+    a, b = pair
+    new = save(a, "f")
+    believed = has(b)
+    direct(pair).push([Update(new, SYNCED)], believed)
+
+    said = direct(pair).push([Update(new, SYNCED)], believed)
+
+    assert said is not None
+    assert said[0].accepted
+
+
+def test_a_fetch_keeps_what_it_brings_where_git_does(pair: Pair) -> None:
+    a, b = pair
+    new, kept = save(b, "f"), tracking("b", MAIN)
+    found = between(pair, lambda _commit: False)
+
+    assert found is not None
+    assert found.fetch([(MAIN, kept)], has(b))
+
+    assert get(a, kept) == new
+    assert a.git("show", f"{new}:f") == b"f"
+
+
+def test_a_first_fetch_is_gits(pair: Pair) -> None:
+    a, b = pair
+    a.git("update-ref", "-d", tracking("b", MAIN))
+    save(b, "f")
+    found = between(pair, lambda _commit: False)
+
+    assert found is not None
+    assert not found.fetch([(MAIN, tracking("b", MAIN))], has(b))
+
+
+def test_where_git_would_bring_tags_it_does_it(pair: Pair) -> None:
+    _, b = pair
+    save(b, "f")
+    b.git("tag", "v1")
+
+    assert not direct(pair).fetch([(MAIN, tracking("b", MAIN))], has(b))
+
+
+def test_a_branch_that_is_checked_out_is_gits_to_refuse(pair: Pair, tmp_path: Path) -> None:
+    a, b = pair
+    new = save(a, "f")
+
+    assert direct(pair).push([Update(new, MAIN)], has(b)) is None
+    b.git("worktree", "add", "-q", "-b", "synced/main", tmp_path / "linked")
+    assert direct(pair).push([Update(new, SYNCED)], has(b)) is None
+
+
+@pytest.mark.parametrize(
+    ("side", "setting", "value"),
+    [
+        (1, "receive.fsckObjects", "true"),
+        (1, "transfer.hideRefs", "refs/heads/synced"),
+        (1, "uploadpack.packObjectsHook", "hook"),
+        (0, "fetch.fsckObjects", "true"),
+        (0, "push.gpgSign", "true"),
+        (0, "protocol.file.allow", "never"),
+        (0, "remote.b.pushurl", "elsewhere"),
+        (0, "remote.b.tagOpt", "--tags"),
+        (0, "remote.b.fetch", "+refs/heads/main:refs/heads/other"),
+    ],
+)
+def test_whoever_has_told_git_more_gets_git(
+    pair: Pair, side: int, setting: str, value: str
+) -> None:
+    assert between(pair) is not None
+
+    pair[side].git("config", "--add", setting, value)
+
+    assert between(pair) is None
+
+
+def test_hooks_over_there_are_asked(pair: Pair) -> None:
+    a, b = pair
+    hook = b.path / ".git/hooks/update"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\nexit 1\n")
+    hook.chmod(0o755)
+
+    assert direct(pair).push([Update(save(a, "f"), SYNCED)], has(b)) is None
+
+
+def test_a_lock_in_the_way_is_gits_to_tell(pair: Pair) -> None:
+    a, b = pair
+    lock = b.path / ".git/refs/heads/synced/main.lock"
+    lock.parent.mkdir(exist_ok=True)
+    lock.touch()
+
+    assert direct(pair).push([Update(save(a, "f"), SYNCED)], has(b)) is None
