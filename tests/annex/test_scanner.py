@@ -13,7 +13,7 @@ from spool.transfer import Direction, Lane
 from tests.processes import descendants, kill, wait_until
 from tests.repo import Repo
 from tests.scanning import lock_held, place, queued, scanning, sweeps, uuid
-from workers.scanner import courtesies, decider, dropper, lanes, neighbours
+from workers.scanner import courtesies, decider, dropper, lanes
 from workers.scanner import role as scanner
 
 UP, DOWN = Direction.UPLOAD, Direction.DOWNLOAD
@@ -402,7 +402,6 @@ def test_what_comes_from_a_sender_is_not_fetched_for_a_moment(
 ) -> None:
     a, b = pair
     monkeypatch.setattr(courtesies, "GRACE_S", 5.0)
-    monkeypatch.setattr(neighbours, "SENT_S", 60.0)
     one = a.add("one", b"1")
     receive(b, a)
     with scanning(b) as scanned:
@@ -417,7 +416,6 @@ def test_who_fetches_himself_goes_on_fetching_at_once(
 ) -> None:
     a, b = pair
     monkeypatch.setattr(courtesies, "GRACE_S", 60.0)
-    monkeypatch.setattr(neighbours, "SENT_S", 60.0)
     one = a.add("one", b"1")
     receive(b, a)
     lane = b.path / ".git/annex/transfer/queue/from" / a.uuid()

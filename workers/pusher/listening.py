@@ -15,6 +15,7 @@ from typing import Final, final
 from workers.annex.notifications import Notifications
 from workers.annex.remoteurl import Ssh
 from workers.annex.repository import Repository
+from workers.annex.unasked import sends_unasked
 from workers.git.refs import BrokenRefError, Refs
 from workers.pusher.hearsay import Hearsay, Pushed
 from workers.pusher.neighbour import Neighbour
@@ -56,7 +57,10 @@ class Listening:
             hearsay = self._hearsay[name]
             hearsay.hear(shas)
             now = time.monotonic()
-            asks_at = hearsay.asks_at(neighbour.known(ours), pushed, now)
+            # A hub has what others push to us, too, but sends nothing by itself.
+            uuid = neighbour.remote.uuid
+            acts = uuid is not None and sends_unasked(here.layout, uuid)
+            asks_at = hearsay.asks_at(neighbour.known(ours), pushed if acts else frozenset(), now)
             if asks_at <= now:
                 hearsay.forget()
                 neighbour.ask()

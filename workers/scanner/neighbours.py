@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final, final
 
 from spool import lock
-from spool.layout import Layout, queue_lane, running_lane, running_lanes
+from spool.layout import Layout, running_lane, running_lanes
 from spool.place import Place
 from spool.transfer import UUID, Direction, Lane
 from workers.annex import pathremote, remotes
@@ -26,13 +26,9 @@ from workers.annex.peerconfig import is_tended
 from workers.annex.remotes import Remote
 from workers.annex.remoteurl import LocalPath
 from workers.annex.settings import Settings
+from workers.annex.unasked import sends_unasked
 from workers.git.refs import common_dir
 from workers.git.run import Git, GitError
-
-SENT_S: Final = 600.0
-"""Whoever has sent something in this time, and has not been fetched from since, is about to send
-what else it has: names come before contents."""
-
 
 JUST_S: Final = 2.0
 
@@ -88,7 +84,7 @@ class Neighbours:
         """Whether that repository is about to send us what it has: it has just sent something."""
         answer = self._sending.get(uuid)
         if answer is None:
-            answer = self._sending[uuid] = self._has_sent(uuid)
+            answer = self._sending[uuid] = sends_unasked(self._here, uuid)
         return answer
 
     @property
@@ -114,23 +110,6 @@ class Neighbours:
             return 0 <= time.time() - os.stat(running).st_mtime < JUST_S
         except FileNotFoundError:
             return False
-
-    def _has_sent(self, uuid: UUID) -> bool:
-        lane = Lane(Direction.DOWNLOAD, uuid)
-        running, queue = (self._here.below(of(lane)) for of in (running_lane, queue_lane))
-        try:
-            came_ns = os.stat(running).st_mtime_ns
-        except FileNotFoundError:
-            return False
-        try:
-            # Had we fetched it, its job would be in the queue, or would have left it since.
-            fetched_ns = os.stat(queue).st_mtime_ns
-            with os.scandir(queue) as jobs:
-                if fetched_ns >= came_ns or next(jobs, None) is not None:
-                    return False
-        except FileNotFoundError:
-            pass  # we have never fetched from it
-        return 0 <= time.time() - came_ns / 1e9 < SENT_S
 
     def tended(self, uuids: Iterable[UUID]) -> dict[UUID, bool]:
         """In which of them annexd or the assistant runs; without those that we cannot look at."""
