@@ -1,6 +1,8 @@
 """Caches: all right, or None."""
 
 import os
+import resource
+import signal
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from spool import cache
+from tests.processes import forked, reap
 
 SHARED = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 LEAF = (
@@ -120,3 +123,19 @@ def test_nothing_is_made_where_the_annex_has_gone(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         cache.store(gone, 1, None)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_leaves_the_old_one_and_nothing_beside_it(path: bytes) -> None:
+    """Here the limit of a file's size is reached."""
+    cache.store(path, 1, "old")
+
+    def write() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10))
+        with pytest.raises(OSError, match="File too large"):
+            cache.store(path, 1, "x" * 100_000)
+
+    with forked(write) as child:
+        assert reap(child) == 0
+    assert cache.load(path, 1) == "old"
+    assert os.listdir(os.path.dirname(path)) == [os.path.basename(path)]

@@ -1,11 +1,13 @@
 """The queue: adding, looking, settling, putting off."""
 
+import errno
 import os
 import resource
 import signal
 import sys
 from decimal import Decimal
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -318,3 +320,71 @@ def test_a_job_may_be_queued_for_later(spool: Spool) -> None:
     assert len(spool.queue.look(NOW + 60).due[TO]) == 2
     assert spool.queue.add_many(TO, [(some_key(1), b"f")], NOW) == 0, "it stays as it is"
     assert spool.queue.look(NOW).put_off == {TO: 1}
+
+
+def test_the_size_of_a_lane_is_what_its_keys_say(spool: Spool) -> None:
+    """What is no job has none, and neither has a key that does not tell."""
+    spool.queue.add_many(TO, [(some_key(n), None) for n in range(3)], NOW)
+    spool.queue.add_many(TO, [(parse(b"URL--http&c%%example.com%"), None)], NOW)
+    spool.plant(spool.lane(TO) / "README")
+
+    assert spool.queue.size(TO) == 3 * 4096
+    assert spool.queue.size(FROM) == 0
+
+
+def test_whether_a_job_is_free_is_asked_without_claiming_it(spool: Spool) -> None:
+    spool.queue.add_many(TO, [(some_key(n), None) for n in range(2)], NOW - 1)
+    names = [some_key(0), some_key(1)]
+
+    assert spool.queue.has_free(TO, names)
+    assert not spool.queue.has_free(FROM, names)
+    with spool.queue.claim(TO, names[:1], NOW):
+        assert spool.queue.has_free(TO, names)
+    with spool.queue.claim(TO, names, NOW) as claims:
+        assert len(claims) == 2
+        assert not spool.queue.has_free(TO, names)
+
+
+def test_a_listing_leaves_out_what_is_no_job(spool: Spool) -> None:
+    spool.queue.add(upload(1), Info.begun(NOW, b"f"))
+    spool.plant(spool.lane(TO) / "README", b"not a job")
+    spool.plant(spool.lane(TO) / os.fsdecode(some_key(2)), b"no time stands here\n")
+
+    assert [job.transfer for job in spool.queue.jobs(TO)] == [upload(1)]
+    assert list(spool.queue.jobs(FROM)) == []
+
+
+def test_a_claim_knows_that_its_job_was_cancelled(spool: Spool) -> None:
+    spool.queue.add(upload(1), Info.begun(NOW - 1, b"f"))
+
+    with spool.queue.claim(TO, [some_key(1)], NOW) as claims:
+        (claim,) = claims
+        assert not claim.is_cancelled()
+        assert spool.queue.cancel(upload(1))
+        assert claim.is_cancelled()
+    assert not spool.queue.cancel(upload(1))
+
+
+def test_claiming_that_fails_in_the_middle_keeps_nothing(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bad sector, say, under the second job."""
+    spool.queue.add_many(TO, [(some_key(n), None) for n in range(2)], NOW - 1)
+    names = [some_key(0), some_key(1)]
+    read, done = os.pread, []
+
+    def fail_the_second(fd: int, count: int, offset: int) -> bytes:
+        done.append(fd)
+        if len(done) == 2:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return read(fd, count, offset)
+
+    monkeypatch.setattr(os, "pread", fail_the_second)
+    before = len(os.listdir("/proc/self/fd"))
+    with pytest.raises(OSError, match="Input/output"):
+        spool.queue.claim(TO, names, NOW)
+
+    monkeypatch.undo()
+    assert len(os.listdir("/proc/self/fd")) == before
+    with spool.queue.claim(TO, names, NOW) as claims:
+        assert len(claims) == 2

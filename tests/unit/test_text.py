@@ -12,6 +12,7 @@ import pytest
 from spool import text
 from spool.info import TEXT_MAX_BYTES
 from tests.processes import forked, reap
+from tests.spool import Spool
 
 
 @pytest.fixture
@@ -91,3 +92,26 @@ def test_a_file_that_cannot_be_written_whole_is_not_there(tmp_path: Path, fd: in
     with forked(write) as child:
         assert reap(child) == 0
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"file": b"old"}
+
+
+def test_a_directory_in_the_way_of_what_is_stored_is_moved_aside(spool: Spool) -> None:
+    names = (b"transfer", b"hold")
+    spool.path(*names, b"all", b"inside").mkdir(parents=True)
+
+    text.store(spool.paths.annex, names, b"all", b"text\n")
+
+    assert spool.path(*names, b"all").read_bytes() == b"text\n"
+    (reason,) = spool.corrupt()
+    assert reason.startswith("not a file, but a directory\n")
+
+
+def test_what_is_deleted_each_time_is_an_error_in_the_end(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lose_every_race(*_args: object, **_options: object) -> None:
+        raise FileNotFoundError
+
+    monkeypatch.setattr(text, "replace", lose_every_race)
+
+    with pytest.raises(FileNotFoundError, match="removed again and again"):
+        text.store(spool.paths.annex, (b"transfer", b"hold"), b"all", b"text\n")
