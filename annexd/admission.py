@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final, final
 
 from annexd.errors import AnnexdError
+from annexd.programs import Wish
 from spool.place import Place
 from workers.annex.repository import RepositoryError, find_with_worktree
 from workers.annex.settings import Settings
@@ -44,6 +45,9 @@ class Admission:
 
     debug: bool
     """``annex.debug``."""
+
+    wish: Wish
+    """``annex.autoupgrade``."""
 
 
 def admit(place: Place) -> Admission:
@@ -130,9 +134,9 @@ def _check_permissions(place: Place) -> None:
 
 
 def _admission(settings: Settings) -> Admission:
-    debug = settings.flag("annex.debug", default=False)
+    debug, wish = settings.flag("annex.debug", default=False), Wish.of(settings)
     if settings.get("annex.jobs") in {"cpus", "cpu"}:
-        return Admission(len(os.sched_getaffinity(0)), debug)
+        return Admission(len(os.sched_getaffinity(0)), debug, wish)
     names = {name.rpartition(".")[0] for name, _value in settings.below("remote")}
     default = JOBS_FEW if len(names) <= REMOTES_FEW else JOBS
-    return Admission(settings.number("annex.jobs", 0) or default, debug)
+    return Admission(settings.number("annex.jobs", 0) or default, debug, wish)

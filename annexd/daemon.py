@@ -21,6 +21,7 @@ from annexd.daemonstatus import write_daemon_status
 from annexd.errors import AnnexdError, TemporaryError, describe
 from annexd.instance import AlreadyRunningError, Holder, Instance, find_holder
 from annexd.notify import Notify
+from annexd.programs import Programs, Wish, become_new
 from annexd.remains import remove_remains
 from annexd.supervisor import Starter, Supervisor
 from spool.lock import NotAFileError
@@ -85,13 +86,18 @@ def serve(
     log.info("start annexd %s in %r", __version__, os.fspath(place.worktree))
     make_directory(place.tmp)
     _say_that_it_runs(place, scan_complete=False)
+    programs = Programs(lambda: _wish(place))
     try:
-        Supervisor(instance, _roles(place), starter, log_path).run(startdelay_s)
+        is_replaced = Supervisor(instance, _roles(place), starter, log_path, programs).run(
+            startdelay_s
+        )
     except TroubleError as trouble:
         raise AnnexdError(str(trouble)) from trouble
     remove_remains(place)
     if place.tmp.is_dir():  # else the repository has gone
         _say_that_it_runs(place, scan_complete=True)
+    if is_replaced:
+        become_new(place, log_path)
 
 
 def check_room(place: Place) -> None:
@@ -132,6 +138,14 @@ def _roles(place: Place) -> Callable[[], Sequence[Role]]:
         return [dataclasses.replace(at, slots=jobs) if at.slots > 1 else at for at in ROLES]
 
     return roles
+
+
+def _wish(place: Place) -> Wish:
+    try:
+        return read_admission(place).wish
+    except RefusedError as failure:
+        log.warning("skip the configuration: %s", failure)
+        return Wish.NOTHING
 
 
 def stop(place: Place) -> Holder | None:

@@ -34,6 +34,7 @@ from annexd.errors import TemporaryError, describe
 from annexd.instance import Instance
 from annexd.lastword import last_word
 from annexd.leftovers import clear_leftovers
+from annexd.programs import Programs
 from spool.record import escape, make_directory, replace
 from workers.annex.masters import end_left
 from workers.process import Post, Worker, enter
@@ -84,12 +85,15 @@ class Supervisor:
         roles: Callable[[], Sequence[Role]],
         starter: Starter,
         log_path: Path | None,
+        programs: Programs,
     ) -> None:
         self._instance = instance
         self._place = place = instance.place
         self._roles = roles
         self._starter = starter
         self._log_path = log_path
+        self._programs = programs
+        self._is_replaced = False
         self._crew = Crew(place, self._enter)
         # nohup has SIGHUP ignored: then the terminal may go.
         ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
@@ -116,8 +120,11 @@ class Supervisor:
 
         self._home = place.worktree.stat()
 
-    def run(self, startdelay_s: float = 0.0) -> None:
-        """Serve until asked to stop; returns when no descendant is left."""
+    def run(self, startdelay_s: float = 0.0) -> bool:
+        """Serve until asked to stop; returns when no descendant is left.
+
+        Whether it is to be started again, from programs that have been replaced.
+        """
         set_title("annexd", f"annexd: supervisor {self._place.worktree}")
         strays.adopt()
         clear_leftovers(self._place)
@@ -136,6 +143,7 @@ class Supervisor:
         log.info("stopped")
         if self._failure is not None:
             raise NeverReadyError(self._failure)
+        return self._is_replaced and not self._wakeup.stopping
 
     def _turn(self) -> None:
         """Sleep; then see to everything that may have happened."""
@@ -150,7 +158,8 @@ class Supervisor:
         self._after_turn()
 
     def _until(self) -> float:
-        return min(self._crew.timer, self._heartbeat, self._settle_at, self._rewrite_at)
+        until = min(self._crew.timer, self._heartbeat, self._settle_at, self._rewrite_at)
+        return until if self._stopping else min(until, self._programs.due)
 
     def _after_turn(self) -> None:
         if not self._stopping:
@@ -159,6 +168,9 @@ class Supervisor:
             self._keep_undertaker()
             self._keep_directory()
             self._keep_bulletin()
+            if self._programs.want_restart():
+                self._is_replaced = True
+                self._stop("annexd or git-annex has been replaced")
         self._publish()
         if time.monotonic() >= self._heartbeat:
             self._starter.tell("WATCHDOG=1")
@@ -273,6 +285,7 @@ class Supervisor:
             self._stop("the terminal has gone")
             return
         log.info("reload")
+        self._programs.look_soon()
         self._starter.tell("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
         self._crew.want(self._roles())
         self._crew.signal(signal.SIGHUP)
@@ -283,7 +296,8 @@ class Supervisor:
             return
         self._stopping = True
         log.info("stop: %s", why)
-        self._starter.tell("STOPPING=1", "STATUS=stopping")
+        if not self._is_replaced:  # else the init system is not to wait for our end
+            self._starter.tell("STOPPING=1", "STATUS=stopping")
         self._crew.stop()
 
     def _enter(self, post: Post) -> Worker:

@@ -16,6 +16,7 @@ import annexd.cli
 import workers.roles
 from annexd.instance import AlreadyRunningError, Instance
 from annexd.notify import Notify
+from annexd.programs import Programs, Wish
 from annexd.remotelist import list_remotes
 from annexd.supervisor import NeverReadyError, Supervisor
 from spool.info import Info
@@ -170,7 +171,8 @@ def main() -> None:
     logging.getLogger().setLevel(logging.INFO)
     logfile.set_up("supervisor", None)
     try:
-        Supervisor(Instance.acquire(place), roles, Notify.from_environment(), None).run()
+        programs = Programs(lambda: Wish.NOTHING)
+        Supervisor(Instance.acquire(place), roles, Notify.from_environment(), None, programs).run()
     except NeverReadyError as failure:
         sys.stderr.write(f"{escape(str(failure))}\n")
         sys.exit(failure.exit_status)

@@ -1,11 +1,15 @@
 """What annexd does now and then because its user has said so once."""
 
+import os
+import shutil
+import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.daemons import Fleet
-from tests.processes import stays, wait_until
+from tests.daemons import Annexd, Fleet
+from tests.processes import running, stays, wait_until
 from tests.repo import Repo
 from tests.scenarios.topology import around_hub
 from tests.synced import synced
@@ -94,3 +98,66 @@ def test_what_was_unused_for_long_goes_if_that_is_asked_for(
         stays(lambda: len(repo.objects()) == 2, 5)
     assert repo.read("kept") == b"kept"
     repo.check()
+
+
+def install(place: Path, program: str) -> None:
+    """Put a git-annex there as a package manager does: under another name, then renamed."""
+    place.mkdir(exist_ok=True)
+    new = place / "new"
+    new.write_text(f'#!/bin/sh\nexec {program} "$@"\n')
+    new.chmod(0o755)
+    new.rename(place / "git-annex")
+
+
+@pytest.fixture
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Replaces git-annex when called."""
+    program = shutil.which("git-annex")
+    assert program is not None
+    install(tmp_path / "bin", program)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    return lambda: install(tmp_path / "bin", program)
+
+
+def test_a_new_git_annex_is_used_if_that_is_asked_for(
+    pair: tuple[Repo, Repo], fleet: Fleet, installed: Callable[[], None]
+) -> None:
+    """``annex.autoupgrade``; in the background another process takes over."""
+    a, b = pair
+    a.config("annex.autoupgrade", "true")
+    daemons = [fleet.annexd(a), fleet.annexd(b)]
+    pids = [daemon.pid() for daemon in daemons]
+
+    installed()
+    for pid in pids:
+        os.kill(pid, signal.SIGHUP)  # else it looks once an hour
+
+    wait_until(lambda: daemons[0].status()["ready"] and daemons[0].pid() != pids[0], 60)
+    wait_until(lambda: "replaced annexd or git-annex on the disk" in daemons[1].log(), 30)
+    assert daemons[1].pid() == pids[1], "it only says so"
+    a.write("f", b"content")
+    synced(a, b)
+
+
+def test_in_the_foreground_the_same_process_goes_on_with_the_new_one(
+    repo: Repo, fleet: Fleet, installed: Callable[[], None], tmp_path: Path
+) -> None:
+    repo.git("commit", "-q", "--allow-empty", "-m", "start")
+    repo.config("annex.autoupgrade", "true")
+    log = tmp_path / "log"
+    command = ("annexd", "start", "--foreground", repo.path)
+    with running(command, repo.path, output=log) as process:
+        daemon = fleet.add(Annexd(repo))
+        wait_until(lambda: daemon.status()["ready"], 30)
+        started = log.read_text().count("start annexd")
+
+        installed()
+        os.kill(process.pid, signal.SIGHUP)
+
+        wait_until(lambda: log.read_text().count("start annexd") == started + 1, 60)
+        wait_until(lambda: daemon.status()["ready"], 30)
+        assert daemon.pid() == process.pid
+        repo.write("f", b"content")
+        synced(repo)
+        daemon.stop()
+        assert process.wait(10) == 0
