@@ -38,6 +38,9 @@ log = logging.getLogger(__name__)
 QUIET_S: Final = 0.1
 LATEST_S: Final = 1.0
 SPACING_S: Final = 2.0
+HURRIED_SPACING_S: Final = 0.3
+"""The same, while somebody waits."""
+
 AGAIN_S: Final = 5.0
 """After a failure."""
 
@@ -180,13 +183,13 @@ class Upkeep:
         if self._first is None:
             self._first = now
         quiet = now - max(0.0, time.time() - changed) + QUIET_S
-        return max(min(quiet, self._first + LATEST_S), self._committed + SPACING_S * self._busy())
+        return max(min(quiet, self._first + LATEST_S), self._committed + self._spacing_s())
 
-    def _busy(self) -> bool:
-        """Whether the last commit was just before what is in the journal now, and nobody waits."""
-        if time.monotonic() < self._hurried_until:
-            return False
-        return self._first is not None and self._first < self._committed + SPACING_S
+    def _spacing_s(self) -> float:
+        """How long after the last commit the next one may be."""
+        if self._first is None or self._first >= self._committed + SPACING_S:
+            return 0.0  # the last commit was not just before what is in the journal now
+        return HURRIED_SPACING_S if time.monotonic() < self._hurried_until else SPACING_S
 
     def _journal_changed(self) -> float | None:
         """When the journal last changed (Unix s); None if it is empty."""
