@@ -128,6 +128,15 @@ def _of_daemon_and_ingest() -> Iterator[Mutation]:
         ("tests/unit/test_instance.py",),
     )
     yield Mutation(
+        "daemon.pid has its name before its content (two steps swapped)",
+        "annexd/instance.py",
+        "        os.ftruncate(fd, 0)\n        os.write(fd, str(os.getpid()).encode())\n"
+        "        os.rename(new, path)",
+        "        os.rename(new, path)\n        os.ftruncate(fd, 0)\n"
+        "        os.write(fd, str(os.getpid()).encode())",
+        ("tests/unit/test_instance.py",),
+    )
+    yield Mutation(
         "a worker does not end with its supervisor",
         "workers/process.py",
         "    lifeline.hang_on(read_end)\n",
@@ -345,4 +354,4 @@ def first_failure(tests: str, tree: Path) -> str | None:
     assert ended.status == 1, (tests, ended.status, ended.stdout[-2000:], ended.stderr[-2000:])
     lines = ended.stdout.decode(errors="replace").splitlines()
     failed = [line for line in lines if line.startswith(("FAILED ", "ERROR "))]
-    return failed[0].split()[1]
+    return failed[0].partition(" ")[2].partition(" - ")[0]

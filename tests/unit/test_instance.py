@@ -55,6 +55,25 @@ def test_the_file_holds_the_pid_and_nothing_else(place: Place) -> None:
     assert succeeds(life)
 
 
+def test_the_file_has_its_pid_before_it_has_its_name(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever finds it locked, and reads it at once, finds no nothing."""
+
+    def life() -> bool:
+        rename, sizes = os.rename, []
+
+        def look_and_rename(old: bytes, new: bytes) -> None:
+            sizes.append(os.stat(old).st_size)  # not opened: closing it would give up the lock
+            rename(old, new)
+
+        monkeypatch.setattr(os, "rename", look_and_rename)
+        Instance.acquire(place)
+        return sizes == [len(str(os.getpid()))]
+
+    assert succeeds(life)
+
+
 @pytest.mark.parametrize("name", ["daemon.pid", "daemon.pid.new"])
 def test_whoever_holds_either_file_excludes_us(place: Place, name: str) -> None:
     """The second: an assistant that is just starting, about to rename it over the first."""
