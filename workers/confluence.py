@@ -55,6 +55,9 @@ class Confluence:
     notes: list[Note] = field(default_factory=list)
     """The conflicts there were."""
 
+    is_mended: bool = False
+    """Whether somebody has committed conflict markers (``workers.botched``)."""
+
     def tell(self) -> None:
         """Log them."""
         for note in self.notes:
@@ -72,7 +75,9 @@ def unite_all(desk: Desk, head: ObjectId | None, arrived: Iterable[Arrival]) -> 
     uniter = Uniter(desk.commits, POINTERS, scratch)
     found = Confluence(head)
     allowed = desk.settings.flag("annexd.allow-unrelated") is True
+    arrived = list(arrived)
     lines = list(_mended(desk, uniter, head, arrived))
+    found.is_mended = {each.commit for each in lines} != {each.commit for each in arrived}
     if head is None and lines:
         head = found.commit = lines.pop(0).commit  # the others must be related to something
     related = []

@@ -24,7 +24,7 @@ from workers.annex import siblings
 from workers.annex.adjustedname import original_of
 from workers.apply import Applied, Blocked, Dirty, Obstacle, apply
 from workers.arrivals import Arrival, Arrivals
-from workers.confluence import unite_all
+from workers.confluence import Confluence, unite_all
 from workers.courtesy import Courtesy
 from workers.desk import Desk
 from workers.doubts import Doubts
@@ -40,7 +40,8 @@ from workers.haste import Haste
 from workers.losses import AUTOMATIC, Losses
 from workers.maker import is_made_by_annexd
 from workers.massdeletion import HOW_TO_ACCEPT
-from workers.resolve import Fate, Note
+from workers.midmerge import Midmerge
+from workers.resolve import Fate
 from workers.rewritten import done_with
 from workers.sight import Sight
 from workers.unite import is_annexds
@@ -112,6 +113,7 @@ class Merging:
         self._losses = Losses(desk.commits)
         self._haste = Haste(desk, self._losses)
         self._doubts = Doubts()
+        self._midmerge = Midmerge(desk)
         self._accepted = False
         self._left = ""
 
@@ -156,7 +158,7 @@ class Merging:
             changes = desk.commits.changes(head.oid or self._empty(), found.commit)
             if much := self._deletes_much(head.oid, found.commit, arrived, changes):
                 return Held((*held, much), passing)
-            yielding = self._doubting(head.oid, arrived, found.notes)
+            yielding = self._doubting(head, arrived, found)
             yielding = yielding or self._yielding(found.commit, arrived, changes)
             if yielding is not None:
                 return yielding
@@ -247,19 +249,21 @@ class Merging:
         is_ours = is_annexds(text) or is_made_by_annexd(text)
         return text.partition(b"\n\n")[2].startswith(AUTOMATIC) and not is_ours
 
-    def _doubting(
-        self, old: ObjectId | None, arrived: list[Arrival], notes: list[Note]
-    ) -> Yielding | None:
+    def _doubting(self, head: Head, arrived: list[Arrival], found: Confluence) -> Yielding | None:
         """Whether to wait for what was done in haste to be taken back, or for a botched merge.
 
         An assistant that has both sides of a conflict is merging them, too, and then stays stuck in
         what we have made of it (git: deleted by them).  What we put right on top of its own merge
         it follows.
         """
-        paths = {} if old is None else self._haste.doubtful(old, arrived)
+        now = time.monotonic()
+        paths = {} if head.oid is None else self._haste.doubtful(head.oid, arrived)
+        conflicts = {note.path: False for note in found.notes if note.fate is Fate.KEPT_BOTH}
         if any(self._is_programs(arrival.commit) for arrival in arrived):
-            paths |= {note.path: False for note in notes if note.fate is Fate.KEPT_BOTH}
-        until = self._doubts.wait(paths, time.monotonic())
+            paths |= conflicts
+        until = self._doubts.wait(paths, now)
+        if until is None and head.branch is not None and (conflicts or found.is_mended):
+            until = self._midmerge.wait(head.branch, now)
         return None if until is None else Yielding(until)
 
     def _merge_siblings(self) -> None:

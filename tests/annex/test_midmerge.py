@@ -1,0 +1,125 @@
+"""What an assistant at a path is merging just now is waited for, and no longer than it takes."""
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.annex.test_merging import merge_like_an_assistant, merged, note, push, save
+from tests.desks import copy_pair, desk_of, make_pair, nothing, paths
+from tests.repo import Repo
+from tests.scanning import lock_held
+from workers.footing import Footing
+from workers.merging import Merging, Yielding
+from workers.midmerge import PATIENCE_S
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_pair(tmp_path_factory)
+
+
+@pytest.fixture
+def pair(template: Path, tmp_path: Path) -> tuple[Repo, Repo]:
+    return copy_pair(template, tmp_path)
+
+
+@pytest.fixture
+def merging(pair: tuple[Repo, Repo]) -> Iterator[Merging]:
+    """What merges in ``b``."""
+    with desk_of(pair[1]) as desk:
+        yield Merging(desk, Footing(desk), nothing)
+
+
+@pytest.fixture
+def assistant(pair: tuple[Repo, Repo]) -> Iterator[Path]:
+    """It runs in ``a``, as far as anybody can see."""
+    lock = pair[0].path / ".git/annex/daemon.pid"
+    with lock_held(lock):
+        yield lock
+
+
+def in_conflict(a: Repo, b: Repo) -> None:
+    """A person's edit here, and another's there, and each has got both."""
+    save(a, "file.x", b"first")
+    push(a)
+    b.git("merge", "-q", "synced/main")
+    save(a, "file.x", b"theirs")
+    save(b, "file.x", b"ours")
+    push(a)
+    b.git("push", "-q", "a", "main:synced/main")
+
+
+@pytest.mark.usefixtures("assistant")
+def test_a_conflict_that_an_assistant_is_merging_is_left_to_it(
+    pair: tuple[Repo, Repo], merging: Merging
+) -> None:
+    a, b = pair
+    in_conflict(a, b)
+
+    assert isinstance(merging.merge(), Yielding)
+
+    merge_like_an_assistant(a, b)
+    assert isinstance(merging.merge(), Yielding)  # what it has made is not here yet
+    push(a)
+    merged(merging)
+    assert b.git("rev-parse", "HEAD^").decode().strip() == a.head()
+    assert len(paths(b)) == 2
+
+
+@pytest.mark.usefixtures("assistant")
+def test_markers_are_not_mended_while_an_assistant_merges_what_was_there_before(
+    pair: tuple[Repo, Repo], merging: Merging
+) -> None:
+    """Else it would merge its own markers with what they are replaced by, again and again."""
+    a, b = pair
+    in_conflict(a, b)
+    merge_like_an_assistant(a, b)
+    push(a)
+    note(b, "more", b"of ours")
+    b.git("push", "-q", "-f", "a", "main:synced/main")
+
+    assert isinstance(merging.merge(), Yielding)
+
+    a.git("merge", "-q", "--no-edit", "synced/main")
+    push(a)
+    merged(merging)
+    assert a.head() in b.commits("main")
+
+
+def test_a_conflict_where_no_assistant_runs_is_not_waited_for(
+    pair: tuple[Repo, Repo], merging: Merging
+) -> None:
+    in_conflict(*pair)
+
+    merged(merging)
+
+    assert len(paths(pair[1])) == 2
+
+
+@pytest.mark.usefixtures("assistant")
+def test_one_that_is_stuck_is_not_waited_for(pair: tuple[Repo, Repo], merging: Merging) -> None:
+    a, b = pair
+    in_conflict(a, b)
+    long_ago = time.time() - PATIENCE_S - 1
+    for name in ("refs/heads/synced/main", "refs/heads/main", "index", "annex/daemon.pid"):
+        os.utime(a.path / ".git" / name, (long_ago, long_ago))
+
+    merged(merging)
+
+    assert len(paths(b)) == 2
+
+
+@pytest.mark.usefixtures("assistant")
+def test_what_is_in_no_conflict_does_not_wait(pair: tuple[Repo, Repo], merging: Merging) -> None:
+    a, b = pair
+    save(a, "theirs", b"theirs")
+    save(b, "ours", b"ours")
+    push(a)
+    b.git("push", "-q", "a", "main:synced/main")
+
+    merged(merging)
+
+    assert paths(b) == {"ours", "theirs"}

@@ -1,0 +1,147 @@
+"""Whether an assistant at a path of ours is in the middle of a merge.
+
+What it has got and has not in its branch yet, it is merging, by plain git.  Whoever resolves that
+conflict, or mends its last merge, before it is through, has made one more version that conflicts
+with what it is about to commit: and so on for ever, where it takes longer than we do.  What is made
+on top of the commit that it comes to, it follows.
+
+Only what can be seen without a word is asked for: its refs, and when they were written.  One that
+is stuck in its own conflict (its index is unmerged, and nothing tells it to go on) is not waited
+for any longer than ``PATIENCE_S``.
+"""
+
+import math
+import os
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final, final
+
+from spool.lock import owner_pid
+from workers.annex import pathremote, remotes
+from workers.annex.remoteurl import LocalPath
+from workers.desk import Desk
+from workers.git.ancestry import Ancestry
+from workers.git.refname import RefName, parse_ref_name
+from workers.git.refs import Refs, common_dir
+from workers.git.run import Git, GitError
+from workers.git.stream import ObjectId
+
+PATIENCE_S: Final = 40.0
+"""An assistant of which nothing was seen for so long is not merging.
+
+On two cores with a load of 35 to 40 a merge took it 30 to 43 s.
+"""
+
+LONGEST_S: Final = 60.0
+"""One that is given something new all the time."""
+
+LOOK_S: Final = 0.5
+"""How often to look: there may be no word of a merge that changes nothing for us."""
+
+_HEADS: Final = b"refs/heads/"
+_SYNCED: Final = b"refs/heads/synced/"
+_REMOTES: Final = b"refs/remotes/"
+
+
+@final
+class Midmerge:
+    """Looks for it among the remotes of one repository."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._since = math.inf
+
+    def wait(self, branch: RefName, now: float) -> float | None:
+        """When to look again, if one of them is merging into that branch.
+
+        Or has merged what is not here yet.  ``now``: the monotonic clock's, as is the result.
+        """
+        if not self._is_anywhere(branch):
+            self._since = math.inf
+            return None
+        self._since = min(self._since, now)
+        return now + LOOK_S if now < self._since + LONGEST_S else None
+
+    def _is_anywhere(self, branch: RefName) -> bool:
+        here = self._desk.repository
+        found = remotes.parse(here.settings, {}, top=here.top, home=Path.home())
+        paths = (each.way.path for each in found if each.pulls and isinstance(each.way, LocalPath))
+        return any(_Assistant(at, branch).is_merging(self._desk) for at in _tended(paths))
+
+
+def _tended(paths: Iterable[Path]) -> Iterable[Path]:
+    """The repositories where an assistant runs."""
+    for path in paths:
+        gitdir = pathremote.find(path)
+        if gitdir is None:
+            continue
+        annex = os.path.join(os.fsencode(common_dir(gitdir)), b"annex")
+        if _is_locked(annex + b"/daemon.pid") and not _is_locked(annex + b"/annexd/lock"):
+            yield gitdir
+
+
+def _is_locked(path: bytes) -> bool:
+    try:
+        return owner_pid(path) is not None
+    except OSError:  # not ours to look at
+        return False
+
+
+@final
+class _Assistant:
+    """One of them, and its branch."""
+
+    def __init__(self, gitdir: Path, branch: RefName) -> None:
+        git = Git(gitdir, None)
+        self._gitdir = os.fsencode(gitdir)
+        self._common = os.fsencode(common_dir(gitdir))
+        self._start = self._common + b"/annex/daemon.pid"
+        """Written when it starts."""
+        self._refs = Refs(git)
+        self._ancestry = Ancestry(git)
+        self._branch = branch
+        self._short = branch.removeprefix(_HEADS)
+
+    def is_merging(self, desk: Desk) -> bool:
+        """Whether it is, or has merged what ``desk``'s repository has not got yet."""
+        try:
+            head = self._refs.get(self._branch)
+            signs = [self._refs_file(ref) for ref in (self._branch, _SYNCED + self._short)]
+            signs += [self._gitdir + name for name in (b"/MERGE_HEAD", b"/index")]
+            if head is None or not _is_fresh(self._start, *signs):
+                return False
+            if not desk.commits.text_of(head) or os.path.lexists(self._gitdir + b"/MERGE_HEAD"):
+                return True
+            return any(self._is_apart(head, got) for got in self._got())
+        except (GitError, OSError, ValueError):  # it has gone, or is being made anew
+            return False
+
+    def _got(self) -> Iterable[ObjectId]:
+        """What it has been given, or has fetched a moment ago; what is old it may not want."""
+        synced = self._refs.get(parse_ref_name(_SYNCED + self._short))
+        if synced is not None:
+            yield synced
+        ends = (b"/" + self._short, b"/synced/" + self._short)
+        for ref in self._refs.list(_REMOTES):
+            if ref.name.endswith(ends) and _is_fresh(self._start, self._refs_file(ref.name)):
+                yield ref.oid
+
+    def _refs_file(self, ref: bytes) -> bytes:
+        return self._common + b"/" + ref
+
+    def _is_apart(self, head: ObjectId, got: ObjectId) -> bool:
+        """Whether it is more than to follow."""
+        return not (self._ancestry.contains(head, got) or self._ancestry.contains(got, head))
+
+
+def _is_fresh(*paths: bytes) -> bool:
+    """Whether one of those files was written a moment ago; packed refs were not."""
+    return any(_age_s(path) < PATIENCE_S for path in paths)
+
+
+def _age_s(path: bytes) -> float:
+    try:
+        return abs(time.time() - os.stat(path).st_mtime)
+    except FileNotFoundError:
+        return math.inf
