@@ -16,15 +16,12 @@ merge may say that the file is gone, and one of its next commits bring the marke
 Source: git-merge(1), "How conflicts are presented".
 """
 
-import logging
-import os
 import re
 from collections.abc import Callable
 from itertools import islice
 from typing import Final, final
 
 from spool.key import parts, to_file
-from spool.record import escape
 from workers.annex.pointer import POINTER_MAX, parse_pointer
 from workers.git.commit import Commits, Signature, committer_time
 from workers.git.index_entry import EXECUTABLE, FILE
@@ -34,8 +31,6 @@ from workers.git.tree import Version, diff_trees, look_up
 from workers.losses import AUTOMATIC
 from workers.unite import EMAIL, NAME, Uniter
 from workers.variant import variant_names
-
-log = logging.getLogger(__name__)
 
 Edits = dict[bytes, Version | None]
 
@@ -74,12 +69,7 @@ class Botched:
         ``branch``: the short name of the checked-out branch.  Raises ``GitError``,
         ``MissingObjectError``.
         """
-        mended = self._mended(head, tip, branch, {})
-        if mended != tip:
-            names = (change.path for change in diff_trees(self._commits.git, tip, mended))
-            told = " and ".join(escape(os.fsdecode(path)) for path in names)
-            log.info("mended %s: conflict markers in %s", tip, told)
-        return mended
+        return self._mended(head, tip, branch, {})
 
     def _mended(
         self, head: ObjectId, tip: ObjectId, branch: bytes, known: dict[ObjectId, ObjectId]

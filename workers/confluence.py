@@ -27,6 +27,7 @@ from workers.git.ancestry import merge_bases
 from workers.git.index_entry import LINK
 from workers.git.merge import Unrelated
 from workers.git.stream import ObjectId
+from workers.git.tree import diff_trees
 from workers.resolve import Annexed, Note
 from workers.unite import Pointers, Uniter
 
@@ -55,11 +56,14 @@ class Confluence:
     notes: list[Note] = field(default_factory=list)
     """The conflicts there were."""
 
-    is_mended: bool = False
-    """Whether somebody has committed conflict markers (``workers.botched``)."""
+    mended: dict[ObjectId, list[bytes]] = field(default_factory=dict)
+    """Where somebody has committed conflict markers (``workers.botched``): commit -> paths."""
 
     def tell(self) -> None:
         """Log them."""
+        for commit, paths in self.mended.items():
+            names = " and ".join(map(_printable, paths))
+            log.info("mended %s: conflict markers in %s", commit, names)
         for note in self.notes:
             names = " and ".join(map(_printable, note.names)) or "under no name"
             log.info("conflict %s: %s: %s", _printable(note.path), note.fate.value, names)
@@ -75,9 +79,7 @@ def unite_all(desk: Desk, head: ObjectId | None, arrived: Iterable[Arrival]) -> 
     uniter = Uniter(desk.commits, POINTERS, scratch)
     found = Confluence(head)
     allowed = desk.settings.flag("annexd.allow-unrelated") is True
-    arrived = list(arrived)
-    lines = list(_mended(desk, uniter, head, arrived))
-    found.is_mended = {each.commit for each in lines} != {each.commit for each in arrived}
+    lines = list(_mended(desk, uniter, head, arrived, found))
     if head is None and lines:
         head = found.commit = lines.pop(0).commit  # the others must be related to something
     related = []
@@ -105,7 +107,11 @@ def _resolves(desk: Desk) -> bool:
 
 
 def _mended(
-    desk: Desk, uniter: Uniter, head: ObjectId | None, arrived: Iterable[Arrival]
+    desk: Desk,
+    uniter: Uniter,
+    head: ObjectId | None,
+    arrived: Iterable[Arrival],
+    found: Confluence,
 ) -> Iterable[Arrival]:
     """What is to be merged, in an order that does not depend on the refs."""
     branch = desk.head().branch
@@ -114,8 +120,11 @@ def _mended(
             yield arrival
             continue
         short = (original_of(branch) or branch).removeprefix(HEADS)
-        botched = Botched(desk.commits, uniter)
-        yield arrival._replace(commit=botched.mended(head, arrival.commit, short))
+        mended = Botched(desk.commits, uniter).mended(head, arrival.commit, short)
+        if mended != arrival.commit:
+            changes = diff_trees(desk.git, arrival.commit, mended)
+            found.mended[arrival.commit] = [change.path for change in changes]
+        yield arrival._replace(commit=mended)
 
 
 def _unite_in_order(uniter: Uniter, found: Confluence, arrived: list[Arrival]) -> None:

@@ -262,7 +262,7 @@ class Merging:
         if any(self._is_programs(arrival.commit) for arrival in arrived):
             paths |= conflicts
         until = self._doubts.wait(paths, now)
-        if until is None and head.branch is not None and (conflicts or found.is_mended):
+        if until is None and head.branch is not None and (conflicts or found.mended):
             until = self._midmerge.wait(head.branch, now)
         return None if until is None else Yielding(until)
 

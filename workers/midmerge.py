@@ -33,8 +33,8 @@ PATIENCE_S: Final = 40.0
 On two cores with a load of 35 to 40 a merge took it 30 to 43 s.
 """
 
-LONGEST_S: Final = 60.0
-"""One that is given something new all the time."""
+LONGEST_S: Final = 90.0
+"""One that does not come to an end, though it is given something new all the time."""
 
 LOOK_S: Final = 0.5
 """How often to look: there may be no word of a merge that changes nothing for us."""
@@ -50,24 +50,28 @@ class Midmerge:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._since = math.inf
+        self._since: dict[ObjectId, float] = {}
+        """Since when each of their commits has been waited for."""
 
     def wait(self, branch: RefName, now: float) -> float | None:
         """When to look again, if one of them is merging into that branch.
 
         Or has merged what is not here yet.  ``now``: the monotonic clock's, as is the result.
         """
-        if not self._is_anywhere(branch):
-            self._since = math.inf
-            return None
-        self._since = min(self._since, now)
-        return now + LOOK_S if now < self._since + LONGEST_S else None
+        heads = frozenset(self._merging(branch))
+        self._since = {head: self._since.get(head, now) for head in heads}
+        is_in_time = any(now < since + LONGEST_S for since in self._since.values())
+        return now + LOOK_S if is_in_time else None
 
-    def _is_anywhere(self, branch: RefName) -> bool:
+    def _merging(self, branch: RefName) -> Iterable[ObjectId]:
+        """The commits that they had before those merges."""
         here = self._desk.repository
         found = remotes.parse(here.settings, {}, top=here.top, home=Path.home())
         paths = (each.way.path for each in found if each.pulls and isinstance(each.way, LocalPath))
-        return any(_Assistant(at, branch).is_merging(self._desk) for at in _tended(paths))
+        for gitdir in _tended(paths):
+            head = _Assistant(gitdir, branch).merges_into(self._desk)
+            if head is not None:
+                yield head
 
 
 def _tended(paths: Iterable[Path]) -> Iterable[Path]:
@@ -103,19 +107,25 @@ class _Assistant:
         self._branch = branch
         self._short = branch.removeprefix(_HEADS)
 
-    def is_merging(self, desk: Desk) -> bool:
-        """Whether it is, or has merged what ``desk``'s repository has not got yet."""
+    def merges_into(self, desk: Desk) -> ObjectId | None:
+        """The commit that it is merging something into, or that the desk's has not got yet."""
         try:
             head = self._refs.get(self._branch)
-            signs = [self._refs_file(ref) for ref in (self._branch, _SYNCED + self._short)]
-            signs += [self._gitdir + name for name in (b"/MERGE_HEAD", b"/index")]
-            if head is None or not _is_fresh(self._start, *signs):
-                return False
-            if not desk.commits.text_of(head) or os.path.lexists(self._gitdir + b"/MERGE_HEAD"):
-                return True
-            return any(self._is_apart(head, got) for got in self._got())
+            if head is None or not self._is_awake():
+                return None
+            has_gone_on = not desk.commits.text_of(head)
+            is_stopped = os.path.lexists(self._gitdir + b"/MERGE_HEAD")
+            if has_gone_on or is_stopped or any(self._is_apart(head, got) for got in self._got()):
+                return head
         except (GitError, OSError, ValueError):  # it has gone, or is being made anew
-            return False
+            return None
+        return None
+
+    def _is_awake(self) -> bool:
+        refs = map(self._refs_file, (self._branch, _SYNCED + self._short))
+        return _is_fresh(
+            self._start, *refs, self._gitdir + b"/MERGE_HEAD", self._gitdir + b"/index"
+        )
 
     def _got(self) -> Iterable[ObjectId]:
         """What it has been given, or has fetched a moment ago; what is old it may not want."""

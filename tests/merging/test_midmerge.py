@@ -7,30 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.annex.test_merging import merge_like_an_assistant, merged, note, push, save
-from tests.desks import copy_pair, desk_of, make_pair, nothing, paths
+from tests.desks import paths
+from tests.merging.steps import merged, note, push, save
+from tests.merging.test_assistants import merge_like_an_assistant
 from tests.repo import Repo
 from tests.scanning import lock_held
-from workers.footing import Footing
 from workers.merging import Merging, Yielding
 from workers.midmerge import PATIENCE_S
-
-
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_pair(tmp_path_factory)
-
-
-@pytest.fixture
-def pair(template: Path, tmp_path: Path) -> tuple[Repo, Repo]:
-    return copy_pair(template, tmp_path)
-
-
-@pytest.fixture
-def merging(pair: tuple[Repo, Repo]) -> Iterator[Merging]:
-    """What merges in ``b``."""
-    with desk_of(pair[1]) as desk:
-        yield Merging(desk, Footing(desk), nothing)
 
 
 @pytest.fixture
