@@ -13,6 +13,7 @@ Pure; times are local.  Sources: git-annex-schedule(1); the spelling is that of 
 schedule`` of 10.20261026, which prints what it has understood.
 """
 
+import functools
 import re
 from datetime import date, datetime, timedelta
 from datetime import time as clock_time
@@ -88,10 +89,12 @@ def parse(text: bytes) -> Job | None:
     return Job(text, target, match["duration"].decode(), period.decode(), day, divisor, at)
 
 
+@functools.lru_cache(maxsize=2 * JOBS_MAX)
 def next_run(job: Job, heard: datetime, last: datetime | None) -> datetime | None:
     """When to run it next, perhaps in the past; None: in none of the years to come.
 
-    ``heard``: when it was first heard of; ``last``: when it was last begun, if ever.
+    ``heard``: when it was first heard of; ``last``: when it was last begun, if ever.  Kept, for it
+    is asked at each turn, and looks through years of days for what a peer may have made up.
     """
     since = heard if last is None else last
     for ahead in range(_AHEAD_DAYS):
