@@ -33,6 +33,11 @@ class Life:
     restarts: int
     state: State
 
+    @property
+    def rests(self) -> bool:
+        """Whether it has nothing to do, so that nothing needs to be asked of it."""
+        return self.state is State.RESTING
+
 
 @final
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ CRASHED = 111
 _LACKING = frozenset((errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE))
 
 
-def fork(life: Callable[[], object], died: Path) -> int:
+def fork(life: Callable[[], int | None], died: Path) -> int:
     """Start a child that lives ``life`` and ends; returns its pid.
 
     The child begins with every signal blocked: it must first replace the handlers that the fork
@@ -42,12 +42,11 @@ def fork(life: Callable[[], object], died: Path) -> int:
     return pid
 
 
-def live(life: Callable[[], object], died: Path) -> NoReturn:
-    """Live it to its end, and end this process."""
+def live(life: Callable[[], int | None], died: Path) -> NoReturn:
+    """Live it to its end, and end this process with what it returns; None is 0."""
     status = CRASHED
     try:
-        life()
-        status = 0
+        status = life() or 0
     except TroubleError as trouble:
         log.error("trouble %s", trouble)  # noqa: TRY400 -- a traceback would not help a person
         leave_word(died, str(trouble))

@@ -21,8 +21,9 @@ from annexd import child
 from annexd.bulletin import Life
 from annexd.errors import describe
 from annexd.service import Action, Death, Event, State, delay_s, next_tally, step
+from spool import rest
 from spool.place import Place
-from workers.process import Post, Worker
+from workers.process import Leave, Post, Worker
 from workers.roles import Role
 
 log = logging.getLogger(__name__)
@@ -55,6 +56,9 @@ class Service:
     timer: float = math.inf
     delay_s: float = 0.0
     restarts: int = 0
+    """Not counting those after it had left by itself."""
+
+    has_left: bool = False
     tally: int = 0
     """Early deaths in a row."""
 
@@ -146,6 +150,19 @@ class Crew:
                 service.timer = math.inf
                 self._advance(service, Event.TIMER)
 
+    def rouse(self) -> None:
+        """Start those that were resting and are needed."""
+        for service in self._services:
+            if service.state is State.RESTING and not self._may_rest(service):
+                self._advance(service, Event.ROUSED)
+
+    def _may_rest(self, service: Service) -> bool:
+        """Whether it still says so, and there is another to notice when there is work."""
+        return rest.is_resting(self._place.rest, service.name) and any(
+            one.role.name == service.role.name and one.state is State.UP and one is not service
+            for one in self._services
+        )
+
     def _unwant(self, service: Service) -> None:
         service.wanted = False
         self._advance(service, Event.UNWANTED)
@@ -154,6 +171,11 @@ class Crew:
         death = Death(time.monotonic() - service.born, status)
         pid, service.pid = service.pid, None
         service.timer = math.inf
+        leave = death.leave()
+        if leave is not None and service.state is State.UP:
+            log.debug("leave %s[%d] after %.1f s: %s", service.name, pid, death.lived_s, leave.name)
+            self._left(service, leave)
+            return
         service.tally = next_tally(service.tally, death)
         service.crashes += not death.was_killed()
         service.delay_s = delay_s(service.tally, death)
@@ -166,6 +188,11 @@ class Crew:
             )
         elif service.wanted:  # wanted again while it was stopping
             self._advance(service, Event.WANTED)
+
+    def _left(self, service: Service, leave: Leave) -> None:
+        service.has_left = True
+        rests = leave is Leave.TO_REST and self._may_rest(service)
+        self._advance(service, Event.RESTED if rests else Event.RENEWED)
 
     def _advance(self, service: Service, event: Event) -> None:
         service.state, action = step(service.state, event)
@@ -188,8 +215,9 @@ class Crew:
                 pass
 
     def _spawn(self, service: Service) -> None:
-        if service.started:
+        if service.started and not service.has_left:
             service.restarts += 1
+        service.has_left = False
         service.started, service.born = time.time(), time.monotonic()
         try:
             service.pid = child.fork(lambda: self._live(service), self._place.died / service.name)
@@ -197,9 +225,9 @@ class Crew:
             self._died(service, child.CRASHED << 8)
             log.warning("tempfail start of %s: %s", service.name, describe(failure))
 
-    def _live(self, service: Service) -> None:
+    def _live(self, service: Service) -> Leave | None:
         role = service.role
-        role.main(self._enter(Post(service.name, service.slot, role.hints)))
+        return role.main(self._enter(Post(service.name, service.slot, role.hints)))
 
 
 def _pid(service: Service) -> int:

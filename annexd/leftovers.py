@@ -24,7 +24,7 @@ def clear_leftovers(place: Place) -> None:
     masters = end_left(place.worktree, place.common)
     if (token and strays.kill_marked(token)) or masters:
         log.warning("kill what the last annexd had left running")
-    for leftovers in (place.state, place.died, place.tmp):
+    for leftovers in (place.state, place.died, place.rest, place.tmp):
         if os.path.lexists(leftovers):
             shutil.rmtree(leftovers)
         make_directory(leftovers)

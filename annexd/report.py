@@ -192,6 +192,8 @@ def _headline(status: Status) -> str:
 
 def _activity(worker: Worker, now: float) -> str:
     life, state = worker.life, worker.state
+    if life.rests:
+        return life.state.value
     if life.state is not LifeState.UP:
         crash = f": {escape(worker.last_word)}" if worker.last_word else ""
         return f"{life.state.value}, died {life.restarts + 1} times{crash}"

@@ -7,6 +7,10 @@ and carries out the actions.
      |                | `--died early--> THROTTLED --timer--> UP
      |                `--unwanted--> STOPPING --timer--> KILLED --timer--> DOWN
      `--delayed--> THROTTLED --unwanted--> DOWN           (died: DOWN, from both)
+
+    UP --left to begin afresh--> UP (a new process)
+    UP --left to rest--> RESTING --roused--> UP
+                            `--unwanted--> DOWN
 """
 
 import enum
@@ -14,6 +18,8 @@ import os
 import signal
 from dataclasses import dataclass
 from typing import final
+
+from workers.process import Leave
 
 
 @final
@@ -24,6 +30,9 @@ class State(enum.StrEnum):
     UP = "up"
     THROTTLED = "throttled"
     """It keeps dying, and is started again when its timer says so."""
+
+    RESTING = "resting"
+    """It had nothing to do and has ended; it is started again when others work."""
 
     STOPPING = "stopping"
     """It was asked to stop, and is killed when its timer says so."""
@@ -41,6 +50,11 @@ class Event(enum.Enum):
     """It is wanted, but not yet (``--startdelay``)."""
 
     UNWANTED = enum.auto()
+    RENEWED = enum.auto()
+    """It has ended to begin afresh, or to rest and it is too late for that."""
+
+    RESTED = enum.auto()
+    ROUSED = enum.auto()
     DIED = enum.auto()
     DIED_EARLY = enum.auto()
     """It died early, and not for the first time in a row; or it could not be started."""
@@ -71,7 +85,11 @@ TRANSITIONS: dict[tuple[State, Event], tuple[State, Action]] = {
     (_S.DOWN, _E.DELAYED): (_S.THROTTLED, _A.ARM_TIMER),
     (_S.UP, _E.DIED): (_S.UP, _A.SPAWN),
     (_S.UP, _E.DIED_EARLY): (_S.THROTTLED, _A.ARM_TIMER),
+    (_S.UP, _E.RENEWED): (_S.UP, _A.SPAWN),
+    (_S.UP, _E.RESTED): (_S.RESTING, _A.NOTHING),
     (_S.UP, _E.UNWANTED): (_S.STOPPING, _A.TERMINATE),
+    (_S.RESTING, _E.ROUSED): (_S.UP, _A.SPAWN),
+    (_S.RESTING, _E.UNWANTED): (_S.DOWN, _A.NOTHING),
     (_S.THROTTLED, _E.TIMER): (_S.UP, _A.SPAWN),
     (_S.THROTTLED, _E.UNWANTED): (_S.DOWN, _A.NOTHING),
     (_S.STOPPING, _E.DIED): (_S.DOWN, _A.NOTHING),
@@ -116,7 +134,16 @@ class Death:
     def was_killed(self) -> bool:
         """By somebody else: SIGKILL, or SIGTERM, on which a worker returns and exits 0."""
         code = os.waitstatus_to_exitcode(self.status)
-        return code in {0, -signal.SIGKILL, -signal.SIGTERM}
+        return code in {0, *Leave, -signal.SIGKILL, -signal.SIGTERM}
+
+    def leave(self) -> Leave | None:
+        """Why it has ended by itself, if it meant to.
+
+        But nobody needs to so soon: who does all the same is counted with those that are killed.
+        """
+        code = os.waitstatus_to_exitcode(self.status)
+        meant = code in set(Leave) and self.lived_s >= KILL_FORGIVEN_S
+        return Leave(code) if meant else None
 
     def __str__(self) -> str:
         code = os.waitstatus_to_exitcode(self.status)

@@ -147,6 +147,8 @@ def _look_at_worker(
     worker: Worker, status: Status, seq: int, working: list[str], blocked: list[str]
 ) -> None:
     name, state = worker.life.name, worker.state
+    if worker.life.rests:
+        return
     if state is None or state.activity is Activity.BUSY or state.seq < seq:
         crash = f", after a crash: {escape(worker.last_word)}" if worker.last_word else ""
         working.append(f"{name} is at work{crash}")

@@ -44,6 +44,8 @@ class Worker:
     def is_idle(self) -> bool:
         """Whether it has nothing to do, now or later."""
         state = self.state
+        if self.life.rests:
+            return True
         return state is not None and state.activity is Activity.IDLE and state.pending == 0
 
 

@@ -154,6 +154,8 @@ class Supervisor:
             self._hang_up()
         if self._undertaker in self._crew.reap():
             self._undertaker = 0
+        self._wakeup.watch(os.fsencode(self._place.rest), int(inotify.DELETE))
+        self._crew.rouse()
         self._crew.fire_timers()
         self._after_turn()
 
@@ -210,7 +212,8 @@ class Supervisor:
     def _settle_in(self) -> None:
         """Make our directory what it has to be, and watch it."""
         place = self._place
-        for path in (place.state, place.died, place.poke, place.remotes, place.cache, place.tmp):
+        ours = (place.state, place.died, place.poke, place.rest, place.remotes, place.cache)
+        for path in (*ours, place.tmp):
             make_directory(path)
         self._instance.hold_own_lock()
         self._bulletin = b""  # to be written again
@@ -259,7 +262,7 @@ class Supervisor:
 
     def _summary(self) -> str:
         up = [at for at in self._crew.lives() if at.pid is not None]
-        down = [at.name for at in self._crew.lives() if at.pid is None]
+        down = [at.name for at in self._crew.lives() if at.pid is None and not at.rests]
         text = f"{len(up)} workers in {self._place.worktree}"
         return f"{text}; waiting to start again: {', '.join(down)}" if down else text
 

@@ -74,6 +74,11 @@ class Place:
         return self.annexd / "look"
 
     @property
+    def rest(self) -> Path:
+        """Which workers may rest (``spool.rest``)."""
+        return self.annexd / "rest"
+
+    @property
     def remotes(self) -> Path:
         """What is known of each remote (``spool.remotes``)."""
         return self.annexd / "remotes"

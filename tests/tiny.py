@@ -5,6 +5,7 @@ signals, so it cannot live in the process of the tests.
 """
 
 import logging
+import math
 import os
 import re
 import signal
@@ -18,7 +19,9 @@ from annexd.instance import AlreadyRunningError, Instance
 from annexd.notify import Notify
 from annexd.programs import Programs, Wish
 from annexd.remotelist import list_remotes
+from annexd.service import KILL_FORGIVEN_S
 from annexd.supervisor import NeverReadyError, Supervisor
+from spool import rest
 from spool.info import Info
 from spool.key import parse
 from spool.place import Place
@@ -28,7 +31,7 @@ from spool.record import escape, parse_record
 from spool.state import Activity, State, write_state
 from spool.transfer import Direction, Transfer, parse_uuid
 from workers import logfile
-from workers.process import Worker
+from workers.process import Leave, Worker
 from workers.roles import Role
 from workers.voice import Voice
 
@@ -144,13 +147,37 @@ def leaver(worker: Worker) -> None:
     obey(worker)
 
 
+def weary(worker: Worker) -> Leave | None:
+    """Leaves when it has lived for a while: to rest or to begin afresh, as the file says."""
+    place = worker.place
+    rest.get_up(place.rest, worker.name)
+    worker.wakeup.watch(os.fsencode(place.worktree))
+    say_idle(worker)
+    old_enough = time.monotonic() + KILL_FORGIVEN_S
+    while not worker.wakeup.stopping:
+        worker.wakeup.wait(old_enough if time.monotonic() < old_enough else math.inf)
+        if time.monotonic() < old_enough:
+            continue
+        if (place.worktree / "afresh").exists():
+            (place.worktree / "afresh").unlink()
+            return Leave.AFRESH
+        if worker.slot > 1 and (place.worktree / "rest").exists():
+            (place.worktree / "rest").unlink()
+            rest.lie_down(place.rest, worker.name)
+            return Leave.TO_REST
+    return None
+
+
 def _leave_pid(worker: Worker, name: str, pid: int) -> None:
     new = worker.place.annexd / f"{name}.new"
     new.write_text(str(pid))
     new.rename(worker.place.annexd / name)
 
 
-MAINS = (obey, chatty, answer, clerk, syncer, stubborn, defective, fragile, busy, sleeper, leaver)
+MAINS = (
+    *(obey, chatty, answer, clerk, syncer, stubborn, defective, fragile, busy, sleeper, leaver),
+    weary,
+)
 
 
 def _roles(names: list[str]) -> tuple[Role, ...]:

@@ -116,6 +116,16 @@ class Committing:
         """At the start, everything was missing: believe no deletion before a person says so."""
         self._vanished = True
 
+    @property
+    def remembers(self) -> bool:
+        """Whether it knows what could not be found again.
+
+        What was accepted; the last deletions, and the work that excuses the next ones.
+        """
+        now = time.monotonic()
+        lately = self._recent_deletions.count(now) or self._work.count(frozenset(), now)
+        return self._accepted or self._vanished or bool(lately)
+
     def accept(self) -> None:
         """A person has accepted what is held."""
         self._accepted, self._vanished = True, False

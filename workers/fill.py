@@ -121,6 +121,10 @@ class Fill:
         """Have every file looked at: hints may have been lost."""
         self._must_sweep = True
 
+    def leave(self) -> None:
+        """Leave nothing that the next process would not know of."""
+        self._spent.clear()
+
     def due(self) -> float:
         """When to call ``turn`` (monotonic clock)."""
         if self._keys or self._paths or self._must_sweep:

@@ -10,6 +10,7 @@ annexd's own is made with mode 0700 or 0600 explicitly.
 import os
 import signal
 from dataclasses import dataclass
+from enum import IntEnum
 from pathlib import Path
 from typing import final
 
@@ -17,6 +18,17 @@ from spool.place import Place
 from workers import lifeline, logfile
 from workers.title import set_title
 from workers.wakeup import Hints, Wakeup
+
+
+@final
+class Leave(IntEnum):
+    """Why a worker ends unasked, and means to; its exit status."""
+
+    AFRESH = 10
+    """It has grown (``workers.growth``)."""
+
+    TO_REST = 11
+    """There has been nothing to do for long (``spool.rest``)."""
 
 
 @final

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import final
 
 from workers import watcher
-from workers.process import Worker
+from workers.process import Leave, Worker
 from workers.pusher import role as pusher
 from workers.scanner import role as scanner
 from workers.sentry import serve as sentry
@@ -19,9 +19,9 @@ class Role:
     """A kind of worker."""
 
     name: str
-    main: Callable[[Worker], None]
-    """Serves until ``worker.wakeup.stopping``, then returns.  An exception is a bug, or a reason
-    to start afresh: the worker dies, and is replaced."""
+    main: Callable[[Worker], Leave | None]
+    """Serves until ``worker.wakeup.stopping``, then returns None; or before, and says why.  An
+    exception is a bug, or a reason to start afresh: the worker dies, and is replaced."""
 
     slots: int = 1
     """How many run side by side."""

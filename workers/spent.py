@@ -40,6 +40,13 @@ class Spent:
             else:
                 os.unlink(path)
 
+    def clear(self) -> None:
+        """Delete them all: who comes after this process does not know of them."""
+        for path in self._paths:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
+        self._paths.clear()
+
     def take(self, mode: int) -> tuple[bytes, int] | None:
         """One of them, with a descriptor for writing; None if there is none.
 

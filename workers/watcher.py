@@ -22,11 +22,12 @@ from workers.git.index_compare import changed_paths
 from workers.git.index_format import UnsupportedIndexError
 from workers.git.run import GitError
 from workers.git.stream import StreamEndedError
+from workers.growth import Growth
 from workers.guard import Guard
 from workers.ingest import Ingest
 from workers.joining import Joining
 from workers.looking import Looker
-from workers.process import Worker
+from workers.process import Leave, Worker
 from workers.ripening import Ripening
 from workers.rules import Rules
 from workers.trouble import TroubleError
@@ -39,13 +40,10 @@ log = logging.getLogger(__name__)
 
 BREATH_S: Final = 0.005
 """During long work events are taken this often: the kernel keeps only so many."""
-
 SAID_S: Final = 0.03
 """What will be done so soon is not worth a word."""
-
 REST_S: Final = 1.0
 """A longer wait is a rest."""
-
 FULL_S: Final = 5.0
 """How often to see whether the disk has room again."""
 TROUBLE_S: Final = 2.0
@@ -65,9 +63,9 @@ class _StoppingError(Exception):
     """We were asked to stop, in the middle of something."""
 
 
-def main(worker: Worker) -> None:
-    """Serve until asked to stop."""
-    Watcher(worker).serve()
+def main(worker: Worker) -> Leave | None:
+    """Serve until asked to stop, or grown."""
+    return Watcher(worker).serve()
 
 
 @final
@@ -97,10 +95,12 @@ class Watcher:
         self._trouble = ""
         self._reason: str | None = None
         self._unreleased = False
+        self._growth = Growth()
 
-    def serve(self) -> None:
-        """Until asked to stop."""
-        while not self._wakeup.stopping:
+    def serve(self) -> Leave | None:
+        """Until asked to stop, or grown."""
+        leave = None
+        while not self._wakeup.stopping and leave is None:
             try:
                 self._desk.clear_up()
                 self._turn()
@@ -115,11 +115,27 @@ class Watcher:
                 self._rules.close()
                 self._pause(f"{failure}", TROUBLE_S)
             self._say()
-            self._take(self._wakeup.wait(self._until()))
+            leave = self._sleep()
         self._rules.close()
         self._desk.close()
+        return leave
 
-    # One turn.
+    def _sleep(self) -> Leave | None:
+        until = self._until()
+        afresh_at = math.inf
+        if self._committing.remembers:
+            until = min(until, time.monotonic() + HELD_S)  # then perhaps no more
+        elif not self._notes() and self._scans_at_start():
+            afresh_at = self._growth.leave_at(until)
+        woken = self._wakeup.wait(min(until, afresh_at))
+        self._take(woken)
+        if woken != Woken() or time.monotonic() < afresh_at:
+            return None
+        self._fill.leave()
+        return Leave.AFRESH
+
+    def _scans_at_start(self) -> bool:
+        return self._desk.repository.settings.flag("annex.startupscan", default=True)
 
     def _turn(self) -> None:
         self._listen()
@@ -204,8 +220,8 @@ class Watcher:
         self._must_reload = self._must_reload or woken.reload
         if woken.overflow:
             self._tree.look_at(b"")
-        if woken.overflow and woken.events:
-            log.info("overflow: look at everything")
+            if woken.events:
+                log.info("overflow: look at everything")
         if woken.overflow or woken.reload:
             self._fill.sweep()
         self._tree.take(woken.events)
@@ -265,8 +281,7 @@ class Watcher:
             self._rules.reload()
         if not self._tree.has_to_walk:
             return
-        asks = self._desk.repository.settings.flag
-        scans = not self._is_first or asks("annex.startupscan", default=True)
+        scans = not self._is_first or self._scans_at_start()
         mark = self._mark if scans else None
         index = self._desk.index()
         self._guard.sight.forget()
@@ -296,12 +311,11 @@ class Watcher:
 
     def _release(self) -> None:
         """Let go of what is only needed while there is something to do."""
-        if self._unreleased and self._until() - time.monotonic() > REST_S:
-            self._desk.commits.release()
-            self._unreleased = False
+        if self._until() - time.monotonic() > REST_S:
+            if self._unreleased:
+                self._desk.commits.release()
+                self._unreleased = False
             self._desk.index().relax()
-
-    # What is said, and how long to sleep.
 
     def _pause(self, trouble: str, pause_s: float) -> None:
         if trouble != self._trouble:

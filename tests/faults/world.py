@@ -19,7 +19,7 @@ from tests.faults.standing import find_annexes, find_repos
 from tests.processes import run
 from tests.repo import Repo
 from workers import watcher
-from workers.process import Worker
+from workers.process import Leave, Worker
 from workers.pusher import role as pusher
 from workers.transferrer import role as transferrer
 from workers.wakeup import Wakeup
@@ -27,7 +27,7 @@ from workers.wakeup import Wakeup
 LATER_S = 3600.0
 """A new start is so much later, for whoever looks at the age of what was left."""
 
-MAINS: dict[str, Callable[[Worker], None]] = {
+MAINS: dict[str, Callable[[Worker], Leave | None]] = {
     "watcher": watcher.main,
     "pusher": pusher.main,
     "transferrer": transferrer.main,

@@ -16,6 +16,7 @@ from annexd.bulletin import Bulletin, Life
 from annexd.instance import Holder, find_holder
 from annexd.service import State
 from annexd.strays import marked
+from spool import rest
 from spool.place import Place
 from spool.record import read
 from tests.processes import Process, alive, descendants, kill, let_finish, python, start, wait_until
@@ -146,6 +147,54 @@ def test_a_worker_that_keeps_crashing_is_throttled_and_the_others_go_on(nest: St
     (one.place.worktree / "crash").unlink()
     wait_until(lambda: (life := one.life("fragile")) and life.state is State.UP)
     assert "there is a file named crash" in (one.place.died / "fragile").read_text()
+
+
+def test_a_worker_that_begins_afresh_has_not_died(nest: StartNest) -> None:
+    one = nest("weary", "obey").ready()
+    old = one.pid("weary")
+
+    (one.place.worktree / "afresh").touch()
+
+    wait_until(lambda: one.pid("weary") != old)
+    life = one.life("weary")
+    assert life is not None
+    assert life.restarts == 0
+    assert "died" not in one.stderr.read_text()
+
+
+def test_a_worker_rests_until_its_file_is_removed(nest: StartNest) -> None:
+    one = nest("weary=2").ready()
+    (one.place.worktree / "rest").touch()
+    wait_until(lambda: (life := one.life("weary-2")) and life.state is State.RESTING)
+    one.process.send_signal(signal.SIGHUP)  # is no reason to come back
+    first = one.kill("weary")
+    wait_until(lambda: one.pid("weary") != first)
+    resting = one.life("weary-2")
+    assert resting is not None
+    assert (resting.state, resting.pid) == (State.RESTING, None)
+
+    rest.rouse(one.place.rest)
+
+    wait_until(lambda: (life := one.life("weary-2")) and life.state is State.UP, timeout_s=2)
+    life = one.life("weary-2")
+    assert life is not None
+    assert life.restarts == 0
+    one.process.terminate()
+    one.end()
+
+
+def test_nobody_rests_while_the_first_is_not_there(nest: StartNest) -> None:
+    one = nest("weary=2", "obey").ready()
+    (one.place.worktree / "rest").touch()
+    wait_until(lambda: (life := one.life("weary-2")) and life.state is State.RESTING)
+
+    killed: set[int] = set()
+    for _ in range(2):
+        killed.add(one.kill("weary"))
+        wait_until(lambda: one.pid("weary") not in killed)
+    one.kill("weary")  # and who is killed again so soon is away for a second
+
+    wait_until(lambda: (life := one.life("weary-2")) and life.state is State.UP, timeout_s=2)
 
 
 def test_a_start_with_a_defective_worker_fails_with_the_reason(nest: StartNest) -> None:

@@ -44,7 +44,8 @@ def test_nothing_is_spawned_while_stopping() -> None:
 def test_a_worker_is_spawned_exactly_when_it_comes_up() -> None:
     for state, event in ALL:
         after, action = step(state, event)
-        comes_up = after is State.UP and (state is not State.UP or event is Event.DIED)
+        again = event in {Event.DIED, Event.RENEWED}
+        comes_up = after is State.UP and (state is not State.UP or again)
         assert (action is Action.SPAWN) == comes_up
 
 

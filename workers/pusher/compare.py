@@ -1,7 +1,8 @@
-"""What one side may lack of the other's branches, from refs alone."""
+"""What one side may lack of the other's branches, from refs alone; and what is the same remote."""
 
 from typing import Final
 
+from workers.annex.remotes import Remote
 from workers.git.refs import Refs
 from workers.pusher.values import ANNEX, Ours, Theirs, own, synced, tracking
 
@@ -31,3 +32,8 @@ def about_files(ours: Ours, theirs: Theirs) -> tuple[Ours, Theirs]:
     """The same, without the git-annex branch."""
     there = {ref: oid for ref, oid in theirs.items() if ref not in LOGS}
     return Ours(ours.branch, ours.head, None), there
+
+
+def is_learnt(before: Remote, remote: Remote) -> bool:
+    """Whether all that is new of a remote is its uuid."""
+    return before.uuid is None and remote.uuid is not None and before.way == remote.way

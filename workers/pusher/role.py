@@ -18,19 +18,19 @@ from spool import poke
 from workers.annex import remotes
 from workers.annex.commit import identity
 from workers.annex.remotecommands import answered
-from workers.annex.remotes import Remote
 from workers.annex.repository import Repository, RepositoryError, find
 from workers.annex.siblingrefs import SiblingRefs
 from workers.foreign import Others
 from workers.git.refs import BrokenRefError, Refs
 from workers.git.run import GitError
 from workers.git.settings import Settings
-from workers.process import Worker
+from workers.growth import Growth
+from workers.process import Leave, Worker
 from workers.pusher.agreed import Agreed
 from workers.pusher.branches import read_ours
 from workers.pusher.changehook import ChangeHook
 from workers.pusher.chores import Chores
-from workers.pusher.compare import about_files
+from workers.pusher.compare import about_files, is_learnt
 from workers.pusher.errand import Errand, Leash
 from workers.pusher.exchange import exchange
 from workers.pusher.listening import Listening
@@ -57,9 +57,9 @@ SWEEP_S: Final = 60.0
 """Everything is looked at so often, whatever has been told."""
 
 
-def main(worker: Worker) -> None:
-    """Serve until asked to stop."""
-    Pusher(worker).serve()
+def main(worker: Worker) -> Leave | None:
+    """Serve until asked to stop, or grown."""
+    return Pusher(worker).serve()
 
 
 @final
@@ -89,17 +89,27 @@ class Pusher:
         self._worked = time.monotonic()
         self._trees = Trees(worker.place, worker.wakeup, self._leash)
         self._chores = Chores(worker.place, worker.wakeup, self._leash)
+        self._growth = Growth()
+        self._rests = False
         self._read_config()
 
-    def serve(self) -> None:
+    def serve(self) -> Leave | None:
         """Turn after turn."""
         while not self._wakeup.stopping:
             self._voice.listen()
             until = self._turn()
+            afresh_at = self._growth.leave_at(until) if self._rests else math.inf
             while not self._wakeup.stopping:
-                woken = self._wakeup.wait(min(until, time.monotonic() + SWEEP_S))
+                woken = self._wakeup.wait(min(until, afresh_at, time.monotonic() + SWEEP_S))
+                if time.monotonic() >= afresh_at and not woken.events:
+                    self._end()
+                    return Leave.AFRESH
                 if self._has_reason(woken):
                     break
+        self._end()
+        return None
+
+    def _end(self) -> None:
         for neighbour in self._neighbours.values():
             if neighbour.errand is not None:
                 neighbour.errand.kill()
@@ -173,17 +183,15 @@ class Pusher:
 
     def _listen(self) -> float:
         """Hear what remotes behind ssh say; when to come again."""
-        try:
-            ours = read_ours(self._refs, self._here)
-        except BrokenRefError:
+        ours = self._read_ours()
+        if ours is None:
             return math.inf
         return self._listening.work(self._here, ours, self._neighbours.values())
 
     def _tell(self) -> float:
         """Let the user's program tell others; when to come again."""
-        try:
-            ours = read_ours(self._refs, self._here)
-        except BrokenRefError:
+        ours = self._read_ours()
+        if ours is None:
             return math.inf
         self._remove_tags(ours)
         holders = [name for name, each in self._neighbours.items() if each.holds(ours)]
@@ -205,6 +213,7 @@ class Pusher:
         pending = waiting + self._put_off + self._upkeep.pending + self._upkeep.yields
         if pending:
             notes.insert(0, ("pending", str(pending)))
+        self._rests = not notes and not running
         if running:
             self._voice.busy(tuple(notes))
         else:
@@ -290,8 +299,12 @@ class Pusher:
                 path = path.parent
 
     def _branch(self) -> bytes | None:
+        ours = self._read_ours()
+        return ours.branch if ours is not None else None
+
+    def _read_ours(self) -> Ours | None:
         try:
-            return read_ours(self._refs, self._here).branch
+            return read_ours(self._refs, self._here)
         except BrokenRefError:
             return None
 
@@ -318,7 +331,7 @@ class Pusher:
             if not answered(remote, here.top).syncs:
                 continue
             neighbour = before.get(remote.name)
-            if neighbour is not None and _is_learnt(neighbour.remote, remote):
+            if neighbour is not None and is_learnt(neighbour.remote, remote):
                 # If our own errand just has it initialised, it must not end before that is done.
                 neighbour.remote = remote
             if neighbour is None or neighbour.remote != remote:
@@ -329,8 +342,3 @@ class Pusher:
             if self._neighbours.get(name) is not neighbour and neighbour.errand is not None:
                 self._wakeup.ignore(neighbour.errand.fd)
                 neighbour.errand.kill()
-
-
-def _is_learnt(before: Remote, remote: Remote) -> bool:
-    """Whether all that is new is its uuid."""
-    return before.uuid is None and remote.uuid is not None and before.way == remote.way

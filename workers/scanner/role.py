@@ -18,7 +18,8 @@ from workers.git.refname import RefName
 from workers.git.refs import HEAD
 from workers.git.run import GitError
 from workers.git.stream import StreamEndedError
-from workers.process import Worker
+from workers.growth import Growth
+from workers.process import Leave, Worker
 from workers.scanner.dropper import Dropper
 from workers.scanner.explorer import Explorer
 from workers.scanner.scan import Scan
@@ -42,9 +43,9 @@ RETRY_S: Final = 1.0
 RETRY_MAX_S: Final = 600.0
 
 
-def main(worker: Worker) -> None:
-    """Serve until asked to stop."""
-    _Scanner(worker).serve()
+def main(worker: Worker) -> Leave | None:
+    """Serve until asked to stop, or grown."""
+    return _Scanner(worker).serve()
 
 
 @final
@@ -63,9 +64,10 @@ class _Scanner:
         self._retry_s = RETRY_S
         self._refill_s = REFILL_S
         self._reconcile_at = time.monotonic() + RECONCILE_S
+        self._growth = Growth()
 
-    def serve(self) -> None:
-        """Until asked to stop."""
+    def serve(self) -> Leave | None:
+        """Until asked to stop, or grown."""
         hints = EVERYTHING
         while not self._wakeup.stopping:
             until = min(self._look(hints), self._reconcile_at)
@@ -73,13 +75,18 @@ class _Scanner:
             if woken == Woken() and time.monotonic() < until and not self._wakeup.stopping:
                 self._settle_down()
                 self._scan.have_explored(self._explorer)
-                woken = self._wakeup.wait(min(until, self._explorer.until))
+                stays = self._explorer.until < math.inf or until < self._reconcile_at
+                afresh_at = math.inf if stays else self._growth.leave_at(until)
+                woken = self._wakeup.wait(min(until, self._explorer.until, afresh_at))
+                if woken == Woken() and time.monotonic() >= afresh_at:
+                    return Leave.AFRESH
             if self._explorer.has_returned():
                 self._scan.routes.read_map()
             hints = self._watches.hints(woken)
             if time.monotonic() >= self._reconcile_at:
                 hints |= self._reconcile()
         self._settle_down()
+        return None
 
     def _look(self, hints: Hint) -> float:
         """One turn; returns until when to wait for the next one (monotonic, s)."""

@@ -87,6 +87,10 @@ class Gates:
             busy_since = _job_began(path)
         return math.inf
 
+    def is_free(self, remote: Remote) -> bool:
+        """Whether nobody is at work with it.  Wakes nobody."""
+        return all(lock.owner_pid(path) is None for path in self._slots(remote))
+
     @contextlib.contextmanager
     def slot(self, remote: Remote) -> Iterator[bool]:
         """Occupy one of the remote's slots; yields False if there is none."""

@@ -4,6 +4,9 @@ Several run side by side and know nothing of each other: the kernel's locks on t
 apart.  A remote that hangs occupies the worker that talks to it and no other; a remote that fails
 is left alone for a while (``gate``).
 
+All but the first rest when nobody has had anything to do for a while, and come back before
+anything is begun that may take long (``spool.rest``).
+
 What nobody tells us of is found by the slow sweep.
 """
 
@@ -11,17 +14,19 @@ import contextlib
 import math
 import os
 import time
+from collections.abc import Iterator
 from typing import Final, final
 
 from inotify_simple import flags as inotify
 
-from spool import corrupt, hold, layout, stale
+from spool import corrupt, hold, layout, rest, stale
 from spool.directory import InTheWayError
 from spool.queue import Queue
 from spool.transfer import UUID, Direction, Lane
 from workers.annex.remotes import Remote
+from workers.growth import Growth
 from workers.openfiles import allow_many_files
-from workers.process import Worker
+from workers.process import Leave, Worker
 from workers.transferrer import order
 from workers.transferrer.gate import Gates
 from workers.transferrer.heed import Heed
@@ -29,11 +34,14 @@ from workers.transferrer.lanes import LOST, Lanes, is_native
 from workers.transferrer.verdict import StoppedError
 from workers.transferrer.ways import Ways
 from workers.voice import Voice
-from workers.wakeup import ENTRIES, VANISHING
+from workers.wakeup import ENTRIES, VANISHING, Woken
 
 SWEEP_S: Final = 1800.0
 LINGER_S: Final = 30.0
 """How long git-annex and git processes are kept after the last job."""
+
+REST_S: Final = 10.0
+"""So long after there was something to do the second worker, and any more, rest."""
 
 STAND_BACK_S: Final = 0.015
 
@@ -46,10 +54,10 @@ _JOBS: Final = ENTRIES | int(inotify.ATTRIB) | VANISHING
 _CONFIG: Final = int(inotify.MODIFY | inotify.ATTRIB) | VANISHING
 
 
-def main(worker: Worker) -> None:
-    """Serve until the process is to stop."""
+def main(worker: Worker) -> Leave | None:
+    """Serve until the process is to stop, or has nothing to do and should end."""
     allow_many_files()
-    Transferrer(worker).serve()
+    return Transferrer(worker).serve()
 
 
 @final
@@ -66,11 +74,13 @@ class Transferrer:
         self._ways = Ways(worker.place)
         self._heed = Heed(worker.wakeup, self._paths, self._gates)
         self._lanes = self._open()
+        self._growth = Growth()
+        rest.get_up(worker.place.rest, worker.name)
 
     def _open(self) -> Lanes:
         return Lanes(self._paths, self._gates, self._heed, self._ways.near)
 
-    def serve(self) -> None:
+    def serve(self) -> Leave | None:
         """Look, work, wait."""
         wakeup = self._worker.wakeup
         now = time.time()
@@ -78,8 +88,10 @@ class Transferrer:
             self._queue.sweep(now)
             stale.purge(self._paths, now)
         linger = math.inf
+        rest_at = self._rest_at()
+        leave = None
         spoken = False
-        while not wakeup.stopping:
+        while not wakeup.stopping and leave is None:
             self._voice.listen()
             self._watch()
             if not spoken:
@@ -89,12 +101,14 @@ class Transferrer:
             began = time.monotonic()
             due = self._turn()
             if due is None:
-                linger = time.monotonic() + LINGER_S
+                linger, rest_at = time.monotonic() + LINGER_S, self._rest_at()
                 continue
             look_s = time.monotonic() - began
             self._lanes.let_go()
             self._voice.idle()
-            woken = wakeup.wait(min(due, linger, time.monotonic() + SWEEP_S))
+            afresh_at = self._growth.leave_at(due)
+            until = min(due, linger, rest_at, afresh_at, time.monotonic() + SWEEP_S)
+            woken = wakeup.wait(until)
             if woken.events:
                 self._stand_back(look_s)
             if woken.reload:
@@ -102,7 +116,44 @@ class Transferrer:
             if time.monotonic() >= linger:
                 self._lanes.rest()
                 linger = math.inf
+            if woken == Woken() and time.monotonic() >= min(rest_at, afresh_at):
+                leave = self._leave(afresh_at)
+                rest_at = self._rest_at()
         self._lanes.stop()
+        return leave
+
+    def _rest_at(self) -> float:
+        return time.monotonic() + REST_S if self._slot() else math.inf
+
+    def _leave(self, afresh_at: float) -> Leave | None:
+        if self._slot() and self._may_rest():
+            return Leave.TO_REST
+        return Leave.AFRESH if time.monotonic() >= afresh_at else None
+
+    def _may_rest(self) -> bool:
+        """Whether nobody needs a second worker now.
+
+        Asked after having said that we lie down.  Whoever occupies a remote looks who has said so
+        after that; so one of us sees the other.
+        """
+        if not self._is_calm():
+            return False
+        rest.lie_down(self._place.rest, self._worker.name)
+        if self._is_calm() and self._turn() is not None:
+            return True
+        rest.get_up(self._place.rest, self._worker.name)
+        return False
+
+    def _is_calm(self) -> bool:
+        return all(self._gates.is_free(remote) for remote in self._ways.all())
+
+    @contextlib.contextmanager
+    def _occupy(self, remote: Remote) -> Iterator[bool]:
+        """Take one of the remote's slots, if there is one; it may be for long."""
+        with self._gates.slot(remote) as free:
+            if free:
+                rest.rouse(self._place.rest)
+            yield free
 
     def _stand_back(self, look_s: float) -> None:
         """Let the first worker go first: most events are one job, which one of us can do.
@@ -142,7 +193,7 @@ class Transferrer:
         now = time.time()
         for remote in self._ways.all():
             if is_native(remote) and not self._gates.opens(remote, now):
-                with self._gates.slot(remote) as free:
+                with self._occupy(remote) as free:
                     if free:
                         self._lanes.get_ready(remote)
 
@@ -173,7 +224,7 @@ class Transferrer:
             # Asked before it is tried: to try wakes the other workers, and they would wake us.
             if not self._queue.has_free(lane, names):
                 continue
-            with self._gates.slot(remote) as free:
+            with self._occupy(remote) as free:
                 if free and self._serve(lane, remote, names):
                     return None
         return _monotonic(until, now)

@@ -1,0 +1,58 @@
+"""The second transferrer rests when there is nothing to do, and is back before it is missed."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from spool import lock, rest
+from spool.record import make_directory
+from spool.transfer import Direction
+from tests.processes import alive, wait_until
+from tests.transfers.station import Station, turns
+from workers.transferrer import role
+
+SECOND = "transferrer-2"
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They rest soon."""
+    monkeypatch.setattr(role, "REST_S", 0.1)
+
+
+@pytest.mark.usefixtures("b")
+def test_the_second_rests_and_the_first_never(a: Station) -> None:
+    with a.working() as first, a.working(slot=2) as second:
+        wait_until(lambda: not alive(second))
+
+        assert rest.is_resting(a.place.rest, SECOND)
+        assert alive(first)
+        assert os.listdir(a.place.rest) == [SECOND]
+
+
+@pytest.mark.usefixtures("b")
+def test_it_does_not_rest_while_another_is_at_work(a: Station) -> None:
+    with a.working(slot=2) as second:
+        slot = a.place.remotes / "b" / "slot.0"
+        make_directory(slot.parent)
+        with lock.held(os.fsencode(slot), within_s=5):
+            # It may have been about to.
+            wait_until(lambda: not alive(second) or not Path(a.place.rest / SECOND).exists())
+            if alive(second):
+                before = turns(second)
+                wait_until(lambda: turns(second) > before + 5)
+                assert not rest.is_resting(a.place.rest, SECOND)
+        wait_until(lambda: not alive(second))
+
+
+def test_who_begins_a_transfer_rouses_it(a: Station, b: Station) -> None:
+    key = a.repo.add("file", b"content")
+    with a.working() as pid:
+        rest.lie_down(a.place.rest, SECOND)
+
+        lane = a.queue(Direction.UPLOAD, b.repo, key)
+
+        wait_until(lambda: not a.waiting(lane))
+        assert not rest.is_resting(a.place.rest, SECOND)
+        a.stop(pid)
