@@ -478,6 +478,24 @@ def test_a_failure_is_remembered_and_tried_again_when_asked(
         assert pusher.record("b").failures == 0
 
 
+def test_what_a_hook_over_there_refuses_is_a_failure_with_its_words(
+    pair: tuple[Repo, Repo],
+) -> None:
+    a, b = pair
+    hook = b.path / ".git/hooks/pre-receive"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\necho not today >&2; exit 1\n")
+    hook.chmod(0o755)
+
+    with pushing(a) as pusher:
+        new = commit(a)
+        wait_until(lambda: pusher.record("b").failures >= 1, why=lambda: pusher.record("b"))
+        assert "hook declined" in pusher.record("b").last_error
+
+        hook.unlink()
+        wait_until(has(b, "heads/synced/main", new), 60)
+
+
 def test_a_pusher_with_nothing_to_do_starts_no_process_and_moves_no_ref(
     pair: tuple[Repo, Repo],
 ) -> None:
