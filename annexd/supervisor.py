@@ -274,13 +274,13 @@ class Supervisor:
         if bulletin == self._bulletin or not self._place.annexd.exists():
             return
         try:
-            replace(self._place.supervisor, bulletin)
+            self._written = replace(self._place.supervisor, bulletin)
         except OSError as failure:
             if self._bulletin is not None:  # said once, until it can be written again
                 log.warning("skip the bulletin: %s", failure.strerror)
             self._bulletin = None
             return
-        self._bulletin, self._written = bulletin, _lstat(self._place.supervisor)
+        self._bulletin = bulletin
         self._starter.tell(f"STATUS={escape(self._summary())}")
 
     def _hang_up(self) -> None:
@@ -333,16 +333,11 @@ class Supervisor:
         self._wakeup.close()
 
 
-def _lstat(path: Path) -> os.stat_result | None:
-    try:
-        return path.lstat()
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-
-
 def _is_there(path: Path, status: os.stat_result) -> bool:
-    now = _lstat(path)
-    return now is not None and os.path.samestat(now, status)
+    try:
+        return os.path.samestat(path.lstat(), status)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
 
 
 def _has_terminal() -> bool:

@@ -93,8 +93,11 @@ def make_directory(path: Path) -> None:
         make_directory(path)
 
 
-def replace(path: Path, data: bytes) -> None:
-    """Put ``data`` at ``path``, mode 0600, in one step; the directory is made if it is missing."""
+def replace(path: Path, data: bytes) -> os.stat_result:
+    """Put ``data`` at ``path``, mode 0600, in one step; the directory is made if it is missing.
+
+    Returns which file that is; another may be there by then.
+    """
     # The name starts with a dot (no reader takes it for a record) and is this process's own.
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -104,7 +107,9 @@ def replace(path: Path, data: bytes) -> None:
         fd = _create(temporary)
     with os.fdopen(fd, "wb") as file:
         file.write(data)
+        written = os.fstat(fd)
     move_over(temporary, path)
+    return written
 
 
 def move_over(temporary: Path, path: Path) -> None:

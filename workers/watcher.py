@@ -5,7 +5,6 @@ found is committed; then what has arrived from elsewhere is merged.  All of it m
 anywhere: the next turn, or the next process, finds what is left to do by looking.
 """
 
-import errno
 import logging
 import math
 import time
@@ -27,6 +26,7 @@ from workers.guard import Guard
 from workers.ingest import Ingest
 from workers.joining import Joining
 from workers.looking import Looker
+from workers.pausing import Pausing
 from workers.process import Leave, Worker
 from workers.ripening import Ripening
 from workers.rules import Rules
@@ -44,9 +44,6 @@ SAID_S: Final = 0.03
 """What will be done so soon is not worth a word."""
 REST_S: Final = 1.0
 """A longer wait is a rest."""
-FULL_S: Final = 5.0
-"""How often to see whether the disk has room again."""
-TROUBLE_S: Final = 2.0
 HELD_S: Final = 5.0
 """How often to look whether whoever holds still runs."""
 
@@ -55,8 +52,6 @@ TURN_S: Final = 1.0
 PORTION: Final = 500
 """Paths looked at together."""
 MANY: Final = 100
-
-_NO_SPACE: Final = frozenset((errno.ENOSPC, errno.EDQUOT))
 
 
 class _StoppingError(Exception):
@@ -91,8 +86,7 @@ class Watcher:
         self._is_first = True
         self._must_reload = False
         self._breathed = 0.0
-        self._not_before = -math.inf
-        self._trouble = ""
+        self._pausing = Pausing()
         self._reason: str | None = None
         self._unreleased = False
         self._growth = Growth()
@@ -107,13 +101,11 @@ class Watcher:
             except _StoppingError:
                 break
             except OSError as failure:
-                if failure.errno not in _NO_SPACE:
-                    raise
-                self._pause(f"the disk is full: {failure.strerror}", FULL_S)
+                self._pausing.full(failure)
             except (GitError, StreamEndedError, UnsupportedIndexError) as failure:
                 self._desk.close()
                 self._rules.close()
-                self._pause(f"{failure}", TROUBLE_S)
+                self._pausing.refused(failure)
             self._say()
             leave = self._sleep()
         self._rules.close()
@@ -147,14 +139,14 @@ class Watcher:
         if self._rules.admission != had:
             self._tree.look_at(b"")
         now = time.monotonic()
-        if now < self._not_before:
+        if now < self._pausing.until:
             return
         self._reason = self._guard.hindrance()
         self._follow_index(now)
         self._walk()
         if self._reason is None:
             self._work()
-        self._trouble = ""  # not before: what comes again and again is said once
+        self._pausing.over()
 
     def _work(self) -> None:
         """What nothing hinders."""
@@ -317,17 +309,11 @@ class Watcher:
                 self._unreleased = False
             self._desk.index().relax()
 
-    def _pause(self, trouble: str, pause_s: float) -> None:
-        if trouble != self._trouble:
-            log.warning("pause: %s", trouble)
-        self._trouble = trouble
-        self._not_before = time.monotonic() + pause_s
-
     def _until(self) -> float:
         until = min(self._tree.next_sweep(), self._desk.clear_due())
         now = time.monotonic()
-        if now < self._not_before:
-            return min(until, self._not_before)
+        if now < self._pausing.until:
+            return min(until, self._pausing.until)
         if self._reason is not None:
             return min(until, now + HELD_S)
         if self._tree.has_to_walk:
@@ -356,8 +342,7 @@ class Watcher:
         notes += self._committing.notes()
         if self._reason is not None:
             notes.append(("waits", self._reason))
-        if self._trouble:
-            notes.append(("trouble", self._trouble))
+        notes += self._pausing.notes()
         return (*notes, *self._agenda.notes(), *self._tree.notes())
 
     def _new_looker(self) -> Looker:

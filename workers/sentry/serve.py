@@ -82,12 +82,13 @@ class Sentry:
         while not self._wakeup.stopping:
             self._voice.listen()
             self._look()
+            hours_due = self._keep_hours()  # before we say that we have looked
             if self._visits.are_awaited() or self._due - self._visits.names():
                 self._voice.busy()
             else:
                 self._voice.idle(self._notes())
             until = min(self._next_sweep, self._visits.deadline(), self._network.due)
-            until = min(until, self._credentials.due, self._keep_hours())
+            until = min(until, self._credentials.due, hours_due)
             self._hear(self._wakeup.wait(until))
 
     def _look(self) -> None:
