@@ -55,14 +55,12 @@ ALL: Final = {
         10_000,
         "kills",
         ("scenarios/test_kills.py", "scenarios/test_restart.py"),
-        ("test_anything_at_all_is_killed_at_random", "test_everything_is_killed_at_once"),
     ),
     "F": Series(
         "full disks",
         50,
         "tests",
         ("scenarios/test_full_disk.py", "transfers/test_drives.py"),
-        ("test_filled_by_somebody_else",),
     ),
     "G": Series(
         "inotify: limits, overflow, directories that move away",
@@ -125,10 +123,7 @@ ALL: Final = {
         5_000,
         "commands",
         ("scenarios/test_user_at_work.py",),
-        (
-            "test_no_command_of_the_users_fails_because_of_the_daemon[add",
-            "test_a_held_index_is_waited_for",
-        ),
+        ("test_a_held_index_is_waited_for",),
     ),
     "N": Series(
         "files that change",
@@ -141,7 +136,6 @@ ALL: Final = {
         ),
         (
             "test_saving_a_file_again_and_again[vim-unlocked",
-            "test_saving_a_file_again_and_again[sqlite-unlocked",
             "test_truncated_while_it_is_read",
         ),
     ),
@@ -150,7 +144,6 @@ ALL: Final = {
         5_000,
         "operations",
         ("scenarios/test_names.py",),
-        ("test_files_of_every_name_are_added_edited_renamed_and_deleted[unlocked",),
     ),
     "P": Series(
         "hostile peers",
