@@ -1,6 +1,7 @@
 """Whether one commit is in the history of another: what git says is so."""
 
 import random
+import re
 
 import pytest
 
@@ -8,10 +9,13 @@ from tests.repo import Repo
 from workers.annex.branch import Branch
 from workers.annex.repository import find
 from workers.git.ancestry import NEAR, Ancestry, merge_bases
+from workers.git.commit import TIME_MAX, committer_time
 from workers.git.refs import all_merge_bases
 from workers.git.stream import ObjectId
 
 MISSING = ObjectId("0123456789" * 4)
+ENDLESS = b"9" * 5000
+"""Digits: Python refuses to make a number of more than 4300."""
 
 
 def history(repo: Repo, length: int) -> list[ObjectId]:
@@ -112,3 +116,17 @@ def test_what_is_not_here_contains_nothing_and_is_in_nothing(repo: Repo) -> None
 
     assert not ancestry.contains(commit, MISSING)
     assert not ancestry.contains(MISSING, commit)
+
+
+def test_a_date_without_end_is_no_bug_of_ours(repo: Repo) -> None:
+    """A peer may send such a commit: git takes it, and int() raised ValueError."""
+    (start,) = history(repo, 1)
+    plain = repo.git("cat-file", "commit", start)
+    odd = re.sub(rb"> [0-9]+ ", b"> " + ENDLESS + b" ", plain)
+    made = repo.git("hash-object", "-t", "commit", "-w", "--stdin", "--literally", stdin=odd)
+    peers = ObjectId(made.decode().strip())
+    said = repo.git("commit-tree", f"{start}^{{tree}}", "-p", peers, "-m", "ours")
+    ours = ObjectId(said.decode().strip())
+
+    assert Ancestry(repo.plumbing).nearby(ours, peers) is True
+    assert committer_time(odd) == TIME_MAX

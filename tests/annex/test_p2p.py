@@ -249,3 +249,21 @@ def test_an_escaped_file_name_is_one_word_that_can_be_read_back(name: bytes) -> 
 
     assert not set(escaped) & set(b" \t\n\r\v\f")
     assert escaped.count(b"%") >= name.count(b"%") * 2
+
+
+@pytest.mark.parametrize("said", [b"DATA", b"PUT-FROM"])
+def test_a_number_without_end_is_what_the_protocol_does_not_allow(
+    tmp_path: Path, said: bytes, source: OpenFile
+) -> None:
+    """int() raises ValueError for more than 4300 digits, and the transferrer died of it."""
+    uuid = parse_uuid(b"00000000-0000-4000-8000-000000000001")
+    answers = tmp_path / "answers"
+    answers.write_bytes(b"AUTH-SUCCESS %b\nVERSION 1\n%b %b\n" % (uuid, said, b"9" * 5000))
+    pipes = Pipes(("sh", "-c", "cat answers; exec cat >/dev/null"), cwd=tmp_path, silence_s=30)
+    key = Key(b"SHA256-s3--abc")
+
+    def ask(peer: Peer) -> object:
+        return fetch(peer, key) if said == b"DATA" else peer.put(key, FILE, source)
+
+    with Peer(pipes, uuid) as peer, pytest.raises(EndedError, match="answers no question"):
+        ask(peer)

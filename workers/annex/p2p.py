@@ -31,6 +31,9 @@ BUSY: Final = b"transfer already in progress, or unable to take transfer lock"
 
 REMOVE_BEFORE_SINCE: Final = 3
 _BUFFER: Final = 1 << 18
+_NUMBER: Final = re.compile(rb"[0-9]{1,19}")
+"""More digits are no number of bytes; and of more than 4300, ``int`` makes a ``ValueError``."""
+
 _UNSHOWN: Final = re.compile(rb"[%\x00-\x1f\x7f]")
 _SPACE: Final = re.compile(rb"[\s\v\f]|\xc2\xa0")
 
@@ -124,9 +127,7 @@ class Peer:
         head, rest = self.ask(b"PUT %b %b" % (escape(associated_file), key))
         if head in {b"ALREADY-HAVE", b"ALREADY-HAVE-PLUS"}:
             return Reply(Sent.PRESENT, _uuids(rest))
-        if head != b"PUT-FROM" or not rest.isdigit():
-            raise self.broken(head, rest)
-        self.send(source, int(rest))
+        self.send(source, self._number(b"PUT-FROM", (head, rest)))
         answer, rest = self.hear()
         return Reply(
             Sent.STORED if self._succeeded((answer, rest)) else Sent.REJECTED, _uuids(rest)
@@ -159,11 +160,11 @@ class Peer:
         which the server does not stand.
         """
         answer = self.ask(b"GET %d %b %b" % (offset, escape(associated_file), key))
-        return self.take(self._size(answer), sink)
+        return self.take(self._number(b"DATA", answer), sink)
 
     def announced(self) -> int:
         """How many bytes of content follow."""
-        return self._size(self.hear())
+        return self._number(b"DATA", self.hear())
 
     def take(self, size: int, sink: Callable[[memoryview], None]) -> bool:
         """Hear the bytes that were announced; whether the server stands by them."""
@@ -207,12 +208,10 @@ class Peer:
 
     def _agree(self) -> int:
         try:
-            head, rest = self.ask(b"VERSION %d" % VERSION)
+            answer = self.ask(b"VERSION %d" % VERSION)
         except RefusedError:
             return 0  # it has not heard of versions
-        if head != b"VERSION" or not rest.isdigit():
-            raise self.broken(head, rest)
-        return min(int(rest), VERSION)
+        return min(self._number(b"VERSION", answer), VERSION)
 
     def _pour(self, size: int, sink: Callable[[memoryview], None]) -> None:
         early = self._heard.take(size)
@@ -251,9 +250,10 @@ class Peer:
             raise EndedError("the other side says a line without an end") from endless
         return line
 
-    def _size(self, answer: tuple[bytes, bytes]) -> int:
+    def _number(self, word: bytes, answer: tuple[bytes, bytes]) -> int:
+        """What an answer says that has to begin with that word."""
         head, rest = answer
-        if head != b"DATA" or not rest.isdigit():
+        if head != word or _NUMBER.fullmatch(rest) is None:
             raise self.broken(head, rest)
         return int(rest)
 

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, final
 
+from workers.git.commit import committer_time
 from workers.git.refs import all_merge_bases, common_dir
 from workers.git.run import Git, GitError
 from workers.git.stream import ObjectId
@@ -185,9 +186,7 @@ class _Walk:
 def _parse(text: bytes) -> _Commit:
     lines = text.partition(b"\n\n")[0].split(b"\n")
     parents = tuple(ObjectId(line[7:].decode()) for line in lines if line.startswith(b"parent "))
-    dates = (line.split(b" ")[-2:-1] for line in lines if line.startswith(b"committer "))
-    date = next((int(fields[0]) for fields in dates if fields and fields[0].isdigit()), 0)
-    return _Commit(parents, date)
+    return _Commit(parents, committer_time(text))
 
 
 def is_ancestor(git: Git, ancestor: ObjectId, descendant: ObjectId) -> bool:

@@ -276,12 +276,17 @@ def committer_time(commit: bytes) -> int:
     for line in head.split(b"\n"):
         if line.startswith(b"committer "):
             when = line.rpartition(b"> ")[2].partition(b" ")[0]
-            return min(int(when), TIME_MAX) if when.isdigit() else 0
+            # Not min() alone: a peer may send more digits than int() takes.
+            late = len(when) > TIME_DIGITS
+            return (TIME_MAX if late else min(int(when), TIME_MAX)) if when.isdigit() else 0
     return 0
 
 
 TIME_MAX: Final = 253_402_300_799
 """The end of the year 9999: programs stumble over later times, and a peer may send any."""
+
+TIME_DIGITS: Final = 12
+"""Of ``TIME_MAX``."""
 
 
 def _utf8(data: bytes) -> bytes:

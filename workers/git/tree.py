@@ -114,8 +114,9 @@ def deeds_at(
     By the newest ``limit`` commits that ``commit`` leads to.  Raises ``GitError``.
     """
     asked = ("--no-show-signature", "--no-merges", f"-{limit}", "--format=%H %s")
-    listed = git.run("log", *asked, "--end-of-options", commit).splitlines()
-    subjects = dict(line.split(b" ", 1) for line in listed)
+    listed = git.run("log", *asked, "--end-of-options", commit)
+    # Not splitlines(): a subject may hold a CR.
+    subjects = dict(line.split(b" ", 1) for line in listed.split(b"\n")[:-1])
     history, wanted = b"".join(each + b"\n" for each in subjects), list(paths)
     for start in range(0, len(wanted), ARGS):
         few: list[str | bytes] = ["--", *wanted[start : start + ARGS]]
