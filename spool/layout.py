@@ -12,7 +12,7 @@ from typing import Self, final
 
 from spool import key as keys
 from spool.key import Key
-from spool.transfer import LOCK_PREFIX, UUID, Direction, Lane, Transfer, to_name
+from spool.transfer import LOCK_PREFIX, Direction, Lane, Transfer, to_name
 
 QUEUE = (b"transfer", b"queue")
 QUEUE_TMP = (b"transfer", b"queue", b"tmp")
@@ -107,15 +107,6 @@ class Layout:
         """The file of a failed transfer."""
         return self.below((*failed_lane(transfer.lane), to_name(transfer.key)))
 
-    @property
-    def hold_all(self) -> bytes:
-        """While it is there, nothing is started."""
-        return self.below((*HOLD, b"all"))
-
-    def hold_remote(self, uuid: UUID) -> bytes:
-        """While it is there, nothing is started to or from ``uuid``."""
-        return self.below((*HOLD_REMOTE, uuid))
-
     # Contents
 
     @property
@@ -136,10 +127,6 @@ class Layout:
     def bad(self) -> bytes:
         """Contents that did not match their key."""
         return self.annex + b"/bad"
-
-    def bad_object(self, key: Key) -> bytes:
-        """Where the content of ``key`` is put when it turns out to be something else."""
-        return self.annex + b"/bad/" + keys.to_file(key)
 
     # The git-annex branch
 
@@ -206,13 +193,8 @@ class Layout:
         return self.annex + b"/smudge.lck"
 
     @property
-    def restage_log(self) -> bytes:
-        """Files whose index entry is to be refreshed."""
-        return self.annex + b"/restage.log"
-
-    @property
     def restage_lock(self) -> bytes:
-        """Exclusive, to append to or consume ``restage_log``."""
+        """Exclusive, around ``restage.log``."""
         return self.annex + b"/restage.lck"
 
     @property
@@ -234,11 +216,6 @@ class Layout:
     def sentinal_cache(self) -> bytes:
         """What ``sentinal`` looked like when the repository was made."""
         return self.annex + b"/sentinal.cache"
-
-    @property
-    def pid_lock(self) -> bytes:
-        """The one lock of a repository with ``annex.pidlock``."""
-        return self.annex + b"/pidlock"
 
     @property
     def daemon_pid(self) -> bytes:

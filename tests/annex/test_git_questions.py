@@ -17,7 +17,7 @@ from workers.git.objectid import ObjectFormat
 from workers.git.permissions import Sharing
 from workers.git.records import records
 from workers.git.run import GitError
-from workers.git.settings import SettingError, Settings, setting_name
+from workers.git.settings import SettingError, Settings
 from workers.git.stream import ObjectId, StreamEndedError
 from workers.git.tree import Change, TreeEntry, Version, diff_index, diff_trees, list_tree, look_up
 
@@ -123,7 +123,7 @@ def test_settings_are_read_from_every_file(plain: Repo, sealed_home: Path) -> No
     found = Settings.read(plain.plumbing)
 
     assert found.all(b"REMOTE.Up.Per.Url") == (b"first\nline", b"b", b"second")
-    assert found.get(setting_name("remote", b"Up.Per", "url")) == b"second"
+    assert found.get(b"remote.Up.Per.url") == b"second"
     assert found.get("remote.up.per.url") is None
     assert found.flag("annex.flag") is True
     assert found.flag("annex.other") is None

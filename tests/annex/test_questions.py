@@ -8,7 +8,7 @@ from spool.key import Key
 from tests.processes import alive, kill
 from tests.repo import Repo
 from workers.annex import oneshot, questions, repository
-from workers.annex.questions import Present, Wants
+from workers.annex.questions import Wants
 from workers.annex.repository import Repository
 from workers.annex.stream import AnnexEndedError, descendants
 
@@ -70,22 +70,6 @@ def test_a_process_that_died_is_replaced(here: Repository, repo: Repo) -> None:
         assert wants.any_of([b"a"]) is None
         assert wants.any_of([b"a"]) is True
         assert not alive(stream.pid)
-
-
-def test_presence_is_what_the_remote_has_not_what_is_logged(
-    pair: tuple[Repo, Repo],
-) -> None:
-    a, b = pair
-    key = Key(a.add("f", b"content"))
-    a.annex("copy", "-q", "--to", "b", "f")
-    here = repository.find(a.path)
-
-    with Present(here, "b") as present:
-        assert present.has(key) is True
-        b.annex("drop", "-q", "--force", f"--key={key.decode()}")
-        assert present.has(key) is False
-        b.path.rename(b.path.with_name("unplugged"))
-        assert present.has(key) is not True
 
 
 def test_files_are_added_and_staged_by_the_end(here: Repository, repo: Repo) -> None:

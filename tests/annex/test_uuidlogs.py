@@ -143,11 +143,3 @@ def test_numcopies_is_what_git_annex_says(repo: Repo) -> None:
 
     assert maplog.number(repo.git("cat-file", "-p", "git-annex:numcopies.log")) == 3
     assert maplog.number(repo.git("cat-file", "-p", "git-annex:mincopies.log")) == 2
-
-
-def test_a_maximum_size_is_what_was_set(repo: Repo) -> None:
-    repo.annex("maxsize", "here", "3 kb")
-
-    log = repo.git("cat-file", "-p", "git-annex:maxsize.log")
-
-    assert uuidlogs.max_sizes(log) == {UUID(repo.uuid().encode()): 3000}

@@ -121,7 +121,6 @@ ALL: Final[dict[str, Parser]] = {
     "trust.log": Parser(uuidlogs.trust, (b"%b 1 timestamp=1700000000s\n" % _UUID,)),
     "group.log": Parser(uuidlogs.groups, (_MAP,)),
     "remote.log": Parser(uuidlogs.remote_settings, (_MAP + b"%b type=S3 a=&32;b\n" % _UUID,)),
-    "maxsize.log": Parser(uuidlogs.max_sizes, (b"%b 5000 timestamp=1s\n" % _UUID,)),
     "union of logs": Parser(lambda data: union.merge(b"uuid.log", (data, _MAP)), (_MAP,)),
     "preferred content": Parser(_text(expression.parse), (_EXPRESSION,)),
     "glob": Parser(_text(glob.matcher), (b"a*[b-d]?[!x].{}(",)),

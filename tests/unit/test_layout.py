@@ -56,6 +56,4 @@ def test_a_transfer_s_files_are_named_after_its_key() -> None:
     assert PATHS.info(upload) == top + b"/upload/" + name
     assert PATHS.info(download) == top + b"/download/" + name
     assert PATHS.failed(download) == top + b"/failed/download/" + name
-    assert PATHS.hold_remote(U1) == top + b"/hold/remote/" + U1
     assert PATHS.tmp_object(some_key()) == PATHS.tmp + b"/" + some_key()
-    assert PATHS.bad_object(some_key()) == PATHS.bad + b"/" + some_key()

@@ -23,7 +23,6 @@ def test_no_log_breaks_the_parsers(log: bytes) -> None:
     uuidlogs.trust(log)
     uuidlogs.groups(log)
     uuidlogs.remote_settings(log)
-    uuidlogs.max_sizes(log)
 
     assert not any(set(uuid) & set(b"/\n ") for uuid in by_uuid)
 
@@ -61,7 +60,3 @@ def test_a_remotes_settings_are_unescaped() -> None:
         b"x": "é&".encode(),
         b"bad": b"&9999999;",
     }
-
-
-def test_maximum_sizes_are_plain_numbers() -> None:
-    assert uuidlogs.max_sizes(b"1s a-1 1000\n1s b-2 0\n1s c x\n") == {A: 1000}

@@ -2,7 +2,7 @@
 
 There are three shapes.  *By uuid*: ``UUID VALUE timestamp=CLOCK`` (``preferred-content.log``…),
 where a line without its last word is older than all others.  *By name*: ``CLOCK NAME VALUE``
-(``config.log``, ``group-preferred-content.log``, ``maxsize.log``).  *Single*: ``CLOCK VALUE``
+(``config.log``, ``group-preferred-content.log``).  *Single*: ``CLOCK VALUE``
 (``numcopies.log``).  The highest clock counts.  Of equal ones the last line does, except that in
 a single-value log the highest value does.
 

@@ -10,7 +10,6 @@ Source: git-annex-formats.md §10, tried with 10.20261026.
 from collections.abc import Sequence
 from typing import Final, Self, final
 
-from spool.key import Key
 from spool.transfer import UUID
 from workers.annex.repository import Repository
 from workers.annex.stream import AnnexEndedError, AnnexStream
@@ -87,26 +86,3 @@ class Wants:
             return None
         answer = self._asked.ask(path + b"\n")
         return None if answer is None else answer != b""
-
-
-@final
-class Present:
-    """Whether a remote really has a key: it is contacted."""
-
-    def __init__(self, repository: Repository, remote: str) -> None:
-        self._asked = Asked(repository, "checkpresentkey", "--batch", remote)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_exc: object) -> None:
-        self.close()
-
-    def has(self, key: Key) -> bool | None:
-        """True or False if it says so; None if it could not be asked."""
-        answer = self._asked.ask(key + b"\n")
-        return {b"1": True, b"0": False}.get(answer or b"")
-
-    def close(self) -> None:
-        """End the process."""
-        self._asked.close()

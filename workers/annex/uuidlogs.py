@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Final
 
-from spool.transfer import UUID, parse_uuid
+from spool.transfer import UUID
 from workers.annex import maplog
 
 
@@ -59,18 +59,6 @@ def remote_settings(log: bytes) -> dict[UUID, Mapping[bytes, bytes]]:
         uuid: dict(_setting(word) for word in words.split(b" ") if b"=" in word)
         for uuid, words in maplog.by_uuid(log).items()
     }
-
-
-def max_sizes(log: bytes) -> dict[UUID, int]:
-    """``maxsize.log``: how much a repository may hold, bytes.  0 is no limit, and left out."""
-    sizes: dict[UUID, int] = {}
-    for name, value in maplog.by_name(log).items():
-        if value.isdigit() and int(value):
-            try:
-                sizes[parse_uuid(name)] = int(value)
-            except ValueError:
-                continue
-    return sizes
 
 
 def _setting(word: bytes) -> tuple[bytes, bytes]:

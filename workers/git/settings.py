@@ -127,11 +127,6 @@ class Settings:
         return found[-1] if found else None
 
 
-def setting_name(section: str, subsection: bytes, variable: str) -> bytes:
-    """The full name of ``[section "subsection"] variable``."""
-    return b"%s.%s.%s" % (section.lower().encode(), subsection, variable.lower().encode())
-
-
 def _normal(name: str | bytes) -> bytes:
     raw = name.encode() if isinstance(name, str) else name
     section, dot, rest = raw.partition(b".")
