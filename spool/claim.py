@@ -82,10 +82,10 @@ class Claims:
     there is none.
     """
 
-    def __init__(self, lane: Lane, fd: int, tmp_fd: int = -1) -> None:
+    def __init__(self, lane: Lane, fd: int) -> None:
         self.lane = lane
         self.fd = fd
-        self.tmp_fd = tmp_fd
+        self.tmp_fd = -1
         self._claims: list[Claim] = []
 
     def try_add(self, name: bytes, due: Callable[[float], bool]) -> bool:

@@ -12,7 +12,8 @@ from typing import final
 from spool.place import Place
 from spool.record import read
 
-_HOLD = re.compile(rb"([0-9]{1,12})(?:\.[0-9]*)?\n([0-9]{1,10})\n")
+_HOLD = re.compile(rb"([0-9]{1,12})(?:\.[0-9]*)?\n([0-9]{1,7})\n")
+"""No pid has more digits (pid_max(5): 2^22 at most), and kill(2) could not be asked about one."""
 
 
 @final

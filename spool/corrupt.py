@@ -8,9 +8,11 @@ DIAGNOSTICS: a warning per thing moved.  What cannot be moved (no permission, a 
 where it is, with a warning, and is skipped.
 """
 
+import contextlib
 import errno
 import logging
 import os
+from collections.abc import Iterator
 
 from spool import directory, layout
 
@@ -67,6 +69,17 @@ def make_way(annex: bytes, names: tuple[bytes, ...]) -> int:
                 raise
             # Somebody is deleting the spool; it may be deleted at any time.
     raise FileNotFoundError(errno.ENOENT, "removed again and again", b"/".join((annex, *names)))
+
+
+@contextlib.contextmanager
+def made_ways(annex: bytes, *several: tuple[bytes, ...]) -> Iterator[list[int]]:
+    """The same for several directories, until the end of the block."""
+    with contextlib.ExitStack() as stack:
+        fds: list[int] = []
+        for names in several:
+            fds.append(make_way(annex, names))
+            stack.callback(os.close, fds[-1])
+        yield fds
 
 
 def _write(name: bytes, text: bytes, dir_fd: int) -> None:

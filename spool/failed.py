@@ -66,6 +66,6 @@ def listing(paths: Layout) -> Iterator[Failed]:
                     try:
                         transfer = Transfer(direction, uuid, from_name(name))
                         info = Info.parse(text.read(name, dir_fd=lane_fd))
-                    except (ValueError, FileNotFoundError):
-                        continue  # not git-annex's; or cleared meanwhile
+                    except (ValueError, FileNotFoundError, PermissionError):
+                        continue  # not git-annex's; cleared meanwhile; or not for us to see
                     yield Failed(transfer, info)

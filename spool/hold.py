@@ -34,9 +34,8 @@ class Hold:
 
 def create(paths: Layout, hold: Hold) -> None:
     """Start nothing (more), until the hold is released or expires.  Replaces an earlier one."""
-    line = b"" if math.isinf(hold.until) else b"%d" % math.ceil(hold.until)
     directory_names, name = _place(hold.uuid)
-    text.store(paths.annex, directory_names, name, line + b"\n")
+    text.store(paths.annex, directory_names, name, _format(hold.until))
 
 
 def release(paths: Layout, uuid: UUID | None) -> bool:
@@ -75,6 +74,10 @@ def says_when(line: bytes) -> bool:
     return _TIME.fullmatch(line) is not None
 
 
+def _format(until: float) -> bytes:
+    return b"\n" if math.isinf(until) else b"%d\n" % math.ceil(until)
+
+
 def _place(uuid: UUID | None) -> tuple[tuple[bytes, ...], bytes]:
     return (layout.HOLD, b"all") if uuid is None else (layout.HOLD_REMOTE, uuid)
 
@@ -97,14 +100,15 @@ def _expire(paths: Layout, name: bytes, fd: int, now: float) -> float | None:
     unless there is a still newer one.
     """
     tmp_fd = corrupt.make_way(paths.annex, layout.QUEUE_TMP)
-    moved, tmp = text.unique_name(), text.unique_name()
+    moved = text.unique_name()
     try:
         os.rename(name, moved, src_dir_fd=fd, dst_dir_fd=tmp_fd)
         until = _read(moved, tmp_fd)
         if until is not None and until > now:
-            hold = text.read(moved, dir_fd=tmp_fd)
-            text.link_new(name, hold, dir_fd=fd, tmp=tmp, tmp_fd=tmp_fd)
-        os.unlink(moved, dir_fd=tmp_fd)
+            # By its name, which needs no room on the disk.
+            text.name_new(name, _format(until), dir_fd=fd, tmp=moved, tmp_fd=tmp_fd)
+        else:
+            os.unlink(moved, dir_fd=tmp_fd)
     except FileNotFoundError:
         pass  # somebody else is removing it, too
     finally:
@@ -117,6 +121,6 @@ def _read(name: bytes, fd: int) -> float | None:
         line = text.read(name, dir_fd=fd).partition(b"\n")[0].strip()
     except FileNotFoundError:
         return None
-    except ValueError:
-        return FOREVER  # a link, a directory: somebody wanted something to be held
+    except (ValueError, PermissionError):
+        return FOREVER  # a link, a directory, root's own: somebody wanted something to be held
     return float(line) if says_when(line) else FOREVER

@@ -162,7 +162,11 @@ def try_take(
         lock = take_opened(fd, mode)
         if lock is None:
             return None
-        status = _status(name, dir_fd)
+        try:
+            status = _status(name, dir_fd)
+        except OSError:
+            lock.close()
+            raise
         if status is not None and inode(status) == lock.inode:
             lock.mtime = status.st_mtime
             return lock
@@ -234,13 +238,18 @@ def still_named(name: bytes, identity: tuple[int, int], dir_fd: int | None = Non
 def take_opened(fd: int, mode: Mode = Mode.EXCLUSIVE) -> FileLock | None:
     """Lock an open file without waiting, by whatever name; None, and it is closed, if it is locked.
 
-    Also if by this very process, or if it is no regular file.
+    Also if by this very process, or if it is no regular file.  ``OSError`` if there are no locks.
     """
     status = os.fstat(fd)
     if _held_by_us(inode(status)) is not None or not stat.S_ISREG(status.st_mode):
         close(fd)
         return None
-    if not try_lock(fd, mode):
+    try:
+        is_locked = try_lock(fd, mode)
+    except OSError:  # there are no locks (ENOLCK): NFS without its daemon
+        os.close(fd)
+        raise
+    if not is_locked:
         os.close(fd)
         return None
     return FileLock(fd, inode(status))

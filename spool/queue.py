@@ -140,9 +140,10 @@ class Queue:
                     transfer = Transfer(lane.direction, lane.uuid, from_name(name))
                     info = Info.parse(text.read(name, dir_fd=fd))
                     not_before = entry.stat(follow_symlinks=False).st_mtime
-                except (ValueError, FileNotFoundError):
-                    continue  # not a job; or gone
-                yield Job(transfer, info, not_before, lock.owner_pid(name, dir_fd=fd))
+                    claimed_by = lock.owner_pid(name, dir_fd=fd)
+                except (ValueError, FileNotFoundError, PermissionError):
+                    continue  # not a job; gone; or not for us to see
+                yield Job(transfer, info, not_before, claimed_by)
 
     # Adding
 
@@ -173,9 +174,12 @@ class Queue:
         added = done = 0
         tmp = text.unique_name()
         while done < len(jobs):
-            lane_fd = corrupt.make_way(self._annex, layout.queue_lane(lane))
-            tmp_fd = corrupt.make_way(self._annex, layout.QUEUE_TMP)
-            try:
+            ways = (layout.queue_lane(lane), layout.QUEUE_TMP)
+            with (
+                corrupt.made_ways(self._annex, *ways) as (lane_fd, tmp_fd),
+                # Somebody is deleting the spool; it may be deleted at any time.
+                contextlib.suppress(FileNotFoundError),
+            ):
                 # Most of what a full scan finds is queued already, and one listing is cheaper than
                 # making a file for each.  link(2) is the judge all the same.
                 queued = frozenset(os.listdir(lane_fd)) if len(jobs) > 1 else frozenset()
@@ -187,11 +191,6 @@ class Queue:
                             os.utime(tmp, (not_before, not_before), dir_fd=tmp_fd)
                         added += text.name_new(name, job, dir_fd=lane_fd, tmp=tmp, tmp_fd=tmp_fd)
                     done += 1
-            except FileNotFoundError:
-                continue  # somebody is deleting the spool; it may be deleted at any time
-            finally:
-                os.close(lane_fd)
-                os.close(tmp_fd)
         return added
 
     # Running
@@ -208,8 +207,9 @@ class Queue:
             fd = directory.open_below(self._annex, layout.queue_lane(lane))
         except (FileNotFoundError, directory.InTheWayError):
             return Claims(lane, -1)
-        claims = Claims(lane, fd, self._tmp_fd())
+        claims = Claims(lane, fd)
         try:
+            claims.tmp_fd = self._tmp_fd()
             for name in names:
                 if len(claims) >= min(at_most, claim.MOST):
                     break

@@ -58,8 +58,12 @@ class Used:
             # Renamed first: so it is ours alone, if others look for one, too.
             with contextlib.suppress(FileNotFoundError):
                 os.rename(self._names.pop(), tmp, src_dir_fd=tmp_fd, dst_dir_fd=tmp_fd)
-                if _rewrite(tmp, text, tmp_fd):
-                    return True
+                try:
+                    if _rewrite(tmp, text, tmp_fd):
+                        return True
+                except OSError:
+                    os.unlink(tmp, dir_fd=tmp_fd)
+                    raise
                 os.unlink(tmp, dir_fd=tmp_fd)
         return False
 

@@ -64,8 +64,12 @@ def listing(paths: Layout) -> Iterator[Running]:
 
 def _holder(name: bytes, lock_fds: list[int]) -> int | None:
     """Either lock of a download will do: older versions of git-annex take only one."""
-    pids = (lock.owner_pid(name, dir_fd=fd) for fd in lock_fds)
-    return next((pid for pid in pids if pid is not None), None)
+    for fd in lock_fds:
+        with contextlib.suppress(PermissionError):  # another user's: who holds it cannot be asked
+            pid = lock.owner_pid(name, dir_fd=fd)
+            if pid is not None:
+                return pid
+    return None
 
 
 def _read(name: bytes, lane_fd: int) -> Info:
@@ -74,6 +78,6 @@ def _read(name: bytes, lane_fd: int) -> Info:
             data = text.read(name, dir_fd=lane_fd)
             if data.endswith(b"\n"):
                 return Info.parse(data)
-        except (ValueError, FileNotFoundError):
+        except (ValueError, FileNotFoundError, PermissionError):
             break
     return Info()

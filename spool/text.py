@@ -23,7 +23,10 @@ _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def read(name: bytes, *, dir_fd: int) -> bytes:
-    """The whole of a small regular file; ``ValueError`` if it is anything else."""
+    """The whole of a small regular file; ``ValueError`` if it is anything else.
+
+    ``FileNotFoundError``, ``PermissionError`` as the kernel has them.
+    """
     status = os.stat(name, dir_fd=dir_fd, follow_symlinks=False)
     if not stat.S_ISREG(status.st_mode):
         raise ValueError(f"not a regular file: {name!r}")
@@ -118,16 +121,12 @@ def replace(name: bytes, text: bytes, *, dir_fd: int, tmp_fd: int) -> None:
 def store(annex: bytes, names: tuple[bytes, ...], name: bytes, text: bytes) -> None:
     """Make or replace ``name`` in the directory ``names`` below ``annex``, which is made."""
     for _ in range(_ATTEMPTS):
-        dir_fd = corrupt.make_way(annex, names)
-        tmp_fd = corrupt.make_way(annex, layout.QUEUE_TMP)
-        try:
-            return replace(name, text, dir_fd=dir_fd, tmp_fd=tmp_fd)
-        except FileNotFoundError:
-            continue  # somebody is deleting the spool; it may be deleted at any time
-        except IsADirectoryError:
-            if not corrupt.move_aside(annex, (*names, name), "not a file, but a directory"):
-                raise
-        finally:
-            os.close(dir_fd)
-            os.close(tmp_fd)
+        with corrupt.made_ways(annex, names, layout.QUEUE_TMP) as (dir_fd, tmp_fd):
+            try:
+                return replace(name, text, dir_fd=dir_fd, tmp_fd=tmp_fd)
+            except FileNotFoundError:
+                continue  # somebody is deleting the spool; it may be deleted at any time
+            except IsADirectoryError:
+                if not corrupt.move_aside(annex, (*names, name), "not a file, but a directory"):
+                    raise
     raise FileNotFoundError(errno.ENOENT, "removed again and again", b"/".join((*names, name)))

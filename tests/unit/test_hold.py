@@ -1,5 +1,6 @@
 """Holds: pausing and resuming, by command or by hand."""
 
+import errno
 import os
 
 import pytest
@@ -135,3 +136,25 @@ def test_a_hold_lasts_at_least_as_long_as_was_asked_for(
         assert hold.is_held(spool.paths, U1, now)
     elif until + 1 <= now:
         assert not hold.is_held(spool.paths, U1, now)
+
+
+def test_a_hold_that_is_renewed_while_it_is_removed_stays_on_a_full_disk(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is moved away, looked at once more, and put back: by its name, for there is no room."""
+    hold.create(spool.paths, Hold(None, NOW))
+    move = os.rename
+
+    def renew_first(old: bytes, new: bytes, *, src_dir_fd: int, dst_dir_fd: int) -> None:
+        monkeypatch.setattr(os, "rename", move)
+        hold.create(spool.paths, Hold(None, NOW + 60))
+        monkeypatch.setattr(os, "write", is_full)
+        move(old, new, src_dir_fd=src_dir_fd, dst_dir_fd=dst_dir_fd)
+
+    def is_full(_fd: int, _data: bytes) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "rename", renew_first)
+
+    assert hold.is_held(spool.paths, U1, NOW + 1)
+    assert hold.listing(spool.paths, NOW + 1) == [Hold(None, NOW + 60)]

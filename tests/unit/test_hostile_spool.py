@@ -5,6 +5,7 @@ Row Q of reliability.md.  In every case the good job beside it is still found, c
 
 import logging
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,12 +13,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from spool import corrupt, layout
+from spool import corrupt, failed, hold, layout
+from spool.hold import FOREVER, Hold
 from spool.info import TEXT_MAX_BYTES, Info
 from spool.key import Key, parse
+from spool.running import listing
 from spool.transfer import Lane, Outcome
 from tests.processes import forked, reap
-from tests.spool import NOW, TO, U2, Spool, some_key, upload
+from tests.spool import NOW, TO, U1, U2, Spool, some_key, upload
 
 
 def run_all(spool: Spool) -> list[Key]:
@@ -46,6 +49,36 @@ def untouched(top: Path) -> bool:
         "precious": b"precious",
         some_key(5).decode(): b"an object",
     }
+
+
+NOBODY = 65534
+
+
+def give_to_nobody(spool: Spool) -> None:
+    """All that is there now."""
+    for path in (spool.annex, *spool.annex.rglob("*")):
+        os.chown(path, NOBODY, NOBODY)
+
+
+def close_to_others(path: Path) -> None:
+    """Make it root's alone."""
+    os.chown(path, 0, 0)
+    path.chmod(0)
+
+
+def as_nobody(spool: Spool, work: Callable[[Spool], None]) -> None:
+    """Do something as the user whom the spool was given to."""
+
+    def live() -> None:
+        # A descriptor of the directory, as that user cannot come here by its path.
+        fd = os.open(spool.annex, os.O_RDONLY)
+        os.setgroups([])
+        os.setgid(NOBODY)
+        os.setuid(NOBODY)
+        work(Spool(Path(f"/proc/self/fd/{fd}")))
+
+    with forked(live) as child:
+        assert reap(child) == 0
 
 
 def device(path: Path) -> None:
@@ -222,31 +255,60 @@ def test_what_we_may_not_open_is_skipped_or_moved_aside(spool: Spool) -> None:
     spool.queue.add(upload(1), Info())
     spool.queue.add(upload(2), Info())
     spool.queue.add(upload(3, U2), Info())
-    nobody = 65534
-    for path in (spool.annex, *spool.annex.rglob("*")):
-        os.chown(path, nobody, nobody)
-    secret = spool.lane(TO) / some_key(2).decode()
-    os.chown(secret, 0, 0)
-    secret.chmod(0)
-    closed = spool.lane(Lane(TO.direction, U2))
-    os.chown(closed, 0, 0)
-    closed.chmod(0)
+    give_to_nobody(spool)
+    close_to_others(spool.lane(TO) / some_key(2).decode())
+    close_to_others(spool.lane(Lane(TO.direction, U2)))
 
-    def work() -> None:
-        # A descriptor of the directory, as that user cannot come here by its path.
-        fd = os.open(spool.annex, os.O_RDONLY)
-        os.setgroups([])
-        os.setgid(nobody)
-        os.setuid(nobody)
-        mine = Spool(Path(f"/proc/self/fd/{fd}"))
+    def work(mine: Spool) -> None:
         assert run_all(mine) == [some_key(1)]
         assert run_all(mine) == []
 
-    with forked(work) as child:
-        assert reap(child) == 0
+    as_nobody(spool, work)
     ((reason, moved),) = spool.corrupt().items()
     assert reason.startswith("cannot be opened: Permission denied")
     assert moved.stat().st_uid == 0
+
+
+def test_what_we_may_not_read_is_left_out_of_lists_and_a_hold_holds(spool: Spool) -> None:
+    """Root has made them, with a umask that shows nothing to others."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can make files of other users")
+    name = some_key(2).decode()
+    spool.queue.add(upload(2), Info())
+    failed.record(spool.paths, upload(2), Info())
+    hold.create(spool.paths, Hold(U2, NOW - 60))
+    running = spool.plant(spool.path(*layout.running_lane(TO)) / name)
+    locks = spool.plant(running.with_name(f"lck.{name}"))
+    give_to_nobody(spool)
+    secrets = (spool.lane(TO) / name, spool.path(*layout.failed_lane(TO)) / name)
+    for path in (*secrets, running, locks, spool.path(*layout.HOLD_REMOTE, U2)):
+        close_to_others(path)
+
+    def work(mine: Spool) -> None:
+        assert list(mine.queue.jobs(TO)) == []
+        assert list(failed.listing(mine.paths)) == []
+        assert list(listing(mine.paths)) == []
+        assert hold.listing(mine.paths, NOW) == [Hold(U2, FOREVER)]
+        assert hold.is_held(mine.paths, U2, NOW)
+        assert not hold.is_held(mine.paths, U1, NOW)
+
+    as_nobody(spool, work)
+
+
+def test_where_nothing_can_be_made_no_descriptor_is_left_open(spool: Spool) -> None:
+    """What is in the way of ``queue/tmp`` cannot be moved, as something is in the way of that."""
+    spool.queue.add(upload(1), Info())
+    shutil.rmtree(spool.path(*layout.QUEUE_TMP))
+    spool.plant(spool.path(*layout.QUEUE_TMP))
+    spool.plant(spool.path(*layout.CORRUPT))
+    before = len(os.listdir("/proc/self/fd"))
+
+    with pytest.raises(NotADirectoryError):
+        spool.queue.add(upload(2), Info())
+    with pytest.raises(NotADirectoryError):
+        hold.create(spool.paths, Hold(None, FOREVER))
+
+    assert len(os.listdir("/proc/self/fd")) == before
 
 
 def test_what_could_not_be_moved_has_no_reason_left_behind(spool: Spool) -> None:

@@ -1,5 +1,6 @@
 """Record locks, with real processes: a lock cannot be tested in one."""
 
+import errno
 import fcntl
 import os
 import signal
@@ -19,6 +20,11 @@ MAKE = lock.OPEN | os.O_CREAT
 def path(tmp_path: Path) -> bytes:
     """Where a lock file is to be."""
     return os.fsencode(tmp_path / "some.lck")
+
+
+def descriptors() -> int:
+    """How many this process has open."""
+    return len(os.listdir("/proc/self/fd"))
 
 
 def take_and_wait(path: bytes) -> None:
@@ -345,3 +351,20 @@ def assert_locked_for_others(path: bytes) -> None:
 
     with forked(try_it) as child:
         assert reap(child) == 0
+
+
+def test_a_file_system_without_locks_costs_no_descriptor(
+    path: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As NFS without its lock daemon."""
+
+    def refuse(_fd: int, _operation: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "lockf", refuse)
+    before = descriptors()
+
+    with pytest.raises(OSError, match=os.strerror(errno.ENOLCK)):
+        lock.try_take(path, flags=MAKE)
+
+    assert descriptors() == before

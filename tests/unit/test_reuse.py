@@ -1,7 +1,10 @@
 """Jobs that are done are put away, and the next jobs written into their files."""
 
+import errno
 import os
 import stat
+
+import pytest
 
 from spool.info import Info
 from spool.transfer import Outcome
@@ -88,3 +91,20 @@ def test_the_files_that_are_put_away_are_swept_when_they_are_old(spool: Spool) -
     spool.queue.sweep(NOW)
 
     assert spool.used() == []
+
+
+def test_what_cannot_be_written_whole_is_not_there(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool.queue.add(upload(1), Info())
+    settle(spool, 1)
+
+    def is_full(_fd: int, _data: bytes, _offset: int) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "pwrite", is_full)
+
+    with pytest.raises(OSError, match=os.strerror(errno.ENOSPC)):
+        spool.queue.add(upload(2), Info())
+
+    assert spool.files() == set()

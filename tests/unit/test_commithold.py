@@ -1,0 +1,37 @@
+"""The hold on automatic commits, as somebody may have written it."""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from spool.commithold import Hold, read_hold
+from spool.place import Place
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    place = Place(tmp_path, tmp_path, tmp_path)
+    place.annexd.mkdir(parents=True)
+    return place
+
+
+def test_a_hold_of_a_process_that_lives_is_in_force_until_its_time(place: Place) -> None:
+    place.hold.write_text(f"2000\n{os.getpid()}\n")
+
+    found = read_hold(place)
+
+    assert found == Hold(2000.0, os.getpid())
+    assert found.in_force(1999.0)
+    assert not found.in_force(2000.0)
+
+
+@pytest.mark.parametrize("pid", [b"4194305", b"9999999", b"9999999999"])
+def test_what_no_process_can_have_for_a_number_holds_nothing(place: Place, pid: bytes) -> None:
+    """kill(2) cannot be asked about the last of them: OverflowError ended the watcher."""
+    place.hold.write_bytes(b"99999999999\n%b\n" % pid)
+
+    found = read_hold(place)
+
+    assert found is None or not found.in_force(time.time())
