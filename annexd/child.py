@@ -5,7 +5,6 @@ once, its last line to ``died/NAME`` for ``annexd status``, and the child ends w
 """
 
 import contextlib
-import errno
 import logging
 import os
 import signal
@@ -13,14 +12,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
-from annexd.errors import describe
+from annexd.errors import LACKING, describe
 from annexd.lastword import leave_word
 from workers.trouble import TroubleError
 
 log = logging.getLogger(__name__)
 
 CRASHED = 111
-_LACKING = frozenset((errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE))
 
 
 def fork(life: Callable[[], int | None], died: Path) -> int:
@@ -61,7 +59,7 @@ def live(life: Callable[[], int | None], died: Path) -> NoReturn:
 
 def _tell(failure: OSError, died: Path) -> None:
     """What the machine lacks is no bug of ours; anything else is."""
-    if failure.errno in _LACKING:
+    if failure.errno in LACKING:
         log.error("trouble %s", describe(failure))
         leave_word(died, describe(failure))
     else:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from annexd.errors import AnnexdError, TemporaryError, describe
+from annexd.errors import LACKING, AnnexdError, TemporaryError, describe
 from annexd.surroundings import tidy
 from spool.record import escape
 from workers.annex.repository import RepositoryError
@@ -22,7 +22,6 @@ from workers.trouble import TroubleError
 
 _INTERRUPTED = 130
 _STDERR = 2
-_SHORT = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN))
 _DISK = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS))
 
 
@@ -53,7 +52,7 @@ def main() -> NoReturn:
     except OSError as error:
         if error.filename is not None:
             _fail(describe(error), AnnexdError.exit_status)
-        if error.errno not in _DISK | _SHORT:  # about nothing that a person could mend: a bug
+        if error.errno not in _DISK | LACKING:  # about nothing that a person could mend: a bug
             raise
         _forget_output()
         _fail(describe(error), TemporaryError.exit_status)

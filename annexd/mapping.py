@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import final
 
 from annexd.errors import AnnexdError
+from spool.daemons import daemon_runs
 from spool.key import Key
 from spool.place import Place
 from spool.remotes import Reach, read_push, read_reach, read_transfer
@@ -20,7 +21,6 @@ from workers.annex.branch import Branch
 from workers.annex.clock import SECOND
 from workers.annex.feed import locations_of
 from workers.annex.location import log_path
-from workers.annex.peerconfig import is_tended
 from workers.annex.pointer import parse_link, parse_pointer
 from workers.annex.remotes import BITTORRENT, WEB, Remote
 from workers.annex.repository import find_with_worktree
@@ -139,7 +139,7 @@ def _node(  # noqa: PLR0917, PLR0913 -- all that is known of one
     reach = None
     seen: list[float] = []
     if uuid == here:
-        name, tended = os.fsdecode(said.get(uuid, b"")) or "here", is_tended(place)
+        name, tended = os.fsdecode(said.get(uuid, b"")) or "here", daemon_runs(place.layout.annex)
     elif remote is not None:
         name, directory = remote.name, os.fsencode(remote.name)
         reach = read_reach(place.remotes, directory)

@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, final
 
-from spool.lock import owner_pid
+from spool.daemons import assistant_runs
 from workers.annex import pathremote, remotes
 from workers.annex.remoteurl import LocalPath
 from workers.desk import Desk
@@ -80,16 +80,8 @@ def _tended(paths: Iterable[Path]) -> Iterable[Path]:
         gitdir = pathremote.find(path)
         if gitdir is None:
             continue
-        annex = os.path.join(os.fsencode(common_dir(gitdir)), b"annex")
-        if _is_locked(annex + b"/daemon.pid") and not _is_locked(annex + b"/annexd/lock"):
+        if assistant_runs(os.fsencode(common_dir(gitdir)) + b"/annex"):
             yield gitdir
-
-
-def _is_locked(path: bytes) -> bool:
-    try:
-        return owner_pid(path) is not None
-    except OSError:  # not ours to look at
-        return False
 
 
 @final

@@ -14,6 +14,7 @@ from spool.transfer import UUID, Direction, Lane
 from tests.annex.logs import some_keys
 from tests.repo import Repo
 from workers.annex.repository import find
+from workers.git.objectid import ObjectFormat
 from workers.git.stream import ObjectId
 from workers.pusher.bringing import COURTESY_S, Bringing
 from workers.pusher.burst import LONGEST_S, MANY
@@ -39,7 +40,7 @@ def there(tmp_path: Path) -> Peer:
         update_instead=False,
         knows_us=True,
         plain=True,
-        object_format="sha1",
+        object_format=ObjectFormat.SHA1,
     )
 
 

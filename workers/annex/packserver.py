@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 from typing import Final, NoReturn
 
-from spool.lock import owner_pid
+from spool.daemons import annexd_runs
 from workers.annex import pathremote, stockhooks
 from workers.annex.settings import Settings
 from workers.git.refs import common_dir
@@ -51,9 +51,9 @@ def _is_tended(path: Path) -> bool:
         return False  # git will say what it is
     try:
         common = common_dir(gitdir)
-        if owner_pid(os.fsencode(common) + b"/annex/annexd/lock") is None:
-            return False
-        return stockhooks.has_nothing_to_say(Settings.read(Git(gitdir, None)), common)
+        return annexd_runs(os.fsencode(common) + b"/annex") and stockhooks.has_nothing_to_say(
+            Settings.read(Git(gitdir, None)), common
+        )
     except (GitError, OSError):
         return False
 

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, final
 
-from spool import lock, record
-from spool.place import Place
+from spool import record
+from spool.daemons import daemon_runs
 from workers.annex import pathremote, ssh
 from workers.annex.p2p import quote
 from workers.annex.remoteurl import Ssh
@@ -64,18 +64,13 @@ def read_path(path: Path) -> Told:
     gitdir = pathremote.find(path)
     if gitdir is None:
         raise UnreadableError("nothing is there")
-    place = Place(path, gitdir, common_dir(gitdir))
+    common = common_dir(gitdir)
     try:
         settings = Settings.read(Git(gitdir, None))
-        rates = record.read(place.common / RATES) or b""
+        rates = record.read(common / RATES) or b""
     except (GitError, ValueError, OSError) as failure:
         raise UnreadableError(str(failure)) from failure
-    return Told(settings, is_tended(place), rates)
-
-
-def is_tended(place: Place) -> bool:
-    """Whether annexd or the assistant runs there, who both lock the same file."""
-    return lock.owner_pid(os.fsencode(place.annex / "daemon.pid")) is not None
+    return Told(settings, daemon_runs(os.fsencode(common / "annex")), rates)
 
 
 def read_ssh(here: Repository, options: Mapping[str, str], way: Ssh) -> Told:

@@ -127,7 +127,7 @@ def find(path: Path) -> Repository:
             lower_objects=settings.flag("annex.tune.objecthashlower", default=False),
             one_level_logs=settings.flag("annex.tune.branchhash1", default=False),
         ),
-        object_format=ObjectFormat(settings.get("extensions.objectformat", "sha1").lower()),
+        object_format=ObjectFormat.of(settings.get("extensions.objectformat")),
         crippled=settings.flag("annex.crippledfilesystem", default=False),
         symlinks=settings.flag("core.symlinks", default=True),
     )

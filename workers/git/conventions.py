@@ -8,7 +8,6 @@ from workers.git.objectid import ObjectFormat
 from workers.git.permissions import Sharing
 from workers.git.settings import Settings
 
-_SHA1: Final = b"sha1"
 _MINIMAL: Final = b"minimal"
 
 
@@ -30,9 +29,11 @@ class Conventions:
     @classmethod
     def of(cls, settings: Settings) -> Self:
         """From the settings; raises ``UnsupportedRepositoryError``, ``ValueError`` for nonsense."""
-        name = (settings.get("extensions.objectformat") or _SHA1).lower().decode()
-        if name not in {each.value for each in ObjectFormat}:
-            raise UnsupportedRepositoryError(f"extensions.objectFormat {name!r}")
+        said = settings.get("extensions.objectformat")
+        try:
+            object_format = ObjectFormat.of(None if said is None else said.decode())
+        except ValueError:
+            raise UnsupportedRepositoryError(f"extensions.objectFormat {said!r}") from None
         if settings.get("extensions.compatobjectformat") is not None:
             # Each object would have to be entered in a table of both names.
             raise UnsupportedRepositoryError("extensions.compatObjectFormat")
@@ -44,4 +45,4 @@ class Conventions:
             sparse=settings.flag("core.sparsecheckout") is True,
         )
         sharing = Sharing.parse(settings.get("core.sharedrepository"))
-        return cls(ObjectFormat(name), stat, sharing)
+        return cls(object_format, stat, sharing)

@@ -18,6 +18,11 @@ class ObjectFormat(Enum):
     SHA1 = "sha1"
     SHA256 = "sha256"
 
+    @classmethod
+    def of(cls, setting: str | None) -> "ObjectFormat":
+        """As ``extensions.objectFormat`` says (None: not set); ``ValueError`` for another hash."""
+        return cls((setting or "sha1").lower())
+
     @property
     def raw_size(self) -> int:
         """Bytes of a name in binary: in trees, packs and the index."""

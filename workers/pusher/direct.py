@@ -22,7 +22,7 @@ from workers.git.run import DURABLE, Git, GitError
 from workers.git.stream import ObjectId
 from workers.git.update_refs import Expected, Move, UpdateRefs
 from workers.pusher.peer import Peer
-from workers.pusher.plain import is_plain, is_plain_remote, object_format
+from workers.pusher.plain import is_plain, is_plain_remote
 from workers.pusher.values import Theirs, tracking
 
 _NO_HOOKS: Final = "core.hooksPath=/dev/null"
@@ -49,7 +49,7 @@ class Direct:
         if (
             peer is None
             or not peer.plain
-            or peer.object_format != object_format(here.settings)
+            or peer.object_format is not here.object_format
             or not is_plain_remote(here.settings, remote)
             or not is_plain(here.settings, here.common)
         ):

@@ -9,14 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
-from spool.lock import owner_pid
+from spool.daemons import annexd_runs, daemon_runs
 from spool.transfer import UUID, parse_uuid
 from workers.annex import pathremote, stockhooks
 from workers.annex.settings import Settings
 from workers.git.exchange import NO_HOOKS, NO_HOOKS_NO_GC, RECEIVE
+from workers.git.objectid import ObjectFormat
 from workers.git.refs import common_dir
 from workers.git.run import Git
-from workers.pusher.plain import is_plain, object_format
+from workers.pusher.plain import is_plain
 
 
 @final
@@ -36,7 +37,7 @@ class Peer:
     """Whether we are a remote of it, so that it will push to us."""
     plain: bool
     """Whether a push or fetch needs nothing there but objects and refs."""
-    object_format: str
+    object_format: ObjectFormat
 
     @property
     def receive_pack(self) -> str:
@@ -48,7 +49,7 @@ class Peer:
     @property
     def tended(self) -> bool:
         """Whether annexd, or the assistant, runs there now."""
-        return self.has_annexd or self._is_locked(b"daemon.pid")
+        return daemon_runs(self._annex)
 
     @property
     def tells_us(self) -> bool:
@@ -58,13 +59,11 @@ class Peer:
     @property
     def has_annexd(self) -> bool:
         """Whether annexd runs there now."""
-        return self._is_locked(b"annexd/lock")
+        return annexd_runs(self._annex)
 
-    def _is_locked(self, name: bytes) -> bool:
-        try:
-            return owner_pid(os.path.join(os.fsencode(self.common), b"annex", name)) is not None
-        except OSError:  # not ours to look at
-            return False
+    @property
+    def _annex(self) -> bytes:
+        return os.fsencode(self.common) + b"/annex"
 
 
 Signature = tuple[object, ...]
@@ -92,7 +91,8 @@ def signature(path: Path) -> Signature | None:
 def look(path: Path, here: Path) -> Peer | None:
     """Look at a path; None if no repository is there.  ``here`` is our own common git dir.
 
-    Raises ``GitError`` if git will not work with it, ``ValueError`` if its uuid is none.
+    Raises ``GitError`` if git will not work with it, ``ValueError`` if its uuid is none, or
+    its objects are named by a hash that nobody here knows.
     """
     gitdir = pathremote.find(path)
     if gitdir is None:
@@ -110,7 +110,7 @@ def look(path: Path, here: Path) -> Peer | None:
         update_instead=stockhooks.updates_instead(settings),
         knows_us=_knows(settings, path if bare else gitdir.parent, here),
         plain=is_plain(settings, common),
-        object_format=object_format(settings),
+        object_format=ObjectFormat.of(settings.get("extensions.objectformat")),
     )
 
 

@@ -49,8 +49,3 @@ def is_plain_remote(settings: Settings, remote: str) -> bool:
         and fetches in ((), (f"+refs/heads/*:refs/remotes/{remote}/*",))
         and not any(name.endswith(".pushinsteadof") for name in settings.values)
     )
-
-
-def object_format(settings: Settings) -> str:
-    """The hash that names objects there."""
-    return settings.get("extensions.objectformat", "sha1")

@@ -17,12 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, final
 
-from spool import lock
+from spool.daemons import annexd_runs, daemon_runs
 from spool.layout import Layout, running_lane, running_lanes
 from spool.place import Place
 from spool.transfer import UUID, Direction, Lane
 from workers.annex import pathremote, remotes
-from workers.annex.peerconfig import is_tended
 from workers.annex.remotes import Remote
 from workers.annex.remoteurl import LocalPath
 from workers.annex.settings import Settings
@@ -114,11 +113,13 @@ class Neighbours:
     def tended(self, uuids: Iterable[UUID]) -> dict[UUID, bool]:
         """In which of them annexd or the assistant runs; without those that we cannot look at."""
         peers = ((uuid, self._peer(uuid)) for uuid in uuids if uuid in self._remotes)
-        return {uuid: peer is not None and is_tended(peer.place) for uuid, peer in peers}
+        return {
+            uuid: peer is not None and daemon_runs(peer.place.layout.annex) for uuid, peer in peers
+        }
 
     def _look(self, uuid: UUID) -> frozenset[UUID]:
         peer = self._peer(uuid)
-        if peer is None or lock.owner_pid(os.fsencode(peer.place.lock)) is None:
+        if peer is None or not annexd_runs(peer.place.layout.annex):
             return frozenset()
         return peer.receivers
 

@@ -48,7 +48,7 @@ class Mounts:
 def parse(table: bytes) -> dict[bytes, bytes]:
     """Mount point -> type of file system, the uppermost where several cover each other."""
     types: dict[bytes, bytes] = {}
-    for line in table.splitlines():
+    for line in table.split(b"\n"):  # not splitlines(): a mount point may have a CR in its name
         fields = line.split(b" ")
         try:
             dash = fields.index(b"-", _OPTIONAL)

@@ -19,7 +19,7 @@ import time
 from collections.abc import Collection
 from typing import Final, final
 
-from spool import lock
+from spool.daemons import annexd_runs
 from spool.key import Key
 from workers.annex.branch import Branch
 from workers.annex.commit import BranchBusyError
@@ -147,8 +147,7 @@ class Books:
                     self._arrived.append(key)
 
     def _is_tended(self) -> bool:
-        own = os.fsencode(self._repository.common) + b"/annex/annexd/lock"
-        return lock.owner_pid(own) is not None
+        return annexd_runs(self._repository.layout.annex)
 
     def _fill(self, keys: list[Key]) -> None:
         """Fill the files that were waiting, unless an annexd runs here and does it."""

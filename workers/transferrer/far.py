@@ -16,7 +16,7 @@ import sqlite3
 from collections.abc import Mapping
 from typing import final
 
-from spool import lock
+from spool.daemons import annexd_runs
 from spool.key import Key
 from workers.abandoned import Abandoned
 from workers.annex import pathremote, repository
@@ -77,8 +77,7 @@ class Far:
     @property
     def fills_itself(self) -> bool:
         """Whether an annexd runs there, which fills the files that want what arrives."""
-        own = os.fsencode(self.repository.common) + b"/annex/annexd/lock"
-        return lock.owner_pid(own) is not None
+        return annexd_runs(self.repository.layout.annex)
 
     def fill(self, arrived: Mapping[Key, bytes | None]) -> None:
         """Fill the pointer files of keys that have come; which files they were sent for.
