@@ -29,7 +29,7 @@ from workers.git.merge import Unrelated
 from workers.git.stream import ObjectId
 from workers.git.tree import Version, diff_trees, look_up
 from workers.losses import AUTOMATIC
-from workers.unite import EMAIL, NAME, Uniter
+from workers.unite import EMAIL, NAME, Uniter, is_annexds
 from workers.variant import variant_names
 
 Edits = dict[bytes, Version | None]
@@ -62,6 +62,8 @@ class Botched:
     def __init__(self, commits: Commits, uniter: Uniter) -> None:
         self._commits = commits
         self._uniter = uniter
+        self._marked: set[ObjectId] = set()
+        """What has been found to be markers: git may bring it to other names."""
 
     def mended(self, head: ObjectId, tip: ObjectId, branch: bytes) -> ObjectId:
         """What is to be merged for ``tip``: itself, or a commit on top of it.
@@ -77,17 +79,20 @@ class Botched:
         """The same; ``known`` is what has been found out about others."""
         if tip in known:
             return known[tip]
+
+        def parent(side: ObjectId) -> ObjectId:
+            return self._mended(head, side, branch, known)
+
         edits: Edits = {}
         arriving = self._arriving(head, tip)
-        for merge in dict.fromkeys((*arriving, *self._recent(tip))):  # the newest first
-
-            def parent(side: ObjectId) -> ObjectId:
-                return self._mended(head, side, branch, known)
-
-            shown, others = self._edits(merge, tip, branch, parent)
+        recent = self._recent(tip)
+        for merge in dict.fromkeys((*arriving, *filter(self._is_automatic, recent))):
+            shown, others = self._edits(merge, tip, branch, parent)  # the newest first
             if merge in arriving:
                 shown |= others  # else they had their turn, and what is not there is not wanted
             edits = shown | edits
+        for merge in filter(self._has_moved_markers, recent):
+            edits = self._edits(merge, tip, branch, parent)[0] | edits
         known[tip] = tip
         if edits:
             tree = self._commits.tree(self._commits.tree_of(tip), edits)
@@ -114,13 +119,32 @@ class Botched:
         """The merges next to ``tip``, the nearest first."""
         near, found = [tip], list[ObjectId]()
         for at in near:  # which grows
-            text = self._commits.text_of(at) or b""
-            parents = _parents(text)
-            if len(parents) == BOTH and text.partition(b"\n\n")[2].startswith(AUTOMATIC):
+            parents = _parents(self._commits.text_of(at) or b"")
+            if len(parents) == BOTH:
                 found.append(at)
             if len(near) < RECENT:
                 near += [parent for parent in parents if parent not in near]
         return found
+
+    def _is_automatic(self, merge: ObjectId) -> bool:
+        """Whether a program has committed what git could not merge."""
+        text = self._commits.text_of(merge) or b""
+        return text.partition(b"\n\n")[2].startswith(AUTOMATIC)
+
+    def _has_moved_markers(self, merge: ObjectId) -> bool:
+        """Whether git has brought known markers where neither side had them."""
+        text = self._commits.text_of(merge) or b""
+        if not self._marked or is_annexds(text) or self._is_automatic(merge):
+            return False
+        one, other = (
+            {
+                each.path
+                for each in diff_trees(self._commits.git, side, merge)
+                if each.new and each.new.oid in self._marked
+            }
+            for side in _parents(text)
+        )
+        return not one.isdisjoint(other)
 
     def _edits(
         self,
@@ -149,17 +173,16 @@ class Botched:
         shown: Edits = {}
         others: Edits = {}
         for path in paths:
-            if path not in ours or path not in theirs:
-                continue
-            if path in now and self._is_marked(now[path], ours[path], theirs[path], branch):
+            there = [side[path] for side in (ours, theirs) if path in side]
+            if path in now and there and self._is_marked(now[path], there, branch):
                 shown[path] = should.get(path)
-            elif path in now or path in then:
+            elif len(there) < BOTH or path in now or path in then:
                 continue  # it is somebody's work, or he has deleted it
             for name in (path, *names.get(path, ())):
                 if name not in now and name in should:
                     others[name] = should[name]
         for path in ours.keys() & theirs.keys() & then.keys():
-            if self._is_marked(then[path], ours[path], theirs[path], branch):
+            if self._is_marked(then[path], [ours[path], theirs[path]], branch):
                 shown |= self._put_aside(tip, path, then[path])
         return shown, others
 
@@ -172,15 +195,20 @@ class Botched:
         found = look_up(self._commits.git, tip, *names)
         return {each.path: None for each in found if each.oid == marked.oid}
 
-    def _is_marked(self, now: Version, ours: Version, theirs: Version, branch: bytes) -> bool:
-        versions = (now, ours, theirs)
-        if any(each.mode not in (FILE, EXECUTABLE) for each in versions):
+    def _is_marked(self, now: Version, there: list[Version], branch: bytes) -> bool:
+        """Whether markers stand in what a merge has made of the sides that had it ``there``."""
+        if now.oid not in self._marked and self._has_markers(now, there, branch):
+            self._marked.add(now.oid)
+        return now.oid in self._marked
+
+    def _has_markers(self, now: Version, there: list[Version], branch: bytes) -> bool:
+        if any(each.mode not in (FILE, EXECUTABLE) for each in (now, *there)):
             return False
-        text, *sides = (self._commits.content(each.oid, TEXT_MAX) for each in versions)
+        text, *sides = (self._commits.content(each.oid, TEXT_MAX) for each in (now, *there))
         key = parse_pointer(text) if len(text) <= POINTER_MAX else None
         if key is None:
             return _marks(text) > max(map(_marks, sides))
-        if None in map(parse_pointer, sides):
+        if len(sides) < BOTH or None in map(parse_pointer, sides):
             return False
         shown = len(b"<<<<<<< HEAD\n%b=======\n%b>>>>>>> \n" % tuple(sides))
         size = parts(key).size

@@ -328,6 +328,36 @@ def test_markers_that_come_a_commit_later_are_replaced(
     assert paths(b) == {max(found), "later"}
 
 
+def test_markers_that_git_has_brought_into_a_variant_are_replaced(
+    pair: tuple[Repo, Repo], merging: Merging
+) -> None:
+    """A second assistant puts a marked file back for a moment: git takes our variant for it."""
+    a, b = pair
+    save(a, "file.x", b"first")
+    push(a)
+    merged(merging)
+    save(a, "file.x", b"theirs")
+    save(b, "file.x", b"ours")
+    merge_like_an_assistant(a, b)
+    push(a)
+    merged(merging)
+    save(a, "file.x", b"theirs")
+    push(a)
+    merged(merging)
+    found = {name: b.read(name) for name in paths(b)}
+    a.git("checkout", "-q", "HEAD^", "file.x")
+    a.git("commit", "-q", "-m", "git-annex in a")
+    b.git("push", "-q", a.path, "main:refs/remotes/b/main")
+    a.git("merge", "-q", "--no-edit", "refs/remotes/b/main")
+    push(a)
+
+    merged(merging)
+
+    assert {name: b.read(name) for name in paths(b)} == found
+    assert len(found) == 2
+    assert not any(content.startswith(b"<<<") for content in found.values())
+
+
 def test_markers_that_somebody_has_put_aside_as_a_version_are_removed(
     pair: tuple[Repo, Repo], merging: Merging
 ) -> None:
