@@ -14,6 +14,7 @@ changed here, deleted there          an annexed file becomes a variant, another 
                                      but if only its form was changed, it is deleted
 a directory is in the way            it keeps the name, the file becomes a variant
 one was there at the base or before  that is no news: it yields to the other, and to a deletion
+gone, as at one of several bases     that is no news either: the other keeps the name
 submodules                           cannot be variants: one is kept, or none, and it is noted
 ===================================  ==========================================================
 
@@ -101,6 +102,8 @@ class Background:
     """What was there before the sides went apart, as far as that is known."""
     unanswered: Collection[bytes]
     """Those that a program has deleted, and nobody says that this is meant."""
+    gone: Collection[bytes] = ()
+    """Those that one of several common ancestors had not: a side without it says nothing new."""
 
 
 UNKNOWN: Final = Background({}, ())
@@ -152,11 +155,12 @@ class _Resolver:
         sides = [side for side in (conflict.ours, conflict.theirs) if side is not None]
         different = self._different(sides)
         files = [file for file in different if self._is_news(file, conflict)]
-        if len(sides) < BOTH and not files and conflict.base is not None:
+        was_gone = path in self._background.gone
+        if len(sides) < BOTH and not files and conflict.base is not None and not was_gone:
             return Note(path, Fate.GONE, ())
         files = files or different
         keeper = self._keeper(files)
-        undisputed = len(sides) == BOTH or conflict.base is None
+        undisputed = len(sides) == BOTH or conflict.base is None or was_gone
         if len(files) == 1 and (undisputed or path in self._background.unanswered):
             keeper = files[0]  # nobody has anything else to say about this name
         if path in self._directories:

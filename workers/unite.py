@@ -19,7 +19,7 @@ from workers.git.ancestry import merge_bases
 from workers.git.commit import Commits, Signature, committer_time
 from workers.git.merge import Conflict, Merged, Merger, Unrelated, canonical
 from workers.git.stream import ObjectId
-from workers.git.tree import Change, Version, versions_before
+from workers.git.tree import Change, Version, look_up, versions_before
 from workers.git.tree_edit import entry_at
 from workers.git.tree_object import TreeObject
 from workers.losses import Losses
@@ -142,12 +142,18 @@ class Uniter:
         paths = [conflict.path for conflict in merged.conflicts]
         for path, version in versions_before(self._commits.git, bases, paths, PAST):
             past.setdefault(path, set()).add(version)
+        gone: set[bytes] = set()
+        for base in bases if len(bases) > 1 else ():  # git makes one of them, unlike each of them
+            there = {each.path: each for each in look_up(self._commits.git, base, *paths)}
+            gone |= set(paths) - there.keys()
+            for path, entry in there.items():
+                past.setdefault(path, set()).add(Version(entry.mode, entry.oid))
         one, other = merged.sides
         unanswered = {
             *self._unanswered(merged.conflicts, other, one, attrgetter("ours")),
             *self._unanswered(merged.conflicts, one, other, attrgetter("theirs")),
         }
-        return Background(past, unanswered)
+        return Background(past, unanswered, gone)
 
     def _unanswered(
         self,

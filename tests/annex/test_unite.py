@@ -250,6 +250,44 @@ def test_a_file_in_conflict_may_have_a_different_past_on_each_side(history: Hist
 
 
 @pytest.mark.parametrize("mode", [FILE, LINK])
+def test_what_one_of_several_common_ancestors_had_is_no_news(history: History, mode: int) -> None:
+    """One user saves a file again and again, and assistants delete it in between."""
+    key0, key1, key2 = ({b"f.x": (mode, b"key:%d" % number)} for number in range(3))
+    start = history.commit(key0)
+    deleted = history.commit({}, start, message=b"git-annex in d\n")
+    saved = history.commit(key1, start)
+    theirs = history.commit(key1, saved, deleted)
+    ours = history.commit(key2, history.commit(key2, saved), deleted)
+
+    united = history.unite(ours, theirs)
+
+    assert united == history.unite(theirs, ours)
+    assert [entry[1] for entry in history.files(united).values()] == [key(b"key:2")]
+
+
+@pytest.mark.parametrize("mode", [FILE, LINK])
+@pytest.mark.parametrize("saved_again", [False, True])
+def test_what_one_of_several_common_ancestors_had_not_is_no_deletion(
+    history: History, mode: int, *, saved_again: bool
+) -> None:
+    """Two assistants delete the file that a user saves, merge that, and add it again."""
+    key0, key1, key2 = ({b"f.x": (mode, b"key:%d" % number)} for number in range(3))
+    start = history.commit(key0)
+    deleted = history.commit({}, start, message=b"git-annex in d\n")
+    saved = history.commit(key1, start)
+    theirs = history.commit({}, saved, deleted)
+    ours = history.commit(key1, saved, deleted)
+    last = key2 if saved_again else key1
+
+    united = history.unite(history.commit(last, ours), theirs)
+
+    assert history.files(united).keys() == {b"f.x"}
+    assert [entry[1] for entry in history.files(united).values()] == [
+        key(b"key:2" if saved_again else b"key:1")
+    ]
+
+
+@pytest.mark.parametrize("mode", [FILE, LINK])
 def test_what_an_assistant_says_again_is_no_conflict(history: History, mode: int) -> None:
     """It adds a file while that is replaced, commits the old content, and then the new one."""
     key0, key1, key2, key3 = ({b"f.x": (mode, b"key:%d" % number)} for number in range(4))
