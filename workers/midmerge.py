@@ -91,6 +91,7 @@ class _Assistant:
     def __init__(self, gitdir: Path, branch: RefName) -> None:
         git = Git(gitdir, None)
         self._gitdir = os.fsencode(gitdir)
+        self._merge_head = self._gitdir + b"/MERGE_HEAD"
         self._common = os.fsencode(common_dir(gitdir))
         self._start = self._common + b"/annex/daemon.pid"
         """Written when it starts."""
@@ -106,18 +107,27 @@ class _Assistant:
             if head is None or not self._is_awake():
                 return None
             has_gone_on = not desk.commits.text_of(head)
-            is_stopped = os.path.lexists(self._gitdir + b"/MERGE_HEAD")
-            if has_gone_on or is_stopped or any(self._is_apart(head, got) for got in self._got()):
+            if (
+                has_gone_on
+                or self._is_stopped()
+                or any(self._is_apart(head, got) for got in self._got())
+            ):
                 return head
         except (GitError, OSError, ValueError):  # it has gone, or is being made anew
             return None
         return None
 
     def _is_awake(self) -> bool:
-        refs = map(self._refs_file, (self._branch, _SYNCED + self._short))
-        return _is_fresh(
-            self._start, *refs, self._gitdir + b"/MERGE_HEAD", self._gitdir + b"/index"
-        )
+        """Whether it has done something a moment ago, or been given something to do.
+
+        What it is given in the middle of a merge does not make it go on with that.
+        """
+        given = [] if self._is_stopped() else [_SYNCED + self._short]
+        refs = map(self._refs_file, (self._branch, *given))
+        return _is_fresh(self._start, *refs, self._merge_head, self._gitdir + b"/index")
+
+    def _is_stopped(self) -> bool:
+        return os.path.lexists(self._merge_head)
 
     def _got(self) -> Iterable[ObjectId]:
         """What it has been given, or has fetched a moment ago; what is old it may not want."""

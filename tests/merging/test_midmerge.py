@@ -83,11 +83,21 @@ def test_a_conflict_where_no_assistant_runs_is_not_waited_for(
 
 
 @pytest.mark.usefixtures("assistant")
-def test_one_that_is_stuck_is_not_waited_for(pair: tuple[Repo, Repo], merging: Merging) -> None:
+@pytest.mark.parametrize("given", [False, True])
+def test_one_that_is_stuck_is_not_waited_for(
+    pair: tuple[Repo, Repo], merging: Merging, *, given: bool
+) -> None:
+    """Not even if everybody pushes to it all the time: it is stuck in the middle of a merge."""
     a, b = pair
     in_conflict(a, b)
+    names = ["refs/heads/main", "index", "annex/daemon.pid"]
+    if given:
+        (a.path / ".git/MERGE_HEAD").write_text(b.head() + "\n")
+        names.append("MERGE_HEAD")
+    else:
+        names.append("refs/heads/synced/main")
     long_ago = time.time() - PATIENCE_S - 1
-    for name in ("refs/heads/synced/main", "refs/heads/main", "index", "annex/daemon.pid"):
+    for name in names:
         os.utime(a.path / ".git" / name, (long_ago, long_ago))
 
     merged(merging)
