@@ -34,7 +34,8 @@ def read_list() -> list[Path]:
         return []
     # git-annex does not mind one that stands there twice.
     paths = dict.fromkeys(Path(os.fsdecode(line)) for line in lines if line.strip())
-    return [path for path in paths if path.exists()]
+    # Unlike Path.exists, this is False for whatever reason: a dead mount, another user's drive.
+    return [path for path in paths if os.path.exists(path)]
 
 
 def start_all(startdelay_s: float) -> None:

@@ -37,8 +37,8 @@ class Notify:
             return
         address = b"\0" + self.address[1:] if self.address.startswith(b"@") else self.address
         with (
+            contextlib.suppress(OSError),  # it has stopped listening; or we have no descriptor left
             socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as out,
-            contextlib.suppress(OSError),  # it has stopped listening: that is its business
         ):
             text = "\n".join(lines).encode(errors="surrogateescape")
             out.sendto(text, socket.MSG_DONTWAIT, address)

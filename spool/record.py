@@ -11,6 +11,7 @@ not synced: every record in ``.git/annex/annexd`` may vanish at any time (docs/A
 DIAGNOSTICS: ``parse_record`` raises ``ValueError`` for what ``format_record`` cannot have written.
 """
 
+import errno
 import os
 import re
 import stat
@@ -22,6 +23,9 @@ Fields = tuple[tuple[str, str], ...]
 
 LIMIT_BYTES = 1 << 20
 """A record is a page; what is larger than this was not written by us."""
+
+_ODD = frozenset((errno.ELOOP, errno.ENXIO, errno.ENODEV, errno.EACCES, errno.EPERM))
+"""A symbolic link, a socket, a device without a driver; a file of somebody else's."""
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}\Z")
 _ESCAPE = re.compile(r"\\(\\|[nrt]|x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8}|)")
@@ -134,14 +138,16 @@ def _create(path: Path) -> int:
 def read(path: Path) -> bytes | None:
     """What stands at ``path``; None if there is nothing.
 
-    Raises ``ValueError`` for what is no ordinary file or too large: never blocks on a FIFO, never
-    follows a link.
+    Raises ``ValueError`` for what is no ordinary file, is too large, or not for us to read: never
+    blocks on a FIFO, never follows a link.  ``OSError`` if we lack what it takes (descriptors).
     """
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except OSError as odd:  # ELOOP: a symbolic link; ENXIO: a socket
+    except OSError as odd:
+        if odd.errno not in _ODD:
+            raise
         raise ValueError(f"{path}: {odd.strerror}") from odd
     try:
         status = os.fstat(fd)

@@ -45,7 +45,7 @@ class State:
     def pending(self) -> int:
         """How many things the role still means to do."""
         value = self.note("pending")
-        return int(value) if value is not None and value.isdigit() else 0
+        return int(value) if value is not None and value.isdecimal() else 0
 
     def settled(self, seq: int) -> bool:
         """Whether the role has looked since poke ``seq`` and has nothing left to do."""

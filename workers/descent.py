@@ -91,7 +91,12 @@ class Descent:
                 if fd != self._top:
                     os.close(fd)
             fd = below
-            if _is_repository(fd):
+            try:
+                is_another = _is_repository(fd)
+            except OSError:  # it may not be searched
+                os.close(fd)
+                raise
+            if is_another:
                 os.close(fd)
                 raise BoundaryError(path)
         self._last = (directory, fd)

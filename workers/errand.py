@@ -49,7 +49,7 @@ class Errand:
 def send(task: Callable[[], bool]) -> Errand:
     """Fork a child that does ``task``, which returns whether it could, and ends.
 
-    Raises ``OSError`` if no process can be made.
+    Raises ``OSError`` if no process can be made, or none that could be watched.
     """
     # Blocked around the fork: a signal meant for the child must not be written into the pipe that
     # wakes its parent.
@@ -60,7 +60,12 @@ def send(task: Callable[[], bool]) -> Errand:
             _live(task)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-    return Errand(pid, os.pidfd_open(pid))
+    try:
+        return Errand(pid, os.pidfd_open(pid))
+    except OSError:  # no descriptor is left to watch it by
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        raise
 
 
 def _live(task: Callable[[], bool]) -> None:

@@ -14,10 +14,10 @@ from typing import Final, final
 
 from spool.record import escape
 from workers.annex import maplog
-from workers.annex.addpolicy import CONFIG, AddPolicy, Kind
+from workers.annex.addpolicy import AddPolicy, Kind
 from workers.annex.backend import choose
 from workers.annex.branch import REF
-from workers.annex.sharedsettings import with_shared
+from workers.annex.sharedsettings import CONFIG_LOG, with_shared
 from workers.annex.version import GitAnnex
 from workers.desk import Desk
 from workers.git.attributes import CheckAttributes, CheckIgnore, Rule
@@ -190,7 +190,7 @@ class Rules:
 
     def _read_policy(self) -> AddPolicy:
         self._tip = self._desk.refs.get(RefName(REF))
-        shared = maplog.by_name(self._desk.branch.read(CONFIG))
+        shared = maplog.by_name(self._desk.branch.read(CONFIG_LOG))
         settings = self._desk.repository.settings
         crlf = settings.get("core.autocrlf", "false").lower()
         self._autocrlf = crlf not in ("false", "no", "off", "0", "")

@@ -23,6 +23,7 @@ Parse = Callable[[bytes], object]
 RECORDS: Final[tuple[tuple[str, Parse], ...]] = (
     ("reach", Reach.parse),
     ("push", Exchange.parse),
+    ("tree", Exchange.parse),
     ("transfer", Exchange.parse),
 )
 

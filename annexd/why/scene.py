@@ -15,10 +15,10 @@ from spool.key import Key
 from spool.place import Place
 from spool.transfer import UUID
 from workers.annex import maplog, uuidlogs
-from workers.annex.addpolicy import CONFIG
 from workers.annex.branch import Branch
 from workers.annex.pointer import POINTER_MAX, parse_link, parse_pointer
 from workers.annex.repository import Repository, RepositoryError, find_with_worktree
+from workers.annex.sharedsettings import CONFIG_LOG
 from workers.git.index_entry import LINK, Entry
 from workers.git.refs import Refs
 from workers.git.stream import CatFile
@@ -84,7 +84,7 @@ def opened(place: Place) -> Iterator[Scene]:
             branch=branch,
             network=survey(place, repository, branch),
             descriptions=uuidlogs.descriptions(branch.read(_UUID)),
-            shared=maplog.by_name(branch.read(CONFIG)),
+            shared=maplog.by_name(branch.read(CONFIG_LOG)),
             runs=holder is not None and holder.is_annexd,
             now=time.time(),
         )

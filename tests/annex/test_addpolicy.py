@@ -10,8 +10,9 @@ import pytest
 
 from tests.repo import Repo
 from workers.annex import maplog
-from workers.annex.addpolicy import CONFIG, AddPolicy, Kind
+from workers.annex.addpolicy import AddPolicy, Kind
 from workers.annex.settings import Settings
+from workers.annex.sharedsettings import CONFIG_LOG
 
 SIZES = {
     b"a.c": 3,
@@ -92,7 +93,7 @@ def really(repo: Repo) -> dict[bytes, Kind]:
 def ours(repo: Repo) -> dict[bytes, Kind]:
     """What we would make of them."""
     settings = Settings.parse(repo.git("config", "--list", "-z"))
-    log = repo.git("cat-file", "-p", f"git-annex:{CONFIG.decode()}") if has_log(repo) else b""
+    log = repo.git("cat-file", "-p", f"git-annex:{CONFIG_LOG.decode()}") if has_log(repo) else b""
     policy = AddPolicy.for_add(settings, maplog.by_name(log))
     asked = b"".join(path + b"\0" for path in SIZES)
     answers = repo.git("check-attr", "-z", "--stdin", "annex.largefiles", stdin=asked).split(b"\0")
@@ -108,7 +109,7 @@ def ours(repo: Repo) -> dict[bytes, Kind]:
 
 
 def has_log(repo: Repo) -> bool:
-    return bool(repo.git("ls-tree", "git-annex", CONFIG.decode()))
+    return bool(repo.git("ls-tree", "git-annex", CONFIG_LOG.decode()))
 
 
 CASES = [

@@ -1,5 +1,6 @@
 """Objects and the locks that keep them, with git-annex as judge."""
 
+import errno
 import hashlib
 import os
 import random
@@ -204,3 +205,21 @@ def test_a_promise_to_keep_is_read(kept: Kept) -> None:
     Path(os.fsdecode(path + b".rtm")).write_text("1795344890.04056437s")
 
     assert promised_until(path) == 1795344890
+
+
+@pytest.mark.parametrize("number", [errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS])
+def test_a_file_system_without_hard_links_gets_the_object_all_the_same(
+    repo: Repo, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of them says it in another way; the directory is there, from an earlier drop."""
+    objects = Objects(find(repo.path))
+    key, temporary = file_with(repo.path / ".git", b"content")
+    os.makedirs(os.path.dirname(objects.path(key)))
+
+    def fail(_source: bytes, _target: bytes) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "link", fail)
+
+    assert objects.store(key, temporary) is Stored.NEW
+    assert objects.locate(key) is not None

@@ -125,6 +125,15 @@ def test_a_torn_ref_is_an_error_and_not_absent(plain: Repo, text: bytes) -> None
         Refs(plain.plumbing).get(MAIN)
 
 
+def test_a_head_that_leads_to_no_name_is_a_torn_ref(plain: Repo) -> None:
+    """It was another ValueError, which nobody expects who waits until a torn ref is mended."""
+    commit(plain)
+    (plain.path / ".git/HEAD").write_bytes(b"ref: \n")
+
+    with pytest.raises(BrokenRefError):
+        Refs(plain.plumbing).head()
+
+
 def test_symbolic_refs_in_a_circle_are_an_error(plain: Repo) -> None:
     (plain.path / ".git/refs/heads/a").write_bytes(b"ref: refs/heads/b\n")
     (plain.path / ".git/refs/heads/b").write_bytes(b"ref: refs/heads/a\n")

@@ -19,6 +19,7 @@ from workers.annex.presence import Status
 from workers.annex.record import record_locations
 from workers.annex.repository import find
 from workers.annex.siblings import Merge, Outcome, merge_news, merge_siblings
+from workers.git.run import GitTimeoutError
 
 NOTHING, MERGED = Merge(Outcome.NOTHING), Merge(Outcome.MERGED)
 
@@ -396,3 +397,16 @@ def test_what_says_nothing_new_may_wait_and_what_does_is_merged(
     assert merge_news(branches[1]) == MERGED  # forwarded
     assert a.annex_tip() == b.annex_tip()
     assert merge_news(branches[1]) == NOTHING
+
+
+def test_a_hook_that_hangs_is_a_failure_of_git_s_and_no_bug(
+    pair: Pair, branches: Branches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, _b = pair
+    hook = a.path / ".git/hooks/reference-transaction"
+    hook.write_text("#!/bin/sh\nexec sleep 3\n")
+    hook.chmod(0o755)
+    monkeypatch.setattr(fewlogs, "_TIMEOUT_S", 0.2)
+
+    with pytest.raises(GitTimeoutError):
+        log(branches[0], some_keys(9), OTHER)

@@ -1,5 +1,6 @@
 """Text records: what is written is read back, and nothing can forge a line."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -296,3 +297,18 @@ def test_the_bulletin_reads_back_as_it_was_written(bulletin: Bulletin) -> None:
 def test_a_foreign_bulletin_is_refused(text: bytes) -> None:
     with pytest.raises(ValueError, match=r"no '|literal|not a worker"):
         Bulletin.parse(text)
+
+
+def test_what_we_lack_ourselves_does_not_make_a_record_unreadable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without descriptors, a hold would not have held, and a drive would have been away."""
+    (tmp_path / "record").touch()
+
+    def fail(_path: Path, _flags: int) -> int:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(os, "open", fail)
+
+    with pytest.raises(OSError, match=os.strerror(errno.EMFILE)):
+        read(tmp_path / "record")

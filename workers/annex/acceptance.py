@@ -9,6 +9,7 @@ from workers.annex.branch import Branch
 from workers.annex.copying import Expected
 from workers.annex.objects import Objects
 from workers.annex.repository import Repository
+from workers.annex.sharedsettings import CONFIG_LOG, with_shared
 
 SIZE_ONLY: Final = frozenset((b"WORM", b"URL"))
 """Backends whose keys say nothing about the content but its size."""
@@ -35,8 +36,6 @@ class Acceptance:
 
 
 def _is_secure_only(repository: Repository, branch: Branch) -> bool:
-    settings = repository.settings
-    if settings.get("annex.securehashesonly") is not None:
-        return settings.flag("annex.securehashesonly", default=False)
-    configured = maplog.by_name(branch.read(b"config.log"))
-    return configured.get(b"annex.securehashesonly", b"false").lower() in {b"true", b"yes", b"1"}
+    shared = maplog.by_name(branch.read(CONFIG_LOG))
+    settings = with_shared(repository.settings, shared)
+    return settings.flag("annex.securehashesonly", default=False)

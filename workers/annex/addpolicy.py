@@ -29,9 +29,6 @@ from workers.annex.expression import Term
 from workers.annex.matcher import Compiled, always, compile_expression, unknown
 from workers.annex.settings import FALSE, TRUE, Settings
 
-CONFIG: Final = b"config.log"
-"""The file of the git-annex branch with what ``git annex config`` sets (``maplog.by_name``)."""
-
 ALWAYS_GIT: Final = frozenset((b".gitignore", b".gitattributes", b".gitmodules"))
 
 _DOTFILE: Final = re.compile(rb"(?:^|/)\.")

@@ -19,7 +19,7 @@ from workers.git.objects import ObjectWriter
 from workers.git.permissions import Sharing
 from workers.git.refname import RefName
 from workers.git.refs import Refs
-from workers.git.run import DURABLE, Git, GitError, environment
+from workers.git.run import DURABLE, Git, GitError, GitTimeoutError, environment
 from workers.git.stream import ObjectId
 from workers.git.syscalls import sync_file_system
 from workers.git.tree import Version
@@ -87,7 +87,7 @@ def write(
 def move(branch: Branch, lock: int, old: Sequence[ObjectId], new: ObjectId) -> bool:
     """Move the branch from one of the ``old`` commits to ``new``; False if it is at none of them.
 
-    Raises ``GitError`` if git will not.
+    Raises ``GitError`` if git will not, or not in time: then nobody knows, so look again.
     """
     git = branch.repository.git
     refs = Refs(git)
@@ -97,16 +97,19 @@ def move(branch: Branch, lock: int, old: Sequence[ObjectId], new: ObjectId) -> b
     argv = Git(git.gitdir, git.worktree, (*git.settings, *SETTINGS)).argv(
         "update-ref", "-m", "annexd", REF, new, at
     )
-    done = subprocess.run(
-        argv,
-        cwd=git.worktree or git.gitdir,
-        env=environment(),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        pass_fds=(lock,),
-        timeout=_TIMEOUT_S,
-        check=False,
-    )
+    try:
+        done = subprocess.run(
+            argv,
+            cwd=git.worktree or git.gitdir,
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            pass_fds=(lock,),
+            timeout=_TIMEOUT_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as late:  # a hook of the user's hangs
+        raise GitTimeoutError(argv, -9, late.stderr or b"no answer in time") from late
     if done.returncode == 0:
         return True
     if refs.get(ANNEX_REF) != at or b"cannot lock ref" in done.stderr:

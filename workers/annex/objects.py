@@ -12,6 +12,7 @@ file system before logging (docs/ARCHITECTURE.md, "How a commit is made").
 Source: git-annex-formats.md §2; git-annex itself is the oracle (``contentlocation``, ``fsck``).
 """
 
+import errno
 import os
 import stat
 from enum import Enum, auto
@@ -19,11 +20,15 @@ from typing import Final, final
 
 from spool.key import Key, to_file
 from workers.annex.repository import Repository
+from workers.git.permissions import umask
 
 HOOKS: Final = (
     ("freezecontent-annex", "annex.freezecontent-command"),
     ("thawcontent-annex", "annex.thawcontent-command"),
 )
+
+_NO_LINKS: Final = frozenset((errno.EPERM, errno.EACCES, errno.EOPNOTSUPP, errno.ENOSYS))
+"""What file systems without hard links say."""
 
 MADE_MAX: Final = 65536
 """Hash directories remembered as made; there are about a million."""
@@ -49,7 +54,7 @@ class Objects:
         self._sharing = repository.sharing
         self._chmods = not repository.crippled
         self._lower_first = repository.bare or (repository.crippled and not repository.symlinks)
-        self._directory_mode = self._sharing.directory(0o777 & ~_umask())
+        self._directory_mode = self._sharing.directory(0o777 & ~umask())
         self._frozen_mode = self._sharing.frozen(self._directory_mode)
         self._made: set[bytes] = set()
         self.hooked = any(
@@ -117,7 +122,9 @@ class Objects:
             stored = Stored.NEW if _is_torn(path, temporary) else Stored.KEPT
             if stored is Stored.NEW:
                 os.rename(temporary, path)
-        except PermissionError:  # a file system without hard links
+        except OSError as failure:
+            if failure.errno not in _NO_LINKS:
+                raise
             os.rename(temporary, path)
             stored = Stored.NEW
         else:
@@ -169,10 +176,3 @@ class Objects:
 def _is_torn(path: bytes, content: bytes) -> bool:
     """Whether an object has not the size of its content, as a power cut may leave it."""
     return os.lstat(path).st_size != os.lstat(content).st_size
-
-
-def _umask() -> int:
-    """The process's umask, which can only be read by setting it; we have no threads."""
-    umask = os.umask(0o077)
-    os.umask(umask)
-    return umask

@@ -157,15 +157,15 @@ class Pipes:
             return
         self._files[0].close()
         deadline = time.monotonic() + CLOSE_S
+        poll = select.poll()
+        poll.register(self._stdout, select.POLLIN)
+        poll.register(self._stderr, select.POLLIN)
         # What it still says is of no interest, but it must not wait for us to hear it.  Only the
         # end of stdout is waited for: an ssh master that it left behind may have its stderr.
         while (left_s := deadline - time.monotonic()) > 0:
-            poll = select.poll()
-            poll.register(self._stdout, select.POLLIN)
-            poll.register(self._stderr, select.POLLIN)
             ready = dict(poll.poll(left_s * 1000))
-            if self._stderr in ready:
-                self._listen()
+            if self._stderr in ready and not self._listen():
+                poll.unregister(self._stderr)  # it is closed, which poll would say for ever
             if self._stdout in ready and not os.read(self._stdout, _READ):
                 break
         else:

@@ -18,6 +18,7 @@ CONFIG_LOG: Final = b"config.log"
 _NAMES: Final = (
     "annex.autocommit",
     "annex.resolvemerge",
+    "annex.securehashesonly",
     "annex.synccontent",
     "annex.synconlyannex",
 )

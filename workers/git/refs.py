@@ -95,7 +95,10 @@ class Refs:
                 return name, self._packed(name)
             if not text.startswith(b"ref:"):
                 return name, _parse_oid(name, text)
-            name = parse_ref_name(text[4:].strip())
+            try:
+                name = parse_ref_name(text[4:].strip())
+            except ValueError as odd:
+                raise BrokenRefError(f"{name!r} leads to no ref: {odd}") from odd
         raise BrokenRefError(f"{name!r}: symbolic refs without end")
 
     def list(self, *prefixes: bytes) -> tuple[Ref, ...]:

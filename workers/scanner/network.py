@@ -24,12 +24,12 @@ from workers.annex.preferred import Preferences
 from workers.annex.remotecommands import answered
 from workers.annex.remotes import Remote
 from workers.annex.repository import Repository
+from workers.annex.sharedsettings import CONFIG_LOG
 from workers.wanted import Plan, syncs_content
 
-CONFIG: Final = b"config.log"
 _UUID: Final = b"uuid.log"
 
-_DECIDING: Final = frozenset((*preferred.LOGS, CONFIG))
+_DECIDING: Final = frozenset((*preferred.LOGS, CONFIG_LOG))
 SETTING_LOGS: Final = _DECIDING | {_UUID}
 """The files of the git-annex branch that a survey reads."""
 
@@ -87,7 +87,7 @@ def survey(place: Place, repository: Repository, branch: Branch) -> Network:
     acquainted = uuidlogs.descriptions(logs[_UUID]).keys()
     useful = (
         [each for each in known if not is_stranger(each, acquainted)]
-        if syncs_content(repository.settings, by_name(logs[CONFIG]))
+        if syncs_content(repository.settings, by_name(logs[CONFIG_LOG]))
         else []
     )
     every = Plan.make(repository.uuid, preferences, useful, frozenset(reach))
