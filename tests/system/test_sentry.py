@@ -338,10 +338,14 @@ def test_a_file_system_that_hangs_holds_up_nothing_else(
         other.path.rename(tmp_path / "gone")
         wait_until(lambda: post.is_away("b"), 5)
 
-        config.write_bytes(b"[core]\n\trepositoryformatversion = 0\n")
-        config.unlink()
-        config.write_bytes(b"[core]\n\trepositoryformatversion = 0\n")
-        wait_until(lambda: post.is_here("dead"), 10, lambda: post.reach("dead"))
+        # Whoever waits there now reads it; nobody may: opened like this, it makes us wait for none.
+        fifo = os.open(config, os.O_RDWR | os.O_NONBLOCK)
+        mended = tmp_path / "config"
+        mended.write_bytes(b"[core]\n\trepositoryformatversion = 0\n")
+        mended.rename(config)
+        os.write(fifo, config.read_bytes())
+        os.close(fifo)
+        wait_until(lambda: post.is_here("dead"), 30, lambda: post.reach("dead"))
 
 
 @pytest.mark.skipif(not MAY_CHANGE_NETWORK, reason="network namespaces are not allowed here")
