@@ -94,7 +94,7 @@ def serve(
     except TroubleError as trouble:
         raise AnnexdError(str(trouble)) from trouble
     remove_remains(place)
-    if place.tmp.is_dir():  # else the repository has gone
+    if os.path.isdir(place.tmp):  # else the repository has gone
         _say_that_it_runs(place, scan_complete=True)
     if is_replaced:
         become_new(place, log_path)

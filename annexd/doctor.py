@@ -17,14 +17,12 @@ from annexd.openfiles import descriptors
 from annexd.repository import find_place
 from spool.place import Place
 from spool.record import make_directory
+from workers.annex.space import RESERVE
 from workers.roles import ROLES
 from workers.wakeup import Hints
 
 STALE_S = 600.0
 """A lock file of git's that is older, and that nobody has open, belonged to a killed git."""
-
-FREE_MIN_BYTES = 100 << 20
-"""git-annex's own default reserve (annex.diskreserve)."""
 
 FREE_MIN_FILES = 1000
 
@@ -146,7 +144,7 @@ def _space(place: Place) -> Finding:
     system = os.statvfs(place.annex)
     free = system.f_bavail * system.f_frsize
     # Some file systems (btrfs) have no fixed number of files, and say 0 of 0.
-    if free < FREE_MIN_BYTES or (system.f_files and system.f_favail < FREE_MIN_FILES):
+    if free < RESERVE or (system.f_files and system.f_favail < FREE_MIN_FILES):
         text = f"only {free >> 20} MB and {system.f_favail} files are free"
         return wrong(text, "free some space; what nobody needs any more: git annex unused")
     return fine(f"{free >> 20} MB are free")

@@ -1,4 +1,4 @@
-"""What we have made again of a repository while its user was removing it.
+"""Whether the repository has gone; and what we have made again of it while it was being removed.
 
 ``rm -r`` takes one directory after the other, and a worker that finds one of its own missing makes
 it again, as it must: anybody may delete that.  So in the end something of ours, and nothing else,
@@ -6,10 +6,34 @@ may be left of the repository.
 """
 
 import contextlib
+import errno
 import os
 import shutil
+from pathlib import Path
 
 from spool.place import Place
+
+_DEAD = frozenset(
+    (
+        *(errno.ENOENT, errno.ENOTDIR),
+        # A drive that was pulled out; a server of files that has ended (FUSE, NFS).
+        *(errno.EIO, errno.ENODEV, errno.ENXIO, errno.ENOTCONN, errno.ESTALE),
+    )
+)
+
+
+def has_vanished(place: Place, home: os.stat_result) -> bool:
+    """Whether a repository is no longer where it was: moved, deleted, unmounted, or its disk dead.
+
+    ``home`` is what its work tree was.
+    """
+    try:
+        here = os.stat(place.worktree)
+    except OSError as failure:
+        if failure.errno not in _DEAD:
+            raise
+        return True
+    return not os.path.samestat(here, home) or not os.path.isdir(place.annex)
 
 
 def remove_remains(place: Place) -> None:
@@ -17,7 +41,7 @@ def remove_remains(place: Place) -> None:
 
     To be called when nothing of ours runs any more.
     """
-    if any(os.path.lexists(place.common / name) for name in ("HEAD", "objects", "refs")):
+    if any(_may_be_there(place.common / name) for name in ("HEAD", "objects", "refs")):
         return  # another one is here now; or only a linked work tree has gone
     shutil.rmtree(place.annexd, ignore_errors=True)
     with contextlib.suppress(OSError):  # a file of somebody's is in it
@@ -29,3 +53,14 @@ def remove_remains(place: Place) -> None:
         # Each only if the one in it was removed: an empty mount point is left alone.
         for path in dict.fromkeys((place.annex, place.gitdir, place.worktree)):
             path.rmdir()
+
+
+def _may_be_there(path: Path) -> bool:
+    """False only if it certainly is not: on a dead disk nobody knows."""
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return True

@@ -66,7 +66,10 @@ def end_children(wakeup: Wakeup) -> list[int]:
             _reap()
             left = children()
             for pid in set(left) - told:
-                os.kill(pid, number)
+                with contextlib.suppress(
+                    PermissionError
+                ):  # another user's by now (sudo): it is left
+                    os.kill(pid, number)
             told.update(left)
             if not left or time.monotonic() >= until:
                 break

@@ -35,6 +35,7 @@ from annexd.instance import Instance
 from annexd.lastword import last_word
 from annexd.leftovers import clear_leftovers
 from annexd.programs import Programs
+from annexd.remains import has_vanished
 from spool.record import escape, make_directory, replace
 from workers.annex.masters import end_left
 from workers.process import Post, Worker, enter
@@ -226,16 +227,8 @@ class Supervisor:
         if self._ready is None:
             self._state_watch = self._wakeup.watch(os.fsencode(place.state))
 
-    def _vanished(self) -> bool:
-        """Whether the repository is no longer where it was: moved, deleted, or unmounted."""
-        try:
-            here = self._place.worktree.stat()
-        except (FileNotFoundError, NotADirectoryError):
-            return True
-        return not os.path.samestat(here, self._home) or not self._place.annex.is_dir()
-
     def _look_whether_vanished(self) -> None:
-        if self._vanished():
+        if has_vanished(self._place, self._home):
             self._stop(_GONE)
 
     def _look_whether_ready(self) -> None:
@@ -271,7 +264,7 @@ class Supervisor:
         bulletin = Bulletin(
             os.getpid(), self._started, self._token, self._ready, self._crew.lives()
         ).format()
-        if bulletin == self._bulletin or not self._place.annexd.exists():
+        if bulletin == self._bulletin or not os.path.exists(self._place.annexd):
             return
         try:
             self._written = replace(self._place.supervisor, bulletin)

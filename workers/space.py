@@ -2,16 +2,10 @@
 
 import errno
 import os
-from typing import Final, final
+from typing import final
 
-from workers.annex import datasize
+from workers.annex.space import is_full
 from workers.desk import Desk
-
-RESERVE: Final = 100 << 20
-"""git-annex's default, in bytes."""
-SHARE: Final = 100
-"""On a small disk: not more than this part of it, unless it is configured."""
-INODES: Final = 64
 
 
 @final
@@ -20,21 +14,9 @@ class Space:
 
     def __init__(self, desk: Desk) -> None:
         self._path = os.fsencode(desk.place.common)
-        configured = desk.repository.settings.get("annex.diskreserve")
-        self._reserve: int | None = None
-        if configured is not None:
-            try:
-                self._reserve = datasize.parse(configured)
-            except ValueError:  # nonsense, like nothing, is the default
-                self._reserve = RESERVE
+        self._settings = desk.repository.settings
 
     def demand(self, size: int) -> None:
         """Raise ``OSError`` (ENOSPC) unless so many bytes can be written."""
-        have = os.statvfs(self._path)
-        reserve = self._reserve
-        if reserve is None:
-            reserve = min(RESERVE, have.f_blocks * have.f_frsize // SHARE)
-        if have.f_bavail * have.f_frsize - size < reserve:
-            raise OSError(errno.ENOSPC, "not enough free space (annex.diskreserve)")
-        if have.f_files and have.f_favail < INODES:
-            raise OSError(errno.ENOSPC, "not enough free inodes")
+        if is_full(self._path, self._settings, size):
+            raise OSError(errno.ENOSPC, "not enough free space, or inodes (annex.diskreserve)")

@@ -40,14 +40,14 @@ def reserve(settings: Settings) -> int:
         return RESERVE
 
 
-def is_full(directory: bytes, settings: Settings) -> bool:
-    """Whether git, too, had better write nothing there.  Raises ``OSError``."""
+def is_full(directory: bytes, settings: Settings, size: int = 0) -> bool:
+    """Whether so many bytes had better not be written there, by git either.  Raises ``OSError``."""
     status = os.statvfs(directory)
     kept = reserve(settings)
     if settings.get("annex.diskreserve") is None:
         kept = min(kept, status.f_blocks * status.f_frsize // SHARE)
     too_few = bool(status.f_files) and status.f_favail < INODES
-    return status.f_bavail * status.f_frsize < kept or too_few
+    return status.f_bavail * status.f_frsize - size < kept or too_few
 
 
 def is_read_only(directory: bytes) -> bool:
