@@ -28,7 +28,7 @@ from workers.git.index_entry import EXECUTABLE, FILE
 from workers.git.merge import Unrelated
 from workers.git.stream import ObjectId
 from workers.git.tree import Version, diff_trees, look_up
-from workers.losses import AUTOMATIC
+from workers.losses import AUTOMATIC, Losses
 from workers.unite import EMAIL, NAME, Uniter, is_annexds
 from workers.variant import variant_names
 
@@ -62,8 +62,9 @@ class Botched:
     def __init__(self, commits: Commits, uniter: Uniter) -> None:
         self._commits = commits
         self._uniter = uniter
-        self._marked: set[ObjectId] = set()
-        """What has been found to be markers: git may bring it to other names."""
+        self._losses = Losses(commits)
+        self._marked: dict[ObjectId, set[ObjectId]] = {}
+        """What has been found to be markers (git may bring it to other names), and of what."""
 
     def mended(self, head: ObjectId, tip: ObjectId, branch: bytes) -> ObjectId:
         """What is to be merged for ``tip``: itself, or a commit on top of it.
@@ -72,6 +73,23 @@ class Botched:
         ``MissingObjectError``.
         """
         return self._mended(head, tip, branch, {})
+
+    def put_back(self, head: ObjectId, tip: ObjectId) -> set[bytes]:
+        """Where a program has replaced markers by one of the versions, or by nothing; at the end.
+
+        An assistant that gets another's merge does, and has the markers again seconds later.
+        To be asked when ``tip`` has been mended.  Raises ``GitError``.
+        """
+        if not self._marked:
+            return set()
+        last: dict[bytes, Version | None] = {}
+        for deed in self._losses.unanswered_deeds(head, tip):
+            of = self._marked.get(deed.old.oid) if deed.old else None
+            if of is not None and (deed.new is None or deed.new.oid in of):
+                last[deed.path] = deed.new
+        found = look_up(self._commits.git, tip, *last)
+        now = {each.path: Version(each.mode, each.oid) for each in found}
+        return {path for path, version in last.items() if now.get(path) == version}
 
     def _mended(
         self, head: ObjectId, tip: ObjectId, branch: bytes, known: dict[ObjectId, ObjectId]
@@ -198,7 +216,7 @@ class Botched:
     def _is_marked(self, now: Version, there: list[Version], branch: bytes) -> bool:
         """Whether markers stand in what a merge has made of the sides that had it ``there``."""
         if now.oid not in self._marked and self._has_markers(now, there, branch):
-            self._marked.add(now.oid)
+            self._marked[now.oid] = {each.oid for each in there}
         return now.oid in self._marked
 
     def _has_markers(self, now: Version, there: list[Version], branch: bytes) -> bool:

@@ -59,6 +59,9 @@ class Confluence:
     mended: dict[ObjectId, list[bytes]] = field(default_factory=dict)
     """Where somebody has committed conflict markers (``workers.botched``): commit -> paths."""
 
+    put_back: set[bytes] = field(default_factory=set)
+    """Where a program has just taken such markers back, and may bring them again."""
+
     def tell(self) -> None:
         """Log them."""
         for commit, paths in self.mended.items():
@@ -120,7 +123,9 @@ def _mended(
             yield arrival
             continue
         short = (original_of(branch) or branch).removeprefix(HEADS)
-        mended = Botched(desk.commits, uniter).mended(head, arrival.commit, short)
+        botched = Botched(desk.commits, uniter)
+        mended = botched.mended(head, arrival.commit, short)
+        found.put_back |= botched.put_back(head, arrival.commit)
         if mended != arrival.commit:
             changes = diff_trees(desk.git, arrival.commit, mended)
             found.mended[arrival.commit] = [change.path for change in changes]

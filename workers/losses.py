@@ -69,7 +69,7 @@ class Losses:
             if change.new is None and change.old and self._content(change.old) not in kept
         }
         return gone and gone & {
-            deed.path for deed in self._unanswered_deeds(old, new) if deed.new is None
+            deed.path for deed in self.unanswered_deeds(old, new) if deed.new is None
         }
 
     def withdrawn(self, new: ObjectId, paths: Iterable[bytes]) -> set[bytes]:
@@ -98,12 +98,12 @@ class Losses:
         back = {path for path, version in edited.items() if (path, version) in past}
         return back and back & {
             deed.path
-            for deed in self._unanswered_deeds(old, new)
+            for deed in self.unanswered_deeds(old, new)
             if deed.new == edited.get(deed.path)
         }
 
-    def _unanswered_deeds(self, old: str, new: ObjectId) -> Iterator[Change]:
-        """What was done on the way by programs that do not answer for it."""
+    def unanswered_deeds(self, old: str, new: ObjectId) -> Iterator[Change]:
+        """What was done on the way by programs that do not answer for it.  Raises ``GitError``."""
         doubtful = self._saying(AUTOMATIC, old, new) - self._saying(_TRAILER, old, new)
         if doubtful:
             for commit, deeds in commits_between(self._commits.git, old, new):

@@ -261,6 +261,7 @@ class Merging:
         conflicts = {note.path: False for note in found.notes if note.fate is Fate.KEPT_BOTH}
         if any(self._is_programs(arrival.commit) for arrival in arrived):
             paths |= conflicts
+        paths |= dict.fromkeys(found.put_back, True)
         until = self._doubts.wait(paths, now)
         if until is None and head.branch is not None and (conflicts or found.mended):
             until = self._midmerge.wait(head.branch, now)

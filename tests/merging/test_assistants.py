@@ -358,6 +358,36 @@ def test_markers_that_git_has_brought_into_a_variant_are_replaced(
     assert not any(content.startswith(b"<<<") for content in found.values())
 
 
+@pytest.mark.parametrize("known", [False, True])
+def test_markers_that_an_assistant_takes_back_for_a_moment_are_waited_for(
+    pair: tuple[Repo, Repo], merging: Merging, *, known: bool
+) -> None:
+    """It gets them from another assistant; what we make of the half, it merges by plain git."""
+    a, b = pair
+    save(a, "file.x", b"first")
+    push(a)
+    merged(merging)
+    save(a, "file.x", b"theirs")
+    save(b, "file.x", b"ours")
+    merge_like_an_assistant(a, b)
+    if known:
+        push(a)
+        merged(merging)
+    marked = a.head()
+    save(a, "file.x", b"theirs")
+    a.git("commit", "-q", "--amend", "-m", "git-annex in d")
+    push(a)
+
+    assert isinstance(merging.merge(), Yielding)
+
+    a.git("checkout", "-q", marked, "file.x")
+    a.git("commit", "-q", "-m", "git-annex in d")
+    push(a)
+    merged(merging)
+    assert len(paths(b)) == 2
+    assert not any(b.read(name).startswith(b"<<<") for name in paths(b))
+
+
 def test_markers_that_somebody_has_put_aside_as_a_version_are_removed(
     pair: tuple[Repo, Repo], merging: Merging
 ) -> None:
