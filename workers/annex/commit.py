@@ -22,6 +22,7 @@ from typing import Final, NamedTuple
 from workers.annex import fewlogs
 from workers.annex.branch import REF, Branch
 from workers.annex.repository import Repository
+from workers.git.pruning import pruner
 from workers.git.run import DURABLE, Git, GitError, environment
 from workers.git.stream import ObjectId
 
@@ -94,8 +95,10 @@ def commit(  # noqa: PLR0913 -- they are what a commit is made of
     if len(first) <= fewlogs.MOST and fewlogs.is_possible(branch):
         few = {change.path: change.content for change in first}
         head = _head(parents, signature)
-        made = fewlogs.write(branch, parents[0], few, head, message)
-        return made if fewlogs.move(branch, lock, parents, made) else None
+        made, writer = fewlogs.write(branch, parents[0], few, head, message)
+        moved = fewlogs.move(branch, lock, parents, made)
+        fewlogs.finish(writer)
+        return made if moved else None
     commands = _commands(parents, chain(first, changes), signature, message)
     said = _fast_import(branch.repository, lock, commands)
     return None if said is None else ObjectId(said.strip().decode())
@@ -114,7 +117,9 @@ def _fast_import(repository: Repository, lock: int, commands: Iterable[bytes]) -
     """Run the commands; what they print, or None if the branch was moved by somebody else."""
     git = repository.git
     _sweep(git.gitdir)
-    argv = Git(git.gitdir, git.worktree, (*git.settings, *SETTINGS)).argv(
+    # It guards a pack until the branch leads to it, and single objects not.
+    guarded = () if pruner(repository.common) is None else ("fastimport.unpackLimit=1",)
+    argv = Git(git.gitdir, git.worktree, (*git.settings, *SETTINGS, *guarded)).argv(
         "fast-import", "--quiet", "--done", "--date-format=raw"
     )
     process = subprocess.Popen(

@@ -46,10 +46,11 @@ def write(
     changes: Mapping[bytes, bytes | ObjectId],
     head: Sequence[bytes],
     message: bytes,
-) -> ObjectId:
+) -> tuple[ObjectId, ObjectWriter]:
     """Write a commit with these changes to the parent's tree; it is durable, and nothing names it.
 
-    ``head`` are the lines of the commit after the one that names its tree.
+    ``head`` are the lines of the commit after the one that names its tree.  ``finish`` is to be
+    called with the writer, when the branch leads to it, or never will.
     """
     repository = branch.repository
     sharing = repository.settings.get("core.sharedrepository")
@@ -80,8 +81,13 @@ def write(
     writer.stage()
     sync_file_system(os.fsencode(repository.common))
     writer.publish()
+    return commit, writer
+
+
+def finish(writer: ObjectWriter) -> None:
+    """End what ``write`` has begun."""
+    writer.secure()
     writer.sweep()  # an empty workshop, in a repository that may be anybody's
-    return commit
 
 
 def move(branch: Branch, lock: int, old: Sequence[ObjectId], new: ObjectId) -> bool:

@@ -207,6 +207,7 @@ class Commits:
         self._sync()
         self._objects.publish()
         self._refs.move(Move(self._private, oid, Expected.ANYTHING))
+        self._objects.secure()
         return oid
 
     def start(self) -> None:

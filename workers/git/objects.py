@@ -7,11 +7,14 @@ So it goes in two steps, between which the caller syncs the file system, once fo
 ``stage``    everything added is in files in a workshop, ``objects/annexd-NAME``: few objects
              as files of their own, many as one pack
 ``publish``  they are renamed into place: now they are in the repository
+``secure``   when a ref leads to them: what ``git gc --prune=now`` has taken is written again
 
-They are not safe from ``git gc --prune=now`` until a ref leads to them.
+That one takes what no ref led to when it looked.  A pack with a ``.keep`` it leaves alone: hence
+while one is at work all is written as a pack.  One that began later may take single objects even
+after the ref has come; so ``secure`` writes them once more, as a pack, which it does not know of.
 
 Killed at any point: files in the workshop, which the next process of that name removes (``sweep``),
-or objects that nothing refers to.
+and a ``.keep``, too; or objects that nothing refers to.
 
 Sources: gitrepository-layout(5), "objects"; git-gc(1), "NOTES".
 """
@@ -20,16 +23,18 @@ import contextlib
 import os
 import shutil
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import IO, Final, NamedTuple, final
 
 from workers.git.deflate import LEVEL, deflate
 from workers.git.objectid import ObjectFormat, object_id
 from workers.git.pack import Item, make_pack
 from workers.git.permissions import Sharing
+from workers.git.pruning import pruner
 from workers.git.refs import common_dir
 from workers.git.run import Git
 from workers.git.stream import ObjectId
+from workers.git.syscalls import sync_file_system
 
 LOOSE_MAX: Final = 100
 """git's own limit for unpacking what it receives (``transfer.unpackLimit``)."""
@@ -53,12 +58,18 @@ class ObjectWriter:
         self, git: Git, object_format: ObjectFormat, sharing: Sharing, name: bytes
     ) -> None:
         self.object_format = object_format
-        self._objects = os.path.join(os.fsencode(common_dir(git.gitdir)), b"objects")
-        self._workshop = os.path.join(self._objects, b"annexd-" + name)
+        self._common = os.fsencode(common_dir(git.gitdir))
+        self._objects = os.path.join(self._common, b"objects")
+        self._mark = b"annexd-" + name
+        self._workshop = os.path.join(self._objects, self._mark)
         self._sharing = sharing
         self._added: dict[ObjectId, Loose] = {}
         self._size = 0
         self._staged: list[tuple[bytes, bytes]] = []
+        self._single: dict[ObjectId, Loose] = {}
+        self._keeps: list[bytes] = []
+        """What no ref leads to yet: objects in files of their own, and what guards the packs."""
+
         self._files = 0
 
     def add(self, kind: bytes, data: bytes) -> ObjectId:
@@ -112,13 +123,15 @@ class ObjectWriter:
 
         The caller syncs the file system before it calls ``publish``.
         """
-        if len(self._added) <= LOOSE_MAX:
+        few = len(self._added) <= LOOSE_MAX and self._size <= PACK_BYTES
+        if few and pruner(self._common) is None:
+            self._single |= self._added
             for oid, (kind, data) in self._added.items():
                 # Also if it is there already: while the caller syncs, git may prune that one.
                 path = self._loose_path(oid)
                 self._stage(deflate(b"%s %d\0%s" % (kind, len(data), data)), path)
-        else:
-            self._stage_pack()
+        elif self._added:
+            self._stage_pack(self._added)
         self._added.clear()
         self._size = 0
 
@@ -133,15 +146,49 @@ class ObjectWriter:
                 os.rename(name, path)  # or the file itself is gone
             del self._staged[0]
 
+    def secure(self) -> None:
+        """See to it that all that was published is there, now that a ref leads to it.
+
+        Raises ``OSError``; then it may be called again.
+        """
+        single = self._single
+        if single and (
+            pruner(self._common) is not None
+            or not all(os.path.exists(self._loose_path(oid)) for oid in single)
+        ):
+            self._stage_pack(single)
+            sync_file_system(self._common)
+            self.publish()
+        self._single = {}
+        while self._keeps:
+            with contextlib.suppress(FileNotFoundError):  # a user has removed it
+                os.unlink(self._keeps[-1])
+            del self._keeps[-1]
+
     def sweep(self) -> None:
         """Remove what a killed process of this name left.  First of all, or not at all."""
-        with contextlib.suppress(FileNotFoundError):  # usually there is none
+        try:
             shutil.rmtree(self._workshop)
+        except FileNotFoundError:  # usually there is none
+            return
+        with contextlib.suppress(FileNotFoundError), os.scandir(self._packs) as entries:
+            for entry in entries:
+                if entry.name.endswith(b".keep"):
+                    with open(entry.path, "rb") as file:
+                        ours = file.read(len(self._mark) + 1) == self._mark
+                    if ours:
+                        os.unlink(entry.path)
 
-    def _stage_pack(self) -> None:
-        items = (Item(bytes.fromhex(oid), kind, data) for oid, (kind, data) in self._added.items())
+    @property
+    def _packs(self) -> bytes:
+        return os.path.join(self._objects, b"pack")
+
+    def _stage_pack(self, objects: Mapping[ObjectId, Loose]) -> None:
+        items = (Item(bytes.fromhex(oid), kind, data) for oid, (kind, data) in objects.items())
         made = make_pack(items, self.object_format)
-        path = os.path.join(self._objects, b"pack", b"pack-" + made.name.encode())
+        path = os.path.join(self._packs, b"pack-" + made.name.encode())
+        self._keeps.append(path + b".keep")
+        self._stage(self._mark, path + b".keep")
         # The pack first: git looks for packs by their idx.
         self._stage(made.pack, path + b".pack")
         self._stage(made.idx, path + b".idx")

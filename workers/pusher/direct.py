@@ -11,11 +11,13 @@ are left that nothing leads to; git's garbage collection sees to them.
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, Self, final
 
 from workers.annex.repository import Repository
 from workers.git.carry import carry
 from workers.git.exchange import Said, Update
+from workers.git.pruning import pruner, wait_for
 from workers.git.refname import RefName
 from workers.git.refs import Refs
 from workers.git.run import DURABLE, Git, GitError
@@ -28,6 +30,9 @@ from workers.pusher.values import Theirs, tracking
 _NO_HOOKS: Final = "core.hooksPath=/dev/null"
 _BRANCHES: Final = b"refs/heads/"
 _OVERTAKEN: Final = b"fetch first"
+
+PRUNING_S: Final = 30.0
+"""For a user's ``git gc``; in large repositories it takes longer, and the exchange goes on."""
 
 Known = Callable[[ObjectId], bool]
 """Whether a commit is in the history of one of ours."""
@@ -66,10 +71,14 @@ class Direct:
         common = {oid for oid in kept.values() if oid} | set(filter(self.known, theirs.values()))
         if not common or self._has_tags_for_us():
             return False
-        if not carry(there, self.here.git, (theirs[ref] for ref, _ in pairs), common):
-            return False
+        tips = [theirs[ref] for ref, _ in pairs]
         moves = [Move(ours, theirs[ref], kept[ours]) for ref, ours in pairs]
-        return self._move(self.here.git, "annexd fetch", moves)
+        _let_prune(self.here.common)
+        return (
+            carry(there, self.here.git, tips, common)
+            and self._move(self.here.git, "annexd fetch", moves)
+            and (not _let_prune(self.here.common) or carry(there, self.here.git, tips, common))
+        )
 
     def push(self, updates: Sequence[Update], theirs: Theirs) -> list[Said] | None:
         """Push; None if it was not done.  ``theirs``: what they are believed to have."""
@@ -83,10 +92,13 @@ class Direct:
         moves = [move for move in moves if move.new != move.old]
         common = set(filter(self.known, theirs.values()))
         tips = [move.new for move in moves if move.new]
+        _let_prune(self.peer.common)
         if tips and not (common and carry(self.here.git, self._there, tips, common)):
             return None
         if moves and not self._move(self._there, "annexd push", moves):
             return None
+        if tips and _let_prune(self.peer.common):
+            carry(self.here.git, self._there, tips, common)
         self._track(moves)
         if tips and not self.peer.has_annexd:  # else it sees to garbage itself
             self._there.run("maintenance", "run", "--auto", "--quiet")
@@ -129,6 +141,17 @@ class Direct:
                 return writer.move(*moves)
         except GitError:  # a lock, a hook, a directory in the way: git will say it
             return False
+
+
+def _let_prune(common: Path) -> bool:
+    """Wait for a ``git gc --prune=now`` to end; whether there was one.
+
+    It takes what arrives before a ref leads to it, and what it has not seen a ref lead to.
+    """
+    pid = pruner(common)
+    if pid is not None:
+        wait_for(pid, PRUNING_S)
+    return pid is not None
 
 
 def _wanted(update: Update, theirs: Theirs) -> tuple[ObjectId | None, ...]:

@@ -1,0 +1,125 @@
+"""``git gc --prune=now``, typed while annexd writes: it takes nothing that a ref is to lead to."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.processes import descendants, kill, start, wait_until
+from tests.repo import Repo
+from workers.git.objectid import ObjectFormat
+from workers.git.objects import ObjectWriter
+from workers.git.permissions import Sharing
+from workers.git.pruning import pruner, wait_for
+from workers.git.stream import ObjectId
+
+PRUNE = ("prune", "--expire=now")
+REPACK = ("repack", "-a", "-d", "-q")
+
+
+@pytest.fixture
+def plain(tmp_path: Path) -> Repo:
+    return Repo.plain(tmp_path / "repo")
+
+
+def writer(repo: Repo) -> ObjectWriter:
+    return ObjectWriter(repo.plumbing, ObjectFormat.SHA1, Sharing.parse(None), b"test")
+
+
+@contextmanager
+def pruning(repo: Repo, *args: str) -> Iterator[int]:
+    """A process that looks like ``git gc`` at work; its pid."""
+    argv = ("sh", "-c", "sleep 60 & wait", "gc", *args)
+    gc = start(argv, repo.path.parent / "stderr")
+    wait_until(lambda: b"gc" in Path(f"/proc/{gc.pid}/cmdline").read_bytes())
+    lock = repo.path / ".git/gc.pid"
+    lock.write_text(f"{gc.pid} {os.uname().nodename}")
+    try:
+        yield gc.pid
+    finally:
+        for child in descendants(gc.pid):
+            kill(child)
+        gc.wait(10)
+        lock.unlink()
+
+
+def publish(repo: Repo, made: ObjectWriter) -> ObjectId:
+    blob = made.add(b"blob", b"content")
+    made.stage()
+    made.publish()
+    assert exists(repo, blob)
+    return blob
+
+
+def refer(repo: Repo, oid: ObjectId) -> None:
+    repo.git("update-ref", "refs/annexd/test", oid)
+
+
+def exists(repo: Repo, oid: ObjectId) -> bool:
+    return oid.encode() in repo.git("cat-file", "--batch-all-objects", "--batch-check")
+
+
+def keeps(repo: Repo) -> list[Path]:
+    return list((repo.path / ".git/objects/pack").glob("*.keep"))
+
+
+def test_only_a_gc_that_spares_nothing_counts(plain: Repo) -> None:
+    common = plain.path / ".git"
+    assert pruner(common) is None
+    with pruning(plain):
+        assert pruner(common) is None
+    with pruning(plain, "--prune=now") as pid:
+        assert pruner(common) == pid
+        wait_for(pid, 0.01)
+    (common / "gc.pid").write_text(f"{pid} {os.uname().nodename}")
+    assert pruner(common) is None
+    wait_for(pid, 10)
+
+
+def test_what_has_been_taken_is_written_again(plain: Repo) -> None:
+    made = writer(plain)
+    blob = publish(plain, made)
+    refer(plain, blob)
+    (plain.path / ".git/objects" / blob[:2] / blob[2:]).unlink()  # it looked before that
+
+    made.secure()
+
+    assert exists(plain, blob)
+    assert not keeps(plain)
+
+
+def test_what_may_yet_be_taken_is_written_as_a_pack(plain: Repo) -> None:
+    made = writer(plain)
+    blob = publish(plain, made)
+    refer(plain, blob)
+    with pruning(plain, "--prune=now"):
+        made.secure()
+        (plain.path / ".git/objects" / blob[:2] / blob[2:]).unlink()
+
+    assert exists(plain, blob)
+    assert not keeps(plain)
+
+
+def test_while_it_is_at_work_all_is_guarded(plain: Repo) -> None:
+    made = writer(plain)
+    with pruning(plain, "--prune=now"):
+        blob = publish(plain, made)
+        plain.git(*REPACK)
+        plain.git(*PRUNE)
+        assert exists(plain, blob)
+        refer(plain, blob)
+        made.secure()
+    assert not keeps(plain)
+
+
+def test_a_guard_that_a_killed_process_left_is_removed(plain: Repo) -> None:
+    with pruning(plain, "--prune=now"):
+        publish(plain, writer(plain))
+    (plain.path / ".git/objects/pack/pack-x.keep").write_bytes(b"annexd-test2")
+    assert len(keeps(plain)) == 2
+
+    writer(plain).sweep()
+
+    assert [path.name for path in keeps(plain)] == ["pack-x.keep"]
