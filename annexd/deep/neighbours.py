@@ -7,7 +7,6 @@ status`` tells.
 import functools
 import os
 import select
-import shlex
 import signal
 from collections.abc import Iterator
 from typing import Final
@@ -86,8 +85,8 @@ def _behind_ssh(scene: Scene, remote: Remote, way: Ssh) -> UUID | None:
     """The uuid that git-annex-shell says; None if nobody answers, or it is no annex."""
     # Not over the connection that annexd keeps: its master would outlive us, with our pipes.
     own = ssh.own_command(scene.repository)
-    options = shlex.split(remote.settings.get("ssh-options", ""))
-    called = own if own is not None else ("ssh", *options, *ssh.OPTIONS)
+    wanted = ssh.wanted_options(remote.settings)
+    called = own if own is not None else ("ssh", *wanted, *ssh.OPTIONS)
     port = () if way.port is None else ("-p", str(way.port))
     shell = (remote.settings.get("shell") or "git-annex-shell").encode()
     command = b"%b configlist %b" % (shell, p2p.quote(way.path))

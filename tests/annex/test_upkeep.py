@@ -44,3 +44,17 @@ def test_others_that_do_not_go_first_are_merged_soon(repo: Repo, upkeep: Upkeep)
     wait_until(is_merged, 10)
     assert not upkeep.yields
     upkeep.rest()
+
+
+def test_a_tree_that_is_missing_there_is_no_bug_of_ours(
+    repo: Repo, upkeep: Upkeep, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A power cut, or a peer's broken push: it is told, and tried again; the pusher goes on."""
+    tree = repo.git("mktree", "--missing", stdin=b"040000 tree %b\tabc\n" % (b"1" * 40))
+    broken = repo.git("commit-tree", tree.decode().strip(), "-p", "git-annex^", "-m", "broken")
+    repo.git("update-ref", SIBLING, broken.strip())
+
+    upkeep.work()
+
+    assert "tempfail the git-annex branch" in caplog.text
+    upkeep.rest()

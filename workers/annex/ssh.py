@@ -44,9 +44,20 @@ def argv(here: Repository, options: Mapping[str, str]) -> tuple[str, ...]:
     own = own_command(here)
     if own is not None:
         return own
-    # The user's options come first: to ssh, the first value of an option counts.
-    wanted = shlex.split(options.get("ssh-options", ""))
-    return ("ssh", *wanted, *OPTIONS, *_shared(here))
+    # The user's come first: to ssh, the first value of an option counts.
+    return ("ssh", *wanted_options(options), *OPTIONS, *_shared(here))
+
+
+def wanted_options(options: Mapping[str, str]) -> tuple[str, ...]:
+    """``annex-ssh-options``, word by word, as a shell has them.
+
+    What no shell would read is taken as git-annex takes all: it has no quotes.
+    """
+    text = options.get("ssh-options", "")
+    try:
+        return tuple(shlex.split(text))
+    except ValueError:  # a quote is open
+        return tuple(text.split())
 
 
 def for_git(here: Repository, options: Mapping[str, str]) -> dict[str, str]:

@@ -55,17 +55,24 @@ class Errand:
 
     @classmethod
     def start(cls, name: str, work: Callable[[], Outcome], wakeup: Wakeup, leash: Leash) -> Self:
-        """Fork a child for it; ``name`` is shown by ps."""
+        """Fork a child for it; ``name`` is shown by ps.  ``OSError`` if that cannot be done."""
         answer = os.memfd_create("outcome", os.MFD_CLOEXEC)
         # Nothing of the parent's may be delivered to the handlers that the fork copies.
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        pid = -1
         try:
             pid = os.fork()
             if pid == 0:
                 _live(name, work, wakeup, leash, answer)
+            return cls(pid, answer)
+        except OSError:  # no process is left, or no descriptor to watch it by
+            os.close(answer)
+            if pid > 0:
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
+            raise
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        return cls(pid, answer)
 
     def has_ended(self) -> bool:
         """Whether ``finish`` would not wait."""

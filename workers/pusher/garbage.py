@@ -3,6 +3,7 @@
 git decides whether it is worth while, and removes nothing that is younger than two weeks.
 """
 
+import contextlib
 import logging
 import os
 import time
@@ -26,7 +27,8 @@ def is_due(cache: Path) -> bool:
         last = os.stat(cache / "gc").st_mtime
     except FileNotFoundError:
         # A first start is no time for it: what is there was there before us.
-        _note(cache)
+        with contextlib.suppress(OSError):  # the disk is full: this is still the first start, then
+            _note(cache)
         return False
     return not last <= time.time() < last + DAY_S
 

@@ -225,11 +225,7 @@ class _Visit:
     def _shape(self, commit: ObjectId) -> tuple[bytes, list[ObjectId]]:
         """A commit's tree and parents."""
         found = self._branch.objects([commit.encode()])[0]
-        lines = b"" if found is None else found.data.partition(b"\n\n")[0]
-        fields = [line.split(b" ", 1) for line in lines.splitlines()]
-        trees = [value for name, value in fields if name == b"tree"]
-        parents = [ObjectId(value.decode()) for name, value in fields if name == b"parent"]
-        return (trees or [b""])[0], parents
+        return shape(b"" if found is None else found.data)
 
     def _tree(self, commit: ObjectId) -> ObjectId | None:
         top = self._task.top
@@ -288,6 +284,15 @@ class _Visit:
         paths = self._here.layout
         keys = [each.transfer.key for each in failed.listing(paths) if each.transfer.lane == lane]
         failed.clear(paths, lane, keys)
+
+
+def shape(commit: bytes) -> tuple[bytes, list[ObjectId]]:
+    """The tree and the parents that the text of a commit names.  Pure."""
+    lines = commit.partition(b"\n\n")[0].split(b"\n")  # not splitlines(): names may hold a CR
+    fields = [line.partition(b" ")[::2] for line in lines]
+    trees = [value for name, value in fields if name == b"tree"]
+    parents = [ObjectId(value.decode()) for name, value in fields if name == b"parent"]
+    return (trees or [b""])[0], parents
 
 
 def _summary(verb: str, told: Told) -> str:

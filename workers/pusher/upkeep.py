@@ -48,6 +48,7 @@ ANNEX_REF: Final = RefName(REF)
 FAILURES: Final = (
     *(GitError, StreamEndedError, OSError, BranchBusyError, BrokenRefError),
     BranchMissingError,
+    LookupError,  # an object is missing: a power cut took it, or it was never sent
 )
 
 
