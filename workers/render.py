@@ -4,6 +4,7 @@ A pointer whose content is here becomes that content at once.  Files are made un
 the caller gives them their real ones (``workers.inplace``), or removes them.
 """
 
+import contextlib
 import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final, NamedTuple, final
@@ -72,8 +73,7 @@ class Renderer:
             os.symlink(blob.data, temporary)
             return Rendered(path, version, temporary, None)
         filled = None
-        fd = self._create(temporary, version)
-        try:
+        with self._created(temporary, version) as fd:
             key = self._pointer(blob) if version.mode != LINK and self._fills else None
             source = None if key is None else self._desk.objects.locate(key)
             if source is not None:
@@ -83,24 +83,28 @@ class Renderer:
                 self._checkout.write_blob(version.oid, fd)
             else:
                 write_all(fd, blob.data)
-            set_back(fd)
-        finally:
-            os.close(fd)
         return Rendered(path, version, temporary, filled)
 
     def _converted(self, path: bytes, version: Version) -> Rendered:
         temporary = self._desk.temporary()
-        fd = self._create(temporary, version)
-        try:
+        with self._created(temporary, version) as fd:
             self._checkout.write_converted(version.oid, path, fd)
-            set_back(fd)
-        finally:
-            os.close(fd)
         return Rendered(path, version, temporary, None)
 
-    def _create(self, temporary: bytes, version: Version) -> int:
+    @contextlib.contextmanager
+    def _created(self, temporary: bytes, version: Version) -> Iterator[int]:
+        """A new file, for writing; there is none afterwards if it could not be finished."""
         executable = version.mode == EXECUTABLE
-        return os.open(temporary, _NEW, self._executable_mode if executable else self._regular_mode)
+        mode = self._executable_mode if executable else self._regular_mode
+        fd = os.open(temporary, _NEW, mode)
+        try:
+            yield fd
+            set_back(fd)
+        except BaseException:
+            os.unlink(temporary)
+            raise
+        finally:
+            os.close(fd)
 
     def _fill(self, source: bytes, fd: int) -> None:
         content = os.open(source, os.O_RDONLY | os.O_CLOEXEC)

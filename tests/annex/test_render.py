@@ -1,0 +1,45 @@
+"""Finished files of what git has, before they get their names."""
+
+import errno
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tests.desks import desk_of, nothing
+from tests.repo import Repo
+from workers.desk import Desk
+from workers.git.index_entry import FILE
+from workers.git.stream import ObjectId
+from workers.git.tree import Version
+from workers.render import Renderer
+
+
+@pytest.fixture
+def desk(repo: Repo) -> Iterator[Desk]:
+    with desk_of(repo) as desk:
+        yield desk
+
+
+@pytest.mark.parametrize("rule", [b"", b"f ident\n"])
+def test_on_a_full_disk_each_attempt_leaves_nothing(
+    repo: Repo, desk: Desk, rule: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is tried again every few seconds: each unfinished copy took what somebody had freed."""
+    repo.write(".gitattributes", rule)
+    blob = repo.git("hash-object", "-w", "--stdin", stdin=b"content")
+    version = Version(FILE, ObjectId(blob.decode().strip()))
+    renderer = Renderer(desk, nothing)
+
+    def is_full(_fd: int, *_data: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as full:
+        full.setattr("workers.render.set_back", is_full)
+        with pytest.raises(OSError, match=os.strerror(errno.ENOSPC)):
+            list(renderer.render([(b"f", version)]))
+
+    assert os.listdir(desk.place.tmp) == []
+    [rendered] = renderer.render([(b"f", version)])
+    assert os.listdir(desk.place.tmp) == [os.path.basename(os.fsdecode(rendered.temporary))]
+    renderer.close()
