@@ -84,6 +84,20 @@ def test_a_remote_whose_connection_has_ended_is_asked(
         wait_until(lambda: tip(a, "remotes/b/main") == new, 20)
 
 
+def test_a_question_whether_all_is_done_leaves_the_connection_that_tells(
+    apart: tuple[Repo, Repo],
+) -> None:
+    a, _b = apart
+    with pushing(a) as pusher:
+        wait_until(lambda: listeners(pusher.settled().pid))
+        before = listeners(pusher.pid)
+
+        for _ in range(2):
+            pusher.settled()
+
+        assert listeners(pusher.pid) == before
+
+
 def listeners(pid: int) -> list[int]:
     """The ssh processes below ``pid`` that hear of changes."""
     lines = {at: Path(f"/proc/{at}/cmdline") for at in descendants(pid)}

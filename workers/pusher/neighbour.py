@@ -75,7 +75,7 @@ class Neighbour:
         self._settled: tuple[Ours | None, Theirs | None] = UNSEEN
         """What both had when there was nothing left to exchange."""
         self._task: Task | None = None
-        self._asks = True
+        self._asks, self._has_met = True, False
         self.overtaken = 0  # so many times in a row, by somebody else's push
         self._stuck: float | None = None
         self._bringing = Bringing(here)
@@ -118,7 +118,7 @@ class Neighbour:
     @property
     def is_up(self) -> bool:
         """Whether the last exchange has worked."""
-        return self._settled[1] is not None and not self._account.error
+        return self._has_met and not self._account.error
 
     def known(self, ours: Ours) -> set[ObjectId]:
         """What it has that is no news: it is ours, or has been seen there."""
@@ -145,12 +145,13 @@ class Neighbour:
         """The configuration was read again: try again what it had kept from being done."""
         self._here, self._refs = here, Refs(here.git)
         self._burst = Burst(self.remote, here)
-        self._peer_seen = None
+        self._peer_seen, self._has_met = None, False
         self.retry()
 
     def refresh(self) -> None:
         """Read what the sentry says; start over if the remote has come back."""
         if self._account.has_returned():
+            self._has_met = False  # what is open may lead to where it was
             self.retry()
 
     def retry(self) -> None:
@@ -319,7 +320,7 @@ class Neighbour:
         if outcome.result is Result.AWAY:
             self._peer_seen = None
             return outcome
-        self._theirs = outcome.theirs
+        self._theirs, self._has_met = outcome.theirs, True
         self._settled = (task.ours, outcome.theirs)
         self._follow_up(outcome, task, now)
         if outcome.pushed or outcome.fetched or not self._account.is_clean:
