@@ -423,6 +423,18 @@ def test_what_comes_in_parcels_is_logged_by_the_end(repo: Repo) -> None:
     repo.annex("fsck", "-q", "--all")
 
 
+def test_a_parcel_may_be_offered_before_the_one_before_is_stored(repo: Repo, line: Line) -> None:
+    first, second = os.urandom(100), os.urandom(100)
+    line.say(b"PUT-MANY 1\n100 f %b\n" % key_of(first))
+    assert line.hear() == b"TAKE y"
+    line.say(b"DATA 100\n" + first + b"VALID\nPUT-MANY 1\n100 f %b\n" % key_of(second))
+    assert [line.hear(), line.hear()] == [b"STORED y", b"TAKE y"]
+    line.say(b"DATA 100\n" + second + b"VALID\n")
+    assert line.hear() == b"STORED y"
+    assert content(repo, key_of(first)) == first
+    assert content(repo, key_of(second)) == second
+
+
 def test_nothing_of_a_parcel_is_taken_where_nothing_may_be_written(repo: Repo) -> None:
     with connected(repo, GIT_ANNEX_SHELL_READONLY="1") as line:
         line.say(b"PUT-MANY 1\n%d f %b\n" % (len(CONTENT), KEY))

@@ -14,6 +14,7 @@ from tests.processes import ANNEXD_SHELL, wait_until
 from tests.repo import Repo
 from tests.scenarios.sshd import Sshd, needs_sshd, sshd
 from tests.transfers.station import Station, add_many
+from workers.annex import parcels
 
 pytestmark = needs_sshd
 
@@ -158,7 +159,10 @@ def test_a_stop_in_mid_content_leaves_what_the_next_attempt_resumes(a: Station, 
     assert a.content(key) is not None
 
 
-def test_small_contents_go_in_parcels_where_annexd_serves(a: Station, b: Station) -> None:
+def test_small_contents_go_in_parcels_where_annexd_serves(
+    a: Station, b: Station, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parcels, "MOST", 20)  # several, one after another
     a.repo.config("remote.b.annex-shell", ANNEXD_SHELL)
     sizes = (0, 1, 100, 70_000, 2_000_000)
     names = [f"{size} {n}" for size in sizes for n in range(40 if size == 100 else 2)]

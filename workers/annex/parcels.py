@@ -16,6 +16,7 @@ is asked for once; git-annex's says ``ERROR unknown command``, and goes on as be
    client: GET-MANY n, then n lines "AF KEY"
    server: for each: DATA, the bytes, VALID or INVALID, as after GET 0; DATA 0, INVALID: not here
 
+A client may offer the next parcel before it has heard STORED: the answers come in order.
 ``AF`` and ``KEY`` as in ``p2p``.  DIAGNOSTICS: as ``p2p.Peer``.
 """
 
@@ -29,7 +30,7 @@ from workers.annex.p2p import Peer, RefusedError, escape
 COMMAND: Final = b"ANNEXD-PARCELS"
 VERSION: Final = 1
 
-MOST: Final = 128
+MOST: Final = 256
 """Contents in one parcel: each has its locks as long as that lasts."""
 
 SIZE_MOST: Final = 1 << 20
@@ -68,11 +69,15 @@ def agree(peer: Peer) -> bool:
     return rest == b"%d" % VERSION
 
 
-def offer(peer: Peer, offers: Sequence[Offer]) -> list[Wish]:
-    """Offer contents; those wished for are to be sent (``Peer.send``), then ``stored`` asked."""
+def offer(peer: Peer, offers: Sequence[Offer]) -> None:
+    """Offer contents; to be followed by ``wishes``."""
     lines = (b"%d %b %b\n" % (each.size, escape(each.file), each.key) for each in offers)
     peer.say(b"PUT-MANY %d\n" % len(offers) + b"".join(lines))
-    return [Wish(letter) for letter in _letters(peer, b"TAKE", len(offers), b"yhn")]
+
+
+def wishes(peer: Peer, count: int) -> list[Wish]:
+    """Which of those offered are to be sent; then ``stored`` is to be asked, if any is."""
+    return [Wish(letter) for letter in _letters(peer, b"TAKE", count, b"yhn")]
 
 
 def stored(peer: Peer, count: int) -> list[bool]:

@@ -27,6 +27,7 @@ from workers.annex.parcels import COMMAND, MOST, SIZE_MOST, VERSION, Wish
 from workers.annex.repository import Repository
 from workers.annex.space import Room
 from workers.git.syscalls import sync_file_system
+from workers.openfiles import allow_many_files
 from workers.shell.books import Books
 from workers.shell.sending import DIGITS_MAX, send_whole
 from workers.shell.wire import GoneError, HangUpError, Wire
@@ -67,6 +68,8 @@ class Parcels:
         self._acceptance = Acceptance(repository, objects, branch)
         self._verifies = repository.settings.flag("annex.verify", default=True)
         self._room = Room(repository)
+        self._promised = 0
+        """Bytes that the parcel under way has been given leave to bring."""
         lane = Lane(Direction.DOWNLOAD, client)
         self._locks = TransferLocks(repository.layout, lane, spares_most=2 * MOST)
 
@@ -76,6 +79,7 @@ class Parcels:
 
     def agree(self) -> None:
         """Say that we know of parcels."""
+        allow_many_files()
         self._wire.send(b"%b %d\n" % (COMMAND, VERSION))
 
     def receive(self, count: int, books: Books | None) -> None:
@@ -84,12 +88,14 @@ class Parcels:
         if books is None:
             self._wire.send(b"TAKE %b\n" % (Wish.OTHERWISE.value * count))
             return
+        self._promised = 0
         with contextlib.ExitStack() as stack:
             arrivals: list[_Arrival] = []
             letters = [self._wish(each, arrivals, stack).value for each in offers]
             self._wire.send(b"TAKE %b\n" % b"".join(letters))
             if not arrivals:
                 return
+            self._repository.sharing.make_directory(self._repository.layout.tmp)
             for arrival in arrivals:
                 self._receive(arrival)
             self._store([each for each in arrivals if each.right])
@@ -153,8 +159,9 @@ class Parcels:
         expected = self._acceptance.expected(offer.key, verify=self._verifies)
         if expected is None or expected.size not in {None, offer.size}:
             return Wish.OTHERWISE
-        if self._room.lacking(offer.size + sum(each.expected.size or 0 for each in arrivals), 0):
+        if self._room.lacking(self._promised + offer.size, 0):
             return Wish.OTHERWISE
+        self._promised += offer.size
         temporary = self._repository.layout.tmp_object(offer.key)
         arrivals.append(_Arrival(offer.key, expected, temporary))
         return Wish.SEND
@@ -169,7 +176,6 @@ class Parcels:
         return taken is not None
 
     def _receive(self, arrival: _Arrival) -> None:
-        self._repository.sharing.make_directory(self._repository.layout.tmp)
         size = self._announced()
         target = open_target(arrival.temporary)
         verifier, done = arrival.expected.verifier, 0

@@ -55,9 +55,14 @@ class Content:
         self._pace.keep(done)
 
     def unchanged(self) -> bool:
-        """An object is never written to; but with ``annex.thin`` it is the user's own file."""
-        now, before = os.fstat(self.fd), self._before
-        return (now.st_size, now.st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+        """Whether what was sent is what it held all the while."""
+        return is_unchanged(self.fd, self._before)
+
+
+def is_unchanged(fd: int, before: os.stat_result) -> bool:
+    """An object is never written to; but with ``annex.thin`` it is the user's own file."""
+    now = os.fstat(fd)
+    return (now.st_size, now.st_mtime_ns) == (before.st_size, before.st_mtime_ns)
 
 
 def shown(claim: Claim, taken: TransferLock, size: int | None) -> Publisher:

@@ -2,12 +2,14 @@
 
 As ``calls`` does it one by one; each has its lock as long as its batch lasts.  What cannot go in a
 parcel is handed back, its lock released, to be moved by itself, where the reason will be heard.
+
+While the other side syncs one parcel, the next one is opened here, and offered.
 """
 
 import contextlib
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, Protocol, final
 
@@ -22,10 +24,16 @@ from workers.annex.p2p import Peer, RefusedError
 from workers.annex.parcels import Offer, Wish
 from workers.annex.pipes import EndedError
 from workers.annex.space import Room
-from workers.transferrer.cargo import Content, Moved, shown
+from workers.transferrer.cargo import Content, Moved, is_unchanged, shown
 from workers.transferrer.heed import Heed, Pace
 from workers.transferrer.near import Near
 from workers.transferrer.verdict import AttemptEndedError, End, StoppedError, Verdict
+
+TOGETHER: Final = 1 << 16
+"""Bytes of a content.  What is larger is sent without being copied…"""
+
+MANY: Final = 3 * 32
+"""…and of the others so many are written at once, each in three parts."""
 
 
 @final
@@ -48,6 +56,20 @@ class _Item:
     @property
     def file(self) -> bytes:
         return self.claim.info.associated_file or b""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """What has become of a batch so far."""
+
+    moved: list[Moved]
+    left: list[Claim]
+    verdicts: list[Verdict]
+
+    def fail(self, items: Iterable[_Item], refused: RefusedError) -> None:
+        """What is left of them here is tried again in a while."""
+        self.verdicts.extend(Verdict(item.claim, End.FAILED, str(refused)) for item in items)
 
 
 class Terms(Protocol):
@@ -79,50 +101,49 @@ class Parcelling:
         self, claims: list[Claim], locks: contextlib.ExitStack, verdicts: list[Verdict]
     ) -> tuple[list[Moved], list[Claim]]:
         """Attempt those that are small enough; what has moved, and what is left to others."""
-        moved: list[Moved] = []
         small = [claim for claim in claims if _fits(claim)]
         chosen = set(map(id, small))
-        left = [claim for claim in claims if id(claim) not in chosen]
+        done = _Done([], [claim for claim in claims if id(claim) not in chosen], verdicts)
+        sent: list[_Item] = []
         for parcel in _cut(small):
             try:
                 self._heed.between(self._lane)
             except StoppedError:
                 verdicts += [Verdict(claim, End.UNDONE) for claim in parcel]
                 continue
-            self._move_one(parcel, locks, moved, left, verdicts)
-        return moved, left
+            with contextlib.ExitStack() as files:
+                items = self._open_all(parcel, locks, files, done)
+                if not items:
+                    continue
+                if self._lane.direction is Direction.UPLOAD:
+                    sent = self._send(items, sent, done)
+                else:
+                    self._fetch(items, done)
+        self._hear_of(sent, done)
+        return done.moved, done.left
 
-    def _move_one(
+    def _open_all(
         self,
         parcel: list[Claim],
         locks: contextlib.ExitStack,
-        moved: list[Moved],
-        left: list[Claim],
-        verdicts: list[Verdict],
-    ) -> None:
-        upload = self._lane.direction is Direction.UPLOAD
-        with contextlib.ExitStack() as files:
-            items: list[_Item] = []
-            for claim in parcel:
-                try:
-                    item = self._open(claim, locks, files)
-                except AttemptEndedError as ended:
-                    if ended.end is End.ANNEX:
-                        left.append(claim)
-                    else:
-                        verdicts.append(Verdict(claim, ended.end, ended.why))
-                    continue
-                if item is None:
-                    moved.append(Moved(claim, None, (self._near.repository.uuid,)))
-                else:
-                    items.append(item)
-            if not items:
-                return
+        files: contextlib.ExitStack,
+        done: "_Done",
+    ) -> list[_Item]:
+        items: list[_Item] = []
+        for claim in parcel:
             try:
-                (self._send if upload else self._fetch)(items, moved, left, verdicts)
-            except RefusedError as refused:
-                # Before anything of it was moved; what is left here is tried again in a while.
-                verdicts += [Verdict(item.claim, End.FAILED, str(refused)) for item in items]
+                item = self._open(claim, locks, files)
+            except AttemptEndedError as ended:
+                if ended.end is End.ANNEX:
+                    done.left.append(claim)
+                else:
+                    done.verdicts.append(Verdict(claim, ended.end, ended.why))
+                continue
+            if item is None:
+                done.moved.append(Moved(claim, None, (self._near.repository.uuid,)))
+            else:
+                items.append(item)
+        return items
 
     def _open(
         self, claim: Claim, locks: contextlib.ExitStack, files: contextlib.ExitStack
@@ -160,65 +181,104 @@ class Parcelling:
         os.ftruncate(fd, 0)
         return _Item(claim, taken, fd, expected)
 
-    def _send(
-        self,
-        items: list[_Item],
-        moved: list[Moved],
-        left: list[Claim],
-        verdicts: list[Verdict],
-    ) -> None:
+    def _send(self, items: list[_Item], before: list[_Item], done: "_Done") -> list[_Item]:
+        """Send a parcel, after having heard of the one ``before``; those of it that went."""
         sizes = [os.fstat(item.fd) for item in items]
-        offers = [
-            Offer(status.st_size, item.file, item.key)
-            for item, status in zip(items, sizes, strict=True)
-        ]
-        wishes = parcels.offer(self._peer, offers)
-        sent: list[_Item] = []
+        parcels.offer(
+            self._peer,
+            [
+                Offer(status.st_size, item.file, item.key)
+                for item, status in zip(items, sizes, strict=True)
+            ],
+        )
+        self._hear_of(before, done)
+        try:
+            wishes = parcels.wishes(self._peer, len(items))
+        except RefusedError as refused:
+            done.fail(items, refused)
+            return []
+        sent: list[tuple[_Item, os.stat_result]] = []
         for item, status, wish in zip(items, sizes, wishes, strict=True):
             if wish is Wish.HAVE:
-                moved.append(Moved(item.claim, None, (self._lane.uuid,)))
+                done.moved.append(Moved(item.claim, None, (self._lane.uuid,)))
             elif wish is Wish.OTHERWISE:
                 item.taken.release()
-                left.append(item.claim)
+                done.left.append(item.claim)
             else:
-                with shown(item.claim, item.taken, status.st_size) as publisher:
-                    content = Content(
-                        item.fd,
-                        status,
-                        self._terms.pace(),
-                        lambda done, at=publisher: at.progress(done, time.time()),  # type: ignore[misc]
-                    )
-                    self._peer.send(content, 0)
-                self._heed.within()
-                sent.append(item)
+                sent.append((item, status))
+        self._send_all(sent)
+        return [item for item, _status in sent]
+
+    def _send_all(self, items: list[tuple[_Item, os.stat_result]]) -> None:
+        """Send contents: very small ones together, as each write wakes ssh."""
+        pace, done = self._terms.pace(), 0
+        together: list[bytes] = []
+        for item, status in items:
+            size = status.st_size
+            if size > min(TOGETHER, pace.piece):
+                self._say(together)
+                self._send_one(item, status)
+                continue
+            data = os.pread(item.fd, size, 0)
+            if len(data) < size:
+                raise EndedError("the content became shorter while it was sent")
+            stands = is_unchanged(item.fd, status)
+            together += (b"DATA %d\n" % size, data, b"VALID\n" if stands else b"INVALID\n")
+            done += size
+            if len(together) >= MANY:
+                self._say(together)
+                pace.keep(done)
+        self._say(together)
+        pace.keep(done)
+
+    def _say(self, parts: list[bytes]) -> None:
+        self._peer.say(b"".join(parts))
+        parts.clear()
+        self._heed.get_on()
+
+    def _send_one(self, item: _Item, status: os.stat_result) -> None:
+        with shown(item.claim, item.taken, status.st_size) as publisher:
+            content = Content(
+                item.fd,
+                status,
+                self._terms.pace(),
+                lambda done, at=publisher: at.progress(done, time.time()),  # type: ignore[misc]
+            )
+            self._peer.send(content, 0)
+
+    def _hear_of(self, sent: list[_Item], done: "_Done") -> None:
+        """Hear what became of a parcel."""
         if not sent:
             return
-        for item, is_there in zip(sent, parcels.stored(self._peer, len(sent)), strict=True):
+        try:
+            stored = parcels.stored(self._peer, len(sent))
+        except RefusedError as refused:
+            done.fail(sent, refused)
+            return
+        for item, is_there in zip(sent, stored, strict=True):
             if is_there:
-                moved.append(Moved(item.claim, None, (self._lane.uuid,)))
+                done.moved.append(Moved(item.claim, None, (self._lane.uuid,)))
             else:
                 why = "the other side did not find it right"
-                verdicts.append(Verdict(item.claim, End.WRONG, why))
+                done.verdicts.append(Verdict(item.claim, End.WRONG, why))
 
-    def _fetch(
-        self,
-        items: list[_Item],
-        moved: list[Moved],
-        _left: list[Claim],
-        verdicts: list[Verdict],
-    ) -> None:
+    def _fetch(self, items: list[_Item], done: "_Done") -> None:
         parcels.order(self._peer, [(item.file, item.key) for item in items])
         uuid, layout = self._near.repository.uuid, self._near.repository.layout
-        for item in items:
+        for at, item in enumerate(items):
             temporary = layout.tmp_object(item.key)
-            end = self._fetch_one(item)
+            try:
+                end = self._fetch_one(item)
+            except RefusedError as refused:
+                done.fail(items[at:], refused)
+                return
             self._heed.within()
             if end is End.DONE:
-                moved.append(Moved(item.claim, temporary, (uuid,)))
+                done.moved.append(Moved(item.claim, temporary, (uuid,)))
                 continue
             os.unlink(temporary)
             why = "the content is not there" if end is End.MISSING else "other bytes than the key's"
-            verdicts.append(Verdict(item.claim, end, why))
+            done.verdicts.append(Verdict(item.claim, end, why))
 
     def _fetch_one(self, item: _Item) -> End:
         expected = item.expected
