@@ -1,6 +1,6 @@
 """How soon an exchange with a remote is worthwhile."""
 
-from workers.pusher.pace import GATHER_S, HURRIED_S, SPACING_S, Pace
+from workers.pusher.pace import APART_SHARE, GATHER_S, HURRIED_S, MOMENT_S, SPACING_S, Pace
 
 
 def exchanged(pace: Pace, began: float, ended: float) -> None:
@@ -22,6 +22,21 @@ def test_while_much_is_exchanged_there_are_pauses() -> None:
     exchanged(pace, 100.0, 102.0)
 
     assert pace.files_at(102.0) > 102.0
+
+
+def test_behind_ssh_logs_wait_for_the_files_that_they_are_about_and_files_hardly() -> None:
+    pace = Pace()
+    assert pace.apart_at(100.0) == pace.apart_at(100.5) == 100.0 + GATHER_S
+    exchanged(pace, 101.0, 103.0)
+    assert pace.apart_at(103.0) == pace.logs_at(103.0) > 103.0 + GATHER_S
+    assert 103.0 < pace.files_at(103.0, APART_SHARE) < pace.files_at(103.0)
+
+    exchanged(pace, 110.0, 110.1)
+    pace.hurry(120.0)
+
+    assert pace.apart_at(120.0) == pace.apart_at(120.05) == 120.0 + MOMENT_S
+    exchanged(pace, 120.1, 120.6)
+    assert 120.6 + MOMENT_S < pace.apart_at(120.6) < 120.6 + SPACING_S
 
 
 def test_for_whoever_waits_there_is_no_pause_before_the_next_ones() -> None:

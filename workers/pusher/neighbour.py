@@ -27,7 +27,7 @@ from workers.pusher.bringing import Bringing
 from workers.pusher.burst import Burst
 from workers.pusher.errand import Errand
 from workers.pusher.exchange import read_theirs, refs_of_interest
-from workers.pusher.pace import Pace
+from workers.pusher.pace import APART_SHARE, FILES_SHARE, Pace
 from workers.pusher.peer import Peer
 from workers.pusher.values import Mode, Ours, Outcome, Result, Task, Theirs, own, synced
 
@@ -227,12 +227,15 @@ class Neighbour:
         peer = self._peer
         if peer is not None and (at := self._bringing.files_at(files, there, peer, now)) > now:
             return at
+        files_at = self.pace.files_at(now, APART_SHARE if peer is None else FILES_SHARE)
         if self._has_news(files, unseen):
-            return self.pace.files_at(now)
+            return files_at
         if self.lacks(files, there):
             known = ours.branch and (there.get(synced(ours.branch)) or there.get(own(ours.branch)))
-            return max(self.pace.files_at(now), self._burst.names_at(ours.head, known or None, now))
-        if peer is None or peer.uuid is None or not peer.tells_us:
+            return max(files_at, self._burst.names_at(ours.head, known or None, now))
+        if peer is None:
+            return self.pace.apart_at(now)
+        if peer.uuid is None or not peer.tells_us:
             return self.pace.logs_at(now)
         return self.pace.gathered_at(now, begins=self._here.uuid < peer.uuid)
 
@@ -242,6 +245,7 @@ class Neighbour:
             self._asks = True
         task = self._task_for(ours, self._theirs, now)
         if task is None:
+            self.pace.rest()
             return None, poll if self._stuck is None else min(poll, self._give_up_at())
         at = self._worthwhile_at(ours, self._theirs, now)
         self.waits = not task.ask and at > now

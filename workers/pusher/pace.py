@@ -20,7 +20,10 @@ SPACING_S: Final = 2.0
 SHORT_S: Final = 0.3
 """What one takes that is about a few files."""
 
-FILES_SHARE: Final = 2
+FILES_SHARE: Final = 2.0
+APART_SHARE: Final = 0.5
+"""Behind ssh, where it takes long however few files there are, and contents do not wait for it."""
+
 FILES_PAUSE_MAX_S: Final = 5.0
 LOGS_SHARE: Final = 6
 LOGS_PAUSE_MAX_S: Final = 8.0
@@ -32,6 +35,8 @@ GATHER_S: Final = 1.0
 FIRST_S: Final = 1.0
 """Whoever begins does so as much earlier."""
 
+MOMENT_S: Final = 0.1
+"""The watcher logs where contents are so long before it commits their files; they go together."""
 
 HURRIED_S: Final = 3.0
 
@@ -68,11 +73,11 @@ class Pace:
         """It has ended."""
         self._ended = now
 
-    def files_at(self, now: float) -> float:
+    def files_at(self, now: float, share: float = FILES_SHARE) -> float:
         """When an exchange of files is worthwhile."""
         if self.hurries(now):
             return -math.inf
-        return self._ended + min(FILES_SHARE * self._lasted_s(), FILES_PAUSE_MAX_S)
+        return self._ended + min(share * self._lasted_s(), FILES_PAUSE_MAX_S)
 
     def logs_at(self, now: float) -> float:
         """When one is that is about the git-annex branch alone."""
@@ -86,6 +91,14 @@ class Pace:
         if self._ended == -math.inf:
             return 0.0
         return max(0.0, self._ended - self._began - SHORT_S)
+
+    def apart_at(self, now: float) -> float:
+        """The same, where each exchange costs both sides some processes."""
+        self._noticed = min(self._noticed, now)
+        if self.hurries(now):
+            lasted_s = self._ended - self._began if self._began > -math.inf else 0.0
+            return max(self._noticed + MOMENT_S, self._ended + min(lasted_s, SPACING_S))
+        return max(self._noticed + GATHER_S, self.logs_at(now))
 
     def gathered_at(self, now: float, *, begins: bool) -> float:
         """The same, where annexd will have something to say, too; ``begins``: before it does."""
