@@ -36,7 +36,7 @@ from workers.transferrer.near import Near
 from workers.transferrer.parcelling import Parcelling
 from workers.transferrer.verdict import AttemptEndedError, End, StoppedError, Verdict
 
-BATCH_MAX: Final = 256
+BATCH_MAX: Final = 512
 """Jobs; what is fetched is synced, named and logged together."""
 
 ONE_BY_ONE: Final = 64
