@@ -19,6 +19,7 @@ from workers.footing import Footing
 from workers.git.index import Index
 from workers.git.index_compare import changed_paths
 from workers.git.index_format import UnsupportedIndexError
+from workers.git.refs import BrokenRefError
 from workers.git.run import GitError
 from workers.git.stream import StreamEndedError
 from workers.growth import Growth
@@ -46,7 +47,6 @@ REST_S: Final = 1.0
 """A longer wait is a rest."""
 HELD_S: Final = 5.0
 """How often to look whether whoever holds still runs."""
-
 TURN_S: Final = 1.0
 """So long files are read, before what there is gets committed."""
 PORTION: Final = 500
@@ -102,7 +102,7 @@ class Watcher:
                 break
             except OSError as failure:
                 self._pausing.full(failure)
-            except (GitError, StreamEndedError, UnsupportedIndexError) as failure:
+            except (GitError, StreamEndedError, UnsupportedIndexError, BrokenRefError) as failure:
                 self._desk.close()
                 self._rules.close()
                 self._pausing.refused(failure)

@@ -10,7 +10,7 @@ from spool.key import Key
 from spool.queue import Queue
 from spool.remotes import Reach, write_reach
 from spool.transfer import Direction, Lane
-from tests.processes import descendants, kill, wait_until
+from tests.processes import alive, descendants, kill, stays, wait_until
 from tests.repo import Repo
 from tests.scanning import lock_held, place, queued, scanning, sweeps, uuid
 from workers.scanner import courtesies, decider, dropper, lanes
@@ -482,3 +482,20 @@ def test_nothing_is_sent_to_a_stranger_before_its_logs_are_united_with_ours(
         scanned.settled()
 
         assert queued(repo, UP, stranger) == {ours: b"ours"}
+
+
+def test_a_torn_ref_is_waited_for_until_somebody_mends_it(repo: Repo) -> None:
+    """As a power cut leaves it, until the pusher or a person does: the scanner died of it."""
+    repo.add("f", b"content")
+    repo.git("pack-refs", "--all", "--no-prune")
+    ref = repo.path / ".git/refs/heads/git-annex"
+    whole = ref.read_bytes()
+
+    with scanning(repo) as scanned:
+        scanned.settled()
+        ref.write_bytes(b"")
+        (repo.path / ".git/annex/annexd/poke/99").touch()
+
+        stays(lambda: alive(scanned.pid), 0.5)
+        ref.write_bytes(whole)
+        scanned.settled()

@@ -652,3 +652,19 @@ def test_a_users_commands_beside_it_never_fail(repo: Repo, command: str) -> None
         assert repo.status() == b""
         assert deletions(repo) == set()
     repo.check()
+
+
+def test_a_torn_ref_is_waited_for_until_somebody_mends_it(repo: Repo) -> None:
+    """As a power cut leaves it; the watcher died of it, and told nobody but the log."""
+    repo.git("commit", "-q", "--allow-empty", "-m", "start")
+    repo.git("pack-refs", "--all", "--no-prune")
+    path = repo.path / ".git/refs/heads/git-annex"
+    with watched(repo) as watching:
+        whole = path.read_bytes()
+        path.write_bytes(b"")
+        repo.write("f", b"1")
+
+        wait_until(lambda: watching.state().note("trouble"))
+        path.write_bytes(whole)
+        wait_until(lambda: b"f" in repo.tree())
+        assert watching.process.poll() is None

@@ -15,7 +15,7 @@ from workers.annex.branch import REF
 from workers.annex.repository import find_with_worktree
 from workers.annex.settings import Settings
 from workers.git.refname import RefName
-from workers.git.refs import HEAD
+from workers.git.refs import HEAD, BrokenRefError
 from workers.git.run import GitError
 from workers.git.stream import StreamEndedError
 from workers.growth import Growth
@@ -97,7 +97,7 @@ class _Scanner:
                 self._read_settings()
             self._scan.turn(hints)
             self._dropper.work()
-        except (GitError, StreamEndedError, OSError) as failure:
+        except (GitError, StreamEndedError, BrokenRefError, OSError) as failure:
             return self._try_again(failure)
         self._retry_s = RETRY_S
         notes = (("pending", str(self._scan.pending)),)
