@@ -33,9 +33,9 @@ REFS: Final = b"refs"
 
 REF_S: Final = 2.0
 """Of refs: they are held for milliseconds."""
-INDEX_S: Final = 10.0
-"""Of the index: a git between two processes, or a program that is not called git and has closed it.
-"""
+INDEX_S: Final = 45.0
+"""Of the index: a git between two processes, or a person's program that is not called git and has
+closed it (half a minute is nothing to a person); and what was killed is made good in a minute."""
 OTHERS_INDEX_S: Final = 60.0
 """The same, made by another user, whose files we may not look for."""
 UNSEEN_S: Final = 600.0

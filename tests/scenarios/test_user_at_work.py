@@ -131,13 +131,18 @@ def index_locked(repo: Repo) -> Iterator[None]:
 def test_a_held_index_is_waited_for_and_never_broken(pair: tuple[Repo, Repo], fleet: Fleet) -> None:
     a, b = pair
     a.write("first", b"1")
-    fleet.serve(a, b)
+    daemon = fleet.annexd(a)
+    fleet.serve(b)
     synced(a, b)
+
+    def is_told() -> bool:
+        return "index.lock" in str(daemon.status()["workers"])
 
     with index_locked(a):
         a.write("meanwhile", b"2")
         b.write("of b", b"3")
         stays((a.path / ".git/index.lock").exists, 6)
+        wait_until(is_told, 10)
 
     synced(a, b)
     assert not a.deletions()
