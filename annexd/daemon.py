@@ -2,6 +2,10 @@
 
 The order matters.  First the questions (``annexd.admission``), which touch nothing.  Then, in the
 process that will stay, the lock; and only the owner of the lock touches the log and the rest.
+
+If killed: the supervisor's docstring says what becomes of the rest; the next start clears up.
+
+DIAGNOSTICS: ``AnnexdError``, in one line, with the exit status that annexd(1) gives it.
 """
 
 import contextlib

@@ -1,4 +1,10 @@
-"""``annexd hold`` and ``annexd release``: the makers of ``spool.commithold``'s file."""
+"""``annexd hold`` and ``annexd release``: the makers of ``spool.commithold``'s file.
+
+If killed while a command is run: the hold names a pid that is no more, and holds nothing; the
+command goes on.
+
+DIAGNOSTICS: ``TemporaryError`` when another holds, or the watcher does not answer.
+"""
 
 import contextlib
 import os

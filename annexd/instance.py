@@ -13,6 +13,10 @@ Such locks belong to the process (``spool.lock``): they are taken by the daemon 
 last fork.
 
 ``annex/annexd/lock`` is held beside it, and tells annexd from the assistant.
+
+If killed: the kernel drops all three locks; what stands in the files then means nothing.
+
+DIAGNOSTICS: ``AlreadyRunningError``, which says who has the repository.
 """
 
 import os

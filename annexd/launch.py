@@ -3,6 +3,10 @@
 annexd start                 waits at the pipe, shows what comes out, exits
   `- between                 leaves the session, ends at once
        `- the daemon         writes "ready" or "STATUS why" into the pipe, once
+
+If the one that waits is killed, the daemon goes on; if the daemon is, the pipe says so by its end.
+
+DIAGNOSTICS: ``StartError``, with the daemon's own words and exit status.
 """
 
 import contextlib

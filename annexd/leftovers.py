@@ -1,8 +1,11 @@
 """What the last daemon left behind, and what of it would now be false, or in the way."""
 
+import contextlib
 import logging
 import os
 import shutil
+import time
+from typing import Final
 
 from annexd import strays
 from annexd.bulletin import Bulletin
@@ -11,6 +14,10 @@ from spool.record import make_directory, read
 from workers.annex.masters import end_left
 
 log = logging.getLogger(__name__)
+
+UNFINISHED_S: Final = 3600.0
+"""A file with a dot before its name is there for milliseconds (``spool.record``, ``spool.cache``);
+what is older than this was left by a process that was killed."""
 
 
 def clear_leftovers(place: Place) -> None:
@@ -28,6 +35,17 @@ def clear_leftovers(place: Place) -> None:
         if os.path.lexists(leftovers):
             shutil.rmtree(leftovers)
         make_directory(leftovers)
+    _sweep_unfinished(place)
+
+
+def _sweep_unfinished(place: Place) -> None:
+    """Remove records and caches that were being written; a command may just be writing one."""
+    before = time.time() - UNFINISHED_S
+    for directory, _below, names in os.walk(place.annexd):
+        for path in (os.path.join(directory, name) for name in names if name.startswith(".")):
+            with contextlib.suppress(FileNotFoundError):  # it has its name now
+                if os.lstat(path).st_mtime < before:
+                    os.unlink(path)
 
 
 def _last_token(place: Place) -> str:

@@ -4,6 +4,9 @@ A file is a line that names the format, the version of what is in it and a check
 ``load`` gives None when anything at all is off: no file, another version, a byte flipped, cut
 short, too long, not a file.  None means: derive it again.  So there is nothing to migrate, nothing
 to repair, and nothing to sync to the disk.
+
+If killed: a file with a dot before its name, which a start removes when it is an hour old
+(``annexd.leftovers``).
 """
 
 import contextlib

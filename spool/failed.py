@@ -3,6 +3,8 @@
 A transfer stands here when its last attempt failed and nobody is going to try it again by himself.
 ``git annex get --failed`` and the assistant, when it reaches the repository, take it from here; a
 success takes it off the list.  The text is that of an info file.
+
+If killed: an entry is there as a whole, or not at all (``spool.text``).
 """
 
 import contextlib

@@ -3,6 +3,8 @@
 The first line is when the hold ends (Unix time, s), or empty: when somebody removes it.  So
 ``touch`` pauses and ``rm`` resumes.  Only a hold that has certainly expired is none; one that
 cannot be read holds, whatever it is.  What is running goes on.
+
+If killed: docs/SPOOL.md, H1 to H3.
 """
 
 import contextlib

@@ -4,6 +4,8 @@ A line for a direction: ``up 500kB``, or ``up 500kB until 1795361274`` (Unix tim
 may be is not decided here (``workers.annex.limits``).  A line of which the time has passed, one
 that cannot be read, and a file that is none, limit nothing; nobody removes them but the next who
 writes the file.
+
+If killed: docs/SPOOL.md, U1.
 """
 
 import contextlib

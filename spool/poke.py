@@ -6,6 +6,8 @@ when it sees a poke it has also been told of all that happened earlier.  It then
 ``idle SEQ`` (``spool.state``).
 
 Only the highest matters, so whoever makes one removes those below it.
+
+If killed: lower ones are left beside the highest, and mean nothing.
 """
 
 import contextlib

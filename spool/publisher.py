@@ -3,6 +3,9 @@
 It tells how far the transfer is, anew with each 1 % and each second, and a reader sees either the
 old or the new text, never half of it (``spool.text.replace``).  To git-annex and the assistant it
 is like one of theirs.
+
+If killed: an info file whose lock nobody holds, which any git-annex removes that sees it, and we
+at our start (``spool.stale``).
 """
 
 import contextlib

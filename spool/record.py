@@ -8,6 +8,9 @@ never ends its line, and never reaches a terminal raw.
 A record is replaced as a whole, by rename, so a reader sees the old one or the new one.  It is
 not synced: every record in ``.git/annex/annexd`` may vanish at any time (docs/ARCHITECTURE.md).
 
+If killed: the old record, and a file with a dot before its name, which a start removes when it is
+an hour old (``annexd.leftovers``).
+
 DIAGNOSTICS: ``parse_record`` raises ``ValueError`` for what ``format_record`` cannot have written.
 """
 

@@ -3,6 +3,8 @@
 Who has nothing to do for long makes the file, looks once more whether that is so, and ends; its
 memory is given back.  The supervisor starts it again when the file has gone.  So whoever begins
 what may take long removes all of them first, and has company again; ``rm`` does the same.
+
+If killed: the file stays, and whoever starts under that name removes it first of all.
 """
 
 import os

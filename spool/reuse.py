@@ -7,6 +7,8 @@ written into that file.  No more than ``MOST`` are kept.
 
 Whoever still has such a file open sees another text in it; but a job's text is read under its lock,
 after a look whether its name still leads to it (``spool.claim``).
+
+If killed: a file in ``queue/tmp`` under the name of what was about to be written; swept like any.
 """
 
 import contextlib

@@ -5,6 +5,8 @@ no FIFO and stops at a bound.  And whoever reads must never see half of a file: 
 ``queue/tmp``, and then link(2), which fails if the name is taken, or rename(2), which replaces.
 
 Nothing here is synced to the disk: what a power cut takes from the spool is derived again.
+
+If killed: a file in ``queue/tmp``, which is swept when it is an hour old (``spool.queue``).
 """
 
 import contextlib

@@ -7,6 +7,8 @@ looks whether the name still leads there, and so does ``spool.lock``.
 
 The info file (``spool.running``) is made after the locks are taken and removed before they are
 released: any git-annex process deletes an info file that it sees without a lock.
+
+If killed: lock files that nobody holds, which keep nobody out; ``spool.stale`` removes them.
 """
 
 import contextlib

@@ -1,4 +1,7 @@
-"""Files that are to be locked become links, when their contents are safe under their names."""
+"""Files that are to be locked become links, when their contents are safe under their names.
+
+If killed: each is still the file, or the link already; both are committed as what they are.
+"""
 
 import os
 import time

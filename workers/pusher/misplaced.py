@@ -6,13 +6,14 @@ git-annex 10.20261026 puts such files at the top of the tree and not into the di
 then seem to be deleted.  A commit on top of the import sets that right.
 
 Pure plumbing, with an index of its own; the commit is a function of the import alone, so that made
-again it is the same.
+again it is the same.  If killed: a directory in ``annexd/tmp``, which the next start removes.
 """
 
 import os
 import tempfile
 from typing import Final
 
+from spool.record import make_directory
 from workers.annex.repository import Repository
 from workers.git.stream import ObjectId
 
@@ -40,7 +41,9 @@ def put_back(
         was = here.git.run("ls-tree", "-z", "--full-tree", ours, "--", path).rstrip(b"\0")
         edits += was or b"0 %b\t%b" % (b"0" * len(imported), path)
         edits += b"\0%b\t%b/%b\0" % (meta, directory, path)
-    with tempfile.TemporaryDirectory(dir=here.common / "annex" / "annexd") as scratch:
+    place = here.common / "annex/annexd/tmp"
+    make_directory(place)
+    with tempfile.TemporaryDirectory(dir=place) as scratch:
         env = {"GIT_INDEX_FILE": os.path.join(scratch, "index")}
         here.git.run("read-tree", imported, env=env)
         here.git.run("update-index", "-z", "--index-info", stdin=edits, env=env)
