@@ -223,3 +223,29 @@ def test_a_file_system_without_hard_links_gets_the_object_all_the_same(
 
     assert objects.store(key, temporary) is Stored.NEW
     assert objects.locate(key) is not None
+
+
+@pytest.mark.parametrize("call", ["open", "unlink"])
+def test_who_freezes_the_object_at_the_same_time_is_no_trouble(
+    repo: Repo, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    """Two who keep one object thaw its directory both, and one of them freezes it first."""
+    key = Key(repo.add("f", b"content"))
+    here = find(repo.path)
+    path = Objects(here).locate(key)
+    assert path is not None
+    real = getattr(os, call)
+
+    def frozen_first(name: bytes, *args: object, **options: object) -> object:
+        if name == path + b".lck":
+            monkeypatch.setattr(os, call, real)
+            os.chmod(os.path.dirname(name), 0o500)
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), name)
+        return real(name, *args, **options)
+
+    monkeypatch.setattr(os, call, frozen_first)
+
+    with keep(here, path) as kept:
+        assert kept
+
+    assert os.listdir(os.path.dirname(path)) == [os.path.basename(path)]

@@ -12,13 +12,16 @@ removes it.  Source: git-annex-formats.md §5; ``git annex drop`` is the oracle.
 import contextlib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 from spool.lock import OPEN, FileLock, Mode, held, try_lock, try_take
 from workers.annex.repository import Repository
 
 RETENTION = re.compile(rb"(\d{1,18})(?:\.\d*)?s?\s*")
 _PROMISE_S = 10.0
+_ATTEMPTS = 10
+_Done = TypeVar("_Done")
 RETENTION_MAX = 64
 """Bytes of a retention file that can matter."""
 
@@ -86,9 +89,11 @@ def _withdraw(repository: Repository, path: bytes, text: bytes) -> None:
 
 
 def _take(repository: Repository, path: bytes) -> FileLock | None:
+    def take() -> FileLock | None:
+        return try_take(path + b".lck", flags=OPEN | os.O_CREAT, mode=Mode.SHARED)
+
     try:
-        with _thawed(repository, os.path.dirname(path)):
-            lock = try_take(path + b".lck", flags=OPEN | os.O_CREAT, mode=Mode.SHARED)
+        lock = _while_thawed(repository, os.path.dirname(path), take)
     except FileNotFoundError:  # the object's directory is gone, and the object with it
         return None
     if lock is not None:
@@ -99,8 +104,22 @@ def _take(repository: Repository, path: bytes) -> FileLock | None:
 def _remove_if_last(repository: Repository, path: bytes, lock: FileLock) -> None:
     """Remove the lock file unless somebody else holds it: exclusively, so that nobody can."""
     if try_lock(lock.fd) and lock.still_linked():
-        with _thawed(repository, os.path.dirname(path)):
-            os.unlink(path + b".lck")
+        _while_thawed(repository, os.path.dirname(path), lambda: os.unlink(path + b".lck"))
+
+
+def _while_thawed(repository: Repository, directory: bytes, do: Callable[[], _Done]) -> _Done:
+    """Do something in the object's directory.
+
+    Somebody else may have thawed it, too, and freeze it again before we are done.
+    """
+    for left in reversed(range(_ATTEMPTS)):
+        with _thawed(repository, directory):
+            try:
+                return do()
+            except PermissionError:
+                if not left:
+                    raise
+    raise AssertionError(directory)
 
 
 @contextlib.contextmanager
