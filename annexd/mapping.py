@@ -6,7 +6,7 @@ scanner has drawn.  Nobody is asked anything.
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from typing import final
 
@@ -21,7 +21,7 @@ from workers.annex.branch import Branch
 from workers.annex.clock import SECOND
 from workers.annex.feed import locations_of
 from workers.annex.location import log_path
-from workers.annex.pointer import parse_link, parse_pointer
+from workers.annex.pointer import POINTER_MAX, parse_link, parse_pointer
 from workers.annex.remotes import BITTORRENT, WEB, Remote
 from workers.annex.repository import find_with_worktree
 from workers.git.run import GitError
@@ -63,6 +63,21 @@ class Node:
 
 @final
 @dataclass(frozen=True, slots=True)
+class _Known:
+    """What is known of repositories, by their uuids."""
+
+    here: UUID
+    ways: Mapping[UUID | None, Remote]
+    """The cheapest of our remotes to each."""
+
+    charted: Mapping[UUID, Charted]
+    tended: Mapping[UUID, bool]
+    said: Mapping[UUID, bytes]
+    """What the git-annex branch calls them."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
 class Course:
     """How one content gets to whom it should."""
 
@@ -99,47 +114,37 @@ def read_map(place: Place, file: str | None) -> Map:
         near = [each for each in network.remotes if each.name in network.near]
         own = chart.links_of(near, Rates.load(place.cache))
         graph = chart.graph(repository.uuid, own, charted, tended)
-        said = uuidlogs.descriptions(branch.read(b"uuid.log"))
-        nodes = _nodes(place, network, charted, tended, said)
+        known = _Known(
+            here=network.plan.here,
+            ways={each.uuid: each for each in sorted(network.remotes, key=lambda at: -at.cost)},
+            charted=charted,
+            tended=tended,
+            said=uuidlogs.descriptions(branch.read(b"uuid.log")),
+        )
+        nodes = _nodes(place, known, network.plan.preferences.dead)
         course = None if file is None else _course(place, branch, network, graph, file)
     finally:
         branch.close()
     return Map(time.time(), nodes, graph, course)
 
 
-def _nodes(
-    place: Place,
-    network: Network,
-    charted: Mapping[UUID, Charted],
-    tended: Mapping[UUID, bool],
-    said: Mapping[UUID, bytes],
-) -> tuple[Node, ...]:
-    ways = {each.uuid: each for each in sorted(network.remotes, key=lambda each: -each.cost)}
-    linked = {link.uuid for known in charted.values() for link in known.links}
-    here = network.plan.here
-    uuids = {here, *ways, *charted, *linked, *said} - {None, WEB, BITTORRENT}
-    alive = (uuid for uuid in uuids if uuid is not None)
-    return tuple(
-        _node(place, uuid, here, ways.get(uuid), charted.get(uuid), tended.get(uuid), said)
-        for uuid in sorted(alive, key=lambda uuid: (uuid != here, uuid not in ways, uuid))
-        if uuid not in network.plan.preferences.dead
-    )
+def _nodes(place: Place, known: _Known, dead: Container[UUID]) -> tuple[Node, ...]:
+    here, ways = known.here, known.ways
+    linked = {link.uuid for charted in known.charted.values() for link in charted.links}
+    uuids = {here, *ways, *known.charted, *linked, *known.said} - {None, WEB, BITTORRENT}
+    alive = (uuid for uuid in uuids if uuid is not None and uuid not in dead)
+    ordered = sorted(alive, key=lambda uuid: (uuid != here, uuid not in ways, uuid))
+    return tuple(_node(place, uuid, known) for uuid in ordered)
 
 
-def _node(  # noqa: PLR0917, PLR0913 -- all that is known of one
-    place: Place,
-    uuid: UUID,
-    here: UUID,
-    remote: Remote | None,
-    charted: Charted | None,
-    tended: bool | None,  # noqa: FBT001 -- as above
-    said: Mapping[UUID, bytes],
-) -> Node:
-    name = os.fsdecode(said.get(uuid, b"")) or uuid.decode()
+def _node(place: Place, uuid: UUID, known: _Known) -> Node:
+    remote, charted = known.ways.get(uuid), known.charted.get(uuid)
+    tended, described = known.tended.get(uuid), os.fsdecode(known.said.get(uuid, b""))
+    name = described or uuid.decode()
     reach = None
     seen: list[float] = []
-    if uuid == here:
-        name, tended = os.fsdecode(said.get(uuid, b"")) or "here", daemon_runs(place.layout.annex)
+    if uuid == known.here:
+        name, tended = described or "here", daemon_runs(place.layout.annex)
     elif remote is not None:
         name, directory = remote.name, os.fsencode(remote.name)
         reach = read_reach(place.remotes, directory)
@@ -147,7 +152,9 @@ def _node(  # noqa: PLR0917, PLR0913 -- all that is known of one
         seen = [each.last_success for each in records if each and each.last_success is not None]
     if tended is None and charted is not None and not charted.trouble:
         tended = charted.tended
-    return Node(uuid, name, remote, uuid == here, reach, charted, tended, max(seen, default=None))
+    return Node(
+        uuid, name, remote, uuid == known.here, reach, charted, tended, max(seen, default=None)
+    )
 
 
 def _course(place: Place, branch: Branch, network: Network, graph: Graph, file: str) -> Course:
@@ -164,8 +171,11 @@ def _course(place: Place, branch: Branch, network: Network, graph: Graph, file: 
 
 
 def _key(branch: Branch, path: str) -> Key:
+    git = branch.repository.git
     try:
-        blob = branch.repository.git.run("cat-file", "blob", f":{path}")
+        # A file of git's own may be larger than our memory.
+        is_small = int(git.run("cat-file", "-s", f":{path}")) <= POINTER_MAX
+        blob = git.run("cat-file", "blob", f":{path}") if is_small else b""
     except GitError:
         blob = b""
     key = parse_pointer(blob) or parse_link(blob)
