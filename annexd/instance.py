@@ -4,7 +4,7 @@
 on it.  A daemon that starts locks the file that is there, then makes ``daemon.pid.new``, locks
 it, writes its pid into it, and renames it over the other.  So annexd and ``git annex assistant``
 exclude each other, and ``git annex assistant --stop`` stops either.
-(shared/git-annex-formats.md §5; Utility/Daemon.hs, lockPidFile.)
+(git-annex-formats.md §5; Utility/Daemon.hs, lockPidFile.)
 
 The old file stays locked too: somebody who has opened it just before the rename must not find it
 free afterwards.

@@ -1,6 +1,6 @@
 """The life of one worker, as a table; and how long to wait before its next life.
 
-Pure: no clock, no process.  ``annexd.supervisor`` turns signals, exits and timers into events,
+Pure: no clock, no process.  ``annexd.crew`` turns wishes, exits and timers into events,
 and carries out the actions.
 
     DOWN --wanted--> UP --died--> UP (a new process, at once)

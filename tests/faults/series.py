@@ -1,7 +1,7 @@
 """The classes whose trials are tests: whole daemons, drives, servers, terminals, init systems.
 
 A round runs them all once, in order, with a seed for those that choose (``seeds.seed``); a release
-goes on with the next seed until as many trials have been made as reliability.md asks for.  A test
+goes on with the next seed until as many trials have been made as docs/TESTING.md tells.  A test
 is one trial, unless it says how many it makes: ``record_property("trials", 30)``.
 """
 

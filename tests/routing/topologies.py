@@ -1,4 +1,4 @@
-"""The networks of requirements.md 5.5, and some that chance makes."""
+"""The networks of docs/TESTING.md (Y), and some that chance makes."""
 
 import random
 from itertools import combinations, pairwise

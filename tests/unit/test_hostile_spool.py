@@ -1,6 +1,6 @@
 """What somebody may put into the spool: each thing is refused with a reason, and does no harm.
 
-Row Q of reliability.md.  In every case the good job beside it is still found, claimed and settled.
+In every case the good job beside it is still found, claimed and settled.
 """
 
 import logging

@@ -76,7 +76,11 @@ class Journal:
         return len(name) <= NAME_MAX and to_path(name) == path
 
     def write(self, contents: Mapping[bytes, bytes]) -> None:
-        """Set the contents of branch files; durable on return.  ``journal.lck`` must be held."""
+        """Set the contents of branch files.  ``journal.lck`` must be held.
+
+        The contents are on the disk before they get their names; the names are not synced: what a
+        power cut takes of them was true, and is found out again.
+        """
         if not contents:
             return
         with held(self._sharing, self._layout.othertmp_lock, Hold.SHARED):

@@ -5,7 +5,7 @@ nothing; ``sync``, ``copy --auto`` and the assistant say everything, and they co
 kinds, it wants what either matches.  An expression that is not stable (``not present``) matches
 nothing.  One that git-annex does not understand makes the repository want what it has.
 
-The answer None means: git-annex must be asked (``workers.annex.batch``).
+The answer None means: git-annex must be asked (``workers.annex.questions``).
 
 Pure: built from the bytes of logs, and never changed; when a log changes, build another.
 """
