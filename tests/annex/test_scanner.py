@@ -484,6 +484,22 @@ def test_nothing_is_sent_to_a_stranger_before_its_logs_are_united_with_ours(
         assert queued(repo, UP, stranger) == {ours: b"ours"}
 
 
+def test_a_server_that_has_not_committed_its_description_is_no_stranger(
+    repo: Repo, tmp_path: Path
+) -> None:
+    """As ``git-annex-shell`` leaves a repository that was never initialised before."""
+    ours = repo.add("ours", b"ours")
+    server = Repo.create(tmp_path / "server")
+    repo.git("remote", "add", "server", server.path)
+    repo.config("remote.server.annex-uuid", server.uuid())
+    repo.git("update-ref", "refs/remotes/server/git-annex", "git-annex")
+
+    with scanning(repo) as scanned:
+        scanned.settled()
+
+    assert queued(repo, UP, server) == {ours: b"ours"}
+
+
 def test_a_torn_ref_is_waited_for_until_somebody_mends_it(repo: Repo) -> None:
     """As a power cut leaves it, until the pusher or a person does: the scanner died of it."""
     repo.add("f", b"content")

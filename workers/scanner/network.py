@@ -18,16 +18,20 @@ from spool.place import Place
 from spool.remotes import read_reach
 from spool.transfer import UUID
 from workers.annex import preferred, remotes, uuidlogs
-from workers.annex.branch import Branch
+from workers.annex.branch import REF, Branch
 from workers.annex.maplog import by_name
 from workers.annex.preferred import Preferences
 from workers.annex.remotecommands import answered
 from workers.annex.remotes import Remote
 from workers.annex.repository import Repository
 from workers.annex.sharedsettings import CONFIG_LOG
+from workers.git.refname import RefName, parse_ref_name
+from workers.git.refs import Refs, all_merge_bases
+from workers.git.run import Git
 from workers.wanted import Plan, syncs_content
 
 _UUID: Final = b"uuid.log"
+_ANNEX: Final = RefName(REF)
 
 _DECIDING: Final = frozenset((*preferred.LOGS, CONFIG_LOG))
 SETTING_LOGS: Final = _DECIDING | {_UUID}
@@ -86,7 +90,7 @@ def survey(place: Place, repository: Repository, branch: Branch) -> Network:
     preferences = Preferences.parse(logs, remotes.trust_levels(known))
     acquainted = uuidlogs.descriptions(logs[_UUID]).keys()
     useful = (
-        [each for each in known if not is_stranger(each, acquainted)]
+        [each for each in known if not is_stranger(each, acquainted, repository.git)]
         if syncs_content(repository.settings, by_name(logs[CONFIG_LOG]))
         else []
     )
@@ -97,14 +101,34 @@ def survey(place: Place, repository: Repository, branch: Branch) -> Network:
     return Network(plan, known, near, _fingerprint(plan, deciding), special)
 
 
-def is_stranger(remote: Remote, acquainted: Container[UUID]) -> bool:
+def is_stranger(remote: Remote, acquainted: Container[UUID], git: Git) -> bool:
     """Whether its git-annex branch has not been united with ours.
 
     Not yet, or never: the pusher fetches nothing where the files have no history in common with
     ours.  Somebody mistook one repository for another, perhaps; his files are not spread.  Where
     nothing is fetched by git we cannot know.
     """
-    return remote.carries_git and remote.pulls and remote.uuid not in acquainted
+    return (
+        remote.carries_git
+        and remote.pulls
+        and remote.uuid not in acquainted
+        and not _is_united(git, remote)
+    )
+
+
+def _is_united(git: Git, remote: Remote) -> bool:
+    """Whether what its git-annex branch says is in ours, though it does not describe itself.
+
+    By ssh, a git-annex that has just been initialised over there commits its description only
+    with the first content.
+    """
+    try:
+        kept = parse_ref_name(b"refs/remotes/%b/git-annex" % os.fsencode(remote.name))
+    except ValueError:  # a name under which git can keep nothing
+        return False
+    refs = Refs(git)
+    ours, theirs = refs.get(_ANNEX), refs.get(kept)
+    return ours is not None and theirs is not None and theirs in all_merge_bases(git, ours, theirs)
 
 
 def _has_commands(remote: Remote) -> bool:
