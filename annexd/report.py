@@ -185,6 +185,8 @@ def _headline(status: Status) -> str:
         return f"annexd does not run in {where} (annexd start)"
     if not status.runs:
         return f"{status.holder} runs in {where}, not annexd"
+    if status.place.has_linked:
+        where += " or another of its work trees"
     what = "in sync" if status.in_sync else "working" if status.ready else "starting"
     since = f", for {format_duration(status.now - status.started)}" if status.started else ""
     return f"{what}: annexd (pid {status.holder.pid}) in {where}{since}"

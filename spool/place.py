@@ -24,6 +24,11 @@ class Place:
     """The git dir that all linked work trees share, mostly the same: it has refs and ``annex``."""
 
     @property
+    def has_linked(self) -> bool:
+        """Whether there are several work trees, of which a daemon may be in another."""
+        return self.gitdir != self.common or (self.common / "worktrees").exists()
+
+    @property
     def annex(self) -> Path:
         """git-annex's directory."""
         return self.common / "annex"

@@ -131,6 +131,17 @@ def test_a_second_start_is_refused_and_touches_nothing(annexd: Annexd) -> None:
     assert annexd.pid() == pid
 
 
+def test_a_linked_work_tree_is_not_said_to_be_served(annexd: Annexd, tmp_path: Path) -> None:
+    annexd.repo.git("commit", "-q", "--allow-empty", "-m", "start")
+    linked = tmp_path / "linked"
+    annexd.repo.git("worktree", "add", "-q", "-b", "side", linked)
+    annexd("start")
+
+    for command in ("start", "status"):
+        said = run_to_end((*CLI, command, linked), env={"TINY_ROLES": annexd.roles})
+        assert b"another of its work trees" in said.stdout + said.stderr
+
+
 def test_a_killed_annexd_starts_again_at_once(annexd: Annexd) -> None:
     annexd("start")
     old, below = annexd.pid(), descendants(annexd.pid())
