@@ -9,6 +9,7 @@ replaces in an assistant's work tree what was written there: that is deleted bec
 """
 
 import time
+from collections import Counter
 from collections.abc import Iterable
 from typing import Final, final
 
@@ -16,8 +17,8 @@ from workers.arrivals import Arrival
 from workers.desk import Desk
 from workers.git.ancestry import is_ancestor, merge_bases
 from workers.git.stream import ObjectId
-from workers.git.tree import Change, diff_trees
-from workers.losses import Losses
+from workers.git.tree import Change, deeds_at, diff_trees
+from workers.losses import AUTOMATIC, HINDSIGHT, Losses
 
 FRESH_S: Final = 60.0
 """A file is new for so long after it was written here."""
@@ -41,6 +42,22 @@ class Haste:
             for base in merge_bases(self._desk.git, head, commit)[:1]:
                 found |= self._since(base, commit)
         return found
+
+    def undone(self, head: ObjectId, goal: ObjectId, changes: Iterable[Change]) -> set[bytes]:
+        """Of what a merge would delete, what programs have deleted twice since it was written.
+
+        Nobody does that: assistants pass on to each other what they have deleted in haste, and the
+        last one has it from git, and does not add it again.  Raises ``GitError``.
+        """
+        gone = [change for change in changes if change.new is None and self._is_fresh(change)]
+        unasked = self._losses.unexplained(head, goal, gone)
+        lost = {change.path: change.old for change in gone if change.path in unasked}
+        times: Counter[bytes] = Counter(
+            deed.path
+            for subject, deed in deeds_at(self._desk.git, goal, lost, HINDSIGHT)
+            if deed.new is None and deed.old == lost[deed.path] and subject.startswith(AUTOMATIC)
+        )
+        return {path for path, count in times.items() if count > 1}
 
     def _newest(self, commits: set[ObjectId]) -> Iterable[ObjectId]:
         """Those that no other of them has in its history: what was taken back there, is."""

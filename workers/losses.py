@@ -77,6 +77,7 @@ class Losses:
 
         An assistant deletes in haste what git has replaced in its work tree: what others have
         written.  Then it adds that again, under its own name; so that does not count as written.
+        Nor does what one of them adds again that another has deleted.
         Messages tell repositories apart: they name them.  Raises ``GitError``.
         """
         deeds: dict[bytes, list[tuple[bytes, Change]]] = {}
@@ -156,7 +157,9 @@ def _is_withdrawn(done: list[tuple[bytes, Change]]) -> bool:
     """Whether the newest of these deeds deletes what its program had written."""
     match done:
         case [(who, gone), (writer, wrote), *before] if who == writer and gone.new is None:
-            again = any(by == who and deed.new is None for by, deed in before[:1])
+            again = any(
+                deed.new is None and (by == who or deed.old == wrote.new) for by, deed in before[:1]
+            )
             return wrote.new == gone.old and not (wrote.old is None and again)
         case _:
             return False

@@ -30,6 +30,7 @@ from workers.desk import Desk
 from workers.doubts import Doubts
 from workers.footing import PUSHED, Footing
 from workers.git.ancestry import is_ancestor
+from workers.git.commit import Signature, committer_time
 from workers.git.index_install import LOCK
 from workers.git.refname import RefName
 from workers.git.refs import Head
@@ -44,9 +45,11 @@ from workers.midmerge import Midmerge
 from workers.resolve import Fate
 from workers.rewritten import done_with
 from workers.sight import Sight
-from workers.unite import is_annexds
+from workers.unite import EMAIL, NAME, is_annexds
 
 log = logging.getLogger(__name__)
+
+UNDONE: Final = b"kept by annexd: deleted in haste\n"
 
 _OUT_OF_SIGHT: Final = "it is out of sight: not mounted, or not readable"
 
@@ -165,6 +168,9 @@ class Merging:
             if not desk.others.let_head_move():
                 return Quiet.BUSY
             found.tell()
+            if head.oid is not None and (undone := self._undo(head.oid, found.commit, changes)):
+                found.commit = undone
+                changes = desk.commits.changes(head.oid, undone)
             applied = apply(desk, changes, self._breathe)
             block = self._out_of_sight(applied.paths) if isinstance(applied, Dirty) else applied
             if not isinstance(block, Blocked):
@@ -176,6 +182,19 @@ class Merging:
             if len(free) == len(arrived):
                 return Held((*found.held, *blocks), passing=True)
             arrived = free
+
+    def _undo(self, head: ObjectId, goal: ObjectId, changes: list[Change]) -> ObjectId | None:
+        """A commit on top that has what nobody means to delete; a pure function of the goal."""
+        paths = self._haste.undone(head, goal, changes)
+        if not paths:
+            return None
+        for path in sorted(paths):
+            log.info("kept %s: deleted twice by assistants in haste", escape(os.fsdecode(path)))
+        commits = self._desk.commits
+        edits = {change.path: change.old for change in changes if change.path in paths}
+        who = Signature(NAME, EMAIL, committer_time(commits.text_of(goal) or b""))
+        tree = commits.tree(commits.tree_of(goal), edits)
+        return commits.commit(tree, (goal,), author=who, committer=who, message=UNDONE)
 
     def _out_of_sight(self, paths: Iterable[bytes]) -> Blocked | None:
         """What cannot be committed, and is not known to be deleted either."""

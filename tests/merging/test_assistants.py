@@ -177,6 +177,37 @@ def test_what_an_assistant_had_only_added_again_is_not(
     assert b.exists("fresh")
 
 
+@pytest.mark.parametrize("twice", [False, True])
+def test_what_assistants_delete_twice_is_kept(
+    pair: tuple[Repo, Repo], merging: Merging, *, twice: bool
+) -> None:
+    """One passes on to the other what it has deleted in haste; that one does not add it again."""
+    a, b = pair
+    save(a, "other", b"other")
+    push(a)
+    merged(merging)
+    save(b, "fresh", b"fresh")
+    a.git("pull", "-q", b.path, "main")
+    for name in ("c", "d") if twice else ("c",):
+        a.git("rm", "-q", "fresh")
+        a.git("commit", "-qm", f"git-annex in {name}")
+        if twice and name == "c":
+            a.git("checkout", "-q", "HEAD^", "fresh")
+            a.git("commit", "-qm", "git-annex in d")
+    push(a)
+    before = (b.path / "fresh").stat()
+    assert isinstance(merging.merge(), Yielding)
+
+    wait_until(lambda: isinstance(merging.merge(), Merged), SETTLE_S + 5)
+
+    assert b.exists("fresh") == twice
+    if twice:
+        assert (b.path / "fresh").stat().st_ino == before.st_ino
+        assert b.status() == b""
+        a.git("pull", "-q", b.path, "main")
+        follows(a, b)
+
+
 @pytest.mark.parametrize("put", [save, note])
 def test_conflict_markers_that_an_assistant_has_committed_are_replaced(
     pair: tuple[Repo, Repo], merging: Merging, put: Callable[[Repo, str, bytes], None]
