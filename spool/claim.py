@@ -13,7 +13,6 @@ Lock order: claims first, then git-annex's transfer locks; see ``spool.lock``.
 import contextlib
 import os
 from collections.abc import Callable, Iterator
-from types import TracebackType
 from typing import Self, final
 
 from spool import lock, reuse
@@ -132,10 +131,5 @@ class Claims:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_exc: object) -> None:
         self.close()

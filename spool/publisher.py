@@ -12,7 +12,6 @@ import contextlib
 import dataclasses
 import logging
 import os
-from types import TracebackType
 from typing import Self, final
 
 from spool import text
@@ -74,10 +73,5 @@ class Publisher:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_exc: object) -> None:
         self.finish()

@@ -15,7 +15,6 @@ import contextlib
 import math
 import os
 import time
-from types import TracebackType
 from typing import Self, final
 
 from spool import corrupt, layout, lock, spare
@@ -91,12 +90,7 @@ class TransferLock:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_exc: object) -> None:
         self.release()
 
 
@@ -176,12 +170,7 @@ class TransferLocks:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_exc: object) -> None:
         self.close()
 
     def _find_spare(self, tmp_fd: int) -> Spare | None:

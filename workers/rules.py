@@ -112,15 +112,9 @@ class Rules:
 
     def backend(self, attributes: Attributes) -> bytes:
         """The name of the backend for new content."""
-        settings = self._desk.repository.settings
-        if attributes.backend is None:
-            configured = settings.get("annex.backend")
-            if configured is None:
-                configured = settings.get("annex.backends", "").split(" ")[0]
-            return os.fsencode(configured or "SHA256E")
-        if self._git_annex is None:
+        if attributes.backend is not None and self._git_annex is None:
             self._git_annex = GitAnnex.installed()
-        return choose(attributes.backend, settings, self._git_annex)
+        return choose(attributes.backend, self._desk.repository.settings, self._git_annex)
 
     def kind(self, path: bytes, size: int, attributes: Attributes) -> Kind:
         """What becomes of a new file."""

@@ -99,14 +99,15 @@ def worm_key(path: bytes, size: int, mtime: int) -> Key:
     return Key(b"WORM-s%d-m%d--%b" % (size, mtime, key_name(path)))
 
 
-def choose(attribute: bytes | None, settings: Settings, git_annex: GitAnnex) -> bytes:
+def choose(attribute: bytes | None, settings: Settings, git_annex: GitAnnex | None) -> bytes:
     """The name of the backend for a new file, given its ``annex.backend`` attribute.
 
-    The attribute, if it names a backend that git-annex has, else the configuration.  The caller
-    looks the name up in ``BACKENDS`` (or finds WORM); any other is left to git-annex, which
-    also says so when it does not know it.
+    The attribute, if it names a backend that git-annex (needed for that alone) has, else the
+    configuration.  The caller looks the name up in ``BACKENDS`` (or finds WORM); any other is left
+    to git-annex, which also says so when it does not know it.
     """
-    if attribute and (attribute in git_annex.backends or attribute[:1] == b"X"):
+    known = frozenset[bytes]() if git_annex is None else git_annex.backends
+    if attribute and (attribute in known or attribute[:1] == b"X"):
         return attribute
     configured = settings.get("annex.backend")
     if configured is None:
