@@ -277,6 +277,9 @@ class Fill:
                 copy(source, fd, self._breathe)
                 os.ftruncate(fd, os.fstat(source).st_size)
                 set_back(fd)
+            except BaseException:
+                os.unlink(temporary)
+                raise
             finally:
                 os.close(fd)
         finally:

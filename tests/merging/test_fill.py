@@ -1,5 +1,6 @@
 """However a content arrives, the unlocked files that want it have it; and git need not look."""
 
+import errno
 import os
 import time
 from pathlib import Path
@@ -66,6 +67,26 @@ def test_what_was_edited_and_stashed_is_not_noted_as_what_was_committed(
 
     assert fill.filled == 0
     assert b.git("diff-files", "--name-only") == b"d/0\n"
+
+
+def test_on_a_full_disk_each_attempt_leaves_nothing(
+    pair: tuple[Repo, Repo], desk: Desk, fill: Fill, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is tried again, and each unfinished copy would take what somebody has freed."""
+    a, b = pair
+    arrive(a, b, "d/0")
+
+    def is_full(_fd: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as full:
+        full.setattr("workers.fill.set_back", is_full)
+        with pytest.raises(OSError, match=os.strerror(errno.ENOSPC)):
+            fill._fill(fill._pointers_among(desk.index()))
+
+    assert os.listdir(desk.place.tmp) == []
+    fill._fill(fill._pointers_among(desk.index()))
+    assert b.read("d/0") == b"content 0"
 
 
 def test_what_was_staged_while_contents_were_copied_stays_so(
