@@ -6,7 +6,8 @@ news from the sentry that it can be reached, begins anew.  The record is ``remot
 
 A *slot* is a record lock on ``remotes/NAME/slot.N``; so many workers use a remote at once.  The
 second is for what a large content, or a stuck one, keeps waiting: several that share a stream of
-small contents are slower than one, by getting in each other's way.
+small contents are slower than one, by getting in each other's way.  Behind a network it is given
+only where the remote has answered lately: a dead host must not be all of us.
 """
 
 import contextlib
@@ -34,6 +35,7 @@ from spool.remotes import (
     write_transfer,
 )
 from workers.annex.remotes import Remote
+from workers.annex.remoteurl import LocalPath
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +47,9 @@ SLOTS_NATIVE: Final = 2
 SLOTS_NETWORK: Final = 1
 HELP_AFTER_S: Final = 2.0
 """So long nothing must have been done by whoever has a slot before the next slot is given."""
+
+ANSWERED_S: Final = 600.0
+"""So long after a success a remote behind a network is taken for alive."""
 
 _LOCK_S: Final = 1.0
 _MAKE: Final = lock.OPEN | os.O_CREAT
@@ -83,7 +88,7 @@ class Gates:
         busy_since = -math.inf
         for path in self._slots(remote):
             if lock.owner_pid(path) is None:
-                return helps_at(busy_since, now)
+                return self._helps_at(remote, busy_since, now)
             busy_since = _job_began(path)
         return math.inf
 
@@ -151,7 +156,7 @@ class Gates:
     def _take(self, remote: Remote) -> FileLock | None:
         busy_since = -math.inf
         for path in self._slots(remote):
-            if helps_at(busy_since, time.time()):
+            if self._helps_at(remote, busy_since, time.time()):
                 return None
             try:
                 taken = lock.try_take(path, flags=_MAKE)
@@ -162,6 +167,14 @@ class Gates:
                 return taken
             busy_since = _job_began(path)
         return None
+
+    def _helps_at(self, remote: Remote, began: float, now: float) -> float:
+        """As ``helps_at``, if the remote answers; infinity if nobody knows."""
+        if began <= 0 or isinstance(remote.way, LocalPath):  # nobody's, or a large content moves
+            return helps_at(began, now)
+        last = self._read(os.fsencode(remote.name)) or Exchange()
+        answers = last.failing_since is None and now - (last.last_success or 0) < ANSWERED_S
+        return helps_at(began, now) if answers else math.inf
 
     def _put_aside(self, path: bytes) -> None:
         """What is no file has no business there; the next one makes a file of that name."""

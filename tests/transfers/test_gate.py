@@ -1,0 +1,48 @@
+"""How many workers a remote is given: a dead host must not be all of them."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.processes import python, running, wait_until
+from tests.pushing import place
+from tests.repo import Repo
+from workers.annex.remotes import Remote, parse
+from workers.annex.repository import find
+from workers.transferrer.gate import HELP_AFTER_S, Gates
+
+HOLD = """
+import fcntl, os, signal, sys
+file = open(sys.argv[1], "w")
+fcntl.lockf(file, fcntl.LOCK_EX)
+print("ready", flush=True)
+signal.pause()
+"""
+UUID = "00000000-0000-4000-8000-000000000001"
+
+
+def remote(repo: Repo, url: str) -> Remote:
+    repo.config("remote.there.url", url)
+    repo.config("remote.there.annex-uuid", UUID)
+    return parse(find(repo.path).settings, {}, top=repo.path, home=Path("/"))[0]
+
+
+@pytest.mark.parametrize("url", ["ssh://host.invalid/annex", "/there"])
+def test_help_is_given_only_where_somebody_is_known_to_answer(
+    repo: Repo, tmp_path: Path, url: str
+) -> None:
+    there, gates, said = remote(repo, url), Gates(place(repo).remotes), tmp_path / "said"
+    slot = Path(os.fsdecode(gates.directory(there))) / "slot.0"
+    with running(python(HOLD, slot), output=said):
+        wait_until(lambda: said.exists() and b"ready" in said.read_bytes())
+        now = slot.stat().st_mtime + HELP_AFTER_S + 1
+
+        assert (gates.free_at(there, now) == 0) == (url == "/there")
+        os.utime(slot, (0, 0))  # as who moves a large content says
+        assert gates.free_at(there, now) == 0
+        os.utime(slot)
+        gates.succeeded(there, now)
+        assert gates.free_at(there, slot.stat().st_mtime + HELP_AFTER_S + 1) == 0
+        gates.failed(there, "timed out", now)
+        assert (gates.free_at(there, now + HELP_AFTER_S + 1) == 0) == (url == "/there")
