@@ -18,6 +18,7 @@ from typing import Final
 
 from spool.record import make_directory
 from workers.annex import agent
+from workers.annex.ciphers import preferred
 from workers.annex.remoteurl import Ssh
 from workers.annex.repository import Repository
 from workers.git.run import environment
@@ -34,18 +35,21 @@ _SOCKET_NAME: Final = 40 + 17
 """Bytes: what ``%C`` becomes, and that suffix."""
 
 
-def argv(here: Repository, options: Mapping[str, str]) -> tuple[str, ...]:
+def argv(here: Repository, options: Mapping[str, str], way: Ssh | None = None) -> tuple[str, ...]:
     """The command that is ssh; ``options`` are the remote's settings.
 
-    To be run where ``here.top`` is the current directory: the socket's path is relative to it.
-    It will find the agent that there is now (``agent.refresh``).
+    ``way`` is where it is to lead, unless it only asks a master.  To be run where ``here.top`` is
+    the current directory: the socket's path is relative to it.  It will find the agent that there
+    is now (``agent.refresh``).
     """
     agent.refresh()
     own = own_command(here)
     if own is not None:
         return own
     # The user's come first: to ssh, the first value of an option counts.
-    return ("ssh", *wanted_options(options), *OPTIONS, *_shared(here))
+    wanted = wanted_options(options)
+    fast = () if way is None else preferred(wanted, (*port(way), way.destination), here.top)
+    return ("ssh", *wanted, *OPTIONS, *fast, *_shared(here))
 
 
 def wanted_options(options: Mapping[str, str]) -> tuple[str, ...]:
@@ -60,19 +64,19 @@ def wanted_options(options: Mapping[str, str]) -> tuple[str, ...]:
         return tuple(text.split())
 
 
-def for_git(here: Repository, options: Mapping[str, str]) -> dict[str, str]:
+def for_git(here: Repository, options: Mapping[str, str], way: Ssh) -> dict[str, str]:
     """What git's environment has to have; nothing if it knows the user's own way."""
     if own_command(here) is not None:
         agent.refresh()
         return {}
-    return {"GIT_SSH_COMMAND": shlex.join(argv(here, options))}
+    return {"GIT_SSH_COMMAND": shlex.join(argv(here, options, way))}
 
 
 def to_run(
     here: Repository, options: Mapping[str, str], way: Ssh, command: bytes
 ) -> tuple[str | bytes, ...]:
     """The whole command line that runs ``command`` there."""
-    return (*argv(here, options), *port(way), way.destination, command)
+    return (*argv(here, options, way), *port(way), way.destination, command)
 
 
 def port(way: Ssh) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ ANNEXDS: Final = frozenset(("annexd", "annexd-shell"))
 
 def way_to(here: Repository, task: Task) -> Way:
     """For one exchange."""
-    peer, configured = task.peer, here.settings.values
+    peer, way, configured = task.peer, task.remote.way, here.settings.values
     hooks = here.settings.get("core.hookspath")
     stock = hooks is None and only_stock_hooks(here.common, PUSH_HOOKS)
     setting = f"remote.{task.remote.name}."
@@ -32,7 +32,7 @@ def way_to(here: Repository, task: Task) -> Way:
     return Way(
         task.remote.name,
         names=names,
-        env=ssh.for_git(here, task.remote.settings) if isinstance(task.remote.way, Ssh) else {},
+        env=ssh.for_git(here, task.remote.settings, way) if isinstance(way, Ssh) else {},
         verify=not stock,
         receive_pack=None if setting + "receivepack" in configured else receives,
         upload_pack=None if setting + "uploadpack" in configured else sends,
