@@ -7,12 +7,15 @@ DIAGNOSTICS: ``GoneError`` when the client has hung up in the middle of somethin
 apart from a content any more: the connection ends.
 """
 
+import contextlib
+import fcntl
 import os
 import select
 from collections.abc import Callable
 from typing import Final, Protocol, final
 
 from workers.annex.heard import Heard, LineTooLongError
+from workers.annex.pipes import PIPE_BYTES
 
 _BUFFER: Final = 1 << 18
 _SENDFILE_MAX: Final = 1 << 20
@@ -50,6 +53,9 @@ class Wire:
         self._out: Pace | None = None
         for fd in (source, sink):
             os.set_blocking(fd, True)
+            # sshd fills a pipe of 64 KiB faster than we are woken for each.
+            with contextlib.suppress(OSError):  # no pipe, or a user's share is used up
+                fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
 
     def keep_to(self, incoming: Pace, outgoing: Pace) -> None:
         """Move contents no faster than that, from now on."""
