@@ -16,6 +16,7 @@ from workers.abandoned import REF_S, Abandoned
 from workers.annex.branch import Branch
 from workers.annex.objects import Objects
 from workers.annex.repository import Repository, find_with_worktree
+from workers.filesystems import Filesystems
 from workers.foreign import Others
 from workers.git.commit import Commits
 from workers.git.conventions import Conventions
@@ -58,6 +59,7 @@ class Desk:
         """Of branches; its reflog message is ``annexd``."""
         self.top = os.fsencode(self.place.worktree)
         self.gitdir = os.fsencode(self.place.gitdir)
+        self.filesystems = Filesystems(self.top)
         self._cat_file: CatFile | None = None
         self._index: Index | None = None
         self.installed: Identity | None = None

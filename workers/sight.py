@@ -1,7 +1,7 @@
 """Whether what is missing was deleted, or has only gone out of sight.
 
 It counts as deleted if the directory it was in can be read, and is on the file system on which it
-was: a drive that is not mounted leaves an empty directory.
+was: a drive that is not mounted leaves an empty directory, or another drive may be there.
 """
 
 import os
@@ -9,7 +9,7 @@ from typing import Final, final
 
 from workers.desk import Desk
 from workers.git.index import Index
-from workers.git.index_entry import Entry, is_clean
+from workers.git.index_entry import U32, Entry, is_clean
 
 _SAMPLE: Final = 2000
 """Entries that are looked at to find out where a file system is now."""
@@ -45,10 +45,12 @@ class Sight:
                 return False
         if not os.access(self._desk.full(directory), os.R_OK | os.X_OK):
             return False
-        dev = entry.stat.dev
-        if not dev:  # never looked at: the file system of the work tree, unless it is a mount
+        recorded, full = entry.stat.dev, self._desk.full(directory)
+        if not recorded:  # never looked at: the file system of the work tree, unless it is a mount
             return st.st_dev == os.lstat(self._desk.top).st_dev
-        return dev == st.st_dev & 0xFFFFFFFF or self._is_now(dev, st.st_dev, directory, index)
+        if not self._desk.filesystems.is_same(st.st_dev, full):
+            return False
+        return recorded == st.st_dev & U32 or self._is_now(recorded, st.st_dev, directory, index)
 
     def _is_now(self, recorded: int, dev: int, directory: bytes, index: Index) -> bool:
         """Whether the file system that had the number ``recorded`` has ``dev`` now.

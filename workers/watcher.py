@@ -27,6 +27,7 @@ from workers.guard import Guard
 from workers.ingest import Ingest
 from workers.joining import Joining
 from workers.looking import Looker
+from workers.mounts import MountsBelow
 from workers.pausing import Pausing
 from workers.process import Leave, Worker
 from workers.ripening import Ripening
@@ -73,7 +74,9 @@ class Watcher:
         self._voice = Voice(worker)
         self._agenda = Agenda()
         self._guard = Guard(self._desk)
-        self._tree = WorkTree(self._desk.top, worker.wakeup, self._mark, self._miss)
+        top, filesystems = self._desk.top, self._desk.filesystems
+        self._mounts = MountsBelow(top, worker.wakeup)
+        self._tree = WorkTree(top, filesystems, worker.wakeup, self._mark, self._miss)
         self._rules = Rules(self._desk)
         self._looker = self._new_looker()
         footing = Footing(self._desk)
@@ -216,6 +219,8 @@ class Watcher:
                 log.info("overflow: look at everything")
         if woken.overflow or woken.reload:
             self._fill.sweep()
+        for directory in self._mounts.hear(woken.ready):
+            self._tree.look_at(directory)
         self._tree.take(woken.events)
         self._fill.take(woken.events)
         self._guard.take(woken.events)

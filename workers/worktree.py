@@ -21,6 +21,7 @@ from typing import Final, final
 from inotify_simple import flags as inotify
 
 from spool.record import Fields, escape
+from workers.filesystems import Filesystems
 from workers.git.index_entry import GITLINK, Entry
 from workers.nearby import is_nearby, sweep
 from workers.wakeup import Event, Wakeup, WatchLimitError
@@ -59,8 +60,16 @@ RULES: Final = frozenset((b".gitignore", b".gitattributes"))
 class WorkTree:
     """What is watched, and which directories have to be walked."""
 
-    def __init__(self, top: bytes, wakeup: Wakeup, mark: Mark, mark_missing: Mark) -> None:
+    def __init__(
+        self,
+        top: bytes,
+        filesystems: Filesystems,
+        wakeup: Wakeup,
+        mark: Mark,
+        mark_missing: Mark,
+    ) -> None:
         self._top = top
+        self._filesystems = filesystems
         self._wakeup = wakeup
         self._mark = mark
         """Told of each path that may differ from the index."""
@@ -189,8 +198,10 @@ class WorkTree:
         if directory in self.boundaries:
             self._leave_boundary(directory)
         self._watch(directory)
+        full = self._full(directory)
+        self._filesystems.saw(full)
         try:
-            with os.scandir(self._full(directory)) as listing:
+            with os.scandir(full) as listing:
                 found = list(listing)
         except (FileNotFoundError, NotADirectoryError):
             self._forget(directory, look)

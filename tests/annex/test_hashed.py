@@ -88,7 +88,9 @@ def test_a_large_file_gets_the_key_that_git_annex_gives_it(repo: Repo) -> None:
     repo.write("large.bin", content)
     with desk_of(repo) as desk:
         wakeup, rules = Wakeup(), Rules(desk)
-        tree = WorkTree(desk.top, wakeup, lambda _path: nothing(), lambda _path: nothing())
+        tree = WorkTree(
+            desk.top, desk.filesystems, wakeup, lambda _path: nothing(), lambda _path: nothing()
+        )
         looker = Looker(desk, Agenda(), Guard(desk), tree, Ingest(desk, rules, nothing))
 
         (found,) = looker.look([b"large.bin"], time.monotonic() + 60)

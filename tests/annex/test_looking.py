@@ -29,7 +29,9 @@ def test_what_is_heard_of_a_path_while_it_is_looked_at_is_not_forgotten(repo: Re
 
     with desk_of(repo) as desk:
         wakeup, rules = Wakeup(), Rules(desk)
-        tree = WorkTree(desk.top, wakeup, lambda _path: nothing(), lambda _path: nothing())
+        tree = WorkTree(
+            desk.top, desk.filesystems, wakeup, lambda _path: nothing(), lambda _path: nothing()
+        )
         looker = Looker(desk, agenda, Guard(desk), tree, Ingest(desk, rules, breathe))
         repo.write("file", b"after")
         now = time.monotonic()
@@ -64,7 +66,9 @@ def test_what_was_deleted_before_anybody_looked_counts_as_deleted_at_once(repo: 
     agenda = Agenda()
     with desk_of(repo) as desk:
         wakeup, rules = Wakeup(), Rules(desk)
-        tree = WorkTree(desk.top, wakeup, lambda _path: nothing(), lambda _path: nothing())
+        tree = WorkTree(
+            desk.top, desk.filesystems, wakeup, lambda _path: nothing(), lambda _path: nothing()
+        )
         looker = Looker(desk, agenda, Guard(desk), tree, Ingest(desk, rules, nothing))
         paths = [b"long ago/old", b"now/old"]
         wait_until(lambda: time.monotonic() > deleted + GONE_S + 0.1)
@@ -86,7 +90,9 @@ def test_nothing_counts_as_deleted_while_new_names_wait_to_be_looked_at(repo: Re
     agenda = Agenda()
     with desk_of(repo) as desk:
         wakeup, rules = Wakeup(), Rules(desk)
-        tree = WorkTree(desk.top, wakeup, lambda _path: nothing(), lambda _path: nothing())
+        tree = WorkTree(
+            desk.top, desk.filesystems, wakeup, lambda _path: nothing(), lambda _path: nothing()
+        )
         looker = Looker(desk, agenda, Guard(desk), tree, Ingest(desk, rules, nothing))
         start = time.monotonic()
         agenda.mark_missing(b"old", start)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.daemons import Fleet
-from tests.processes import stays, wait_until
+from tests.processes import run, stays, wait_until
 from tests.repo import Repo
 from tests.scenarios.topology import join
 from tests.synced import synced
@@ -78,6 +78,37 @@ def test_a_daemon_started_while_a_subdirectory_is_unmounted_deletes_nothing(
         synced(a, b)
         assert not a.deletions()
         fleet.stop()
+
+
+@may_mount
+@pytest.mark.parametrize("gap", ["noticed", "unnoticed"])
+def test_another_drive_in_the_place_of_one_deletes_nothing(
+    pair: tuple[Repo, Repo], fleet: Fleet, gap: str
+) -> None:
+    """It gets the number that the other one had, if nobody else has mounted anything meanwhile."""
+    a, b = pair
+    place = a.path / "mounted"
+    place.mkdir()
+    run(["mount", "-t", "tmpfs", "one", place])
+    try:
+        fill(a, 5, "mounted")
+        daemon = fleet.annexd(a)
+        fleet.serve(b)
+        synced(a, b)
+
+        unplug(place)
+        if gap == "noticed":
+            wait_until(lambda: b"mounted/3" in daemon.tell("status"), 20)
+        run(["mount", "-t", "tmpfs", "other", place])
+
+        a.write("mounted/new", b"on the other drive")
+        wait_until(lambda: b.exists("mounted/new"), 20)
+        stays(deletes_nothing(a), GUARD_S)
+        assert b.exists("mounted/3")
+        a.discard("mounted/new")
+        fleet.stop()
+    finally:
+        unplug(place)
 
 
 def test_a_work_tree_that_was_emptied_while_the_daemon_was_off_is_held(

@@ -24,12 +24,12 @@ from workers.annex.remoteurl import LocalPath
 from workers.annex.repository import RepositoryError, find
 from workers.annex.storeplace import place_of
 from workers.git.run import GitError
+from workers.mounts import Mounts
 from workers.process import Worker
 from workers.sentry import trail
 from workers.sentry.configured import Configured
 from workers.sentry.credentials import Credentials
 from workers.sentry.hours import Hours
-from workers.sentry.mounts import Mounts
 from workers.sentry.network import Network
 from workers.sentry.note import forget, learn, note
 from workers.sentry.suspension import Suspension

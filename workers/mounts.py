@@ -7,6 +7,7 @@ unmounted, so no desktop and no bus is needed.  Source: proc_pid_mountinfo(5).
 import os
 import re
 import select
+from collections.abc import Container
 from typing import Final, final
 
 from workers.distant import DISTANT
@@ -40,9 +41,34 @@ class Mounts:
         """The mount points that are better not touched without need."""
         return frozenset(point for point, kind in self._types.items() if kind in DISTANT)
 
+    def below(self, directory: bytes) -> frozenset[bytes]:
+        """The mount points in a directory, and in what is below it."""
+        return frozenset(point for point in self._types if point.startswith(directory + b"/"))
+
     def are_below(self, path: bytes) -> bool:
         """Whether ``path`` is on something that can be unmounted, as far as its name tells."""
         return any((path + b"/").startswith(point + b"/") for point in self._types if point != b"/")
+
+
+@final
+class MountsBelow:
+    """Those in one directory: nothing else tells of what is mounted over a directory in it."""
+
+    def __init__(self, top: bytes, wakeup: Wakeup) -> None:
+        self._top = top
+        self._mounts = Mounts(wakeup)
+
+    def hear(self, ready: Container[int]) -> list[bytes]:
+        """The mount points that may have changed, as paths from the top on.
+
+        ``ready`` are the descriptors that are (``Woken.ready``).
+        """
+        if self._mounts.fd not in ready:
+            return []
+        before = self._mounts.below(self._top)
+        self._mounts.refresh()
+        points = before | self._mounts.below(self._top)
+        return [point.removeprefix(self._top + b"/") for point in points]
 
 
 def parse(table: bytes) -> dict[bytes, bytes]:
