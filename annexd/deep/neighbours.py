@@ -15,6 +15,7 @@ from annexd.deep.scene import Scene
 from annexd.finding import Finding, quoted, wrong
 from spool.transfer import UUID, parse_uuid
 from workers.annex import p2p, ssh
+from workers.annex.ownssh import OwnSsh
 from workers.annex.pathremote import State, find
 from workers.annex.pathremote import look as look_at
 from workers.annex.remotes import Remote
@@ -84,9 +85,9 @@ def _touch(way: LocalPath) -> bool:
 def _behind_ssh(scene: Scene, remote: Remote, way: Ssh) -> UUID | None:
     """The uuid that git-annex-shell says; None if nobody answers, or it is no annex."""
     # Not over the connection that annexd keeps: its master would outlive us, with our pipes.
-    own = ssh.own_command(scene.repository)
+    own = OwnSsh.of(scene.repository)
     wanted = ssh.wanted_options(remote.settings)
-    called = own if own is not None else ("ssh", *wanted, *ssh.OPTIONS)
+    called = own.argv() if own is not None else ("ssh", *wanted, *ssh.OPTIONS)
     port = () if way.port is None else ("-p", str(way.port))
     shell = (remote.settings.get("shell") or "git-annex-shell").encode()
     command = b"%b configlist %b" % (shell, p2p.quote(way.path))

@@ -52,6 +52,27 @@ def test_commits_reach_a_repository_behind_ssh_by_one_connection(
         assert server.sessions() == before
 
 
+@pytest.mark.parametrize("way", ["core.sshCommand", "GIT_SSH_COMMAND", "GIT_SSH"])
+def test_the_user_s_own_ssh_with_options_needs_one_connection_too(
+    way: str, apart: tuple[Repo, Repo], server: Sshd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """L9: each git command and each question made one."""
+    a, b = apart
+    if way == "core.sshCommand":
+        a.config(way, f"ssh -i '{server.place}/user'")
+    else:
+        monkeypatch.setenv(way, str(server.place / "programs/ssh"))
+    with pushing(a) as pusher:
+        new = commit(a, "first")
+        wait_until(lambda: tip(b, "heads/synced/main") == new)
+        pusher.settled()
+        before = server.sessions()
+        for number in range(3):
+            new = commit(a, f"{number}")
+            wait_until(has(b, "heads/synced/main", new))
+        assert server.sessions() == before
+
+
 def test_a_change_behind_ssh_is_heard_of_at_once(apart: tuple[Repo, Repo]) -> None:
     a, b = apart
     with pushing(a) as pusher:

@@ -65,9 +65,9 @@ def _end(top: Path, path: bytes) -> int:
 
 def _socket(here: Repository, options: Mapping[str, str], way: Ssh) -> str | None:
     """Where the master of a destination listens; None if connections are not shared."""
-    if ssh.own_command(here) is not None or ssh.sockets(here) is None:
+    argv = ssh.sharing(here, options, way)
+    if argv is None:
         return None
-    argv = ssh.argv(here, options)
     try:
         said = run((*argv, "-G", *ssh.port(way), way.destination), cwd=here.top, timeout_s=ASK_S)
     except GitError:

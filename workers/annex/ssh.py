@@ -5,7 +5,8 @@ minute after its last user.  It is not the one of git-annex's processes, which e
 end, with whatever goes through it.
 
 Where the user has said how git is to call ssh (``core.sshCommand``, ``GIT_SSH_COMMAND``,
-``GIT_SSH``, in git's order), it is called so, and no option is added.
+``GIT_SSH``, in git's order), it is called so; for sharing options are added, where they can be
+(``ownssh``).
 
 Source: ssh(1), ssh_config(5); git-config(1), "core.sshCommand"; git-annex-formats.md §8.2.
 """
@@ -19,14 +20,12 @@ from typing import Final
 from spool.record import make_directory
 from workers.annex import agent
 from workers.annex.ciphers import preferred
+from workers.annex.ownssh import OwnSsh
 from workers.annex.remoteurl import Ssh
 from workers.annex.repository import Repository
-from workers.git.run import environment
 
-OPTIONS: Final = (
-    *("-o", "BatchMode=yes", "-o", "ConnectTimeout=20"),
-    *("-o", "ServerAliveInterval=10", "-o", "ServerAliveCountMax=3"),
-)
+TIMEOUTS: Final = ("ConnectTimeout=20", "ServerAliveInterval=10", "ServerAliveCountMax=3")
+OPTIONS: Final = tuple(word for each in ("BatchMode=yes", *TIMEOUTS) for word in ("-o", each))
 PERSIST_S: Final = 60
 SOCKET_MAX: Final = 100
 """Bytes of a socket's path: unix(7) has 108, and ssh binds it with a suffix first."""
@@ -43,9 +42,9 @@ def argv(here: Repository, options: Mapping[str, str], way: Ssh | None = None) -
     is now (``agent.refresh``).
     """
     agent.refresh()
-    own = own_command(here)
+    own = OwnSsh.of(here)
     if own is not None:
-        return own
+        return ((None if way is None else _own_shared(here, own, way)) or own).argv()
     # The user's come first: to ssh, the first value of an option counts.
     wanted = wanted_options(options)
     fast = () if way is None else preferred(wanted, (*port(way), way.destination), here.top)
@@ -66,9 +65,11 @@ def wanted_options(options: Mapping[str, str]) -> tuple[str, ...]:
 
 def for_git(here: Repository, options: Mapping[str, str], way: Ssh) -> dict[str, str]:
     """What git's environment has to have; nothing if it knows the user's own way."""
-    if own_command(here) is not None:
+    own = OwnSsh.of(here)
+    if own is not None:
         agent.refresh()
-        return {}
+        shared = _own_shared(here, own, way)
+        return {} if shared is None else {"GIT_SSH_COMMAND": shared.text}
     return {"GIT_SSH_COMMAND": shlex.join(argv(here, options, way))}
 
 
@@ -97,14 +98,21 @@ def sockets(here: Repository) -> str | None:
     return None if len(os.fsencode(shown)) + _SOCKET_NAME > SOCKET_MAX else shown
 
 
-def own_command(here: Repository) -> tuple[str, ...] | None:
-    """The user's own way to call ssh; None if there is none."""
-    known = environment()
-    command = known.get("GIT_SSH_COMMAND") or here.settings.get("core.sshcommand")
-    if command:
-        return ("sh", "-c", f'{command} "$@"', "ssh")
-    program = known.get("GIT_SSH")
-    return (program,) if program else None
+def sharing(here: Repository, options: Mapping[str, str], way: Ssh) -> tuple[str, ...] | None:
+    """The command whose ``-G`` says where the connection is shared; None if it is not, by us."""
+    if sockets(here) is None:
+        return None
+    own = OwnSsh.of(here)
+    if own is None:
+        return argv(here, options)
+    shared = _own_shared(here, own, way)
+    return None if shared is None else shared.argv()
+
+
+def _own_shared(here: Repository, own: OwnSsh, way: Ssh) -> OwnSsh | None:
+    if sockets(here) is None:
+        return None
+    return own.shared((*port(way), way.destination), here.top, _shared(here), TIMEOUTS)
 
 
 def _shared(here: Repository) -> tuple[str, ...]:
