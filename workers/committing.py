@@ -44,7 +44,6 @@ RACY_S: Final = 1.1
 RACY_MAX: Final = 1000
 
 RETRY_S: Final = (0.05, 0.1, 0.2, 0.5, 1.0)
-LOCKED: Final = "index.lock is there: a git is at work, or was killed"
 REFUSED_S: Final = 30.0
 """Before a hook that said no is asked again."""
 
@@ -66,7 +65,6 @@ class Committing:
         self._not_before = -math.inf
         self._polite_since: float | None = None
         self._tries = 0
-        self._locked = False
         self._recent_deletions = Recent()
         self._work = Work()
         self._vanished = False
@@ -145,8 +143,6 @@ class Committing:
             notes.append(("held", f"{len(self.held)} deletions; {HOW_TO_ACCEPT}"))
         if self.refusal:
             notes.append(("refused", self.refusal))
-        if self._locked and self._tries >= len(RETRY_S):
-            notes.append(("trouble", LOCKED))
         return tuple(notes)
 
     def foresee(self, paths: Iterable[bytes]) -> None:
@@ -167,8 +163,7 @@ class Committing:
 
         Raises ``OSError`` when the disk is full; then all is kept.
         """
-        self._locked = self._guard.index_is_locked()
-        if self._locked:
+        if self._guard.index_is_locked():
             self._retry(now)
             return None
         staged = self._staged()

@@ -7,6 +7,7 @@ from typing import Final, final
 
 from spool.commithold import read_hold
 from spool.place import Place
+from spool.record import Fields
 from workers.desk import Desk
 from workers.foreign import Work
 from workers.git.index_install import LOCK
@@ -23,6 +24,10 @@ _OPERATIONS: Final = {
     b"sequencer": "a cherry-pick or revert is under way",
     b"BISECT_LOG": "a bisect is under way",
 }
+LOCKED: Final = "index.lock is there: a git is at work, or was killed"
+LOCKED_S: Final = 2.0
+"""Only a lock that is older is worth a word."""
+
 _SETTINGS: Final = frozenset((b"config", b"config.worktree"))
 _RULES: Final = frozenset((b"exclude", b"attributes"))
 _VIEWS: Final = b"refs/heads/views/"
@@ -70,6 +75,15 @@ class Guard:
             return False
         self._desk.abandoned.sweep()
         return os.path.lexists(lock)
+
+    def notes(self) -> Fields:
+        """What a person may want to know who waits for something."""
+        lock = os.path.join(self._desk.gitdir, b"index" + LOCK)
+        try:
+            age_s = time.time() - os.lstat(lock).st_mtime
+        except FileNotFoundError:
+            return ()
+        return (("trouble", LOCKED),) if age_s > LOCKED_S else ()
 
     def files_hold_still(self) -> bool:
         """Whether nobody's command may be removing files for a moment only."""

@@ -342,7 +342,7 @@ class Watcher:
         if self._rules.autocommit:
             pending += self._agenda.pending() + len(self._committing)
         if pending:
-            notes.append(("pending", str(pending)))
+            notes += [("pending", str(pending)), *self._guard.notes()]
         notes += (("held", reason) for reason in self._joining.held)
         notes += self._committing.notes()
         if self._reason is not None:

@@ -142,7 +142,7 @@ def test_a_held_index_is_waited_for_and_never_broken(pair: tuple[Repo, Repo], fl
         a.write("meanwhile", b"2")
         b.write("of b", b"3")
         stays((a.path / ".git/index.lock").exists, 6)
-        wait_until(is_told, 10)
+        wait_until(is_told, 10, lambda: daemon.status()["workers"])
 
     synced(a, b)
     assert not a.deletions()

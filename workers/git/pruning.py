@@ -11,7 +11,6 @@ import contextlib
 import os
 import re
 import select
-import socket
 from pathlib import Path
 from typing import Final
 
@@ -26,7 +25,7 @@ def pruner(common: bytes | os.PathLike[str]) -> int | None:
     except OSError:  # usually there is none
         return None
     number, _, host = said.strip().partition(b" ")
-    if not _PID.fullmatch(number) or host != os.fsencode(socket.gethostname()):
+    if not _PID.fullmatch(number) or host != os.fsencode(os.uname().nodename):
         return None
     pid = int(number)
     try:
