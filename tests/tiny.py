@@ -113,6 +113,9 @@ def clerk(worker: Worker) -> None:
         worker.wakeup.wait()
 
 
+AGAIN_S = 2.0
+
+
 def syncer(worker: Worker) -> None:
     """Does all of annexd's work slowly, by way of git-annex; queues what it will send."""
     place = worker.place
@@ -129,7 +132,8 @@ def syncer(worker: Worker) -> None:
         argv = ["git-annex", "assist", "-q"]
         os.chdir(place.worktree)
         os.waitpid(os.posix_spawnp("git-annex", argv, os.environ), 0)
-        worker.wakeup.wait()
+        # Two at a time get into each other's way, and no event tells when to try again.
+        worker.wakeup.wait(time.monotonic() + AGAIN_S)
 
 
 def sleeper(worker: Worker) -> None:
