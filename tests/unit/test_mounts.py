@@ -59,3 +59,5 @@ def test_what_is_mounted_in_a_directory_is_told(place: Path, tmp_path: Path) -> 
             assert elsewhere.hear(woken.ready) == []
     finally:
         wakeup.close()
+        for each in (below, elsewhere):  # a process has one, for as long as it lives
+            os.close(each._mounts.fd)
