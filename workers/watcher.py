@@ -43,7 +43,9 @@ log = logging.getLogger(__name__)
 BREATH_S: Final = 0.005
 """During long work events are taken this often: the kernel keeps only so many."""
 SAID_S: Final = 0.03
-"""What will be done so soon is not worth a word."""
+"""What will be done so soon is not worth a word..."""
+UNSAID_S: Final = 1.0
+"""...but after so long without one: what is in the way may make each turn long."""
 REST_S: Final = 1.0
 """A longer wait is a rest."""
 HELD_S: Final = 5.0
@@ -88,7 +90,7 @@ class Watcher:
         """The version that what is known of the work tree was compared with."""
         self._is_first = True
         self._must_reload = False
-        self._breathed = 0.0
+        self._breathed = self._said = 0.0
         self._pausing = Pausing()
         self._reason: str | None = None
         self._unreleased = False
@@ -332,7 +334,8 @@ class Watcher:
     def _say(self) -> None:
         until = self._until()
         now = time.monotonic()
-        if until - now > SAID_S or self._voice.is_asked:
+        if until - now > SAID_S or self._voice.is_asked or now >= self._said + UNSAID_S:
+            self._said = now
             self._voice.idle(self._notes())
 
     def _notes(self) -> Fields:
