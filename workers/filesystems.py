@@ -27,4 +27,7 @@ class Filesystems:
     def is_same(self, device: int, directory: bytes) -> bool:
         """Whether what a directory is on now is what had its number before, if anything had."""
         first = self._first.get(device)
-        return first is None or first == os.statvfs(directory).f_fsid
+        try:
+            return first is None or first == os.statvfs(directory).f_fsid
+        except OSError:  # it is being unmounted, or has died: nothing is certain
+            return False

@@ -43,13 +43,12 @@ log = logging.getLogger(__name__)
 BREATH_S: Final = 0.005
 """During long work events are taken this often: the kernel keeps only so many."""
 SAID_S: Final = 0.03
-"""What will be done so soon is not worth a word..."""
-UNSAID_S: Final = 1.0
-"""...but after so long without one: what is in the way may make each turn long."""
+"""What will be done so soon is not worth a word."""
 REST_S: Final = 1.0
 """A longer wait is a rest."""
 HELD_S: Final = 5.0
 """How often to look whether whoever holds still runs."""
+
 TURN_S: Final = 1.0
 """So long files are read, before what there is gets committed."""
 PORTION: Final = 500
@@ -90,7 +89,7 @@ class Watcher:
         """The version that what is known of the work tree was compared with."""
         self._is_first = True
         self._must_reload = False
-        self._breathed = self._said = 0.0
+        self._breathed = 0.0
         self._pausing = Pausing()
         self._reason: str | None = None
         self._unreleased = False
@@ -334,8 +333,8 @@ class Watcher:
     def _say(self) -> None:
         until = self._until()
         now = time.monotonic()
-        if until - now > SAID_S or self._voice.is_asked or now >= self._said + UNSAID_S:
-            self._said = now
+        # What is in the way may make each turn so long that the next one is always due at once.
+        if until - now > SAID_S or self._voice.is_asked or self._guard.notes():
             self._voice.idle(self._notes())
 
     def _notes(self) -> Fields:
