@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from annexd.errors import AnnexdError
+from annexd.errors import EXPECTED, AnnexdError, for_person
 from annexd.instance import AlreadyRunningError
 from annexd.launch import Starting, begin
 from annexd.repository import find_annex, find_place
@@ -41,36 +41,37 @@ def read_list() -> list[Path]:
 def start_all(startdelay_s: float) -> None:
     """Start annexd in each, side by side; where it runs already all is well."""
     begun: list[Starting] = []
-    failures: list[AnnexdError] = []
+    failures: list[Exception] = []
     for path in read_list():
         try:
             begun.append(begin(find_place(path), startdelay_s))
         except AlreadyRunningError as running:
             if running.holder is None or not running.holder.is_annexd:
                 failures.append(running)
-        except AnnexdError as failure:
+        except EXPECTED as failure:
             failures.append(failure)
     for starting in begun:
         try:
             starting.finish()
-        except AnnexdError as failure:
+        except EXPECTED as failure:
             failures.append(failure)
     _raise(failures)
 
 
 def everywhere(do: Callable[[Place], object]) -> None:
     """Do something in each; where it fails, go on, and say so at the end."""
-    failures: list[AnnexdError] = []
+    failures: list[Exception] = []
     for path in read_list():
         try:
             do(find_annex(path))
-        except AnnexdError as failure:
+        except EXPECTED as failure:
             failures.append(failure)
     _raise(failures)
 
 
-def _raise(failures: Sequence[AnnexdError]) -> None:
-    if failures:
-        error = AutostartError("; ".join(map(str, failures)))
-        error.exit_status = failures[0].exit_status
+def _raise(failures: Sequence[Exception]) -> None:
+    told = [for_person(failure) or AnnexdError(str(failure)) for failure in failures]
+    if told:
+        error = AutostartError("; ".join(map(str, told)))
+        error.exit_status = told[0].exit_status
         raise error

@@ -5,7 +5,6 @@ gives it; only a bug in annexd shows a traceback.
 """
 
 import contextlib
-import errno
 import os
 import signal
 import sys
@@ -13,16 +12,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from annexd.errors import LACKING, AnnexdError, TemporaryError, describe
+from annexd.errors import EXPECTED, for_person
 from annexd.surroundings import tidy
 from spool.record import escape
-from workers.annex.repository import RepositoryError
-from workers.git.run import GitError
-from workers.trouble import TroubleError
 
 _INTERRUPTED = 130
 _STDERR = 2
-_DISK = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS))
 
 
 def main() -> NoReturn:
@@ -38,24 +33,18 @@ def main() -> NoReturn:
             status = run(sys.argv[1:])
         sys.stdout.flush()  # here, where it can be told that this cannot be done
         sys.exit(status)
-    except AnnexdError as error:
-        _fail(str(error), error.exit_status)
-    except RepositoryError as error:
-        _fail(str(error), error.exit_status)
-    except (GitError, TroubleError) as error:
-        _fail(str(error), TemporaryError.exit_status)
     except KeyboardInterrupt:
         sys.exit(_INTERRUPTED)
     except BrokenPipeError:  # `annexd log | head`: what was wanted has been read
         _forget_output()
         sys.exit(0)
-    except OSError as error:
-        if error.filename is not None:
-            _fail(describe(error), AnnexdError.exit_status)
-        if error.errno not in _DISK | LACKING:  # about nothing that a person could mend: a bug
+    except EXPECTED as failure:
+        told = for_person(failure)
+        if told is None:  # a bug
             raise
-        _forget_output()
-        _fail(describe(error), TemporaryError.exit_status)
+        if isinstance(failure, OSError) and failure.filename is None:  # the output itself, perhaps
+            _forget_output()
+        _fail(str(told), told.exit_status)
 
 
 def _express(args: Sequence[str]) -> int | None:
@@ -74,14 +63,11 @@ def _express(args: Sequence[str]) -> int | None:
         return None
     directory = Path(words[1]) if len(words) > 1 else None
     match words[0], options:
-        case "status", []:
+        case "status", [] | ["--json"]:
+            from annexd.report import to_json, to_text
             from annexd.show import show_status
 
-            return show_status(directory)
-        case "status", ["--json"]:
-            from annexd.show import show_status_json
-
-            return show_status_json(directory)
+            return show_status(directory, to_json if options else to_text)
         case "start", []:
             from annexd.launch import start
 

@@ -37,12 +37,13 @@ def status(
     Reads only files, so it works with annexd stopped too; exit status 3 then.  JSON: ready,
     in_sync, pid, workers, remotes, transfers.
     """
-    from annexd.show import show_status, show_status_json
+    from annexd.report import to_json, to_text
+    from annexd.show import show_status
 
     if copies:
         _show_copies(directory, as_json=as_json)
     else:
-        raise typer.Exit(show_status_json(directory) if as_json else show_status(directory))
+        raise typer.Exit(show_status(directory, to_json if as_json else to_text))
 
 
 def _show_copies(directory: Path | None, *, as_json: bool) -> None:

@@ -125,9 +125,10 @@ def _say_that_it_runs(place: Place, *, scan_complete: bool) -> None:
 def _link_log(place: Place) -> None:
     """``annex/daemon.log``, the name that users know; a real file there is the assistant's."""
     known = Path(os.fsdecode(place.layout.daemon_log))
-    if known.is_symlink() or not known.exists():
-        known.unlink(missing_ok=True)
-        known.symlink_to("annexd/log")
+    with contextlib.suppress(OSError):  # there are no links (FAT); the log itself is what counts
+        if known.is_symlink() or not known.exists():
+            known.unlink(missing_ok=True)
+            known.symlink_to("annexd/log")
 
 
 def _roles(place: Place) -> Callable[[], Sequence[Role]]:

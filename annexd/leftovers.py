@@ -32,7 +32,9 @@ def clear_leftovers(place: Place) -> None:
     if (token and strays.kill_marked(token)) or masters:
         log.warning("kill what the last annexd had left running")
     for leftovers in (place.state, place.died, place.rest, place.tmp):
-        if os.path.lexists(leftovers):
+        if leftovers.is_symlink():
+            leftovers.unlink()  # what it leads to is not ours
+        elif leftovers.is_dir():
             shutil.rmtree(leftovers)
         make_directory(leftovers)
     _sweep_unfinished(place)

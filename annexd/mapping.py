@@ -10,6 +10,7 @@ from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from typing import final
 
+from annexd.control import relative
 from annexd.errors import AnnexdError
 from spool.daemons import daemon_runs
 from spool.key import Key
@@ -104,8 +105,7 @@ class Map:
 def read_map(place: Place, file: str | None) -> Map:
     """Look once; ``file`` is one whose content's way is wanted."""
     repository = find_with_worktree(place.worktree)
-    branch = Branch(repository)
-    try:
+    with Branch(repository) as branch:
         network = survey(place, repository, branch)
         charted = chart.load(place)
         neighbours = Neighbours(place.layout)
@@ -123,8 +123,6 @@ def read_map(place: Place, file: str | None) -> Map:
         )
         nodes = _nodes(place, known, network.plan.preferences.dead)
         course = None if file is None else _course(place, branch, network, graph, file)
-    finally:
-        branch.close()
     return Map(time.time(), nodes, graph, course)
 
 
@@ -158,10 +156,9 @@ def _node(place: Place, uuid: UUID, known: _Known) -> Node:
 
 
 def _course(place: Place, branch: Branch, network: Network, graph: Graph, file: str) -> Course:
-    path = os.path.relpath(os.path.realpath(os.path.dirname(file) or "."), place.worktree)
-    path = os.path.normpath(os.path.join(path, os.path.basename(file)))
+    path = relative(place, file)
     key = _key(branch, path)
-    item = Item(key, (os.fsencode(path),), locations_of(branch, [key])[key])
+    item = Item(key, (path,), locations_of(branch, [key])[key])
     entries = presence.parse(branch.read(log_path(key, branch.repository.tuning)))
     ages = {UUID(uuid): entry.clock / SECOND for uuid, entry in entries.items()}
     asked = question(network.plan, graph, item, lambda: ages, time.time())
@@ -170,15 +167,15 @@ def _course(place: Place, branch: Branch, network: Network, graph: Graph, file: 
     return Course(key, asked.holders, tree, holds(graph, asked, {}))
 
 
-def _key(branch: Branch, path: str) -> Key:
-    git = branch.repository.git
+def _key(branch: Branch, path: bytes) -> Key:
+    git, name = branch.repository.git, b":" + path
     try:
         # A file of git's own may be larger than our memory.
-        is_small = int(git.run("cat-file", "-s", f":{path}")) <= POINTER_MAX
-        blob = git.run("cat-file", "blob", f":{path}") if is_small else b""
+        is_small = int(git.run("cat-file", "-s", name)) <= POINTER_MAX
+        blob = git.run("cat-file", "blob", name) if is_small else b""
     except GitError:
         blob = b""
     key = parse_pointer(blob) or parse_link(blob)
     if key is None:
-        raise AnnexdError(f"{path!r} is not an annexed file that has been committed")
+        raise AnnexdError(f"{os.fsdecode(path)!r} is not an annexed file that has been committed")
     return key

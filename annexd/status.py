@@ -129,10 +129,11 @@ def read_status(place: Place) -> Status:
     holder = find_holder(place)
     bulletin = _read_bulletin(place, holder)
     pauses = tuple(hold.listing(place.layout, now))
-    waiting = Queue(place.layout).look(now)
+    queue = Queue(place.layout)
+    waiting = queue.look(now)
     jobs = Counter({lane: len(names) for lane, names in waiting.due.items()})
     jobs.update(waiting.put_off)
-    remotes = tuple(_remote(place, at, jobs, pauses) for at in list_remotes(place))
+    remotes = tuple(_remote(place, at, queue, jobs, pauses) for at in list_remotes(place))
     here = {at.remote.uuid for at in remotes if not at.is_away}
     commits = read_hold(place)
     return Status(
@@ -183,10 +184,9 @@ def _workers(place: Place, bulletin: Bulletin | None) -> tuple[Worker, ...]:
 
 
 def _remote(
-    place: Place, remote: Remote, jobs: Counter[Lane], pauses: tuple[Pause, ...]
+    place: Place, remote: Remote, queue: Queue, jobs: Counter[Lane], pauses: tuple[Pause, ...]
 ) -> RemoteStatus:
     up, down = (Lane(direction, UUID(remote.uuid)) for direction in Direction)
-    queue = Queue(place.layout)
     return RemoteStatus(
         remote=remote,
         reach=read_reach(place.remotes, remote.name),

@@ -1,4 +1,4 @@
-"""Every path below ``.git/annex`` that we or git-annex use, spelled once.
+"""Every path below ``.git/annex`` that annexd uses, spelled once.
 
 All but annexd's own directory, which is ``spool.place``'s.
 
@@ -123,11 +123,6 @@ class Layout:
         """The part of a content that has arrived; its size is where to resume."""
         return self.annex + b"/tmp/" + keys.to_file(key)
 
-    @property
-    def bad(self) -> bytes:
-        """Contents that did not match their key."""
-        return self.annex + b"/bad"
-
     # The git-annex branch
 
     @property
@@ -156,11 +151,6 @@ class Layout:
         return self.annex + b"/index.lck"
 
     @property
-    def merged_refs(self) -> bytes:
-        """Refs that are already part of the git-annex branch: ``SHA TAB REF`` lines."""
-        return self.annex + b"/mergedrefs"
-
-    @property
     def ignored_refs(self) -> bytes:
         """Commits that must not be merged into the git-annex branch."""
         return self.annex + b"/ignoredrefs"
@@ -178,11 +168,6 @@ class Layout:
         return self.annex + b"/othertmp.lck"
 
     @property
-    def git_queue_lock(self) -> bytes:
-        """Exclusive, around an update of git's index."""
-        return self.annex + b"/gitqueue.lck"
-
-    @property
     def smudge_log(self) -> bytes:
         """``KEY PATH`` lines: pointer files that ``git annex smudge --update`` is to fill in."""
         return self.annex + b"/smudge.log"
@@ -193,29 +178,9 @@ class Layout:
         return self.annex + b"/smudge.lck"
 
     @property
-    def restage_lock(self) -> bytes:
-        """Exclusive, around ``restage.log``."""
-        return self.annex + b"/restage.lck"
-
-    @property
     def keysdb(self) -> bytes:
         """SQLite: associated files and inode caches."""
         return self.annex + b"/keysdb/db"
-
-    @property
-    def keysdb_lock(self) -> bytes:
-        """Exclusive, while git-annex opens and reconciles ``keysdb``."""
-        return self.annex + b"/keysdb.lck"
-
-    @property
-    def sentinal(self) -> bytes:
-        """A file whose inode tells whether inode numbers can be trusted (git-annex's spelling)."""
-        return self.annex + b"/sentinal"
-
-    @property
-    def sentinal_cache(self) -> bytes:
-        """What ``sentinal`` looked like when the repository was made."""
-        return self.annex + b"/sentinal.cache"
 
     @property
     def daemon_pid(self) -> bytes:

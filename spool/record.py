@@ -88,12 +88,15 @@ def make_directory(path: Path) -> None:
 
     That one is never made: where it is missing the repository has gone, perhaps with its drive,
     and what we made there would hide below the next mount.  Raises ``FileNotFoundError``.
+    What else stands there, a file or a link to nowhere, is put aside.
     """
     try:
         path.mkdir(mode=0o700)
     except FileExistsError:
-        return
-    except FileNotFoundError:
+        if not path.is_dir():
+            put_aside(path)
+            make_directory(path)
+    except (FileNotFoundError, NotADirectoryError):
         if path.parent.name == "annex":
             raise
         make_directory(path.parent)
@@ -109,7 +112,7 @@ def replace(path: Path, data: bytes) -> os.stat_result:
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         fd = _create(temporary)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         make_directory(path.parent)
         fd = _create(temporary)
     with os.fdopen(fd, "wb") as file:
@@ -129,7 +132,7 @@ def move_over(temporary: Path, path: Path) -> None:
 
 
 def put_aside(path: Path) -> None:
-    """Keep a directory that somebody has made there, but out of our way."""
+    """Keep what somebody has put there, but out of our way."""
     path.rename(path.with_name(f".{path.name}.{os.urandom(6).hex()}"))
 
 

@@ -63,17 +63,11 @@ def write_new(name: bytes, text: bytes, *, dir_fd: int) -> None:
         os.close(fd)
 
 
-def link_new(name: bytes, text: bytes, *, dir_fd: int, tmp: bytes, tmp_fd: int) -> bool:
-    """Make a file in one step, through ``tmp``; False if the name is taken."""
-    write_new(tmp, text, dir_fd=tmp_fd)
-    return name_new(name, text, dir_fd=dir_fd, tmp=tmp, tmp_fd=tmp_fd)
-
-
 def name_new(name: bytes, text: bytes, *, dir_fd: int, tmp: bytes, tmp_fd: int) -> bool:
-    """Give the file ``tmp`` its name, as ``link_new`` does; ``tmp`` is gone on return.
+    """Give the file ``tmp``, which has that text, its name in one step; False if that is taken.
 
-    Where there are no hard links (FAT) it is two steps: a reader may find it empty, and nothing in
-    the spool means anything else for being empty.
+    ``tmp`` is gone on return.  Where there are no hard links (FAT) it is two steps: a reader may
+    find it empty, and nothing in the spool means anything else for being empty.
     """
     try:
         if try_rename_new(tmp, tmp_fd, name, dir_fd):

@@ -8,6 +8,7 @@ import pytest
 
 from annexd.leftovers import UNFINISHED_S, clear_leftovers
 from spool.place import Place
+from spool.record import replace
 
 
 @pytest.fixture
@@ -34,3 +35,22 @@ def test_unfinished_records_and_caches_do_not_pile_up(place: Place) -> None:
     for directory in directories:
         kept = {path.name for path in directory.iterdir() if path.is_file()}
         assert kept == {young, whole}
+
+
+@pytest.mark.parametrize("what", ["file", "link", "link to nowhere"])
+def test_what_stands_in_the_way_of_our_directories_stops_no_start(place: Place, what: str) -> None:
+    elsewhere = place.worktree / "elsewhere"
+    if what != "link to nowhere":
+        (elsewhere / "kept").mkdir(parents=True)
+    for path in (place.state, place.remotes):
+        if what == "file":
+            path.touch()
+        else:
+            path.symlink_to(elsewhere)
+
+    clear_leftovers(place)
+    replace(place.remotes / "usb" / "reach", b"")
+
+    assert place.state.is_dir()
+    assert not place.state.is_symlink()
+    assert what == "link to nowhere" or (elsewhere / "kept").is_dir()

@@ -14,7 +14,7 @@ import contextlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, final
+from typing import final
 
 from spool.layout import Layout
 from spool.transfer import UUID, parse_uuid
@@ -30,8 +30,6 @@ VERSION = 10
 
 class RepositoryError(Exception):
     """A repository that cannot be used as it is; the message says which, and what to do."""
-
-    exit_status: ClassVar[int] = 100
 
 
 class NotARepositoryError(RepositoryError):
