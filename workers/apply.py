@@ -71,7 +71,6 @@ class Blocked:
 class Applied:
     """Work tree and index are what the tree says."""
 
-    filled: frozenset[Key]
     renamed: tuple[bytes, ...]
     """Where things were that were in the way."""
 
@@ -158,7 +157,7 @@ def _carry_out(
     known = {each.move.new.path: each.filled for each in movable if each.filled is not None}
     if known or filled:
         keysdb.record(desk.repository, _known(desk, known | filled))
-    return Applied(frozenset(filled.values()), tuple(names.renamed))
+    return Applied(tuple(names.renamed))
 
 
 def _render(

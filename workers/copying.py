@@ -3,11 +3,12 @@
 Source: ioctl_ficlone(2), copy_file_range(2).
 """
 
+import contextlib
 import errno
 import fcntl
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from workers.annex.holes import has_holes
@@ -19,6 +20,11 @@ _CANNOT: Final = frozenset(
 )
 CHUNK: Final = STEP
 """Bytes between two calls of ``breathe``."""
+
+UNREADABLE: Final = frozenset(
+    (errno.ENOENT, errno.EACCES, errno.EPERM, errno.EIO, errno.ENODATA, errno.ESTALE)
+)
+"""What is to be copied was dropped just now, or cannot be read: a bad sector, say."""
 
 SET_BACK_NS: Final = 50_000_000
 """More than two ticks of the clock that file times come from."""
@@ -51,6 +57,22 @@ def copy(source: int, target: int, breathe: Callable[[], None]) -> None:
         if failure.errno not in _CANNOT:
             raise
         _copy_by_hand(source, target, breathe)
+
+
+@contextlib.contextmanager
+def finishing(temporary: bytes, fd: int) -> Iterator[None]:
+    """Write a new file in the block; it is set back then, and closed.
+
+    If that fails it is removed.
+    """
+    try:
+        yield
+        set_back(fd)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+    finally:
+        os.close(fd)
 
 
 def set_back(fd: int) -> None:

@@ -27,7 +27,7 @@ from spool.record import escape
 from workers.annex import keysdb, smudge
 from workers.annex.keysdb import Unlocked
 from workers.annex.pointer import POINTER_MAX, format_pointer, parse_pointer
-from workers.copying import copy, set_back
+from workers.copying import UNREADABLE, copy, finishing
 from workers.descent import Descent
 from workers.desk import Desk
 from workers.git.index_entry import EXECUTABLE, FILE, Entry, StatData
@@ -109,10 +109,6 @@ class Fill:
             with contextlib.suppress(ValueError):  # a name of somebody's, but no key
                 self._keys[from_file(name)] = None
 
-    def hint_keys(self, keys: Iterable[Key]) -> None:
-        """The same, of keys."""
-        self._keys.update(dict.fromkeys(keys))
-
     def look_at(self, paths: Iterable[bytes]) -> None:
         """These files may be pointers now, to contents that were here before."""
         self._paths.update(paths)
@@ -131,12 +127,11 @@ class Fill:
             return -math.inf
         return min(self._again, self._swept + SWEEP_S, self._readjusting.due())
 
-    def turn(self) -> bool:
-        """Fill what can be filled now; whether any file was.
+    def turn(self) -> None:
+        """Fill what can be filled now.
 
         Raises ``OSError`` (a full disk), ``GitError``; then the rest is still to do.
         """
-        before = self.filled
         heard = self._tidings.take_keys()
         if heard:
             self._readjusting.hear()
@@ -164,22 +159,20 @@ class Fill:
         if not self._waiting:
             self._tries = 0
         self._readjusting.turn()
-        return self.filled > before
 
     def _pointers_to(self, keys: Iterable[Key]) -> Iterator[Pointer]:
         """The files that point to keys, of those that are here."""
-        objects, wanted = self._desk.objects, dict[ObjectId, tuple[Key, bytes]]()
+        wanted: dict[ObjectId, tuple[Key, bytes, int]] = {}
         object_format = self._desk.conventions.object_format
         for key in keys:
-            content = objects.locate(key)
-            if content is not None:
-                wanted[blob_id(object_format, format_pointer(key))] = key, content
+            located = self._locate(key)
+            if located is not None:
+                wanted[blob_id(object_format, format_pointer(key))] = key, *located
         if not wanted:
             return
         for entry in self._desk.index().with_blobs(frozenset(wanted)):
             if entry.stage == 0 and entry.mode in (FILE, EXECUTABLE):
-                key, content = wanted[entry.oid]
-                yield Pointer(entry, key, content, os.lstat(content).st_size)
+                yield Pointer(entry, *wanted[entry.oid])
 
     def _pointers_among(self, entries: Iterable[Entry]) -> Iterator[Pointer]:
         """Those that are pointers, by a look at every file that is as small as one."""
@@ -191,9 +184,16 @@ class Fill:
             if entry.stat.size > CANONICAL_MAX:
                 continue
             key = read_key(desk.full(entry.path))
-            content = None if key is None else desk.objects.locate(key)
-            if key is not None and content is not None and self._is_of(entry, key):
-                yield Pointer(entry, key, content, os.lstat(content).st_size)
+            located = None if key is None else self._locate(key)
+            if key is not None and located is not None and self._is_of(entry, key):
+                yield Pointer(entry, key, *located)
+
+    def _locate(self, key: Key) -> tuple[bytes, int] | None:
+        """Where the content of a key is, and its size; None if it is not here."""
+        content = self._desk.objects.locate(key)
+        with contextlib.suppress(FileNotFoundError):  # dropped just now
+            return None if content is None else (content, os.lstat(content).st_size)
+        return None
 
     def _is_of(self, entry: Entry, key: Key) -> bool:
         """Whether the index has this key there.
@@ -232,7 +232,7 @@ class Fill:
         with Descent(self._desk.top) as descent:
             try:
                 for pointer in batch:
-                    copied = self._copy(pointer, descent)
+                    copied = self._try_copy(pointer, descent)
                     if copied is not None:
                         copies.append(copied)
                     self._breathe()
@@ -259,6 +259,17 @@ class Fill:
             and (entry.mode, entry.oid) == (staged.mode, staged.oid)
         )
 
+    def _try_copy(self, pointer: Pointer, descent: Descent) -> _Copied | None:
+        try:
+            return self._copy(pointer, descent)
+        except FileNotFoundError:  # dropped just now
+            return None
+        except OSError as failure:
+            if failure.errno not in UNREADABLE:
+                raise
+            log.warning("skip %s: %s", _shown(pointer.entry.path), failure.strerror)
+            return None
+
     def _copy(self, pointer: Pointer, descent: Descent) -> _Copied | None:
         name = reach(pointer.entry.path, descent)
         seen = None if name is None else look(name)
@@ -267,21 +278,12 @@ class Fill:
         if read_key_at(name, seen) != pointer.key:
             return None
         mode = 0o777 if pointer.entry.mode == EXECUTABLE else 0o666
-        try:
-            source = os.open(pointer.content, os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError:  # dropped just now
-            return None
+        source = os.open(pointer.content, os.O_RDONLY | os.O_CLOEXEC)
         try:
             temporary, fd = self._make(mode & ~umask())
-            try:
+            with finishing(temporary, fd):
                 copy(source, fd, self._breathe)
                 os.ftruncate(fd, os.fstat(source).st_size)
-                set_back(fd)
-            except BaseException:
-                os.unlink(temporary)
-                raise
-            finally:
-                os.close(fd)
         finally:
             os.close(source)
         return _Copied(pointer, temporary, seen)
@@ -310,7 +312,7 @@ class Fill:
         except OSError as failure:
             if failure.errno not in REFUSALS:
                 raise
-            log.warning("skip %s: %s", escape(os.fsdecode(path)), failure.strerror)
+            log.warning("skip %s: %s", _shown(path), failure.strerror)
             return
         if done is Done.WRITER:
             self._wait_for(key)
@@ -334,10 +336,8 @@ class Fill:
         temporary = self._desk.temporary()
         mode = 0o777 if entry.mode == EXECUTABLE else 0o666
         fd = os.open(temporary, _NEW, mode & ~umask())
-        try:
+        with finishing(temporary, fd):
             write_all(fd, format_pointer(key))
-        finally:
-            os.close(fd)
         if replace(temporary, name, st) is not Done.YES:
             os.unlink(temporary)
 
@@ -347,3 +347,7 @@ class Fill:
             self._tries += 1
             self._again = time.monotonic() + pause_s
         self._waiting[key] = None
+
+
+def _shown(path: bytes) -> str:
+    return escape(os.fsdecode(path))

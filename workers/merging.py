@@ -13,11 +13,10 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final, final
 
-from spool.key import Key
 from spool.record import escape
 from workers import adjusted
 from workers.annex import siblings
@@ -69,8 +68,6 @@ class Merged:
     """HEAD's branch, the index and the work tree have what had arrived."""
 
     commit: ObjectId
-    keys: frozenset[Key]
-    """Filled in already."""
     held: tuple[str, ...] = ()
     passing: bool = False
     """As in ``Held``."""
@@ -143,10 +140,10 @@ class Merging:
         if head.oid is not None:
             goal = done_with(self._desk, head.oid, arrived)
             if goal != head.oid:
-                if not self._move(head, goal, Applied(frozenset(), ())):
+                if not self._move(head, goal, Applied(())):
                     return Quiet.BUSY
                 rest = self.merge()
-                return Merged(goal, frozenset()) if rest is Quiet.NOTHING else rest
+                return Merged(goal) if rest is Quiet.NOTHING else rest
         return self._merge_plain(head, arrived)
 
     def _merge_plain(self, head: Head, arrived: list[Arrival]) -> Outcome:
@@ -174,9 +171,7 @@ class Merging:
             applied = apply(desk, changes, self._breathe)
             block = self._out_of_sight(applied.paths) if isinstance(applied, Dirty) else applied
             if not isinstance(block, Blocked):
-                return self._conclude(
-                    head, applied, Merged(found.commit, frozenset(), held, passing)
-                )
+                return self._conclude(head, applied, Merged(found.commit, held, passing))
             free = [each for each in arrived if not self._leads_to(head, each, block.path)]
             blocks.append(_blocked(block, [each for each in arrived if each not in free]))
             if len(free) == len(arrived):
@@ -244,7 +239,7 @@ class Merging:
         elif not propagated:
             return Held(held) if held else Quiet.NOTHING
         now = desk.head().oid
-        return Quiet.BUSY if now is None else Merged(now, frozenset(), held)
+        return Quiet.BUSY if now is None else Merged(now, held)
 
     def _yielding(
         self, goal: ObjectId, arrived: list[Arrival], changes: list[Change]
@@ -300,7 +295,7 @@ class Merging:
             return applied
         if not isinstance(applied, Applied) or not self._move(head, merged.commit, applied):
             return Quiet.BUSY
-        return replace(merged, keys=applied.filled)
+        return merged
 
     def _deletes_much(
         self, old: ObjectId | None, new: ObjectId, arrived: list[Arrival], changes: list[Change]

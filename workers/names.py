@@ -139,8 +139,15 @@ class Names:
 
     def _set_aside(self, path: bytes) -> None:
         directory, _slash, base = path.rpartition(b"/")
-        fd = self._descent.open(directory)
-        other = None if fd is None else set_aside(Name(fd, base))
+        try:
+            fd = self._descent.open(directory)
+            other = None if fd is None else set_aside(Name(fd, base))
+        except (ObstacleError, FileNotFoundError):  # somebody has been there just now
+            self.dirty.append(path)
+            return
+        except OSError as failure:
+            self._refuse(path, failure)
+            return
         if other is not None:
             self._descent.forget()
             self.renamed.append(directory + b"/" + other if directory else other)
@@ -154,6 +161,9 @@ class Names:
             fd = self._descent.open(directory)
         except ObstacleError:
             fd = None
+        except OSError as failure:
+            self._refuse(step.path, failure)
+            return
         if fd is None:
             self.dirty.append(step.path)
             return
@@ -173,6 +183,9 @@ class Names:
             return
         try:
             name = self._name(step.path)
+            if new.mode == GITLINK:
+                with contextlib.suppress(FileExistsError):
+                    os.mkdir(name.name, dir_fd=name.directory)
         except (ObstacleError, FileNotFoundError):  # somebody has been there just now
             self.dirty.append(step.path)
             return
@@ -180,8 +193,6 @@ class Names:
             self._refuse(step.path, failure)
             return
         if new.mode == GITLINK:
-            with contextlib.suppress(FileExistsError):
-                os.mkdir(name.name, dir_fd=name.directory)
             self.staged[step.path] = Staged(new.mode, new.oid, None)
             return
         if not step.done and not self._note(step.path, self._place(step, name)):

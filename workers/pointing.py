@@ -38,19 +38,17 @@ def read_key_at(name: Name, seen: os.stat_result) -> Key | None:
     if not stat.S_ISREG(seen.st_mode):
         return None
     try:
-        fd = open_to_read(name.name, name.directory)
+        return _parse(open_to_read(name.name, name.directory))
     except OSError:  # gone, or a link now, or forbidden: not ours to fill
         return None
-    return _parse(fd)
 
 
 def read_key(path: bytes) -> Key | None:
     """The key that a file points to; None if it is no pointer, or cannot be read."""
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:  # gone, or not a file
+        return _parse(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC))
+    except OSError:  # gone, or not a file, or on a bad sector
         return None
-    return _parse(fd)
 
 
 def _parse(fd: int) -> Key | None:

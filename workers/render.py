@@ -4,14 +4,13 @@ A pointer whose content is here becomes that content at once.  Files are made un
 the caller gives them their real ones (``workers.inplace``), or removes them.
 """
 
-import contextlib
 import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final, NamedTuple, final
 
 from spool.key import Key
 from workers.annex.pointer import POINTER_MAX, parse_pointer
-from workers.copying import copy, set_back
+from workers.copying import UNREADABLE, copy, finishing
 from workers.desk import Desk
 from workers.git.checkout import Checkout
 from workers.git.index_entry import EXECUTABLE, LINK
@@ -73,12 +72,12 @@ class Renderer:
             os.symlink(blob.data, temporary)
             return Rendered(path, version, temporary, None)
         filled = None
-        with self._created(temporary, version) as fd:
+        fd = self._create(temporary, version)
+        with finishing(temporary, fd):
             key = self._pointer(blob) if version.mode != LINK and self._fills else None
             source = None if key is None else self._desk.objects.locate(key)
-            if source is not None:
+            if source is not None and self._fill(source, fd):
                 filled = key
-                self._fill(source, fd)
             elif blob.size > BLOB_MAX:
                 self._checkout.write_blob(version.oid, fd)
             else:
@@ -87,31 +86,32 @@ class Renderer:
 
     def _converted(self, path: bytes, version: Version) -> Rendered:
         temporary = self._desk.temporary()
-        with self._created(temporary, version) as fd:
+        fd = self._create(temporary, version)
+        with finishing(temporary, fd):
             self._checkout.write_converted(version.oid, path, fd)
         return Rendered(path, version, temporary, None)
 
-    @contextlib.contextmanager
-    def _created(self, temporary: bytes, version: Version) -> Iterator[int]:
-        """A new file, for writing; there is none afterwards if it could not be finished."""
+    def _create(self, temporary: bytes, version: Version) -> int:
+        """A new file, open for writing."""
         executable = version.mode == EXECUTABLE
         mode = self._executable_mode if executable else self._regular_mode
-        fd = os.open(temporary, _NEW, mode)
-        try:
-            yield fd
-            set_back(fd)
-        except BaseException:
-            os.unlink(temporary)
-            raise
-        finally:
-            os.close(fd)
+        return os.open(temporary, _NEW, mode)
 
-    def _fill(self, source: bytes, fd: int) -> None:
-        content = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
+    def _fill(self, source: bytes, fd: int) -> bool:
+        """Whether it has that content now; else nothing."""
         try:
-            copy(content, fd, self._breathe)
-        finally:
-            os.close(content)
+            content = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                copy(content, fd, self._breathe)
+            finally:
+                os.close(content)
+        except OSError as failure:
+            if failure.errno not in UNREADABLE:
+                raise
+            os.ftruncate(fd, 0)
+            os.lseek(fd, 0, os.SEEK_SET)
+            return False
+        return True
 
     @staticmethod
     def _pointer(blob: Found) -> Key | None:

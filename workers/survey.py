@@ -86,7 +86,7 @@ class Survey:
 
 
 def survey(desk: Desk, index: Index, changes: Iterable[Change]) -> Survey:
-    """Look at every path that is to change, in order.  Raises ``OSError``."""
+    """Look at every path that is to change, in order."""
     told = list(changes)
     listed = {change.path: change for change in told}
     if (twice := named_twice(told, listed)) is not None:
@@ -128,14 +128,15 @@ class _Surveyor:
             self.found.blocked = Block(change.path, _REFUSED)
             return
         try:
-            name = self._reach(change)
-            st = None if name is None else look(name)
+            self._decide(change)
         except BoundaryError as boundary:
             self.found.blocked = Block(boundary.path, _REPOSITORY)
-            return
         except OSError as failure:  # forbidden, or on a file system that does not answer
             self.found.blocked = Block(change.path, failure.strerror or "cannot be reached")
-            return
+
+    def _decide(self, change: Change) -> None:
+        name = self._reach(change)
+        st = None if name is None else look(name)
         entry = self._index.get(change.path)
         if self._is_done(change, entry, name, st):
             self.found.steps.append(Step(change.path, change.new, st, done=True))

@@ -8,6 +8,9 @@ import pytest
 
 from tests.desks import desk_of, nothing
 from tests.repo import Repo
+from tests.spool import some_key
+from workers.annex.objects import Objects
+from workers.annex.pointer import format_pointer
 from workers.desk import Desk
 from workers.git.index_entry import FILE
 from workers.git.stream import ObjectId
@@ -35,11 +38,29 @@ def test_on_a_full_disk_each_attempt_leaves_nothing(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as full:
-        full.setattr("workers.render.set_back", is_full)
+        full.setattr("workers.copying.set_back", is_full)
         with pytest.raises(OSError, match=os.strerror(errno.ENOSPC)):
             list(renderer.render([(b"f", version)]))
 
     assert os.listdir(desk.place.tmp) == []
     [rendered] = renderer.render([(b"f", version)])
     assert os.listdir(desk.place.tmp) == [os.path.basename(os.fsdecode(rendered.temporary))]
+    renderer.close()
+
+
+@pytest.mark.parametrize("content", [b"/dropped", b"/proc/self/mem"])
+def test_a_content_that_cannot_be_read_is_no_reason_not_to_merge(
+    repo: Repo, desk: Desk, content: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dropped since it was found, or on a bad sector: the watcher crashed, again and again."""
+    pointer = format_pointer(some_key())
+    blob = repo.git("hash-object", "-w", "--stdin", stdin=pointer)
+    renderer = Renderer(desk, nothing)
+    monkeypatch.setattr(Objects, "locate", lambda _objects, _key: content)
+
+    [rendered] = renderer.render([(b"f", Version(FILE, ObjectId(blob.decode().strip())))])
+
+    assert rendered.filled is None
+    with open(rendered.temporary, "rb") as file:
+        assert file.read() == pointer
     renderer.close()

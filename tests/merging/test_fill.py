@@ -10,8 +10,10 @@ import pytest
 from tests.desks import make_pair, nothing
 from tests.merging.steps import arrive
 from tests.repo import Repo
+from workers.annex.objects import Objects
 from workers.desk import Desk
 from workers.fill import Fill
+from workers.pointing import read_key
 from workers.tidings import Tidings
 
 
@@ -80,7 +82,7 @@ def test_on_a_full_disk_each_attempt_leaves_nothing(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as full:
-        full.setattr("workers.fill.set_back", is_full)
+        full.setattr("workers.copying.set_back", is_full)
         with pytest.raises(OSError, match=os.strerror(errno.ENOSPC)):
             fill._fill(fill._pointers_among(desk.index()))
 
@@ -169,6 +171,29 @@ def test_a_pointer_that_somebody_has_open_for_writing_is_filled_later(
         fill.turn()
 
     assert b.read("d/2") == b"content 2"
+
+
+@pytest.mark.parametrize("content", [b"/dropped", b"/proc/self/mem"])
+def test_a_content_that_cannot_be_read_stops_nobody(
+    pair: tuple[Repo, Repo], fill: Fill, content: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dropped since it was found, or on a bad sector: the watcher crashed, again and again."""
+    key = arrive(*pair, "d/2")
+    with monkeypatch.context() as bad:
+        bad.setattr(Objects, "locate", lambda _objects, _key: content)
+        fill.hint([key])
+        fill.turn()
+    assert pair[1].read("d/2").startswith(b"/annex/")
+
+    fill.hint([key])
+    fill.turn()
+
+    assert pair[1].read("d/2") == b"content 2"
+
+
+def test_a_pointer_that_cannot_be_read_is_none() -> None:
+    """One on a bad sector, say."""
+    assert read_key(b"/proc/self/mem") is None
 
 
 def test_names_that_are_no_keys_are_no_matter(fill: Fill) -> None:

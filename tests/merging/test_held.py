@@ -1,6 +1,9 @@
 """What is not merged: mass deletions, trees that lead elsewhere, histories of others."""
 
+import errno
+import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -92,6 +95,31 @@ def literal_tree(repo: Repo, mode: bytes, name: bytes, oid: bytes) -> bytes:
     """A tree with one entry of whatever name, which ``git mktree`` would not make."""
     data = b"%b %b\0%b" % (mode, name, bytes.fromhex(oid.decode()))
     return repo.git("hash-object", "-t", "tree", "-w", "--literally", "--stdin", stdin=data).strip()
+
+
+def test_what_cannot_be_looked_into_is_held(
+    pair: tuple[Repo, Repo], merging: Merging, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another user's directory, where a file is to be: the watcher crashed, again and again."""
+    a, b = pair
+    note(a, "d", b"a file")
+    push(a)
+    b.write("d/theirs", b"a directory")
+
+    scandir = os.scandir
+
+    def refuse(path: bytes) -> Iterator[os.DirEntry[bytes]]:
+        if path == os.fsencode(b.path / "d"):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return scandir(path)
+
+    with monkeypatch.context() as forbidden:
+        forbidden.setattr(os, "scandir", refuse)
+        outcome = merging.merge()
+
+    assert isinstance(outcome, Held), outcome
+    assert outcome.passing
+    assert b.read("d/theirs") == b"a directory"
 
 
 def test_another_repository_is_not_written_into(pair: tuple[Repo, Repo], merging: Merging) -> None:

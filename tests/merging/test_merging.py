@@ -108,13 +108,11 @@ def test_content_that_is_here_is_filled_in_at_once(
 ) -> None:
     a, b = pair
     save(a, "f", b"content")
-    key = a.key("f")
     a.annex("copy", "-q", "--to", "b", "f")
     push(a)
 
-    outcome = merged(merging)
+    merged(merging)
 
-    assert outcome.keys == {key}
     assert b.read("f") == b"content"
     assert b.git("diff-files", "--name-only") == b""
     assert b.status() == b""
