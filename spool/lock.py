@@ -22,17 +22,17 @@ THE ORDER.  A process that holds a lock takes only locks that stand further down
     ``transfer/download/U/lck.KF``                      who moves the bytes; none waited for.
                                                         Ours first, then those in a local remote
  4. ``objects/../KF/KF.lck``                            content lock; not waited for
- 5. ``gitqueue.lck``, then git's own ``index.lock``     waited for, from here on
- 6. ``restage.lck``
- 7. ``smudge.lck``
- 8. ``keysdb.lck``
- 9. ``journal.lck``
-10. ``othertmp.lck``                                    shared; never waited for exclusively
-11. ``annexd/remotes/*/*``, ``transfer/limit/spent/*``  leaves: held for one write
+ 5. git's own ``index.lock``                            not waited for
+ 6. ``smudge.lck``                                      waited for, from here on
+ 7. ``keysdb.lck``
+ 8. ``journal.lck``
+ 9. ``othertmp.lck``                                    shared; never waited for exclusively
+10. ``annexd/remotes/*/*``, ``transfer/limit/spent/*``  leaves: held for one write
 
-git-annex takes 5 to 10 in this order, too; and while one of them is held no git-annex and no git
+git-annex takes 5 to 9 in this order, too (and, before and after 5, two that annexd never takes:
+``gitqueue.lck`` and ``restage.lck``); and while one of them is held no git-annex and no git
 with filters is started and waited for, since it would wait for us.  In two repositories at once
-(ours, and a remote that is reached by path), locks 4 to 10 of both are never held together.
+(ours, and a remote that is reached by path), locks 4 to 9 of both are never held together.
 """
 
 import contextlib

@@ -20,7 +20,7 @@ import stat
 from enum import Enum, auto
 from typing import Final, NamedTuple
 
-from workers.git.syscalls import ExchangeUnsupportedError, exchange, rename_new
+from spool.exchange import ExchangeUnsupportedError, exchange, rename_new
 from workers.lease import Grant, is_broken, open_to_read, try_lease
 from workers.nearby import brought, name_beside, sync_directory
 from workers.variant import variant_names

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from spool.exchange import ExchangeUnsupportedError, exchange
 from tests.processes import kill, run, wait_until
 from tests.repo import Repo
 from tests.staging import Staging
@@ -16,7 +17,6 @@ from workers.git.index_install import LOCK, Prepared, Refusal, private_path, swe
 from workers.git.index_racy import Changes, Staged
 from workers.git.objectid import ObjectFormat
 from workers.git.stream import ObjectId
-from workers.git.syscalls import ExchangeUnsupportedError, exchange
 
 FORK = multiprocessing.get_context("fork")
 

@@ -124,6 +124,17 @@ def test_nothing_is_noted_while_git_annex_fills_a_new_database(repo: Repo) -> No
     assert keysdb.associated_files(repository, [key]) == {key: [b"file"]}
 
 
+def test_a_lock_of_the_database_that_cannot_be_taken_stops_nobody(repo: Repo) -> None:
+    """Root's, say, made by a ``sudo git annex``: the watcher crashed, again and again."""
+    repository = find(repo.path)
+    key = unlocked(repo, "file", b"content")
+    status = os.stat(repo.path / "file")
+    (repo.path / ".git/annex/keysdb.lck").unlink()
+    (repo.path / ".git/annex/keysdb.lck").mkdir()
+
+    assert not keysdb.record(repository, [Unlocked(key, b"other", status, status)])
+
+
 def test_a_damaged_database_is_as_good_as_none(repo: Repo) -> None:
     repository = find(repo.path)
     key = unlocked(repo, "file", b"content")

@@ -37,8 +37,10 @@ def keep(repository: Repository, path: bytes) -> Iterator[bool]:
         yield lock is not None and os.path.lexists(path)
     finally:
         if lock is not None:
-            _remove_if_last(repository, path, lock)
-            lock.close()
+            try:
+                _remove_if_last(repository, path, lock)
+            finally:
+                lock.close()
 
 
 @contextlib.contextmanager

@@ -10,7 +10,8 @@ A git-annex that has just made the database fills it in the belief that it is em
 there already makes it fail and try again for minutes, so nothing is written without the lock that
 it holds meanwhile.
 
-DIAGNOSTICS: a database that is locked, damaged or of another version is as good as none.
+DIAGNOSTICS: a database that is locked, damaged, of another version, or not for us to write is as
+good as none.
 """
 
 import os
@@ -103,7 +104,7 @@ def record(repository: Repository, unlocked: Iterable[Unlocked]) -> bool:
             with connection:
                 for each in unlocked:
                     _record_one(connection.cursor(), each)
-    except (lock.LockBusyError, sqlite3.Error):
+    except (lock.LockBusyError, lock.NotAFileError, OSError, sqlite3.Error):
         return False
     return True
 

@@ -70,7 +70,7 @@ def _socket(here: Repository, options: Mapping[str, str], way: Ssh) -> str | Non
         return None
     try:
         said = run((*argv, "-G", *ssh.port(way), way.destination), cwd=here.top, timeout_s=ASK_S)
-    except GitError:
+    except (GitError, FileNotFoundError):  # it does not know such an option; there is no ssh
         return None
     paths = (line for line in said.splitlines() if line.startswith(_SETTING))
     return next((os.fsdecode(line.removeprefix(_SETTING)) for line in paths), None)

@@ -4,7 +4,7 @@ The same for our own repository and for a remote reached by its path, with a wor
 Nothing here is cached: a caller that keeps a ``Repository`` reads it again when the
 configuration may have changed.
 
-DIAGNOSTICS, each an ``AnnexdError`` whose message says what to do:
+DIAGNOSTICS, each a ``RepositoryError`` whose message says what to do:
 ``NotARepositoryError``; ``BareRepositoryError`` (only from ``find_with_worktree``);
 ``UninitialisedError`` (git, but no annex); ``UnsupportedRepositoryError`` (another version of the
 format, or ``annex.pidlock``); ``NoPermissionError``.

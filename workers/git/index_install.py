@@ -26,13 +26,13 @@ from collections.abc import Sequence
 from enum import Enum, auto
 from typing import Final, final
 
+from spool.exchange import ExchangeUnsupportedError, exchange
 from workers.git.index import Identity, Index, identify, map_index
 from workers.git.index_entry import SECOND_NS, StatSettings
 from workers.git.index_format import Layout
 from workers.git.index_racy import Changes, Lstat, smudged
 from workers.git.index_splice import splice
 from workers.git.permissions import Sharing, umask
-from workers.git.syscalls import ExchangeUnsupportedError, exchange
 
 PRIVATE: Final = b".annexd-"
 """``index.annexd-PID``: the private file, beside the index."""
