@@ -42,13 +42,17 @@ def release_commits(place: Place) -> bool:
 
 def hold_commits_during(place: Place, for_s: float, command: Sequence[str]) -> int:
     """Hold while ``command`` runs; returns its exit status, as a shell would."""
+    before = read_hold(place)
     mine = _write(place, for_s, os.getpid())
     try:
         _wait_until_noticed(place)
         return _run(command)
     finally:
         if read_hold(place) == mine:
-            release_commits(place)
+            if before is not None and before.in_force(time.time()):  # a person's, for longer
+                _put(place, before)
+            else:
+                release_commits(place)
 
 
 def _write(place: Place, for_s: float, pid: int) -> Hold:
@@ -57,8 +61,12 @@ def _write(place: Place, for_s: float, pid: int) -> Hold:
     if other is not None and other.pid and other.in_force(now):
         raise TemporaryError(f"commits are held by process {other.pid}; wait for it, or end it")
     hold = Hold(float(int(now + for_s) + 1), pid)
-    replace(place.hold, f"{hold.until:.0f}\n{pid}\n".encode())
+    _put(place, hold)
     return hold
+
+
+def _put(place: Place, hold: Hold) -> None:
+    replace(place.hold, f"{hold.until:.0f}\n{hold.pid}\n".encode())
 
 
 def _wait_until_noticed(place: Place) -> None:

@@ -23,13 +23,17 @@ def run(args: Sequence[str]) -> int:
     if _COMPLETION in os.environ:
         app(prog_name="annexd")
     command = get_command(app)
+    name = None
     try:
         with command.make_context("annexd", list(args) or ["--help"]) as context:
-            command.invoke(context)
+            try:
+                command.invoke(context)
+            finally:
+                name = context.invoked_subcommand
     except typer.Exit as end:
         return int(end.exit_code) if args else CommandLineError.exit_status
     except _UsageError as error:
         said = error.format_message().rstrip(".")
-        path = error.ctx.command_path if error.ctx is not None else "annexd"
+        path = f"annexd {name}" if name else "annexd"
         raise CommandLineError(f"{said[:1].lower()}{said[1:]}; see: {path} --help") from None
     return 0

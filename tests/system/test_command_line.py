@@ -26,6 +26,10 @@ from tests.repo import Repo
             ["status", ""],
             b"annexd: invalid value for 'DIR': it is empty; see: annexd status",
         ),
+        (
+            ["map", "--for"],
+            b"annexd: option '--for' requires an argument; see: annexd map --help\n",
+        ),
         (["wait", "--timeout", "soon"], b"annexd: 'soon' is not a length of time; write it like "),
         (["limit", "--up", "fast"], b"annexd: 'fast' is no speed; write it like "),
         (["start", "--autostart", "--foreground"], b"annexd: --foreground is for one repository, "),

@@ -1,13 +1,16 @@
 """The hold on automatic commits, as somebody may have written it."""
 
 import os
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
+from annexd.holding import hold_commits, hold_commits_during
 from spool.commithold import Hold, read_hold
 from spool.place import Place
+from tests.processes import forked, reap
 
 
 @pytest.fixture
@@ -35,3 +38,20 @@ def test_what_no_process_can_have_for_a_number_holds_nothing(place: Place, pid: 
     found = read_hold(place)
 
     assert found is None or not found.in_force(time.time())
+
+
+def test_a_persons_hold_outlasts_a_command_that_holds_too(place: Place) -> None:
+    hold_commits(place, 3600.0)
+    theirs = read_hold(place)
+
+    with forked(lambda: sys.exit(hold_commits_during(place, 60.0, ["false"]))) as child:
+        assert reap(child) == 1
+
+    assert read_hold(place) == theirs
+
+
+def test_a_hold_ends_with_its_command(place: Place) -> None:
+    with forked(lambda: hold_commits_during(place, 60.0, ["true"])) as child:
+        assert reap(child) == 0
+
+    assert read_hold(place) is None
