@@ -12,10 +12,14 @@ import pytest
 
 from spool.key import parse
 from spool.lock import OPEN, try_take
+from spool.transfer import UUID
 from tests.processes import ANNEXD_SHELL, attempt, kill, run, started, wait_until
 from tests.repo import Repo
 from workers.annex.location import log_path
 from workers.annex.repository import find
+from workers.shell.request import Allowance
+from workers.shell.session import Session
+from workers.shell.wire import Wire
 
 CLIENT = "00000000-0000-4000-8000-000000000001"
 CONTENT = random.Random(1).randbytes(400_000)  # noqa: S311 -- the same in all of pytest-xdist's workers
@@ -160,6 +164,25 @@ def test_a_content_that_somebody_else_is_receiving_is_refused(repo: Repo, line: 
     with connected(repo) as other:
         assert other.ask(b"PUT f " + KEY).startswith(b"ERROR transfer already in progress")
         assert other.ask(b"CHECKPRESENT " + KEY) == b"FAILURE"
+
+
+@pytest.mark.parametrize("cut", [b"", b"DATA 400000\nand then", b"DATA 3\n123VAL"])
+def test_a_client_that_falls_silent_in_mid_content_is_not_waited_for(
+    repo: Repo, cut: bytes
+) -> None:
+    """Its network may be gone; it comes back by another one, and wants the transfer's lock."""
+    here = find(repo.path / ".git")
+    (source, said), (heard, sink) = os.pipe(), os.pipe()
+    os.write(said, b"VERSION 4\nPUT f %b\n" % KEY + cut)
+
+    wire = Wire(source, sink, patience_s=0.2)
+    Session(wire, here, UUID(CLIENT.encode()), Allowance.parse({})).serve()
+
+    assert b"PUT-FROM" in os.read(heard, 1000)
+    with connected(repo) as line:
+        assert line.put(KEY, CONTENT) in {b"SUCCESS", b"FAILURE"}
+    for fd in (source, said, heard, sink):
+        os.close(fd)
 
 
 @pytest.mark.parametrize(

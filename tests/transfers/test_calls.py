@@ -8,13 +8,17 @@ from pathlib import Path
 
 import pytest
 
+from spool.key import Key
 from spool.remotes import Reach, read_transfer, write_reach
 from spool.transfer import Direction
-from tests.processes import ANNEXD_SHELL, wait_until
+from tests.processes import ANNEXD_SHELL, kill, wait_until
+from tests.procfs import command_line, family
 from tests.repo import Repo
 from tests.scenarios.sshd import Sshd, needs_sshd, sshd
 from tests.transfers.station import Station, add_many
 from workers.annex import parcels
+from workers.transferrer.lines import Lines
+from workers.transferrer.ways import Ways
 
 pytestmark = needs_sshd
 
@@ -180,7 +184,8 @@ def test_small_contents_go_in_parcels_where_annexd_serves(
             content = sink.content(key)
             assert content is not None, name
             assert content.read_bytes() == source.repo.read(name)
-            assert sink.repo.whereis(key) >= uuids(sink.repo)
+            # Who was stopped has not waited for the server to log what it has sent.
+            wait_until(lambda key=key, at=sink.repo: at.whereis(key) >= uuids(at))  # type: ignore[misc]
     assert a.content(gone) is None
 
 
@@ -220,3 +225,20 @@ def test_a_server_that_falls_asleep_ends_the_transfer_and_gets_it_when_it_wakes(
         write_reach(a.place.remotes, b"b", Reach(here=True, since=time.time(), why=""))
 
         wait_until(lambda: b.content(keys["second"]), 15)
+
+
+def test_a_connection_that_has_ended_while_it_was_kept_is_no_failure(
+    a: Station, b: Station, server: Sshd
+) -> None:
+    key = b.repo.add("file", b"content")
+    ways, lines = Ways(a.place), Lines()
+    [remote] = (each for each in ways.all() if each.name == "b")
+    kept = lines.to(ways.near.repository, remote)
+    for pid in family(server.pid):
+        if "p2pstdio" in command_line(pid):
+            kill(pid)
+    wait_until(lambda: not kept.peer.is_waiting())
+
+    assert lines.to(ways.near.repository, remote).peer.has(Key(key))
+
+    lines.hang_up()

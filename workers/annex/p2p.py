@@ -118,6 +118,10 @@ class Peer:
         """The process that we speak to."""
         return self._pipes.pid
 
+    def is_waiting(self) -> bool:
+        """Whether the connection stands, and the server says nothing, as it should unasked."""
+        return self._pipes.is_silent()
+
     def has(self, key: Key) -> bool:
         """Whether the content is there now."""
         return self._succeeded(self.ask(b"CHECKPRESENT %b" % key))

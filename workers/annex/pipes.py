@@ -96,6 +96,12 @@ class Pipes:
         """Readable when it has said something, or has ended."""
         return self._stdout
 
+    def is_silent(self) -> bool:
+        """Whether it lives, and has said nothing that was not read."""
+        poll = select.poll()
+        poll.register(self._stdout, select.POLLIN)
+        return not poll.poll(0)
+
     def send(self, data: bytes) -> None:
         """Write all of it.  What the program says meanwhile stays in its pipe."""
         view = memoryview(data)

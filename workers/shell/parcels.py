@@ -30,7 +30,7 @@ from workers.git.syscalls import sync_file_system
 from workers.openfiles import allow_many_files
 from workers.shell.books import Books
 from workers.shell.sending import DIGITS_MAX, send_whole
-from workers.shell.wire import GoneError, HangUpError, Wire
+from workers.shell.wire import HangUpError, Wire
 
 _FULL: Final = frozenset((errno.ENOSPC, errno.EDQUOT))
 
@@ -127,13 +127,7 @@ class Parcels:
         """What follows the command; all of it is heard before anything is said."""
         if not 0 < count <= MOST:
             raise HangUpError(f"from 1 to {MOST} contents make a parcel")
-        lines = []
-        for _ in range(count):
-            line = self._wire.line()
-            if line is None:
-                raise GoneError
-            lines.append(line)
-        return lines
+        return [self._wire.line_now() for _ in range(count)]
 
     def _offer(self, line: bytes) -> _Offer | None:
         size, _, rest = line.partition(b" ")
@@ -198,9 +192,7 @@ class Parcels:
             raise
         finally:
             os.close(target)
-        said = self._wire.line()
-        if said is None:
-            raise GoneError
+        said = self._wire.line_now()
         arrival.right = (
             said == b"VALID"
             and arrival.expected.size in {None, size}
@@ -210,9 +202,7 @@ class Parcels:
             os.unlink(arrival.temporary)
 
     def _announced(self) -> int:
-        line = self._wire.line()
-        if line is None:
-            raise GoneError
+        line = self._wire.line_now()
         head, _, rest = line.partition(b" ")
         if head != b"DATA" or not rest.isdigit() or len(rest) > DIGITS_MAX or int(rest) > SIZE_MOST:
             raise HangUpError("expected DATA")

@@ -32,7 +32,7 @@ from workers.annex.space import Room
 from workers.git.syscalls import sync_file_system
 from workers.shell.books import Books
 from workers.shell.stock import Stock
-from workers.shell.wire import GoneError, HangUpError, Wire
+from workers.shell.wire import HangUpError, Wire
 
 _FULL: Final = frozenset((errno.ENOSPC, errno.EDQUOT))
 _NUMBER_MAX: Final = 19
@@ -136,9 +136,7 @@ class Receiving:
 
     def _announced(self, key: Key) -> int | None:
         """How many bytes will come; None if none will, and the client has its answer."""
-        line = self._wire.line()
-        if line is None:
-            raise GoneError
+        line = self._wire.line_now()
         head, _, rest = line.partition(b" ")
         if head == b"DATA-PRESENT":  # it has been put here by another way
             present = self._objects.locate(key) is not None
@@ -180,9 +178,7 @@ class Receiving:
 
     def _is_right(self, version: int, size: int, expected: Expected | None) -> bool:
         if version:
-            said = self._wire.line()
-            if said is None:
-                raise GoneError
+            said = self._wire.line_now()
             if said not in {b"VALID", b"INVALID"}:
                 raise HangUpError("expected VALID or INVALID")
             if said == b"INVALID":

@@ -9,7 +9,7 @@ from typing import Final
 
 from workers.annex import packserver
 from workers.annex.repository import Repository
-from workers.shell.wire import GoneError, HangUpError, Wire
+from workers.shell.wire import HangUpError, Wire
 
 _CHUNK: Final = 1 << 16
 _DIGITS_MAX: Final = 9
@@ -47,9 +47,7 @@ def _carry(wire: Wire, program: packserver.Running) -> None:
 
 
 def _take_piece(wire: Wire, into: int) -> None:
-    line = wire.line()
-    if line is None:
-        raise GoneError
+    line = wire.line_now()
     head, _, size = line.partition(b" ")
     if head != b"DATA" or not size.isdigit() or len(size) > _DIGITS_MAX:
         raise HangUpError("expected DATA")

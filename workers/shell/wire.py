@@ -2,7 +2,8 @@
 
 What a client says is untrusted: a line has a bound, and a content is never held in memory.
 
-DIAGNOSTICS: ``GoneError`` when the client has hung up in the middle of something;
+DIAGNOSTICS: ``GoneError`` when the client has hung up in the middle of something, or falls silent
+there, as one does whose network is gone;
 ``HangUpError`` is for the caller to raise when the rest of what the client says cannot be told
 apart from a content any more: the connection ends.
 """
@@ -16,6 +17,10 @@ from typing import Final, Protocol, final
 
 from workers.annex.heard import Heard, LineTooLongError
 from workers.annex.pipes import PIPE_BYTES
+
+PATIENCE_S: Final = 60.0
+"""So long a client may say nothing in the middle of a content.  sshd does not hear for hours that a
+network is gone; and the client, on another one, waits for the lock of the transfer."""
 
 _BUFFER: Final = 1 << 18
 _SENDFILE_MAX: Final = 1 << 20
@@ -44,9 +49,10 @@ class GoneError(Exception):
 class Wire:
     """One connection; blocks."""
 
-    def __init__(self, source: int, sink: int) -> None:
+    def __init__(self, source: int, sink: int, patience_s: float = PATIENCE_S) -> None:
         self._source = source
         self._sink = sink
+        self._patience_s = patience_s
         self._heard = Heard()
         self._buffer = memoryview(bytearray(_BUFFER))
         self._in: Pace | None = None
@@ -71,9 +77,20 @@ class Wire:
         return not self._heard and not select.select((self._source,), (), (), within_s)[0]
 
     def line(self) -> bytes | None:
-        """The next line, without its end; None if the client has hung up."""
+        """The next line, whenever it comes, without its end; None if the client has hung up."""
+        return self._line(None)
+
+    def line_now(self) -> bytes:
+        """The line that has to follow what was said."""
+        line = self._line(self._patience_s)
+        if line is None:
+            raise GoneError
+        return line
+
+    def _line(self, within_s: float | None) -> bytes | None:
         try:
             while (line := self._heard.line()) is None:
+                self._await(within_s)
                 chunk = os.read(self._source, _BUFFER)
                 if not chunk:
                     return None
@@ -89,6 +106,7 @@ class Wire:
             into(early)
         left = size - len(early)
         while left:
+            self._await(self._patience_s)
             got = os.readv(self._source, (self._buffer[: min(left, _BUFFER)],))
             if not got:
                 raise GoneError
@@ -96,6 +114,10 @@ class Wire:
             left -= got
             if self._in is not None:
                 self._in.spend(got)
+
+    def _await(self, within_s: float | None) -> None:
+        if not select.select((self._source,), (), (), within_s)[0]:
+            raise GoneError
 
     def send(self, data: bytes) -> None:
         """Write all of it."""

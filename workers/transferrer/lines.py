@@ -48,6 +48,11 @@ class Lines:
     def to(self, here: Repository, remote: Remote) -> Line:
         """The connection to a remote, made if there is none; raises ``EndedError``."""
         line = self._lines.get(remote.name)
+        if line is not None and not line.peer.is_waiting():
+            # It ended while nothing was to do.  That is no failure: each worker may have kept one,
+            # and two failures would be a remote that is broken.
+            self.drop(remote)
+            line = None
         if line is None:
             peer = connect(here, remote)
             try:
