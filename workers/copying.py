@@ -85,6 +85,13 @@ def set_back(fd: int) -> None:
     os.utime(fd, ns=(then, then))
 
 
+def write_all(fd: int, data: bytes | memoryview) -> None:
+    """Write all of it."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
 def _copy_data(source: int, target: int, breathe: Callable[[], None]) -> None:
     """Copy what is not in a hole."""
     size, at = os.fstat(source).st_size, 0
@@ -111,7 +118,5 @@ def _copy_by_hand(source: int, target: int, breathe: Callable[[], None]) -> None
     at = os.lseek(target, 0, os.SEEK_CUR)
     os.lseek(source, at, os.SEEK_SET)
     while chunk := os.read(source, CHUNK):
-        view = memoryview(chunk)
-        while view:
-            view = view[os.write(target, view) :]
+        write_all(target, chunk)
         breathe()

@@ -27,7 +27,7 @@ from spool.record import escape
 from workers.annex import keysdb, smudge
 from workers.annex.keysdb import Unlocked
 from workers.annex.pointer import POINTER_MAX, format_pointer, parse_pointer
-from workers.copying import UNREADABLE, copy, finishing
+from workers.copying import UNREADABLE, copy, finishing, write_all
 from workers.descent import Descent
 from workers.desk import Desk
 from workers.git.index_entry import EXECUTABLE, FILE, Entry, StatData
@@ -40,7 +40,6 @@ from workers.inplace import Done, Name, look, replace, swap
 from workers.nearby import REFUSALS
 from workers.pointing import Pointer, reach, read_key, read_key_at
 from workers.readjusting import Readjusting
-from workers.render import write_all
 from workers.space import Space
 from workers.spent import Spent
 from workers.tidings import Tidings

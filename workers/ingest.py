@@ -28,16 +28,17 @@ from workers.annex.pointer import (
     parse_pointer,
     resembles_pointer,
 )
+from workers.copying import write_all
 from workers.desk import Desk
 from workers.examine import mode_to_stage
 from workers.finding import Finding
 from workers.git.index_entry import LINK, Entry, StatData
 from workers.git.index_racy import Staged
 from workers.git.stream import ObjectId
-from workers.keying import Keying, write_all
+from workers.keying import Keying
 from workers.locking import Locking
 from workers.rules import Attributes, Rules
-from workers.source import ChangedError, Source, open_source
+from workers.source import UNREADABLE, ChangedError, Source, open_source
 from workers.space import Space
 
 SMALL: Final = 1 << 20
@@ -79,6 +80,10 @@ class Ingest:
             return self._take(source, entry, attributes)
         except ChangedError:
             return Why.UNSTABLE
+        except OSError as failure:
+            if failure.errno not in UNREADABLE:
+                raise
+            return Why.UNREADABLE
         finally:
             os.close(source.fd)
 
@@ -240,7 +245,7 @@ class Ingest:
 
     def _is_copy(self, source: Source, place: bytes) -> bool:
         """Whether the file has the same content as an object, and is not the object itself."""
-        with open(place, "rb") as file:
+        with contextlib.suppress(FileNotFoundError), open(place, "rb") as file:
             st = os.fstat(file.fileno())
             if st.st_size != source.st.st_size or os.path.samestat(st, source.st):
                 return False
@@ -248,6 +253,7 @@ class Ingest:
                 file.read(len(chunk)) == chunk
                 for chunk in source.chunks(self._chunk(), self.breathe)
             )
+        return False  # dropped just now
 
     def _as_known(self, source: Source, entry: Entry | None, data: bytes | None) -> Finding | None:
         """A file that has the content its entry says; git-annex stages without its stat data."""

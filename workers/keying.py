@@ -13,6 +13,7 @@ from workers import sidehash
 from workers.annex.backend import HashBackend, worm_key
 from workers.annex.extension import Limits
 from workers.annex.holes import has_holes, is_empty
+from workers.copying import write_all
 from workers.sidehash import SideHash
 from workers.source import ChangedError, Source
 
@@ -77,10 +78,3 @@ class Keying:
         if hashing is None or not isinstance(backend, HashBackend):
             return worm_key(source.path, size, int(source.st.st_mtime))
         return backend.key(hashing.hexdigest(), size, source.path, self._limits)
-
-
-def write_all(fd: int, data: bytes | memoryview) -> None:
-    """Write all of it."""
-    view = memoryview(data)
-    while view:
-        view = view[os.write(fd, view) :]

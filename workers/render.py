@@ -10,7 +10,7 @@ from typing import Final, NamedTuple, final
 
 from spool.key import Key
 from workers.annex.pointer import POINTER_MAX, parse_pointer
-from workers.copying import UNREADABLE, copy, finishing
+from workers.copying import UNREADABLE, copy, finishing, write_all
 from workers.desk import Desk
 from workers.git.checkout import Checkout
 from workers.git.index_entry import EXECUTABLE, LINK
@@ -116,10 +116,3 @@ class Renderer:
     @staticmethod
     def _pointer(blob: Found) -> Key | None:
         return parse_pointer(blob.data) if blob.size <= POINTER_MAX else None
-
-
-def write_all(fd: int, data: bytes) -> None:
-    """Write all of it."""
-    view = memoryview(data)
-    while view:
-        view = view[os.write(fd, view) :]

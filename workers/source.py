@@ -24,6 +24,9 @@ from workers.writers import has_writer
 STEP: Final = 4 << 20
 """Bytes: between two looks whether somebody wants to write."""
 
+UNREADABLE: Final = frozenset((errno.EIO, errno.ENODATA, errno.ESTALE))
+"""On a bad sector, or a file system that has gone."""
+
 _GONE: Final = frozenset((errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO))
 
 
@@ -104,7 +107,7 @@ def open_source(desk: Desk, path: bytes) -> Source | Why | None:
     except OSError as failure:
         if failure.errno in _GONE:
             return None
-        if failure.errno in {errno.EIO, errno.ESTALE}:
+        if failure.errno in UNREADABLE:
             return Why.UNREADABLE
         raise
     try:

@@ -1,16 +1,20 @@
 """Paths are looked at while their users are at work."""
 
+import errno
 import os
 import time
+
+import pytest
 
 from tests.desks import desk_of, nothing
 from tests.processes import descendants, kill, wait_until
 from tests.repo import Repo
-from workers.agenda import BEHIND_MAX_S, GONE_S, Agenda
+from workers.agenda import BEHIND_MAX_S, GONE_S, Agenda, Why
 from workers.guard import Guard
 from workers.ingest import Ingest
 from workers.looking import Looker
 from workers.rules import Rules
+from workers.sidehash import LEAST
 from workers.wakeup import Wakeup
 from workers.worktree import WorkTree
 
@@ -43,6 +47,31 @@ def test_what_is_heard_of_a_path_while_it_is_looked_at_is_not_forgotten(repo: Re
         assert b"file" in agenda
         rules.close()
         wakeup.close()
+
+
+@pytest.mark.parametrize(
+    ("size", "call"), [(7, "pread"), (3 << 20, "preadv"), (LEAST, "copy_file_range")]
+)
+def test_a_file_on_a_bad_sector_does_not_keep_others_from_being_committed(
+    repo: Repo, size: int, call: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It can be opened, and not read: the watcher crashed, again and again."""
+    repo.write("bad", os.urandom(size))
+
+    def fail(*_args: object) -> bytes:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with desk_of(repo) as desk:
+        rules = Rules(desk)
+        ingest, attributes = Ingest(desk, rules, nothing), rules.attributes([b"bad"])[0]
+
+        with monkeypatch.context() as bad:
+            bad.setattr(os, call, fail)
+            found = ingest.take(b"bad", None, attributes)
+
+        assert found is Why.UNREADABLE
+        assert not list(desk.place.tmp.glob("*"))
+        rules.close()
 
 
 def test_a_killed_check_ignore_leaves_no_file_out(repo: Repo) -> None:
