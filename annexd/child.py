@@ -14,6 +14,7 @@ from typing import NoReturn
 
 from annexd.errors import LACKING, describe
 from annexd.lastword import leave_word
+from workers.annex.repository import RepositoryError
 from workers.trouble import TroubleError
 
 log = logging.getLogger(__name__)
@@ -45,7 +46,7 @@ def live(life: Callable[[], int | None], died: Path) -> NoReturn:
     status = CRASHED
     try:
         status = life() or 0
-    except TroubleError as trouble:
+    except (TroubleError, RepositoryError) as trouble:
         log.error("trouble %s", trouble)  # noqa: TRY400 -- a traceback would not help a person
         leave_word(died, str(trouble))
     except OSError as failure:

@@ -48,7 +48,14 @@ _HEADER = struct.Struct("iIII")  # wd, mask, cookie, length of the name: inotify
 _READ_BYTES = 1 << 16
 _READS_MAX = 64  # under a storm of events the caller gets its turn too; the rest is for next time
 _FOREVER = math.inf
-_NOT_THERE = frozenset((errno.ENOENT, errno.ENOTDIR, errno.ELOOP))
+_UNSEEN = frozenset(
+    (
+        *(errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EACCES, errno.EPERM),
+        *(errno.EIO, errno.ENODEV, errno.ENXIO, errno.ESTALE, errno.ENOTCONN),
+    )
+)
+"""Not there; not for us to see; on a disk, or behind a server, that has gone."""
+
 _WATCHES_ARE_USED_UP = (
     "no inotify watches are left (fs.inotify.max_user_watches is too low): "
     "sudo sysctl fs.inotify.max_user_watches=1048576"
@@ -147,7 +154,7 @@ class Wakeup:
         return bool(self._unwatched) or (self._hints is Hints.NAMED and self._inotify is None)
 
     def watch(self, path: bytes, mask: int = ENTRIES) -> int | None:
-        """Watch a path; returns its watch descriptor, or None if there is no such thing (now).
+        """Watch a path; returns its watch descriptor, or None if there is none for us (now).
 
         Watching what is watched already replaces its mask and returns the same descriptor.  If the
         kernel grants no more, it returns None, too, and ``wait`` tells to look now and then.
@@ -163,13 +170,13 @@ class Wakeup:
         return wd
 
     def insist(self, path: bytes, mask: int) -> int | None:
-        """Watch a path and hear of names, or raise ``WatchLimitError``."""
+        """Watch a path and hear of names, as ``watch`` does, or raise ``WatchLimitError``."""
         if self._inotify is None:
             raise WatchLimitError(_INSTANCES_ARE_USED_UP)
         try:
             return int(self._inotify.add_watch(path, mask))
         except OSError as failure:
-            if failure.errno in _NOT_THERE:
+            if failure.errno in _UNSEEN:
                 return None
             if failure.errno in {errno.ENOSPC, errno.ENOMEM}:
                 raise WatchLimitError(_WATCHES_ARE_USED_UP) from failure
@@ -261,7 +268,7 @@ class Wakeup:
         try:
             wd, is_watched = self._nudges.watch(path, mask)
         except OSError as failure:
-            if failure.errno in _NOT_THERE:
+            if failure.errno in _UNSEEN:
                 return None
             raise
         if is_watched:

@@ -10,7 +10,6 @@ A directory that cannot be read is *suspect*: what is below it is neither there 
 When the kernel grants no more watches (``limited``), a walk over everything now and then has to do.
 """
 
-import errno
 import logging
 import os
 import time
@@ -294,14 +293,8 @@ class WorkTree:
                 log.warning("unwatched directories: %s", limit)
             self.limited = True
             return
-        except PermissionError:
-            return  # listing it will say so
-        except OSError as failure:
-            if failure.errno not in {errno.EIO, errno.ESTALE, errno.ENOTCONN, errno.ENAMETOOLONG}:
-                raise
-            return
         if wd is None:
-            return
+            return  # listing it will say why
         before = self._paths.get(wd)
         if before is not None and before != directory:
             self._unwatch_names(before)  # it was moved, and the event is still to come

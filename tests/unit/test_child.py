@@ -11,6 +11,7 @@ import pytest
 
 from annexd import child
 from tests.processes import reap, wait_until
+from workers.annex.repository import RepositoryError
 from workers.trouble import TroubleError
 
 
@@ -38,8 +39,11 @@ def test_one_that_returns_has_nothing_to_say(tmp_path: Path) -> None:
     assert lived(lambda: None, tmp_path) == (0, "", "")
 
 
-def test_what_a_person_can_mend_is_told_without_a_traceback(tmp_path: Path) -> None:
-    status, died, log = lived(raising(TroubleError("free some space")), tmp_path)
+@pytest.mark.parametrize("kind", [TroubleError, RepositoryError])
+def test_what_a_person_can_mend_is_told_without_a_traceback(
+    tmp_path: Path, kind: type[Exception]
+) -> None:
+    status, died, log = lived(raising(kind("free some space")), tmp_path)
 
     assert status == 111
     assert "free some space" in died

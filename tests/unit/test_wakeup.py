@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from inotify_simple import flags
 
-from tests.processes import python, run_to_end, wait_until
+from tests.processes import forked, python, reap, run_to_end, wait_until
 from tests.scarcity import allow, scarce
 from workers.rounds import LOOK_S
-from workers.wakeup import ENTRIES, VANISHING, Wakeup, WatchLimitError, Woken
+from workers.wakeup import ENTRIES, VANISHING, Hints, Wakeup, WatchLimitError, Woken
 
 
 def soon(seconds: float = 10.0) -> float:
@@ -122,6 +122,26 @@ def test_watching_what_is_not_there_says_so(wakeup: Wakeup, tmp_path: Path) -> N
     (tmp_path / "file").touch()
     assert wakeup.watch(os.fsencode(tmp_path / "none")) is None
     assert wakeup.watch(os.fsencode(tmp_path / "file" / "below")) is None
+
+
+@pytest.mark.parametrize("hints", Hints)
+def test_watching_what_is_not_for_us_to_see_is_no_error(tmp_path: Path, hints: Hints) -> None:
+    """A remote in the home of somebody else: the pusher crashed of it, again and again."""
+    forbidden = tmp_path / "home" / "annex"
+    forbidden.mkdir(parents=True)
+    forbidden.parent.chmod(0)
+
+    def watch() -> None:
+        if os.geteuid() == 0:
+            os.setresuid(65534, 65534, 65534)
+        wakeup = Wakeup(hints)
+        assert wakeup.watch(os.fsencode(forbidden.parent)) is None
+        assert wakeup.watch(os.fsencode(forbidden)) is None
+        assert wakeup.watch(b"/" + b"long" * 100) is None
+
+    with forked(watch) as child:
+        assert reap(child) == 0
+    forbidden.parent.chmod(0o700)
 
 
 def test_watching_twice_is_one_watch(wakeup: Wakeup, tmp_path: Path) -> None:

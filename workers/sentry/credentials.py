@@ -94,9 +94,7 @@ class Credentials:
         return self._seen != before
 
     def _watch(self, path: str) -> int | None:
-        with contextlib.suppress(PermissionError):
-            return self._wakeup.watch(os.fsencode(path), _MASK | _FLAGS)
-        return None
+        return self._wakeup.watch(os.fsencode(path), _MASK | _FLAGS)
 
     def _look(self) -> Fingerprint:
         found = agent.find(self._configured)

@@ -30,11 +30,11 @@ class Watches:
         better: set[str] = set()
         for remote, way in ways.items():
             for step in way:
-                wd = self._watch(step.path, step.mask)
+                wd = self._wakeup.watch(step.path, step.mask)
                 if wd is None:
                     continue
                 if masks.get(wd, 0) & ~step.mask:  # the same directory, for another reason too
-                    self._watch(step.path, step.mask | masks[wd])
+                    self._wakeup.watch(step.path, step.mask | masks[wd])
                 masks[wd] = masks.get(wd, 0) | step.mask
                 steps.setdefault(wd, []).append((remote, step))
                 if step.mask & ~before.get(wd, 0):
@@ -58,9 +58,3 @@ class Watches:
         return {
             remote: gone for remote, step in steps if not event.name or event.name in step.names
         }
-
-    def _watch(self, path: bytes, mask: int) -> int | None:
-        try:
-            return self._wakeup.watch(path, mask)
-        except PermissionError:  # the mount table and the slow sweep are left
-            return None
