@@ -307,7 +307,8 @@ class Queue:
         swept = 0
         with directory.opened(self._annex, layout.QUEUE_TMP) as fd:
             for name, entry in directory.listed(fd):
-                with contextlib.suppress(FileNotFoundError, lock.NotAFileError):  # others sweep too
+                # Others sweep too; or it is root's, or none of ours.
+                with contextlib.suppress(FileNotFoundError, PermissionError, lock.NotAFileError):
                     if entry.stat(follow_symlinks=False).st_mtime > now - TMP_MAX_AGE_S:
                         continue
                     abandoned = lock.try_take(name, dir_fd=fd)

@@ -44,12 +44,14 @@ def _purge_lane(paths: Layout, lane: Lane, now: float) -> int:
         if fd is None:
             return 0
         for key in _suspects(fd, now):
-            taken = locks.try_take(key)
-            if taken is None:
-                continue  # it runs
-            with taken, contextlib.suppress(FileNotFoundError):  # only its lock was left
-                os.unlink(to_name(key), dir_fd=fd)
-            purged += 1
+            # Root's, or no file: left alone.
+            with contextlib.suppress(PermissionError, IsADirectoryError, lock.NotAFileError):
+                taken = locks.try_take(key)
+                if taken is None:
+                    continue  # it runs
+                with taken, contextlib.suppress(FileNotFoundError):  # only its lock was left
+                    os.unlink(to_name(key), dir_fd=fd)
+                purged += 1
     return purged
 
 
@@ -65,7 +67,8 @@ def _suspects(fd: int, now: float) -> set[Key]:
 
 
 def _remove_lock(name: bytes, fd: int) -> bool:
-    with contextlib.suppress(FileNotFoundError, lock.NotAFileError):  # released just now; foreign
+    # Released just now; root's; foreign.
+    with contextlib.suppress(FileNotFoundError, PermissionError, lock.NotAFileError):
         stale = lock.try_take(name, dir_fd=fd)
         if stale is not None:
             os.unlink(name, dir_fd=fd)

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from spool import corrupt, failed, hold, layout
+from spool import corrupt, failed, hold, layout, stale
 from spool.hold import FOREVER, Hold
 from spool.info import TEXT_MAX_BYTES, Info
 from spool.key import Key, parse
@@ -291,6 +291,25 @@ def test_what_we_may_not_read_is_left_out_of_lists_and_a_hold_holds(spool: Spool
         assert hold.listing(mine.paths, NOW) == [Hold(U2, FOREVER)]
         assert hold.is_held(mine.paths, U2, NOW)
         assert not hold.is_held(mine.paths, U1, NOW)
+
+    as_nobody(spool, work)
+
+
+def test_what_a_killed_process_of_roots_has_left_stops_no_start(spool: Spool) -> None:
+    """Of a ``sudo git annex get``: transferrers crashed of it, whenever they were started."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can make files of other users")
+    lanes = (layout.running_lane(TO), layout.DOWNLOAD_LOCKS)
+    locks = [spool.plant(spool.path(*names, b"lck." + some_key(2))) for names in lanes]
+    unfinished = spool.plant(spool.path(*layout.QUEUE_TMP, b"0123456789abcdef"))
+    give_to_nobody(spool)
+    for path in (*locks, unfinished):
+        os.utime(path, (NOW - 7200, NOW - 7200))
+        close_to_others(path)
+
+    def work(mine: Spool) -> None:
+        assert mine.queue.sweep(NOW) == 0
+        assert stale.purge(mine.paths, NOW) == 0
 
     as_nobody(spool, work)
 

@@ -152,6 +152,9 @@ def test_foreign_files_are_neither_listed_nor_purged(spool: Spool) -> None:
         "upload/notkey",
         f"upload/{uuid}/notkey",
         f"upload/{uuid}/sub/{some_key().decode()}",
+        f"upload/{uuid}/{some_key(2).decode()}/directory",
+        f"upload/{uuid}/lck.{some_key(3).decode()}/directory",
+        f"download/lck/lck.{some_key(3).decode()}/directory",
     ):
         spool.plant(spool.annex / "transfer" / name)
     before = spool.files()
