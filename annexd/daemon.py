@@ -162,6 +162,10 @@ def stop(place: Place) -> Holder | None:
         raise AnnexdError(
             f"{holder} runs here, not annexd; stop it with: git annex assistant --stop"
         )
+    if holder.pid <= 0:
+        raise AnnexdError(
+            f"annexd runs in {os.fspath(place.worktree)!r} in another container; stop it there"
+        )
     with contextlib.suppress(ProcessLookupError):  # it has just ended
         pidfd = os.pidfd_open(holder.pid)
         try:

@@ -3,11 +3,14 @@
 import fcntl
 import os
 import signal
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from annexd import daemon
+from annexd.errors import AnnexdError
 from annexd.instance import AlreadyRunningError, Instance, find_holder
 from spool import lock
 from spool.place import Place
@@ -118,3 +121,20 @@ def test_our_own_lock_is_taken_again_when_its_file_was_deleted(place: Place) -> 
 
     assert succeeds(life)
     assert lock.owner_pid(os.fsencode(place.lock)) is None
+
+
+def test_one_whose_pid_means_nothing_here_is_not_stopped_from_here(place: Place) -> None:
+    """It is in another container; locks of open files have no pid either, and stand for that."""
+    place.annexd.mkdir()
+    flock = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+    fds = [
+        os.open(path, os.O_RDWR | os.O_CREAT) for path in (place.annex / "daemon.pid", place.lock)
+    ]
+    for fd in fds:
+        fcntl.fcntl(fd, fcntl.F_OFD_SETLK, flock)
+
+    with pytest.raises(AnnexdError, match="stop it there"):
+        daemon.stop(place)
+
+    for fd in fds:
+        os.close(fd)
