@@ -63,15 +63,14 @@ def test_what_cannot_be_said_is_no_reason_to_stop_working(
 ) -> None:
     voice = Voice(worker)
     voice.listen()
-    obstacle = worker.place.state
-    obstacle.touch()
+    elsewhere = worker.place.annex.rename(worker.place.annex.with_name("gone"))
 
     with caplog.at_level(logging.WARNING):
         voice.idle()
         voice.busy()
     assert len(caplog.records) == 1
 
-    obstacle.unlink()
+    elsewhere.rename(worker.place.annex)
     voice.idle()
     assert said(worker) == State(Activity.IDLE, 0)
 
