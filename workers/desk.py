@@ -11,16 +11,19 @@ import os
 import time
 from typing import Final, final
 
+from spool.key import Key
 from spool.record import make_directory
 from workers.abandoned import REF_S, Abandoned
 from workers.annex.branch import Branch
 from workers.annex.objects import Objects
+from workers.annex.pointer import POINTER_MAX, parse_link, parse_pointer
 from workers.annex.repository import Repository, find_with_worktree
 from workers.filesystems import Filesystems
 from workers.foreign import Others
 from workers.git.commit import Commits
 from workers.git.conventions import Conventions
 from workers.git.index import Identity, Index, read_index, reread
+from workers.git.index_entry import LINK, Entry
 from workers.git.index_format import UnsupportedIndexError
 from workers.git.index_git import flatten
 from workers.git.index_install import sweep
@@ -184,6 +187,13 @@ class Desk:
         if self._cat_file is None:
             self._cat_file = CatFile(self.git)
         return self._cat_file
+
+    def key_of(self, entry: Entry) -> Key | None:
+        """The key that the index has at a path; None if what it has there is git's, or not here."""
+        found = self.cat_file().get_small(entry.oid.encode(), POINTER_MAX)
+        if found is None:
+            return None
+        return (parse_link if entry.mode == LINK else parse_pointer)(found.data)
 
     def full(self, path: bytes) -> bytes:
         """The absolute path of a path relative to the work tree; b"" is the work tree itself."""

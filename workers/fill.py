@@ -26,7 +26,7 @@ from spool.key import Key, from_file
 from spool.record import escape
 from workers.annex import keysdb, smudge
 from workers.annex.keysdb import Unlocked
-from workers.annex.pointer import POINTER_MAX, format_pointer, parse_pointer
+from workers.annex.pointer import POINTER_MAX, format_pointer
 from workers.copying import UNREADABLE, copy, finishing, write_all
 from workers.descent import Descent
 from workers.desk import Desk
@@ -201,10 +201,7 @@ class Fill:
         filled, and noted as clean, that would be an edit that nobody sees any more.
         """
         blob = blob_id(self._desk.conventions.object_format, format_pointer(key))
-        if blob == entry.oid:
-            return True
-        found = self._desk.cat_file().get_small(entry.oid.encode(), POINTER_MAX)
-        return found is not None and parse_pointer(found.data) == key
+        return blob == entry.oid or self._desk.key_of(entry) == key
 
     def _fill(self, pointers: Iterator[Pointer]) -> None:
         settings = self._desk.repository.settings

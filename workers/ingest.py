@@ -141,10 +141,7 @@ class Ingest:
 
     def _is_unlocked(self, entry: Entry | None, key: Key) -> bool:
         """Whether a link has become a file with the same content: a user has unlocked it."""
-        if entry is None or entry.mode != LINK:
-            return False
-        found = self._desk.cat_file().get_small(entry.oid.encode(), POINTER_MAX)
-        return found is not None and parse_link(found.data) == key
+        return entry is not None and entry.mode == LINK and self._desk.key_of(entry) == key
 
     def _backend(self, attributes: Attributes) -> HashBackend | bytes | None:
         name = self.rules.backend(attributes)
@@ -228,9 +225,7 @@ class Ingest:
         """
         if entry is None:
             return None
-        found = self._desk.cat_file().get_small(entry.oid.encode(), POINTER_MAX)
-        parse = parse_link if entry.mode == LINK else parse_pointer
-        key = None if found is None else parse(found.data)
+        key = self._desk.key_of(entry)
         if key is None or not _may_be_of(key, source.st):
             return None
         place = self._desk.objects.locate(key)

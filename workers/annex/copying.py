@@ -104,7 +104,7 @@ class Copier:
             if os.preadv(source, [self._buffer], 0) != size:
                 return False
             data = self._buffer[:size]
-            _write_all(fd, data, 0)
+            write_at(fd, data, 0)
             if expected.verifier is not None:
                 expected.verifier.update(data)
                 if not expected.verifier.matches():
@@ -164,7 +164,7 @@ class Copier:
                     os.ftruncate(target, done)
                 there = 0  # the first difference: from here on all is written anew
                 if not (holes and is_empty(chunk)):
-                    _write_all(target, chunk, done)
+                    write_at(target, chunk, done)
             done += size
             if expected.size is not None and done >= expected.size:
                 break  # a source that grows is not copied for ever; its last chunk tells
@@ -261,8 +261,10 @@ def _finish(fd: int, like: os.stat_result) -> None:
     os.utime(fd, ns=(like.st_atime_ns, like.st_mtime_ns))
 
 
-def _write_all(fd: int, data: memoryview, offset: int) -> None:
+def write_at(fd: int, data: memoryview, offset: int) -> int:
+    """Write all of it, from there on; where it ends."""
     while data:
         written = os.pwrite(fd, data, offset)
         data = data[written:]
         offset += written
+    return offset

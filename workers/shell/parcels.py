@@ -21,7 +21,7 @@ from spool.transfer import UUID, Direction, Lane
 from spool.transferlock import TransferLocks
 from workers.annex.acceptance import Acceptance
 from workers.annex.branch import Branch
-from workers.annex.copying import Expected, open_source, open_target
+from workers.annex.copying import Expected, open_source, open_target, write_at
 from workers.annex.objects import Objects
 from workers.annex.parcels import COMMAND, MOST, SIZE_MOST, VERSION, Wish
 from workers.annex.repository import Repository
@@ -178,10 +178,7 @@ class Parcels:
             nonlocal done
             if verifier is not None:
                 verifier.update(data)
-            while data:
-                written = os.pwrite(target, data, done)
-                data = data[written:]
-                done += written
+            done = write_at(target, data, done)
 
         try:
             os.ftruncate(target, 0)

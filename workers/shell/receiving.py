@@ -23,7 +23,7 @@ from spool.transfer import UUID, Direction, Lane
 from spool.transferlock import TransferLock, TransferLocks
 from workers.annex.acceptance import Acceptance
 from workers.annex.branch import Branch
-from workers.annex.copying import CHUNK, Expected, open_target, resume
+from workers.annex.copying import CHUNK, Expected, open_target, resume, write_at
 from workers.annex.objects import Objects
 from workers.annex.p2p import BUSY
 from workers.annex.passing import Written
@@ -161,10 +161,7 @@ class Receiving:
             nonlocal done
             if verifier is not None:
                 verifier.update(data)
-            while data:
-                written = os.pwrite(target, data, done)
-                data = data[written:]
-                done += written
+            done = write_at(target, data, done)
             passing.reached(done)
             if shown is not None:
                 shown.progress(done, time.time())

@@ -19,7 +19,7 @@ from spool.claim import Claim
 from spool.key import Key
 from spool.transfer import UUID, Direction, Lane
 from spool.transferlock import TransferLock, TransferLocks
-from workers.annex.copying import Expected, open_source, open_target, resume
+from workers.annex.copying import Expected, open_source, open_target, resume, write_at
 from workers.annex.limits import limits
 from workers.annex.p2p import BusyError, RefusedError, Sent
 from workers.annex.passing import Written
@@ -159,10 +159,7 @@ class PeerMover:
                 nonlocal done
                 if expected.verifier is not None:
                     expected.verifier.update(data)
-                while data:
-                    written = os.pwrite(target, data, done)
-                    data = data[written:]
-                    done += written
+                done = write_at(target, data, done)
                 passing.reached(done)
                 publisher.progress(done, time.time())
                 pace.keep(done)
