@@ -16,6 +16,8 @@ from annexd.programs import Wish
 from spool.place import Place
 from workers.annex.repository import RepositoryError, find_with_worktree
 from workers.annex.settings import Settings
+from workers.git import settings as git_settings
+from workers.git.conventions import Conventions
 from workers.git.run import Git, GitError, run
 
 GIT_MIN = (2, 38)
@@ -56,6 +58,7 @@ def admit(place: Place) -> Admission:
     find_programs()
     try:
         repository = find_with_worktree(place.worktree)
+        Conventions.of(git_settings.Settings.read(repository.git))
         return _admission(repository.settings)
     except (RepositoryError, ValueError) as refusal:
         raise RefusedError(str(refusal)) from None

@@ -36,6 +36,7 @@ from workers.git.syscalls import sync_file_system
 from workers.git.update_refs import UpdateRefs
 from workers.nameless import Nameless
 from workers.process import Worker
+from workers.trouble import TroubleError
 
 PRIVATE: Final = RefName(b"refs/annexd/watcher")
 
@@ -134,7 +135,11 @@ class Desk:
 
     def _read(self) -> tuple[Repository, Settings, Conventions]:
         settings = Settings.read(self.git)
-        return find_with_worktree(self.place.worktree), settings, Conventions.of(settings)
+        try:
+            conventions = Conventions.of(settings)
+        except ValueError as odd:
+            raise TroubleError(str(odd)) from odd
+        return find_with_worktree(self.place.worktree), settings, conventions
 
     def _open(self, repository: Repository, settings: Settings, conventions: Conventions) -> None:
         self.repository = repository

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.processes import run
 from tests.repo import Repo
 from workers.git.attributes import CheckAttributes, CheckIgnore, Rule
-from workers.git.conventions import Conventions, UnsupportedRepositoryError
+from workers.git.conventions import Conventions
 from workers.git.index_entry import StatSettings
 from workers.git.objectid import ObjectFormat
 from workers.git.permissions import Sharing
@@ -191,7 +191,7 @@ def test_a_repository_tells_how_it_is_written_into(plain: Repo) -> None:
     assert after.sharing == Sharing(0o660)
     for name, value in (("objectFormat", "sha3"), ("compatObjectFormat", "sha1")):
         listed = f"command line:\0extensions.{name.lower()}\n{value}\0".encode()
-        with pytest.raises(UnsupportedRepositoryError, match=name):
+        with pytest.raises(ValueError, match=name):
             Conventions.of(Settings.parse(listed, plain.path))
 
 

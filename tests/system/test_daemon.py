@@ -499,6 +499,13 @@ def test_a_version_of_the_repository_that_we_do_not_know_is_refused(
     assert "run `git annex upgrade` there" in refusal(annexd)
 
 
+def test_a_format_that_only_newer_programs_know_is_refused(annexd: Annexd) -> None:
+    """Annexd said that the watcher had crashed three times, and to try again."""
+    annexd.repo.config("extensions.compatObjectFormat", "sha256")
+
+    assert "extensions.compatObjectFormat is set" in refusal(annexd)
+
+
 def test_pid_locks_are_refused(annexd: Annexd) -> None:
     annexd.repo.config("annex.pidlock", "true")
     assert "git config --unset annex.pidlock" in refusal(annexd)

@@ -11,12 +11,6 @@ from workers.git.settings import Settings
 _MINIMAL: Final = b"minimal"
 
 
-class UnsupportedRepositoryError(Exception):
-    """A repository in a format that only a newer git, or a newer annexd, understands."""
-
-    exit_status = 100
-
-
 @final
 @dataclass(frozen=True, slots=True)
 class Conventions:
@@ -28,15 +22,15 @@ class Conventions:
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
-        """From the settings; raises ``UnsupportedRepositoryError``, ``ValueError`` for nonsense."""
+        """From the settings; ``ValueError`` for nonsense, and for formats not known here."""
         said = settings.get("extensions.objectformat")
         try:
             object_format = ObjectFormat.of(None if said is None else said.decode())
         except ValueError:
-            raise UnsupportedRepositoryError(f"extensions.objectFormat {said!r}") from None
+            raise ValueError(f"extensions.objectFormat {said!r} is not known here") from None
         if settings.get("extensions.compatobjectformat") is not None:
             # Each object would have to be entered in a table of both names.
-            raise UnsupportedRepositoryError("extensions.compatObjectFormat")
+            raise ValueError("extensions.compatObjectFormat is set, and not known here")
         stat = StatSettings(
             trust_ctime=settings.flag("core.trustctime") is not False,
             check_minimal=(settings.get("core.checkstat") or b"").lower() == _MINIMAL,
