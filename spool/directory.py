@@ -90,16 +90,18 @@ def listed(fd: int | None) -> Iterator[tuple[bytes, os.DirEntry[str]]]:
             yield os.fsencode(entry.name), entry
 
 
-def uuids(top: bytes, names: tuple[bytes, ...]) -> list[UUID]:
-    """The directories that are named after a uuid, in the directory ``names`` below ``top``.
-
-    What has another name, or is no directory, is left out.
-    """
-    found = []
+def named_uuids(top: bytes, names: tuple[bytes, ...]) -> Iterator[tuple[UUID, os.DirEntry[str]]]:
+    """What is named after a uuid, in the directory ``names`` below ``top``."""
     with opened(top, names) as fd:
         for name, entry in listed(fd):
-            with contextlib.suppress(ValueError):  # not ours, and not git-annex's
+            try:
                 uuid = parse_uuid(name)
-                if entry.is_dir(follow_symlinks=False):
-                    found.append(uuid)
-    return sorted(found)
+            except ValueError:  # not ours, and not git-annex's
+                continue
+            yield uuid, entry
+
+
+def uuids(top: bytes, names: tuple[bytes, ...]) -> list[UUID]:
+    """The directories among ``named_uuids``, in order."""
+    found = named_uuids(top, names)
+    return sorted(uuid for uuid, entry in found if entry.is_dir(follow_symlinks=False))

@@ -7,7 +7,6 @@ cannot be read holds, whatever it is.  What is running goes on.
 If killed: docs/SPOOL.md, H1 to H3.
 """
 
-import contextlib
 import math
 import os
 import re
@@ -16,7 +15,7 @@ from typing import final
 
 from spool import corrupt, directory, layout, text
 from spool.layout import Layout
-from spool.transfer import UUID, parse_uuid
+from spool.transfer import UUID
 
 FOREVER = math.inf
 
@@ -62,11 +61,8 @@ def is_held(paths: Layout, uuid: UUID, now: float) -> bool:
 
 def listing(paths: Layout, now: float) -> list[Hold]:
     """Every hold in force.  Holds that have expired are removed."""
-    uuids: list[UUID | None] = [None]
-    with directory.opened(paths.annex, layout.HOLD_REMOTE) as fd:
-        for name, _ in directory.listed(fd):
-            with contextlib.suppress(ValueError):  # not a uuid, so it holds nothing
-                uuids.append(parse_uuid(name))
+    named = directory.named_uuids(paths.annex, layout.HOLD_REMOTE)
+    uuids = [None, *(uuid for uuid, _entry in named)]
     untils = ((uuid, _until(paths, uuid, now)) for uuid in uuids)
     return [Hold(uuid, until) for uuid, until in untils if until is not None]
 

@@ -18,7 +18,7 @@ from typing import Final, final
 
 from spool import directory, layout, text
 from spool.layout import Layout
-from spool.transfer import UUID, Direction, parse_uuid
+from spool.transfer import UUID, Direction
 
 FOREVER: Final = math.inf
 
@@ -52,11 +52,8 @@ class Limit:
 
 def listing(paths: Layout, now: float) -> list[Limit]:
     """Every limit in force; that for all repositories first."""
-    uuids: list[UUID | None] = [None]
-    with directory.opened(paths.annex, layout.LIMIT_REMOTE) as fd:
-        for name, _ in directory.listed(fd):
-            with contextlib.suppress(ValueError):  # not a uuid, so it limits nothing
-                uuids.append(parse_uuid(name))
+    named = directory.named_uuids(paths.annex, layout.LIMIT_REMOTE)
+    uuids = [None, *(uuid for uuid, _entry in named)]
     return [limit for uuid in uuids for limit in of(paths, uuid, now)]
 
 

@@ -131,6 +131,18 @@ def move_over(temporary: Path, path: Path) -> None:
         temporary.rename(path)
 
 
+def take_back(path: Path) -> bool:
+    """Whether somebody has left an (empty) file there to ask for something; it is removed."""
+    try:
+        path.unlink()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except IsADirectoryError:
+        put_aside(path)
+        return False
+    return True
+
+
 def put_aside(path: Path) -> None:
     """Keep what somebody has put there, but out of our way."""
     path.rename(path.with_name(f".{path.name}.{os.urandom(6).hex()}"))

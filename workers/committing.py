@@ -6,7 +6,6 @@ files at once.
 
 import logging
 import math
-import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, final
@@ -329,12 +328,3 @@ def _true_deletions(
     came.update(version.oid for version in from_index.values() if version is not None)
     index = desk.index()
     return {path for path in gone if (old := index.get(path)) is None or old.oid not in came}
-
-
-def consume_acceptance(desk: Desk) -> bool:
-    """Whether a person has accepted what is held; to be asked once, since it is taken back."""
-    try:
-        os.unlink(desk.place.accept)
-    except FileNotFoundError:
-        return False
-    return True

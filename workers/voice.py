@@ -16,7 +16,7 @@ from dataclasses import replace
 from typing import Final
 
 from spool import poke
-from spool.record import Fields, make_directory
+from spool.record import Fields, make_directory, take_back
 from spool.state import Activity, State, write_state
 from workers.process import Worker
 
@@ -52,11 +52,7 @@ class Voice:
 
     def wants_all(self) -> bool:
         """Whether a person has asked for a look at all files; to be asked once for each poke."""
-        try:
-            os.unlink(self._place.look)
-        except FileNotFoundError:
-            return False
-        return True
+        return take_back(self._place.look)
 
     def _latest(self, latest: int) -> int:
         """The last poke that the look which begins now can answer.

@@ -10,9 +10,9 @@ import math
 import time
 from typing import Final, final
 
-from spool.record import Fields
+from spool.record import Fields, take_back
 from workers.agenda import Agenda
-from workers.committing import MANNERS_S, Committing, consume_acceptance
+from workers.committing import MANNERS_S, Committing
 from workers.desk import Desk
 from workers.fill import Fill
 from workers.footing import Footing
@@ -154,7 +154,7 @@ class Watcher:
 
     def _work(self) -> None:
         """What nothing hinders."""
-        if consume_acceptance(self._desk):
+        if take_back(self._desk.place.accept):
             self._committing.accept()
             self._joining.accept()
         if self._rules.autocommit:

@@ -19,6 +19,7 @@ from spool.record import (
     parse_record,
     read,
     replace,
+    take_back,
     unescape,
 )
 from spool.remotes import (
@@ -312,3 +313,21 @@ def test_what_we_lack_ourselves_does_not_make_a_record_unreadable(
 
     with pytest.raises(OSError, match=os.strerror(errno.EMFILE)):
         read(tmp_path / "record")
+
+
+def test_what_was_asked_for_by_a_file_is_asked_for_once(tmp_path: Path) -> None:
+    asked = tmp_path / "accept"
+    assert not take_back(asked)
+
+    asked.touch()
+    assert take_back(asked)
+    assert not take_back(asked)
+
+
+def test_a_directory_asks_for_nothing_and_is_out_of_the_way_then(tmp_path: Path) -> None:
+    (tmp_path / "accept" / "inside").mkdir(parents=True)
+
+    assert not take_back(tmp_path / "accept")
+
+    assert not (tmp_path / "accept").exists()
+    assert [path.name for path in tmp_path.rglob("inside")] == ["inside"]
