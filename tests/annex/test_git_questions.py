@@ -2,13 +2,14 @@
 
 import os
 import signal
+import time
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.processes import run
+from tests.processes import forked, run
 from tests.repo import Repo
 from workers.git.attributes import CheckAttributes, CheckIgnore, Rule
 from workers.git.conventions import Conventions
@@ -18,7 +19,7 @@ from workers.git.permissions import Sharing
 from workers.git.records import records
 from workers.git.run import GitError
 from workers.git.settings import SettingError, Settings
-from workers.git.stream import ObjectId, StreamEndedError
+from workers.git.stream import CatFile, ObjectId, StreamEndedError
 from workers.git.tree import Change, TreeEntry, Version, diff_index, diff_trees, list_tree, look_up
 
 HOSTILE = (
@@ -256,3 +257,18 @@ def test_a_killed_git_is_an_error_and_never_an_answer(plain: Repo) -> None:
             list(ignore.ask([b"a"]))
         with pytest.raises(ValueError, match="path"):
             list(ignore.ask([b""]))
+
+
+def test_what_only_answers_ends_at_once_though_a_fork_of_ours_has_its_pipes(repo: Repo) -> None:
+    """An errand may hang for a minute: each stream that was closed meanwhile took five seconds."""
+    asked = [
+        CatFile(repo.plumbing),
+        CheckIgnore(repo.plumbing),
+        CheckAttributes(repo.plumbing, "annex.backend"),
+    ]
+    with forked(signal.pause):
+        began = time.monotonic()
+        for each in asked:
+            each.close()
+
+        assert time.monotonic() - began < 3

@@ -18,7 +18,7 @@ from typing import final
 
 from workers.git.records import BUFFER
 from workers.git.run import Git
-from workers.git.stream import PIPE_SAFE, Stream, StreamEndedError
+from workers.git.stream import PIPE_SAFE, Asking, StreamEndedError
 
 
 @final
@@ -37,7 +37,7 @@ class Rule:
         return not self.pattern.startswith(b"!")
 
 
-class _Asker(Stream):
+class _Asker(Asking):
     """Paths in, a fixed number of fields per path out; all end with NUL."""
 
     def __init__(self, git: Git, *args: str) -> None:

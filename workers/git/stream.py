@@ -94,6 +94,15 @@ class Stream:
         self.stdout.close()
 
 
+class Asking(Stream):
+    """One that only answers questions, and may be ended in the middle of an answer."""
+
+    def close(self) -> None:
+        """End it at once: a fork of ours may hold its stdin too, so it would not see the end."""
+        self.kill()
+        super().close()
+
+
 class Found(NamedTuple):
     """An object as cat-file describes it."""
 
@@ -105,7 +114,7 @@ class Found(NamedTuple):
 
 
 @final
-class CatFile(Stream):
+class CatFile(Asking):
     """``git cat-file --batch-command``: object names in, contents out.
 
     A name is anything git resolves (``main:dir/file``, an object id); it must not hold a newline
