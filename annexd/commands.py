@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from annexd import __version__, commands_daemon, commands_map, commands_spool
+from annexd import __version__, commands_daemon, commands_spool
 
 _HELP = """\
 Keep git-annex repositories in sync: what changes in a work tree is added, committed and pushed,
@@ -56,7 +56,7 @@ COMMANDS: tuple[tuple[Callable[..., None], str], ...] = (
     (commands_spool.why, "Say why a file or content is where it is, or not."),
     (commands_spool.wait, "Wait until all is committed, pushed, transferred."),
     (commands_spool.transfers, "List what runs, waits, and has failed."),
-    (commands_map.map_network, "Show the network, and which way contents go."),
+    (commands_spool.map_network, "Show the network, and which way contents go."),
     (commands_spool.pause, "Start no more transfers."),
     (commands_spool.resume, "End a pause."),
     (commands_spool.limit, "Move contents no faster than so much a second."),
@@ -74,7 +74,7 @@ COMMANDS: tuple[tuple[Callable[..., None], str], ...] = (
 """Every command, in the order of the help, with its line there."""
 
 for _command, _line in COMMANDS:
-    _name = "map" if _command is commands_map.map_network else None  # a builtin's name
+    _name = "map" if _command is commands_spool.map_network else None  # a builtin's name
     app.command(_name, short_help=_line)(_command)
 
 

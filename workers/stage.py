@@ -16,9 +16,9 @@ from typing import final
 from spool.key import Key
 from workers.annex.branch import REF
 from workers.annex.commit import identity
-from workers.annex.description import commit_message
 from workers.annex.presence import Status
 from workers.annex.record import record_locations
+from workers.annex.uuidlogs import commit_message
 from workers.desk import Desk
 from workers.finding import Finding, is_same
 from workers.footing import Footing

@@ -5,9 +5,9 @@ import pytest
 from spool.transfer import parse_uuid
 from tests.repo import Repo
 from workers.annex.branch import Branch
-from workers.annex.description import commit_message
 from workers.annex.repository import find
 from workers.annex.run_annex import run_annex
+from workers.annex.uuidlogs import commit_message
 from workers.git.run import GitError, environment
 
 

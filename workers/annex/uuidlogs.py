@@ -38,6 +38,11 @@ def descriptions(log: bytes) -> dict[UUID, bytes]:
     return maplog.by_uuid(log)
 
 
+def commit_message(log: bytes, uuid: UUID) -> bytes:
+    """Of a commit in a work tree, as git-annex writes it: which repository it was, in its words."""
+    return b"git-annex in " + (descriptions(log).get(uuid) or uuid)
+
+
 def trust(log: bytes) -> dict[UUID, Trust]:
     """``trust.log``.  A level that git-annex does not know is the default."""
     return {
