@@ -14,6 +14,7 @@ from typing import Final
 from workers.annex.adjustedname import ADJUSTED
 from workers.annex.run_annex import run_annex
 from workers.desk import Desk
+from workers.emptyfile import is_content
 from workers.footing import PUSHED
 from workers.git.ancestry import merge_bases
 from workers.git.index_entry import is_clean
@@ -99,7 +100,7 @@ def in_the_way(desk: Desk, changes: Iterable[Change]) -> tuple[bytes, ...]:
         if entry is None or st is None:
             clean = entry is None and st is None
         else:
-            clean = is_clean(entry, st, desk.conventions.stat)
+            clean = is_clean(entry, st, desk.conventions.stat) or is_content(desk, entry, st)
         if not clean:
             found.append(change.path)
     return tuple(found)

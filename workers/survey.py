@@ -17,6 +17,7 @@ from typing import Final, NamedTuple, final
 from workers.annex.pointer import POINTER_MAX, parse_pointer
 from workers.descent import BoundaryError, Descent, ObstacleError
 from workers.desk import Desk
+from workers.emptyfile import is_content
 from workers.examine import is_left_alone
 from workers.git.attributes import CheckIgnore
 from workers.git.index import Index
@@ -228,9 +229,10 @@ class _Surveyor:
 
     def _is_clean(self, entry: Entry, name: Name, st: os.stat_result) -> bool:
         if not is_clean(entry, st, self._settings):
-            return same_type(entry.mode, st, self._settings) and holds(
-                name, st, Version(entry.mode, entry.oid), self._format
-            )
+            if not same_type(entry.mode, st, self._settings):
+                return False
+            version = Version(entry.mode, entry.oid)
+            return holds(name, st, version, self._format) or is_content(self._desk, entry, st)
         if not is_racy(entry.stat, self._index.mtime_ns) or entry.mode == GITLINK:
             return True
         # It was recorded so soon after it was written that it may have been written again.

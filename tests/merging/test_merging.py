@@ -39,6 +39,39 @@ def test_files_of_all_kinds_arrive(pair: tuple[Repo, Repo], merging: Merging) ->
     assert merging.merge() is Quiet.NOTHING
 
 
+@pytest.mark.parametrize("deed", ["edited", "deleted"])
+def test_an_empty_annexed_file_is_no_obstacle(
+    pair: tuple[Repo, Repo], merging: Merging, deed: str
+) -> None:
+    """Its recorded size of 0 says nothing, and it is no pointer: merges waited for it for ever."""
+    a, b = pair
+    save(b, "empty", b"")
+    a.git("pull", "-q", b.path, "main")
+    if deed == "edited":
+        save(a, "empty", b"no more")
+    else:
+        a.git("rm", "-q", "empty")
+        a.git("commit", "-qm", "deleted")
+    push(a)
+
+    merged(merging)
+
+    follows(a, b)
+
+
+def test_an_annexed_file_that_a_user_has_just_emptied_is_his_edit(
+    pair: tuple[Repo, Repo], merging: Merging
+) -> None:
+    a, b = pair
+    save(b, "full", b"content")
+    a.git("pull", "-q", b.path, "main")
+    save(a, "full", b"other content")
+    push(a)
+    b.write("full", b"")
+
+    assert merging.merge() == Dirty((b"full",))
+
+
 def test_edits_renames_and_deletions_follow(pair: tuple[Repo, Repo], merging: Merging) -> None:
     a, b = pair
     for name in ("edited", "renamed", "d/gone", "d/e/gone too", "stays"):
