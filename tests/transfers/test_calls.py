@@ -1,5 +1,6 @@
 """Contents to and from a repository behind a real sshd, by git-annex's P2P protocol."""
 
+import errno
 import os
 import signal
 import time
@@ -187,6 +188,44 @@ def test_small_contents_go_in_parcels_where_annexd_serves(
             # Who was stopped has not waited for the server to log what it has sent.
             wait_until(lambda key=key, at=sink.repo: at.whereis(key) >= uuids(at))  # type: ignore[misc]
     assert a.content(gone) is None
+
+
+@pytest.mark.parametrize(
+    ("shell", "size"), [("git-annex-shell", 1000), (ANNEXD_SHELL, 1000), (ANNEXD_SHELL, 100_000)]
+)
+def test_a_content_that_cannot_be_read_holds_up_no_other(
+    a: Station, b: Station, shell: str, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was the first of the queue again and again, and the remote was left alone for it."""
+    a.repo.config("remote.b.annex-shell", shell)
+    bad, good = a.repo.add("bad", os.urandom(size)), a.repo.add("good", os.urandom(size))
+    a.queue(Direction.UPLOAD, b.repo, bad, age_s=60)
+    lane = a.queue(Direction.UPLOAD, b.repo, good)
+    content = a.content(bad)
+    assert content is not None
+    status = content.stat()
+    sendfile, pread = os.sendfile, os.pread
+
+    def look_at(fd: int) -> None:
+        if os.path.samestat(os.fstat(fd), status):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    def bad_sendfile(out: int, source: int, offset: int, count: int) -> int:
+        look_at(source)
+        return sendfile(out, source, offset, count)
+
+    def bad_pread(fd: int, count: int, offset: int) -> bytes:
+        look_at(fd)
+        return pread(fd, count, offset)
+
+    monkeypatch.setattr(os, "sendfile", bad_sendfile)
+    monkeypatch.setattr(os, "pread", bad_pread)
+
+    with a.working():
+        wait_until(lambda: b.content(good))
+        wait_until(lambda: bad in a.put_off(lane))
+
+    assert not error(a, b"b")
 
 
 def error(station: Station, remote: bytes) -> str:

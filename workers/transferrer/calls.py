@@ -19,7 +19,7 @@ from spool.claim import Claim
 from spool.key import Key
 from spool.transfer import UUID, Direction, Lane
 from spool.transferlock import TransferLock, TransferLocks
-from workers.annex.copying import Expected, open_source, open_target, resume, write_at
+from workers.annex.copying import Expected, open_target, resume, write_at
 from workers.annex.limits import limits
 from workers.annex.p2p import BusyError, RefusedError, Sent
 from workers.annex.passing import Written
@@ -28,13 +28,13 @@ from workers.annex.record import record_locations
 from workers.annex.remotes import Remote
 from workers.annex.space import Room
 from workers.git.syscalls import sync_file_system
-from workers.transferrer.cargo import Content, Moved, shown
+from workers.transferrer.cargo import Content, Moved, open_content, shown
 from workers.transferrer.check import Check
 from workers.transferrer.heed import Heed, Pace
 from workers.transferrer.lines import Line
 from workers.transferrer.near import Near
 from workers.transferrer.parcelling import Parcelling
-from workers.transferrer.verdict import AttemptEndedError, End, StoppedError, Verdict
+from workers.transferrer.verdict import AttemptEndedError, End, StoppedError, Verdict, on_our_side
 
 BATCH_MAX: Final = 512
 """Jobs; what is fetched is synced, named and logged together."""
@@ -72,9 +72,9 @@ class PeerMover:
     def move(self, claims: Sequence[Claim]) -> list[Verdict]:
         """Attempt the transfers; a verdict for each.
 
-        Raises ``EndedError`` of ``pipes`` when the connection is lost, ``StoppedError`` in the
-        middle of a content, ``OSError``, ``GitError``: nothing of the batch has been settled then,
-        and all of it can be tried again.
+        Raises ``EndedError`` of ``pipes`` when the connection is lost, ``StoppedError`` and
+        ``BrokenOffError`` in the middle of a content, ``OSError``, ``GitError``: nothing of the
+        batch has been settled then, and all of it can be tried again.
         """
         verdicts: list[Verdict] = []
         with contextlib.ExitStack() as locks:
@@ -125,8 +125,9 @@ class PeerMover:
         source = self._near.objects.locate(key)
         if source is None:
             raise AttemptEndedError(End.NEEDLESS, "the content is not there")
-        fd = open_source(source)
+        fd = open_content(source)
         with contextlib.ExitStack() as stack:
+            stack.enter_context(on_our_side(claim))
             stack.callback(os.close, fd)
             status = os.fstat(fd)
             publisher = stack.enter_context(shown(claim, taken, status.st_size))
@@ -146,6 +147,7 @@ class PeerMover:
         temporary = repository.layout.tmp_object(key)
         target = open_target(temporary)
         with contextlib.ExitStack() as stack:
+            stack.enter_context(on_our_side(claim))
             stack.callback(os.close, target)
             there = resume(target, expected)
             lacking = Room(repository).lacking(expected.size or 0, there)

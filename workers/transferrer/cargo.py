@@ -10,8 +10,11 @@ from spool.claim import Claim
 from spool.publisher import Publisher
 from spool.transfer import UUID
 from spool.transferlock import TransferLock
+from workers.annex.copying import open_source
 from workers.annex.passing import Read
+from workers.copying import UNREADABLE
 from workers.transferrer.heed import Pace
+from workers.transferrer.verdict import AttemptEndedError, End
 
 
 @final
@@ -57,6 +60,17 @@ class Content:
     def unchanged(self) -> bool:
         """Whether what was sent is what it held all the while."""
         return is_unchanged(self.fd, self._before)
+
+
+def open_content(path: bytes) -> int:
+    """An object, open for reading; raises ``AttemptEndedError``, as there was one a moment ago."""
+    try:
+        return open_source(path)
+    except OSError as failure:
+        if failure.errno not in UNREADABLE:
+            raise
+        why = f"the content cannot be read: {failure.strerror}"
+        raise AttemptEndedError(End.FAILED, why) from failure
 
 
 def is_unchanged(fd: int, before: os.stat_result) -> bool:

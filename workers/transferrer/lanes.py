@@ -34,7 +34,7 @@ from workers.transferrer.lines import Lines
 from workers.transferrer.native import NativeMover
 from workers.transferrer.near import Near
 from workers.transferrer.speed import Speed
-from workers.transferrer.verdict import End, StoppedError, Verdict, settle
+from workers.transferrer.verdict import BrokenOffError, End, StoppedError, Verdict, settle
 
 LANE_S: Final = 5.0
 """How long one lane is worked on before the others are looked at again."""
@@ -184,6 +184,10 @@ class Lanes:
         except StoppedError:
             # In the middle of a content: only the end of the connection ends it.
             self._lines.drop(remote)
+        except BrokenOffError as ended:
+            # The same; the job is put off, or it would be the first to be tried again.
+            self._lines.drop(remote)
+            yield [ended.verdict]
         except LOST as lost:
             self._lines.drop(remote)
             if isinstance(lost, SilentError) and isinstance(remote.way, Ssh):

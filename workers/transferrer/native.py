@@ -43,11 +43,9 @@ from workers.transferrer.check import Check
 from workers.transferrer.far import Far
 from workers.transferrer.heed import Heed
 from workers.transferrer.near import Near
-from workers.transferrer.verdict import AttemptEndedError, End, StoppedError, Verdict
+from workers.transferrer.verdict import FULL, AttemptEndedError, End, StoppedError, Verdict
 
 log = logging.getLogger(__name__)
-
-_FULL: Final = frozenset((errno.ENOSPC, errno.EDQUOT))
 
 
 @final
@@ -118,7 +116,7 @@ class NativeMover:
             self._publish([one for one in staged if one.temporary is not None])
             self._record({one.claim.transfer.key: one.claim.info.associated_file for one in staged})
         except OSError as error:
-            if error.errno not in _FULL:
+            if error.errno not in FULL:
                 raise
             return End.FULL, str(error)
         return End.DONE, ""
@@ -145,7 +143,7 @@ class NativeMover:
             except OSError as error:
                 if not self._far.same:
                     raise
-                end = End.FULL if error.errno in _FULL else End.FAILED
+                end = End.FULL if error.errno in FULL else End.FAILED
                 verdicts.append(Verdict(claim, end, str(error)))
         return staged
 

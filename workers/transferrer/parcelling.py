@@ -19,15 +19,15 @@ from spool.key import Key
 from spool.transfer import Direction
 from spool.transferlock import TransferLock, TransferLocks
 from workers.annex import parcels
-from workers.annex.copying import Expected, open_source, open_target
+from workers.annex.copying import Expected, open_target, write_at
 from workers.annex.p2p import Peer, RefusedError
 from workers.annex.parcels import Offer, Wish
 from workers.annex.pipes import EndedError
 from workers.annex.space import Room
-from workers.transferrer.cargo import Content, Moved, is_unchanged, shown
+from workers.transferrer.cargo import Content, Moved, is_unchanged, open_content, shown
 from workers.transferrer.heed import Heed, Pace
 from workers.transferrer.near import Near
-from workers.transferrer.verdict import AttemptEndedError, End, StoppedError, Verdict
+from workers.transferrer.verdict import AttemptEndedError, End, StoppedError, Verdict, on_our_side
 
 TOGETHER: Final = 1 << 16
 """Bytes of a content.  What is larger is sent without being copied…"""
@@ -158,10 +158,7 @@ class Parcelling:
         if self._lane.direction is Direction.UPLOAD:
             if source is None:
                 raise AttemptEndedError(End.NEEDLESS, "the content is not there")
-            try:
-                fd = open_source(source)
-            except FileNotFoundError:
-                raise AttemptEndedError(End.FAILED, "the content has just been dropped") from None
+            fd = open_content(source)
             files.callback(os.close, fd)
             return _Item(claim, taken, fd)
         if source is not None:
@@ -219,7 +216,8 @@ class Parcelling:
                 self._say(together)
                 self._send_one(item, status)
                 continue
-            data = os.pread(item.fd, size, 0)
+            with on_our_side(item.claim):
+                data = os.pread(item.fd, size, 0)
             if len(data) < size:
                 raise EndedError("the content became shorter while it was sent")
             stands = is_unchanged(item.fd, status)
@@ -237,7 +235,10 @@ class Parcelling:
         self._heed.get_on()
 
     def _send_one(self, item: _Item, status: os.stat_result) -> None:
-        with shown(item.claim, item.taken, status.st_size) as publisher:
+        with (
+            on_our_side(item.claim),
+            shown(item.claim, item.taken, status.st_size) as publisher,
+        ):
             content = Content(
                 item.fd,
                 status,
@@ -291,14 +292,11 @@ class Parcelling:
             nonlocal done
             if expected.verifier is not None:
                 expected.verifier.update(data)
-            while data:
-                written = os.pwrite(item.fd, data, done)
-                data = data[written:]
-                done += written
+            done = write_at(item.fd, data, done)
             publisher.progress(done, time.time())
             pace.keep(done)
 
-        with shown(item.claim, item.taken, expected.size) as publisher:
+        with on_our_side(item.claim), shown(item.claim, item.taken, expected.size) as publisher:
             stands = self._peer.take(size, write)
         if not size and not stands:
             return End.MISSING

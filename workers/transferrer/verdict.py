@@ -5,9 +5,11 @@ a minute apart, by the queue's rule), because the source may have been changed w
 then it is given up.
 """
 
+import contextlib
+import errno
 import logging
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final, final
@@ -16,8 +18,11 @@ from spool.claim import Claim
 from spool.queue import Queue
 from spool.record import escape
 from spool.transfer import Direction, Outcome
+from workers.copying import UNREADABLE
 
 log = logging.getLogger(__name__)
+
+FULL: Final = frozenset((errno.ENOSPC, errno.EDQUOT))
 
 WRONG_MAX_S: Final = 60.0
 """A job that has waited as long when its content is wrong again is given up: the third time."""
@@ -84,6 +89,29 @@ class Verdict:
     claim: Claim
     end: End
     why: str = ""
+
+
+class BrokenOffError(Exception):
+    """An attempt ended in the middle of a content, for a reason at this side.
+
+    Only the end of the connection ends that; but the remote is as good as it was.
+    """
+
+    def __init__(self, verdict: Verdict) -> None:
+        super().__init__(verdict.why)
+        self.verdict = verdict
+
+
+@contextlib.contextmanager
+def on_our_side(claim: Claim) -> Iterator[None]:
+    """Move a content in the block: what cannot be read, or written, here is no fault of theirs."""
+    try:
+        yield
+    except OSError as failure:
+        if failure.errno not in FULL | UNREADABLE:
+            raise
+        end = End.FULL if failure.errno in FULL else End.FAILED
+        raise BrokenOffError(Verdict(claim, end, f"here: {failure.strerror}")) from failure
 
 
 def settle(queue: Queue, remote: str, verdicts: Iterable[Verdict], now: float) -> None:
