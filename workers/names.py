@@ -183,9 +183,8 @@ class Names:
             return
         try:
             name = self._name(step.path)
-            if new.mode == GITLINK:
-                with contextlib.suppress(FileExistsError):
-                    os.mkdir(name.name, dir_fd=name.directory)
+            if new.mode == GITLINK and not self._make_directory(step, name):
+                return
         except (ObstacleError, FileNotFoundError):  # somebody has been there just now
             self.dirty.append(step.path)
             return
@@ -200,6 +199,17 @@ class Names:
         seen_ns = time.time_ns()
         st = step.seen if step.done else look(name)
         self._stage(step.path, new, st, seen_ns)
+
+    def _make_directory(self, step: Step, name: Name) -> bool:
+        """For a submodule, which fills it itself; False if something has come between."""
+        there = step.seen
+        if there is not None and not stat.S_ISDIR(there.st_mode):
+            done = self._take_away(step.path, name, there)
+            if not self._note(step.path, done):
+                return False
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(name.name, dir_fd=name.directory)
+        return True
 
     def _take_away(self, path: bytes, name: Name, seen: os.stat_result) -> Done | None:
         try:

@@ -49,6 +49,7 @@ _LEFT_ALONE: Final = (
     "it was edited, and git was told not to look at it: "
     "git update-index --no-skip-worktree --no-assume-unchanged"
 )
+_NO_SUBMODULE: Final = "a submodule is to be there, and nobody commits what is: move that away"
 _TWICE: Final = "there are two files of that name, which git never makes"
 
 
@@ -169,7 +170,9 @@ class _Surveyor:
             self.found.dirty.append(change.path)  # deleted, and not committed yet
 
     def _is_edited(self, change: Change, entry: Entry, st: os.stat_result) -> None:
-        if is_left_alone(entry, st, self._settings):
+        if entry.mode == GITLINK:
+            self.found.blocked = Block(change.path, _NO_SUBMODULE)
+        elif is_left_alone(entry, st, self._settings):
             self.found.blocked = Block(change.path, _LEFT_ALONE)
         elif not mode_of(st):  # a socket, a device: nobody commits that
             self.found.aside.append(change.path)
@@ -202,9 +205,9 @@ class _Surveyor:
         return True
 
     def _is_replaceable(self, change: Change, entry: Entry, name: Name, st: os.stat_result) -> bool:
-        if entry.mode == GITLINK or (change.new is not None and change.new.mode == GITLINK):
-            return True  # a directory, which nobody but its own repository fills
-        return not stat.S_ISDIR(st.st_mode) and self._is_clean(entry, name, st)
+        if stat.S_ISDIR(st.st_mode):  # a submodule's nobody but its own repository fills
+            return GITLINK in (entry.mode, 0 if change.new is None else change.new.mode)
+        return entry.mode != GITLINK and self._is_clean(entry, name, st)
 
     def _is_done(
         self, change: Change, entry: Entry | None, name: Name | None, st: os.stat_result | None
