@@ -40,6 +40,11 @@ def command_line(pid: int) -> str:
     return _read(pid, "cmdline").replace(b"\0", b" ").decode(errors="backslashreplace").strip()
 
 
+def has_terminal(pid: int) -> bool:
+    """Whether a process has a controlling terminal, at which it may ask somebody something."""
+    return _stat(pid)[4] != "0"
+
+
 def work_done(pid: int) -> tuple[int, int]:
     """How often a process slept of its own accord, and how many page faults its children had.
 

@@ -7,8 +7,11 @@ The umask stays the user's: files of the repository get the modes the user wants
 annexd's own is made with mode 0700 or 0600 explicitly.
 """
 
+import contextlib
+import fcntl
 import os
 import signal
+import termios
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
@@ -60,9 +63,22 @@ class Worker:
 def enter(post: Post, place: Place, read_end: int, log: Path | None) -> Worker:
     """Become a worker; ``read_end`` is the lifeline's, ``log`` the log's file if it has one."""
     os.setpgid(0, 0)
+    _leave_terminal()
     lifeline.hang_on(read_end)
     logfile.set_up(post.name, log)
     set_title(f"annexd:{post.name}", f"annexd: {post.name} {place.worktree}")
     wakeup = Wakeup(post.hints, os.fsencode(place.common))
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     return Worker(post.name, post.slot, place, wakeup)
+
+
+def _leave_terminal() -> None:
+    """Have no terminal, which ``annexd start --foreground`` has: whoever has one may be asked.
+
+    ssh, called as a user wants it, would ask there for a password, and wait for an answer.
+    """
+    with (
+        contextlib.suppress(OSError),  # there is none, or it hangs up just now
+        open("/dev/tty", "rb", buffering=0) as terminal,
+    ):
+        fcntl.ioctl(terminal, termios.TIOCNOTTY)

@@ -15,6 +15,7 @@ import pytest
 
 from tests.daemons import Annexd, Fleet
 from tests.processes import alive, kill, run_to_end, wait_until
+from tests.procfs import has_terminal
 from tests.repo import Repo
 from tests.synced import synced
 from tests.system.inits import S6, Init, OpenRC, Runit, Supervisord, as_cron_does
@@ -172,6 +173,8 @@ def test_under_nohup_it_outlives_its_terminal(annexd: Annexd, fleet: Fleet, tmp_
         os.execvp("sh", argv)  # noqa: S606 -- a terminal needs a process that leads its session
     wait_until(lambda: ready(annexd), 30)
     daemon = annexd.pid()
+    assert has_terminal(daemon)
+    assert not any(has_terminal(one) for found in annexd.workers().values() for one in found)
 
     os.close(terminal)  # the kernel hangs up
     _, status = os.waitpid(pid, 0)
