@@ -25,6 +25,7 @@ from spool.record import Fields, format_record, parse_record, read, replace
 _PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_@+-.")
 _NAME_MAX = 200
 
+PAUSE_FIRST_S = 2.0
 PAUSE_MIN_S = 30.0
 PAUSE_MAX_S = 1800.0
 
@@ -127,9 +128,12 @@ class Exchange:
 def pause_s(failures: int, failing_s: float) -> float:
     """How long to leave a remote alone that has failed so often in a row, in so many seconds.
 
-    Twice as long each time, but no longer than a fifth of the time it has failed for: a server that
-    is started again tells nobody, and after five minutes is missed within one.
+    A server that is started again tells nobody.  So in the first half minute it is as long again as
+    it has failed for; then twice as long each time, but no longer than a fifth of that time: after
+    five minutes it is missed within one.
     """
+    if failing_s < PAUSE_MIN_S:
+        return max(PAUSE_FIRST_S, failing_s)
     longest_s = max(PAUSE_MIN_S, min(failing_s / 5, PAUSE_MAX_S))
     return min(PAUSE_MIN_S * 2.0 ** min(failures - 1, 16), longest_s)
 

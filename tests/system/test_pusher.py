@@ -448,7 +448,7 @@ def test_a_drive_that_is_read_only_is_called_so(pair: tuple[Repo, Repo]) -> None
     a, b = pair
     with mounted_read_only(b.path), pushing(a) as pusher:
         commit(a)
-        wait_until(lambda: pusher.record("b").failures == 1)
+        wait_until(lambda: pusher.record("b").failures >= 1)
         assert pusher.record("b").last_error == f"{b.path}/.git is mounted read-only"
 
 
@@ -462,7 +462,7 @@ def test_a_failure_is_remembered_and_tried_again_when_asked(
     a.config("remote.b.receivepack", str(script))
     with pushing(a) as pusher:
         new = commit(a)
-        wait_until(lambda: pusher.record("b").failures == 1)
+        wait_until(lambda: pusher.record("b").failures >= 1)
         record = pusher.record("b")
         assert "no way" in record.last_error
         assert record.not_before is not None

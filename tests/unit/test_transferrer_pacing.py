@@ -61,7 +61,7 @@ def test_a_remote_breaks_with_its_second_failure_and_waits_longer_each_time() ->
         now += waits[-1]
 
     assert waits == sorted(waits)
-    assert waits[0] == 30
+    assert waits[:5] == [2, 2, 4, 8, 16]  # a server that was restarted
     # What is back after five minutes is noticed within one more.
     assert max(wait for wait, at in zip(waits, accumulate(waits), strict=True) if at < 360) <= 60
     assert waits[-1] == PAUSE_MAX_S
@@ -73,7 +73,7 @@ def test_news_that_it_can_be_reached_begins_anew_once() -> None:
 
     assert broken_until(record, reach, NOW) == 0
     again = after_failure(after_failure(record, reach, "no", NOW), reach, "no", NOW)
-    assert broken_until(again, reach, NOW) == NOW + 30
+    assert broken_until(again, reach, NOW) == NOW + 2
 
 
 def test_a_clock_that_was_years_ahead_breaks_nothing_for_years() -> None:

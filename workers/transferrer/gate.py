@@ -1,7 +1,7 @@
 """Whether a remote may be tried now: reachable, not broken, and not fully occupied.
 
-A remote *breaks* when the connection has failed twice in a row; it is then left alone for half a
-minute, and for longer after each further failure (``spool.remotes.pause_s``).  Any success, and
+A remote *breaks* when the connection has failed twice in a row; it is then left alone, for longer
+after each further failure (``spool.remotes.pause_s``).  Any success, and
 news from the sentry that it can be reached, begins anew.  The record is ``remotes/NAME/transfer``.
 
 A *slot* is a record lock on ``remotes/NAME/slot.N``; so many workers use a remote at once.  The
