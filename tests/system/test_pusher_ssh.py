@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes import alive, descendants, wait_until
+from tests.processes import alive, descendants, run, wait_until
 from tests.pushing import has, pushing, tip
 from tests.repo import Repo
 from tests.scenarios.sshd import Sshd, needs_sshd, sshd
@@ -103,6 +103,26 @@ def test_a_remote_whose_connection_has_ended_is_asked(
         os.kill(listener, signal.SIGKILL)
 
         wait_until(lambda: tip(a, "remotes/b/main") == new, 20)
+
+
+def test_where_there_is_only_git_what_follows_our_push_is_fetched_soon(
+    repo: Repo, server: Sshd, tmp_path: Path
+) -> None:
+    """Nobody there can tell; after half a minute nobody would work together by it."""
+    commit(repo, "start")
+    hub = Repo(tmp_path / "hub")
+    run(["git", "init", "-q", "--bare", "-b", "main", hub.path])
+    repo.git("remote", "add", "hub", server.url(hub.path))
+    repo.config("remote.hub.annex-ignore", "true")
+    with pushing(repo):
+        wait_until(lambda: tip(hub, "heads/main") == repo.head())
+        theirs = (
+            hub.git("commit-tree", "-p", "main", "-m", "theirs", "main^{tree}").decode().strip()
+        )
+
+        hub.git("update-ref", "refs/heads/main", theirs)
+
+        wait_until(lambda: tip(repo, "remotes/hub/main") == theirs, 15)
 
 
 def test_a_question_whether_all_is_done_leaves_the_connection_that_tells(

@@ -51,6 +51,9 @@ ASK_S: Final = 2.0
 """Between two questions, however many hints there are."""
 
 POLL_FIRST_S: Final = 30.0
+POLL_PLAIN_S: Final = 4.0
+"""The same where only git is, and nobody who could tell: who works with us answers soon."""
+
 POLL_LONGEST_S: Final = 3600.0
 
 UNSEEN: Final = (None, None)
@@ -81,7 +84,7 @@ class Neighbour:
         self._bringing = Bringing(here)
         self._pause = -math.inf
         self._common_at = math.inf
-        self._poll_s = POLL_FIRST_S
+        self._poll_s = self._poll_first_s
         self._polled = time.monotonic()
         self.pace = Pace()
         self._burst = Burst(remote, here)
@@ -119,6 +122,10 @@ class Neighbour:
     def is_up(self) -> bool:
         """Whether the last exchange has worked."""
         return self._has_met and not self._account.error
+
+    @property
+    def _poll_first_s(self) -> float:
+        return POLL_PLAIN_S if self.remote.uuid is None else POLL_FIRST_S
 
     def known(self, ours: Ours) -> set[ObjectId]:
         """What it has that is no news: it is ours, or has been seen there."""
@@ -160,7 +167,7 @@ class Neighbour:
         self._retries = self.errand is not None
         self._account.forgive()
         self._pause = -math.inf
-        self._poll_s = POLL_FIRST_S
+        self._poll_s = self._poll_first_s
         self._settled = UNSEEN
         self._asks = self.path is None
 
@@ -307,7 +314,8 @@ class Neighbour:
         if task.ask or task.peer is None:
             self._polled = now
             busy = outcome.pushed or outcome.fetched
-            self._poll_s = POLL_FIRST_S if busy else min(2 * self._poll_s, POLL_LONGEST_S)
+            longer_s = min(2 * self._poll_s, POLL_LONGEST_S)
+            self._poll_s = self._poll_first_s if busy else longer_s
         if outcome.result is Result.OVERTAKEN and self.overtaken >= HOPELESS:
             self.overtaken = 0
             outcome = replace(outcome, result=Result.FAILED)
