@@ -155,7 +155,8 @@ class Pipes:
         with contextlib.suppress(subprocess.TimeoutExpired):  # it closed stdout, and lives on
             self._process.wait(1)
         self._listen()
-        return EndedError(f"{self._name} ended: {' / '.join(told(self._complaint)[-3:])}")
+        said = " / ".join(told(self._complaint)[-3:]) or "it said nothing"
+        return EndedError(f"{self._name} ended: {said}")
 
     def close(self) -> None:
         """Close its stdin and wait for it to end; kill it if it does not."""
