@@ -194,11 +194,13 @@ def _headline(status: Status) -> str:
 
 def _activity(worker: Worker, now: float) -> str:
     life, state = worker.life, worker.state
-    if life.rests:
-        return life.state.value
-    if life.state is not LifeState.UP:
+    if life.state is LifeState.THROTTLED and not life.started:
+        return "not started yet"
+    if life.state is LifeState.THROTTLED:
         crash = f": {escape(worker.last_word)}" if worker.last_word else ""
         return f"{life.state.value}, died {life.restarts + 1} times{crash}"
+    if life.state is not LifeState.UP:
+        return life.state.value
     if state is None:
         return f"starting, for {format_duration(now - life.started)}"
     word = "idle" if worker.is_idle else "waiting" if state.activity is Activity.IDLE else "busy"
