@@ -28,6 +28,7 @@ from annexd.notify import Notify
 from annexd.programs import Programs, Wish, become_new
 from annexd.remains import remove_remains
 from annexd.supervisor import Starter, Supervisor
+from annexd.surroundings import forget_git
 from spool.lock import NotAFileError
 from spool.place import Place
 from spool.record import make_directory
@@ -78,6 +79,7 @@ def serve(
     log_path: Path | None,
 ) -> None:
     """Be the daemon.  Raises ``AnnexdError`` when it cannot start."""
+    forget_git()
     try:
         instance = Instance.acquire(place)
     except (OSError, NotAFileError) as failure:

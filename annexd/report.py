@@ -79,6 +79,7 @@ def _worker_json(worker: Worker) -> Json:
         "state": life.state.value,
         "activity": state.activity.value if state else None,
         "notes": dict(state.notes) if state else {},
+        "hook": worker.hook.name if worker.hook else None,
         "last_crash": worker.last_word or None,
     }
 
@@ -201,12 +202,13 @@ def _activity(worker: Worker, now: float) -> str:
         return f"{life.state.value}, died {life.restarts + 1} times{crash}"
     if life.state is not LifeState.UP:
         return life.state.value
+    hook = [str(worker.hook)] if worker.hook else []
     if state is None:
-        return f"starting, for {format_duration(now - life.started)}"
+        return "; ".join((f"starting, for {format_duration(now - life.started)}", *hook))
     word = "idle" if worker.is_idle else "waiting" if state.activity is Activity.IDLE else "busy"
     notes = [f"{name} {escape(value)}" for name, value in state.notes if (name, value) != _NOTHING]
     again = [f"started again {life.restarts} times"] if life.restarts else []
-    return "; ".join((word, *notes, *again))
+    return "; ".join((word, *hook, *notes, *again))
 
 
 def _remote(at: RemoteStatus, now: float) -> str:

@@ -151,7 +151,8 @@ def _look_at_worker(
         return
     if state is None or state.activity is Activity.BUSY or state.seq < seq:
         crash = f", after a crash: {escape(worker.last_word)}" if worker.last_word else ""
-        working.append(f"{name} is at work{crash}")
+        hook = f"; it {worker.hook}" if worker.hook else ""
+        working.append(f"{name} is at work{crash}{hook}")
     elif (held := state.note("held")) is not None:
         blocked.append(f"{name} holds back {escape(held)}")
     elif state.pending and status.hold is not None and not status.hold.pid:

@@ -15,6 +15,7 @@ from annexd.instance import Holder, find_holder
 from annexd.lastword import last_word
 from annexd.pathless import without_git_path
 from annexd.remotelist import Remote, list_remotes
+from annexd.slowhooks import SlowHook, slow_hook
 from spool import failed, hold, limit, running
 from spool.commithold import Hold, read_hold
 from spool.hold import Hold as Pause
@@ -40,13 +41,18 @@ class Worker:
     last_word: str
     """Why it crashed last; empty if it has not."""
 
+    hook: SlowHook | None = None
+    """A hook of the user's that it waits for."""
+
     @property
     def is_idle(self) -> bool:
         """Whether it has nothing to do, now or later."""
         state = self.state
         if self.life.rests:
             return True
-        return state is not None and state.activity is Activity.IDLE and state.pending == 0
+        if self.hook is not None or state is None:
+            return False
+        return state.activity is Activity.IDLE and state.pending == 0
 
 
 @final
@@ -178,7 +184,9 @@ def _workers(place: Place, bulletin: Bulletin | None) -> tuple[Worker, ...]:
         return ()
     states = read_states(place.state)
     return tuple(
-        Worker(life, states.get(life.name), last_word(place.died / life.name))
+        Worker(
+            *(life, states.get(life.name), last_word(place.died / life.name)), slow_hook(life.pid)
+        )
         for life in bulletin.workers
     )
 

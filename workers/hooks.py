@@ -10,7 +10,7 @@ import os
 from typing import Final, final
 
 from workers.desk import Desk
-from workers.git.run import GitError
+from workers.git.run import GitError, run
 
 log = logging.getLogger(__name__)
 
@@ -30,12 +30,11 @@ class Hooks:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._names = frozenset(name for name in (*_BEFORE, AFTER) if self._is_own(name))
 
     @property
     def any_before(self) -> bool:
         """Whether a commit has to be shown to a hook first."""
-        return bool(self._names - {AFTER})
+        return any(map(self._is_own, _BEFORE))
 
     def ask(self, message: bytes) -> bytes:
         """Show a commit, staged in the index, to the hooks; the message as they leave it."""
@@ -56,14 +55,28 @@ class Hooks:
             log.warning("hook %s failed: %s", AFTER, failure)
 
     def _run(self, name: str, *args: str) -> None:
-        if name not in self._names:
+        if not self._is_own(name):
             return
         rest = ("--", *args) if args else ()
         try:
-            self._desk.git.run("hook", "run", name, *rest, timeout_s=TIMEOUT_S)
+            run(
+                (*self._git(), "hook", "run", "--ignore-missing", name, *rest),
+                cwd=self._desk.place.worktree,
+                timeout_s=TIMEOUT_S,
+            )
         except GitError as failure:
             said = failure.stderr.decode(errors="backslashreplace").strip().splitlines()
             raise HookRefusedError(f"{name}: {said[-1] if said else failure.status}") from failure
+
+    def _git(self) -> tuple[str | bytes, ...]:
+        """Told of no repository, if it finds this one by itself.
+
+        What it is told it tells its hooks (GIT_DIR), and a ``git`` in one that has gone to another
+        repository would work on ours.  ``git commit``, where it is run by hand, does not.
+        """
+        desk = self._desk
+        finds = os.path.lexists(desk.full(b".git")) and desk.settings.get("core.worktree") is None
+        return ("git",) if finds else desk.git.argv()
 
     def _is_own(self, name: str) -> bool:
         path = self._desk.repository.hook(name)

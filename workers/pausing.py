@@ -43,6 +43,11 @@ class Pausing:
         """To be called after a whole turn: what comes again and again is said once."""
         self._trouble = ""
 
+    @property
+    def is_on(self) -> bool:
+        """Whether there is something to be tried again."""
+        return bool(self._trouble)
+
     def notes(self) -> Fields:
         """For the status."""
         return (("trouble", self._trouble),) if self._trouble else ()

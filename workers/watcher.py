@@ -340,7 +340,7 @@ class Watcher:
     def _notes(self) -> Fields:
         notes: list[tuple[str, str]] = []
         pending = self._joining.is_pending + len(self._joining.held) + len(self._fill)
-        pending += self._ripening.is_misjudged
+        pending += self._ripening.is_misjudged + self._pausing.is_on
         if self._rules.autocommit:
             pending += self._agenda.pending() + len(self._committing)
         if pending:

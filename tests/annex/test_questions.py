@@ -10,7 +10,8 @@ from tests.repo import Repo
 from workers.annex import oneshot, questions, repository
 from workers.annex.questions import Wants
 from workers.annex.repository import Repository
-from workers.annex.stream import AnnexEndedError, descendants
+from workers.annex.stream import AnnexEndedError
+from workers.git.offspring import descendants
 
 
 @pytest.fixture

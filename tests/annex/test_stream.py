@@ -10,7 +10,8 @@ from tests.processes import alive, forked, kill, wait_until
 from tests.repo import Repo
 from workers.annex import repository
 from workers.annex.repository import Repository
-from workers.annex.stream import AnnexEndedError, AnnexStream, AnnexTimeoutError, descendants
+from workers.annex.stream import AnnexEndedError, AnnexStream, AnnexTimeoutError
+from workers.git.offspring import descendants
 
 
 @pytest.fixture

@@ -308,6 +308,40 @@ def test_what_a_hook_stages_is_committed_too(repo: Repo) -> None:
         assert repo.status() == b""
 
 
+def test_hooks_are_run_as_they_are_now_and_see_what_git_commit_shows_them(
+    repo: Repo, tmp_path: Path
+) -> None:
+    """Not ``GIT_DIR``, with which a hook that goes to another repository would work on ours."""
+    hook = repo.path / ".git/hooks/pre-commit"
+    seen = tmp_path / "seen"
+    with watched(repo) as watching:
+        hook.write_text("#!/bin/sh\nexit 1\n")
+        hook.chmod(0o755)
+        repo.write("file", b"x")
+        watching.answer(lambda state: state.note("refused") is not None)
+
+        hook.write_text(f"#!/bin/sh\nenv >{seen}\n")
+        repo.config("annexd.x", "y")  # it would be asked again only half a minute later
+        watching.settle()
+        hook.unlink()
+        repo.write("third", b"x")
+        watching.settle()
+
+        assert b"third" in repo.tree()
+    assert "GIT_DIR=" not in seen.read_text()
+
+
+def test_a_hook_may_leave_something_in_the_background(repo: Repo) -> None:
+    hook = repo.path / ".git/hooks/pre-commit"
+    hook.write_text("#!/bin/sh\nsleep 50 &\n")
+    hook.chmod(0o755)
+    with watched(repo) as watching:
+        repo.write("file", b"x")
+        watching.settle()
+
+        assert b"file" in repo.tree()
+
+
 def test_a_pointer_that_git_has_written_is_filled(repo: Repo) -> None:
     repo.write("file", b"content")
     with watched(repo) as watching:

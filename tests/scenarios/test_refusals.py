@@ -268,7 +268,7 @@ def test_status_and_transfers_answer_when_nothing_runs(repo: Repo, fleet: Fleet)
 def test_an_environment_inherited_from_a_git_hook_leads_nowhere(
     repo: Repo, fleet: Fleet, tmp_path: Path
 ) -> None:
-    """P13: started from a hook, with somebody else's GIT_DIR and index."""
+    """P13, RT-13: started from a hook, with somebody else's GIT_DIR and index."""
     other = Repo.create(tmp_path / "other")
     other.add("theirs", b"theirs")
     repo.git("commit", "-q", "--allow-empty", "-m", "start")
@@ -287,3 +287,18 @@ def test_an_environment_inherited_from_a_git_hook_leads_nowhere(
 
     synced(repo)
     assert (other.git("for-each-ref"), (other.path / ".git/index").read_bytes()) == before
+    pids = [daemon.pid(), *descendants(daemon.pid())]
+    environs = b"".join(Path(f"/proc/{pid}/environ").read_bytes() for pid in pids)
+    assert str(other.path).encode() not in environs
+
+
+def test_a_hook_that_is_waited_for_is_named(repo: Repo, fleet: Fleet) -> None:
+    hook = repo.path / ".git/hooks/pre-commit"
+    hook.write_text("#!/bin/sh\nsleep 1000\n")
+    hook.chmod(0o755)
+    daemon = fleet.annexd(repo)
+    repo.write("file", b"x")
+
+    wait_until(lambda: b"waits for the hook pre-commit" in daemon.ask("status").stdout, 10)
+    assert not daemon.status()["in_sync"]
+    assert b"waits for the hook pre-commit" in daemon.ask("wait", "--timeout", "1").stderr

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from annexd.surroundings import tidy
+from tests.processes import python, run
 
 
 @pytest.mark.parametrize(
@@ -36,3 +37,20 @@ def test_a_temporary_directory_is_used_if_it_can_be(
         monkeypatch.setenv("TMPDIR", str(useless))
         tidy()
         assert "TMPDIR" not in os.environ
+
+
+def test_what_git_was_told_is_forgotten_also_where_others_look() -> None:
+    code = """
+import os
+from annexd.surroundings import forget_git
+forget_git()
+environ = open("/proc/self/environ").read()
+print(*(name in os.environ for name in ("GIT_DIR", "GIT_INDEX_FILE", "GIT_SSH")))
+print(*(text in environ for text in ("GIT_DIR", "GIT_INDEX_FILE", "GIT_SSH=ssh", "AFTER=GIT_")))
+print(os.popen("echo $GIT_DIR$GIT_SSH$AFTER").read())
+"""
+    env = {"GIT_DIR": "/nowhere", "GIT_SSH": "ssh", "GIT_INDEX_FILE": "", "AFTER": "GIT_"}
+
+    said = run(python(code), env=env).split()
+
+    assert said == [b"False", b"False", b"True", b"False", b"False", b"True", b"True", b"sshGIT_"]

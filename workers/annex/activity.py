@@ -9,7 +9,7 @@ import os
 import time
 from typing import Final, final
 
-from workers.annex.stream import descendants
+from workers.git.offspring import descendants
 
 WORTH_S: Final = 0.05
 """So much is work; less is the heartbeat of an idle run-time system."""

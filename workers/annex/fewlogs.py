@@ -10,7 +10,6 @@ git that moves it inherits the lock.
 """
 
 import os
-import subprocess
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -19,7 +18,7 @@ from workers.git.objects import ObjectWriter
 from workers.git.permissions import Sharing
 from workers.git.refname import RefName
 from workers.git.refs import Refs
-from workers.git.run import DURABLE, Git, GitError, GitTimeoutError, environment
+from workers.git.run import DURABLE, Git, GitError, GitTimeoutError, run
 from workers.git.stream import ObjectId
 from workers.git.syscalls import sync_file_system
 from workers.git.tree import Version
@@ -104,20 +103,11 @@ def move(branch: Branch, lock: int, old: Sequence[ObjectId], new: ObjectId) -> b
         "update-ref", "-m", "annexd", REF, new, at
     )
     try:
-        done = subprocess.run(
-            argv,
-            cwd=git.worktree or git.gitdir,
-            env=environment(),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            pass_fds=(lock,),
-            timeout=_TIMEOUT_S,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as late:  # a hook of the user's hangs
-        raise GitTimeoutError(argv, -9, late.stderr or b"no answer in time") from late
-    if done.returncode == 0:
-        return True
-    if refs.get(ANNEX_REF) != at or b"cannot lock ref" in done.stderr:
-        return False
-    raise GitError(argv, done.returncode, done.stderr)
+        run(argv, cwd=git.worktree or git.gitdir, pass_fds=(lock,), timeout_s=_TIMEOUT_S)
+    except GitTimeoutError:  # a hook of the user's hangs
+        raise
+    except GitError as failure:
+        if refs.get(ANNEX_REF) != at or b"cannot lock ref" in failure.stderr:
+            return False
+        raise
+    return True

@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Final, Self, final
 
-from workers.annex.stream import descendants
+from workers.git.offspring import descendants, signal_all
 from workers.git.run import environment
 from workers.git.told import told
 
@@ -184,9 +184,7 @@ class Pipes:
     def kill(self) -> None:
         """End it now, and the programs that it started."""
         if self._process.returncode is None:
-            for pid in (self.pid, *descendants(self.pid)):
-                with contextlib.suppress(ProcessLookupError):  # it was quicker
-                    os.kill(pid, signal.SIGKILL)
+            signal_all((self.pid, *descendants(self.pid)), signal.SIGKILL)
             self._process.wait()
         self._close_files()
 

@@ -18,10 +18,11 @@ import select
 import signal
 import subprocess
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import IO, Final, Self, final
 
 from workers.annex.repository import Repository
+from workers.git.offspring import descendants, signal_all
 from workers.git.run import environment
 from workers.git.told import told
 
@@ -188,7 +189,7 @@ class AnnexStream:
 
     def kill(self) -> None:
         """End it now, and the programs that it started (rsync, ssh, a special remote's)."""
-        _signal((self.pid, *descendants(self.pid)), signal.SIGKILL)
+        signal_all((self.pid, *descendants(self.pid)), signal.SIGKILL)
         self._process.wait()
         self._close_pipes()
 
@@ -196,11 +197,11 @@ class AnnexStream:
     def stopped(self) -> Iterator[None]:
         """Have it, and the programs that it started, do nothing meanwhile."""
         pids = (self.pid, *descendants(self.pid))
-        _signal(pids, signal.SIGSTOP)
+        signal_all(pids, signal.SIGSTOP)
         try:
             yield
         finally:
-            _signal(pids, signal.SIGCONT)
+            signal_all(pids, signal.SIGCONT)
 
     def _hear(self, deadline: float) -> bool:
         """Wait until there may be something to read; False if the time has come first."""
@@ -241,30 +242,3 @@ class AnnexStream:
         for pipe in (self._stdin, self._output, self._errors):
             with contextlib.suppress(BrokenPipeError):  # what was buffered has no reader
                 pipe.close()
-
-
-def _signal(pids: Iterable[int], number: signal.Signals) -> None:
-    for pid in pids:
-        with contextlib.suppress(ProcessLookupError):  # it was quicker
-            os.kill(pid, number)
-
-
-def descendants(pid: int) -> tuple[int, ...]:
-    """Children of a process, their children, and so on, as of now."""
-    found: list[int] = []
-    pending = [pid]
-    while pending:
-        parent = pending.pop()
-        try:
-            threads = os.listdir(f"/proc/{parent}/task")
-        except FileNotFoundError:
-            continue  # it has ended meanwhile
-        for thread in threads:
-            try:
-                with open(f"/proc/{parent}/task/{thread}/children", "rb") as file:
-                    children = [int(word) for word in file.read().split()]
-            except (FileNotFoundError, ProcessLookupError):
-                continue
-            found += children
-            pending += children
-    return tuple(found)

@@ -16,6 +16,7 @@ import subprocess
 import time
 from typing import Final
 
+from workers.git.offspring import end
 from workers.git.run import Git, GitError, GitTimeoutError, environment
 
 STALL_S: Final = 60.0
@@ -45,8 +46,7 @@ def run_patiently(git: Git, *args: str | bytes, env: dict[str, str] | None = Non
             stderr=stderr,
         )
         if not _wait(process, stderr):
-            process.kill()
-            process.wait()
+            end(process)
             raise GitTimeoutError(argv, -9, _read(stderr) + b"\nfatal: no progress; given up")
         if process.wait() != 0:
             raise GitError(argv, process.returncode, _read(stderr), _read(stdout))

@@ -12,8 +12,9 @@ import os
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, final
+from typing import IO, Final, final
 
+from workers.git.offspring import end
 from workers.git.told import told
 
 KEPT = frozenset(
@@ -165,29 +166,45 @@ class Git:
         return True
 
 
-def run(
+def run(  # noqa: PLR0913 -- as subprocess.run has them
     argv: tuple[str | bytes, ...],
     *,
     cwd: Path,
     stdin: bytes = b"",
     env: dict[str, str] | None = None,
+    pass_fds: tuple[int, ...] = (),
     timeout_s: float = TIMEOUT_S,
 ) -> bytes:
     """Run one program to its end; ``env`` is added to ``environment()``."""
-    try:
-        done = subprocess.run(
+    # Into files, not pipes: what a hook leaves in the background keeps a pipe open.
+    with _memory("stdout") as stdout, _memory("stderr") as stderr:
+        process = subprocess.Popen(
             argv,
             cwd=cwd,
             env=environment() | (env or {}),
-            input=stdin,
-            capture_output=True,
-            timeout=timeout_s,
-            check=False,
+            stdin=subprocess.PIPE,
+            stdout=stdout,
+            stderr=stderr,
+            pass_fds=pass_fds,
         )
-    except subprocess.TimeoutExpired as late:
-        raise GitTimeoutError(
-            argv, -9, (late.stderr or b"") + f"no end after {timeout_s:.0f} s".encode()
-        ) from late
-    if done.returncode != 0:
-        raise GitError(argv, done.returncode, done.stderr, done.stdout)
-    return done.stdout
+        try:
+            process.communicate(stdin, timeout_s)
+        except subprocess.TimeoutExpired as late:
+            end(process)
+            said = _read(stderr) + f"no end after {timeout_s:.0f} s".encode()
+            raise GitTimeoutError(argv, -9, said) from late
+        except BaseException:
+            end(process)
+            raise
+        if process.returncode != 0:
+            raise GitError(argv, process.returncode, _read(stderr), _read(stdout))
+        return _read(stdout)
+
+
+def _memory(name: str) -> IO[bytes]:
+    return open(os.memfd_create(name, os.MFD_CLOEXEC), "rb", buffering=0)
+
+
+def _read(file: IO[bytes]) -> bytes:
+    file.seek(0)
+    return file.read()

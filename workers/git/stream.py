@@ -11,6 +11,7 @@ import subprocess
 from collections.abc import Iterable, Iterator
 from typing import IO, NamedTuple, NewType, Self, final
 
+from workers.git.offspring import end
 from workers.git.run import Git, environment
 
 ObjectId = NewType("ObjectId", str)
@@ -79,8 +80,8 @@ class Stream:
         return data
 
     def kill(self) -> None:
-        """End it at once; its pipes are closed by ``close``."""
-        self._process.kill()
+        """End it and its hooks now; its pipes are closed by ``close``."""
+        end(self._process)
 
     def close(self) -> None:
         """Close its stdin and wait for it to end; kill it if it does not."""

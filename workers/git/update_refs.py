@@ -104,7 +104,7 @@ class UpdateRefs:
         while len(answer) < len(expected):
             left_s = max(0.0, deadline - time.monotonic())
             if not select.select([fd], [], [], left_s)[0]:
-                self._stream.kill()
+                self._stream.kill()  # what its hook then says no to, git takes back
                 self.close()
                 raise GitTimeoutError(self._git.argv(*self._args), -9, b"no answer in time")
             chunk = os.read(fd, len(expected))

@@ -16,7 +16,7 @@ from workers.annex.pipes import EndedError, Pipes
 from workers.annex.remotes import Remote
 from workers.annex.remoteurl import Ssh
 from workers.annex.repository import Repository
-from workers.annex.stream import descendants
+from workers.git.offspring import descendants
 from workers.transferrer.link import Link
 
 SILENCE_S: Final = 120.0

@@ -1,0 +1,55 @@
+"""Running git once: what ends with it, and what is not waited for."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.processes import alive, wait_until
+from tests.repo import Repo
+from workers.git.refname import RefName
+from workers.git.run import GitTimeoutError, run
+from workers.git.stream import ObjectId
+from workers.git.update_refs import Move, UpdateRefs
+
+
+def hook(repo: Repo, name: str, text: str) -> None:
+    path = repo.path / ".git/hooks" / name
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+
+
+def test_a_program_is_not_waited_for_by_what_it_leaves_behind(tmp_path: Path) -> None:
+    before = time.monotonic()
+
+    said = run(("sh", "-c", "echo said; sleep 20 & echo $! >pid"), cwd=tmp_path)
+
+    assert said == b"said\n"
+    assert time.monotonic() - before < 10
+    run(("kill", (tmp_path / "pid").read_text().strip()), cwd=tmp_path)
+
+
+def test_what_takes_too_long_ends_with_all_that_it_has_started(tmp_path: Path) -> None:
+    with pytest.raises(GitTimeoutError, match="no end after"):
+        run(("sh", "-c", "echo $$ >pid; sh -c 'sleep 1000; :'; :"), cwd=tmp_path, timeout_s=0.5)
+
+    assert not alive(int((tmp_path / "pid").read_text()))
+
+
+def test_a_hook_that_hangs_leaves_no_process_and_no_lock(
+    repo: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.git.update_refs.TIMEOUT_S", 0.5)
+    repo.git("commit", "-q", "--allow-empty", "-m", "start")
+    head = ObjectId(repo.git("rev-parse", "HEAD").decode().strip())
+    move = Move(RefName(b"refs/heads/other"), head, None)
+    hook(repo, "reference-transaction", f"echo $$ >>{tmp_path}/pids; sleep 1000; :")
+    with UpdateRefs(repo.plumbing, "test") as writer:
+        with pytest.raises(GitTimeoutError):
+            writer.move(move)
+        hook(repo, "reference-transaction", "exit 0")
+
+        assert writer.move(move)
+    pids = (tmp_path / "pids").read_text().split()
+    wait_until(lambda: not any(alive(int(pid)) for pid in pids))
+    assert not list((repo.path / ".git").rglob("*.lock"))

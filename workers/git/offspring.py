@@ -1,0 +1,54 @@
+"""What a program of ours has started in its turn, and how to end all of it.
+
+A git that is killed leaves its hooks running, and its locks behind.  A git whose hook is killed
+tidies up and ends by itself.
+"""
+
+import contextlib
+import os
+import signal
+import subprocess
+from collections.abc import Iterable
+from typing import Final
+
+GRACE_S: Final = 2.0
+"""So long a program has to tidy up, when all that it had started is gone."""
+
+
+def descendants(pid: int) -> tuple[int, ...]:
+    """Children of a process, their children, and so on, as of now."""
+    found: list[int] = []
+    pending = [pid]
+    while pending:
+        parent = pending.pop()
+        try:
+            threads = os.listdir(f"/proc/{parent}/task")
+        except FileNotFoundError:
+            continue  # it has ended meanwhile
+        for thread in threads:
+            try:
+                with open(f"/proc/{parent}/task/{thread}/children", "rb") as file:
+                    children = [int(word) for word in file.read().split()]
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            found += children
+            pending += children
+    return tuple(found)
+
+
+def signal_all(pids: Iterable[int], number: signal.Signals) -> None:
+    """Send a signal to those that are still there."""
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):  # it was quicker
+            os.kill(pid, number)
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """End a program that takes too long: what it has started first, and itself if it must be."""
+    signal_all(descendants(process.pid), signal.SIGKILL)
+    process.terminate()
+    try:
+        process.wait(GRACE_S)
+    except subprocess.TimeoutExpired:
+        signal_all((process.pid, *descendants(process.pid)), signal.SIGKILL)
+        process.wait()
