@@ -145,7 +145,7 @@ class Joining:
     def leave(self, dirty: Dirty) -> None:
         """Nobody but a person commits what is in the way."""
         path = escape(os.fsdecode((*dirty.paths, *dirty.writers, b"")[0]))
-        reason = f"{path} differs from what is committed, and annex.autocommit is false"
+        reason = f"{path} differs from what is committed, and is not committed automatically"
         if reason not in self.held:
             log.warning("held: %s", reason)
         self.held = (reason,)

@@ -19,6 +19,7 @@ from workers.annex.backend import choose
 from workers.annex.branch import REF
 from workers.annex.sharedsettings import CONFIG_LOG, with_shared
 from workers.annex.version import GitAnnex
+from workers.autocommit import Commits
 from workers.desk import Desk
 from workers.git.attributes import CheckAttributes, CheckIgnore, Rule
 from workers.git.refname import RefName
@@ -89,9 +90,16 @@ class Rules:
 
     @property
     def autocommit(self) -> bool:
-        """``annex.autocommit``: whether anything is committed of one's own accord."""
-        settings = with_shared(self._desk.repository.settings, self._shared or {})
-        return settings.flag("annex.autocommit", default=True)
+        """Whether changes of files are committed of one's own accord."""
+        return self._commits() is Commits.AUTO
+
+    @property
+    def commits_staged(self) -> bool:
+        """Whether what a user has staged is committed."""
+        return self._commits() is not Commits.OFF
+
+    def _commits(self) -> Commits:
+        return Commits.of(with_shared(self._desk.repository.settings, self._shared or {}))
 
     @property
     def admission(self) -> tuple[object, ...]:

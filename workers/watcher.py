@@ -163,6 +163,7 @@ class Watcher:
                 self._index = self._desk.index()
                 self._desk.take_foreign()
                 self._committing.respect(time.monotonic())
+        if self._rules.commits_staged:
             self._commit()
         self._merge()
         self._fill.turn()
@@ -325,9 +326,10 @@ class Watcher:
         if self._tree.has_to_walk:
             return now
         until = min(until, self._joining.due(), self._fill.due(), self._ripening.due)
+        if self._rules.commits_staged:
+            until = min(until, self._committing.due())
         if self._rules.autocommit:
-            until = min(until, self._agenda.next_due(), self._committing.due())
-            until = min(until, self._committing.racy_due())
+            until = min(until, self._agenda.next_due(), self._committing.racy_due())
         return until
 
     def _say(self) -> None:
@@ -342,7 +344,9 @@ class Watcher:
         pending = self._joining.is_pending + len(self._joining.held) + len(self._fill)
         pending += self._ripening.is_misjudged + self._pausing.is_on
         if self._rules.autocommit:
-            pending += self._agenda.pending() + len(self._committing)
+            pending += self._agenda.pending()
+        if self._rules.commits_staged:
+            pending += len(self._committing)
         if pending:
             notes += [("pending", str(pending)), *self._guard.notes()]
         notes += (("held", reason) for reason in self._joining.held)

@@ -13,6 +13,7 @@ from spool.state import read_states
 from workers.annex.addpolicy import AddPolicy, Ground, Kind
 from workers.annex.pointer import POINTER_MAX, parse_pointer, resembles_pointer
 from workers.annex.sharedsettings import with_shared
+from workers.autocommit import Commits
 from workers.examine import Look, look
 from workers.git.attributes import CheckAttributes, CheckIgnore
 from workers.git.conventions import Conventions
@@ -135,8 +136,9 @@ def _reasons(
         yield from (f"held back: {escape(each)}" for each in held)
     else:
         yield from _content(scene, path, status)
-    if not _commits(scene):
-        yield "annex.autocommit is false"
+    commits = Commits.of(with_shared(scene.repository.settings, scene.shared))
+    if commits is not Commits.AUTO:
+        yield commits.value
     hindered = hindrance(scene.place, scene.refs.head())
     if hindered is not None:
         cure = " (annexd release)" if hindered == "commits are held" else ""
@@ -184,11 +186,6 @@ def _name(pid: int) -> str:
             return shown(file.read().strip())
     except OSError:  # it has ended
         return "gone"
-
-
-def _commits(scene: Scene) -> bool:
-    settings = with_shared(scene.repository.settings, scene.shared)
-    return settings.flag("annex.autocommit", default=True)
 
 
 def _kind(scene: Scene, path: bytes, size: int, now: str | None) -> Line:

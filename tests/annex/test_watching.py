@@ -366,6 +366,25 @@ def test_nothing_is_committed_with_autocommit_off(repo: Repo) -> None:
         assert set(repo.tree()) == {b"before", b"file"}
 
 
+def test_only_what_is_staged_is_committed_if_so_set(repo: Repo) -> None:
+    repo.config("annexd.commit", "staged")
+    with watched(repo) as watching:
+        repo.write("file", b"x")
+        repo.write("staged", b"x")
+        repo.git("add", "staged")
+        watching.settle()
+        assert set(repo.tree()) == {b"staged"}
+
+        repo.config("annexd.commit", "off")
+        repo.git("add", "file")
+        watching.settle()
+        assert set(repo.tree()) == {b"staged"}
+
+        repo.config("annexd.commit", "auto")
+        watching.settle()
+        assert set(repo.tree()) == {b"staged", b"file"}
+
+
 def test_what_is_not_ignored_any_more_is_added(repo: Repo, tmp_path: Path) -> None:
     (tmp_path / "excludes").write_text("*.o\n")
     repo.config("core.excludesFile", str(tmp_path / "excludes"))
