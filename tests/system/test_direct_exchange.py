@@ -6,12 +6,14 @@ from pathlib import Path
 import pytest
 
 from tests.repo import Repo
+from workers.annex import remotes
 from workers.annex.repository import find
 from workers.git.exchange import Update
 from workers.git.refname import RefName
 from workers.git.refs import Refs
 from workers.git.stream import ObjectId
 from workers.pusher.direct import Direct
+from workers.pusher.introduction import introduce_path
 from workers.pusher.peer import look
 from workers.pusher.values import Theirs, own, synced, tracking
 
@@ -181,3 +183,26 @@ def test_a_lock_in_the_way_is_gits_to_tell(pair: Pair) -> None:
     lock.touch()
 
     assert direct(pair).push([Update(save(a, "f"), SYNCED)], has(b)) is None
+
+
+@pytest.mark.parametrize("in_the_way", [False, True])
+def test_a_repository_without_a_commit_gets_its_first_one(
+    tmp_path: Path,
+    in_the_way: bool,  # noqa: FBT001 -- a parameter of the test
+) -> None:
+    """P41: ``git init`` over there is all that a person does."""
+    a, b = Repo.create(tmp_path / "a"), Repo.plain(tmp_path / "b")
+    a.git("remote", "add", "b", b.path)
+    save(a, "f")
+    a.git("push", "-q", "b", "main:synced/main", "git-annex:synced/git-annex")
+    if in_the_way:
+        b.write("f", b"mine")
+    here = find(a.path)
+    remote = remotes.parse(here.settings, {}, top=here.top, home=tmp_path)[0]
+    peer = look(b.path, here.common)
+    assert peer is not None
+
+    introduce_path(here, remote, peer, brought_logs=True, branch=b"main")
+
+    assert b.read("f") == (b"mine" if in_the_way else b"f")
+    assert get(b, MAIN) == (None if in_the_way else get(a, MAIN))

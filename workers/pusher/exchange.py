@@ -338,7 +338,9 @@ class _Exchange:
         if peer is not None:
             logs = self.theirs.get(synced(ANNEX))
             brought = logs != self.task.theirs.get(synced(ANNEX))
-            introduce_path(self.here, remote, peer, brought_logs=brought)
+            introduce_path(
+                self.here, remote, peer, brought_logs=brought, branch=self.task.ours.branch
+            )
         elif isinstance(remote.way, Ssh) and remote.uuid is None and not remote.ignored:
             # It writes down the uuid, or that there is no git-annex.
             with contextlib.suppress(GitError):

@@ -12,15 +12,20 @@ from workers.annex.remotes import Remote
 from workers.annex.remoteurl import LocalPath
 from workers.annex.repository import Repository, RepositoryError, find
 from workers.annex.siblings import merge_siblings
+from workers.git.refs import Refs
+from workers.git.run import Git, GitError
 from workers.pusher.peer import Peer
+from workers.pusher.values import own, synced
 
 _UUID_LOG = b"uuid.log"
 
 
-def introduce_path(here: Repository, remote: Remote, peer: Peer, *, brought_logs: bool) -> None:
+def introduce_path(
+    here: Repository, remote: Remote, peer: Peer, *, brought_logs: bool, branch: bytes | None
+) -> None:
     """See that git-annex is initialised there, and that it knows what we have pushed.
 
-    ``brought_logs``: its ``synced/git-annex`` is new.  Raises ``GitError``.
+    ``brought_logs``: its ``synced/git-annex`` is new.  ``branch``: ours.  Raises ``GitError``.
     """
     if not isinstance(remote.way, LocalPath) or remote.ignored:
         return
@@ -33,11 +38,28 @@ def introduce_path(here: Repository, remote: Remote, peer: Peer, *, brought_logs
         pathremote.initialise(peer.gitdir)
     if uuid is not None and brought_logs and not peer.tended:
         # Nobody is there to merge it.
-        with contextlib.suppress(RepositoryError), Branch(find(peer.gitdir)) as branch:
-            merge_siblings(branch)
+        with contextlib.suppress(RepositoryError), Branch(find(peer.gitdir)) as logs:
+            merge_siblings(logs)
+    if uuid is not None and branch is not None and not peer.tended:
+        _check_out_first(peer, branch)
     if uuid is not None and remote.uuid is None:
         # At the very end: the pusher reads the new configuration, and begins anew with it.
         pathremote.record(remote.name, uuid, here.git)
+
+
+def _check_out_first(peer: Peer, branch: bytes) -> None:
+    """Check out what was pushed where there never was a commit: nobody is there to merge it.
+
+    git-annex would not merge it either.  git refuses where a file is in the way; so be it.
+    """
+    if peer.bare or peer.gitdir.name != ".git":
+        return
+    git = Git(peer.gitdir, peer.gitdir.parent)
+    refs = Refs(git)
+    head, pushed = refs.head(), refs.get(synced(branch))
+    if pushed is not None and head.branch == own(branch) and head.oid is None:
+        with contextlib.suppress(GitError):
+            git.run("merge", "-q", "--ff-only", pushed)
 
 
 def _is_described(here: Repository, peer: Peer) -> bool:
