@@ -280,13 +280,24 @@ class Committing:
         total = len(deletions) + missing + burst
         work = len(chosen) - len(deletions) + _count_work(from_index)
         work += self._work.count({*deletions, *waiting, *self.held}, now)
-        is_much = is_mass_deletion(total, len(self._desk.index()) + burst, work)
+        files = len(self._desk.index()) + burst
+        is_much = is_mass_deletion(total, files, work)
+        if is_much and not self._vanished:
+            lost = self._without_moved({*deletions, *waiting, *self.held}, now)
+            is_much = is_mass_deletion(len(lost) + burst, files, work)
         if not self._vanished and not is_much:
             return chosen
         for path in deletions:
             self.held[path] = self._findings.pop(path)
         log.warning("held %d deletions; if that is right: annexd accept", len(self.held))
         return [finding for finding in chosen if finding.path not in deletions]
+
+    def _without_moved(self, gone: set[bytes], now: float) -> set[bytes]:
+        """Those of the missing whose content has not come under another name lately."""
+        index = self._desk.index()
+        came = (index.get(path) for path in self._work.fresh(now) - gone)
+        kept = {entry.oid for entry in came if entry is not None}
+        return {path for path in gone if (old := index.get(path)) is None or old.oid not in kept}
 
     def _answer_for(self, staging: Staging) -> None:
         """Count what the commit's message is to answer for, or others would doubt it."""

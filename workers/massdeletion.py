@@ -93,6 +93,11 @@ class Work:
         fresh = sum(len(paths - gone) for _at, paths in self._fresh)
         return max(self._all.count(now), min(fresh, int(MEMORY_MAX)))
 
+    def fresh(self, now: float) -> frozenset[bytes]:
+        """What was done in the last seconds."""
+        self._forget(now)
+        return frozenset().union(*(paths for _at, paths in self._fresh))
+
     def _forget(self, now: float) -> None:
         while self._fresh and self._fresh[0][0] < now - WORK_S:
             self._fresh.popleft()

@@ -17,6 +17,8 @@ from workers.committing import Committing
 from workers.desk import Desk
 from workers.finding import Finding
 from workers.footing import Footing
+from workers.git.index_entry import Entry
+from workers.git.index_racy import Staged
 from workers.guard import Guard
 from workers.losses import answer_for
 from workers.merging import Held, Merging
@@ -243,6 +245,45 @@ def test_what_is_found_anew_is_not_held_any_more(desk: Desk) -> None:
 
     assert not committing.held
     assert len(committing) == 1
+
+
+@pytest.mark.parametrize(("taken_out", "held"), [(8, 0), (32, 72)])
+def test_who_moves_a_directory_and_then_takes_a_part_of_it_out(
+    pair: tuple[Repo, Repo], desk: Desk, taken_out: int, held: int
+) -> None:
+    """What he has moved is not gone: few are, though fewer were added than names are missing."""
+    _a, b = pair
+    names = [f"{number:02}" for number in range(40)]
+    for directory in ("old", "new"):
+        for name in names:
+            b.write(f"{directory}/{name}", name.encode())
+    b.git("-c", "annex.largefiles=nothing", "add", "old", "new")
+    b.git("commit", "-qm", "both")
+    index = desk.index()
+    came = [_found(desk, entry) for entry in index if entry.path.startswith(b"new/")]
+    b.git("rm", "-q", "--cached", "-r", "new")
+    b.git("commit", "-qm", "only the old one")
+    desk.take_foreign()
+    committing = Committing(desk, Agenda(), Guard(desk), Footing(desk))
+    now = time.monotonic()
+    committing.add(came, now)
+    assert committing.commit(now) is not None
+
+    for name in names[:taken_out]:
+        b.remove(f"new/{name}")
+    gone = [f"old/{name}" for name in names] + [f"new/{name}" for name in names[:taken_out]]
+    for name in names:
+        b.remove(f"old/{name}")
+    committing.add((Finding(name.encode(), None, None) for name in gone), now)
+    committing.commit(now)
+
+    assert len(committing.held) == held
+
+
+def _found(desk: Desk, entry: Entry) -> Finding:
+    """A file as the watcher has found it."""
+    staged = Staged(entry.mode, entry.oid, entry.stat, time.time_ns())
+    return Finding(entry.path, staged, desk.lstat(entry.path))
 
 
 def test_unrelated_histories_are_held(
