@@ -155,14 +155,14 @@ def _of_daemon_and_ingest() -> Iterator[Mutation]:
         "workers/source.py",
         "        if st is None or not is_same(st, self.st):\n            raise ChangedError",
         "        if st is None:\n            raise ChangedError",
-        ("tests/annex/test_watching.py", "tests/annex/test_hashed.py"),
+        ("tests/annex/test_source.py",),
     )
     yield Mutation(
         "contents are opened through links (no O_NOFOLLOW)",
         "workers/lease.py",
         "os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK",
         "os.O_RDONLY | os.O_NONBLOCK",
-        ("tests/annex/test_watching.py", "tests/annex/test_looking.py"),
+        ("tests/annex/test_source.py",),
     )
     yield Mutation(
         "contents get their names before they are synced",

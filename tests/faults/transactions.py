@@ -22,7 +22,9 @@ from spool.state import Activity, State, write_state
 from spool.transfer import UUID, Direction, Lane, Outcome
 from spool.transferlock import TransferLocks
 from tests.annex.logs import FEW, MANY, OTHER, THIRD, push_line, some_keys
+from tests.faults import merges
 from tests.faults.world import make_pair, make_repo, place_of, settle_down
+from tests.processes import ANNEXD_SHELL
 from tests.repo import Repo
 from tests.spool import FROM, NOW, TO, Spool, some_key, upload
 from workers.abandoned import Abandoned
@@ -166,6 +168,19 @@ def edited_files(place: Path) -> None:
     repo.replace("note.txt", b"another text\n")
 
 
+def moved_links(place: Path) -> None:
+    """Links to contents, moved to other directories; one is unlocked."""
+    repo = make_repo(place / "a")
+    for name in ("up", "d/down", "d/along", "unlocked"):
+        repo.write(name, name.encode() * 50)
+    repo.annex("add", "-q", ".")
+    repo.git("commit", "-q", "-m", "files")
+    settle_down(repo)
+    repo.rename("up", "e/f/up")
+    repo.rename("d", "e/d")
+    repo.annex("unlock", "-q", "unlocked")
+
+
 def state_files(place: Path) -> None:
     at = place_of(Repo(place / "a"))
     write_state(at.state, "watcher", State(Activity.IDLE, 7, (("note", "x"),)))
@@ -178,59 +193,6 @@ def start(place: Path) -> None:
 
 
 # Two repositories.
-
-
-def to_merge(place: Path) -> None:
-    """``b`` has been sent what has become of each kind of file; it has an edit of its own."""
-    a, b = make_pair(place)
-    a.write(".gitattributes", b"*.txt annex.largefiles=nothing\n")
-    for name in ("edited", "goes", "moves", "splits", "t.txt", "d/e/f"):
-        a.write(name, f"{name} in the beginning\n".encode())
-    a.annex("add", "-q", "-c", "annex.addunlocked=true", ".")
-    a.git("commit", "-q", "-m", "files")
-    a.annex("sync", "-q", "--content")
-    b.annex("sync", "-q", "--content")
-    a.replace("edited", b"edited")
-    a.remove("goes")
-    a.rename("moves", "d/moved")
-    a.remove("splits")
-    a.write("splits/inside", b"inside")
-    a.discard("d/e")
-    a.write("d/e", b"a file where a directory was")
-    a.replace("t.txt", b"text\n")
-    a.write("locked", b"locked content")
-    a.annex("add", "-q", "locked")
-    a.annex("add", "-q", "-c", "annex.addunlocked=true", ".")
-    a.git("commit", "-q", "-a", "-m", "changes")
-    b.write("of b", b"of b")
-    b.annex("add", "-q", "-c", "annex.addunlocked=true", ".")
-    b.git("commit", "-q", "-m", "of b")
-    send(a, b)
-
-
-def send(a: Repo, b: Repo) -> None:
-    a.annex("copy", "-q", "--to", "b", "--all")
-    a.git("push", "-q", "b", "main:synced/main", "+git-annex:synced/git-annex")
-    settle_down(a)
-    settle_down(b)
-
-
-def in_conflict(place: Path) -> None:
-    a, b = make_pair(place)
-    for name in ("both", "t.txt", "gone"):
-        a.write(name, b"in the beginning\n")
-    a.annex("add", "-q", "-c", "annex.addunlocked=true", ".")
-    a.git("commit", "-q", "-m", "files")
-    a.annex("sync", "-q", "--content")
-    b.annex("sync", "-q", "--content")
-    for repo, content in ((a, b"by a\n"), (b, b"by b\n")):
-        repo.replace("both", content)
-        repo.replace("t.txt", content)
-        repo.replace("gone", content)
-        if repo is b:
-            repo.remove("gone")
-        repo.git("commit", "-q", "-a", "-m", "an edit")
-    send(a, b)
 
 
 def pointers(place: Path) -> None:
@@ -263,6 +225,41 @@ def to_move(direction: Direction) -> Part:
         near, other = (a, b) if direction is Direction.UPLOAD else (b, a)
         lane = Lane(direction, UUID(other.uuid().encode()))
         keys = [(Key(a.key(f"f{number}")), b"file") for number in range(3)]
+        settle_down(a)
+        settle_down(b)
+        Queue(place_of(near).layout).add_many(lane, keys, time.time() - 100)
+
+    return build
+
+
+SSH = """\
+#!/bin/sh
+for command; do :; done
+exec sh -c "$command"
+"""
+"""Whatever it is to connect to, that is here."""
+
+
+def over_ssh(direction: Direction) -> Part:
+    """To and from ``annexd shell``: many in a parcel, and one by itself."""
+
+    def build(place: Path) -> None:
+        a, b = make_pair(place)
+        for number, size in enumerate([300_000, *range(17)]):
+            a.write(f"f{number}", b"%d" % number * size)
+        a.annex("add", "-q", ".")
+        a.git("commit", "-q", "-m", "files")
+        a.annex("sync", "-q", "--no-content")
+        b.annex("sync", "-q", "--no-content")
+        near, other = (a, b) if direction is Direction.UPLOAD else (b, a)
+        (place / "own-ssh").write_text(SSH)
+        (place / "own-ssh").chmod(0o755)
+        name = other.path.name
+        near.config("core.sshCommand", str(place / "own-ssh"))
+        near.config(f"remote.{name}.url", f"ssh://there{other.path}")
+        near.config(f"remote.{name}.annex-shell", ANNEXD_SHELL)
+        lane = Lane(direction, UUID(other.uuid().encode()))
+        keys = [(Key(a.key(f"f{number}")), b"file") for number in range(18)]
         settle_down(a)
         settle_down(b)
         Queue(place_of(near).layout).add_many(lane, keys, time.time() - 100)
@@ -316,6 +313,15 @@ def unite(place: Path) -> None:
         merge_siblings(branch)
 
 
+def exchange_logs(place: Path) -> None:
+    """What the pusher does: ``b``, where no annexd runs, may have been killed before it logged."""
+    Repo(place / "b").git("fetch", "-q", "a", "+git-annex:refs/remotes/a/git-annex")
+    for name in "ba":
+        with Branch(find(place / name)) as branch:
+            merge_siblings(branch)
+            commit_journal(branch, NOW)
+
+
 def unlock(place: Path) -> None:
     """What the pusher does when it fails."""
     repo = find(place / "a")
@@ -355,11 +361,21 @@ ALL: dict[str, Transaction] = {
         role("ingest locked", new_files_locked, ("watcher", "a")),
         role("ingest unlocked", new_files, ("watcher", "a")),
         role("commit edits", edited_files, ("watcher", "a")),
-        role("merge", to_merge, ("watcher", "b")),
-        role("merge a conflict", in_conflict, ("watcher", "b")),
+        role("merge", merges.to_merge, ("watcher", "b")),
+        role("merge a conflict", merges.in_conflict, ("watcher", "b")),
+        role("merge what was amended here", merges.amended, ("watcher", "b")),
+        role("merge what was botched there", merges.botched, ("watcher", "b")),
+        role("merge what was pushed into the branch", merges.pushed_into, ("watcher", "b")),
+        role("merge renames", merges.renamed, ("watcher", "b")),
+        role("merge in an adjusted branch", merges.adjusted, ("watcher", "b")),
+        role("commit moved links", moved_links, ("watcher", "a")),
         role("fill", pointers, ("watcher", "b")),
         role("upload", to_move(UP), ("transferrer", "a")),
         role("download", to_move(DOWN), ("transferrer", "b")),
+        Transaction(
+            "upload over ssh", over_ssh(UP), None, (("transferrer", "a"),), None, exchange_logs
+        ),
+        role("download over ssh", over_ssh(DOWN), ("transferrer", "b")),
         role(
             "push",
             to_push,
