@@ -202,7 +202,7 @@ def _of_daemon_and_ingest() -> Iterator[Mutation]:
         "workers/descent.py",
         "os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC",
         "os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC",
-        ("tests/merging/test_merging.py -k link",),
+        ("tests/unit/test_descent.py",),
     )
 
 
