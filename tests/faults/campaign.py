@@ -160,12 +160,17 @@ class Campaign:
         pass_time(self.place)
         start_anew(self.place)
         wanted = self.transaction
-        traces = [self._serve(*each, undisturbed) for each in wanted.roles]
-        parts = [part for part in (wanted.mend, wanted.act, wanted.conclude) if part is not None]
-        traces += [
-            intercepted(partial(part, self.place), self.place, undisturbed) for part in parts
+        steps = [partial(self._serve, *each, undisturbed) for each in wanted.roles]
+        steps += [
+            partial(intercepted, partial(part, self.place), self.place, undisturbed)
+            for part in (wanted.mend, wanted.act, wanted.conclude)
+            if part is not None
         ]
-        for trace in traces:
+        for step in steps:
+            trace = step()
+            if "InterruptedError" in trace.said:
+                # By a signal that came before we had the kernel's question: no disk does that.
+                trace = step()
             assert trace.status == 0, f"recovery: {trace.said}"
         start_anew(self.place)
 

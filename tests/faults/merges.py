@@ -97,6 +97,7 @@ def pushed_into(place: Path) -> None:
     a.git("commit", "-q", "-m", "files")
     a.annex("sync", "-q", "--content")
     b.annex("sync", "-q", "--content")
+    b.git("branch", "-f", "synced/main", "main")
     settle_down(b)
     a.replace("edited", b"edited by a")
     a.remove("goes")
