@@ -74,5 +74,5 @@ def _subdirectories(directory: bytes) -> list[bytes]:
     try:
         with os.scandir(directory) as entries:
             return [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return []

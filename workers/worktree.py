@@ -100,7 +100,8 @@ class WorkTree:
 
     def look_at(self, directory: bytes) -> None:
         """Have a directory, and all below it, compared with the index; b"" is everything."""
-        self._unwalked[directory] = None
+        if not (directory + b"/").startswith(_GIT + b"/"):  # something is mounted there
+            self._unwalked[directory] = None
 
     def notes(self) -> Fields:
         """What a person may want to know."""

@@ -33,6 +33,35 @@ def test_what_is_here_is_queued_for_a_remote_that_lacks_it(pair: tuple[Repo, Rep
     assert queued(a, UP, b) == {before: b"before", after: b"d/after"}
 
 
+def test_a_queue_that_cannot_be_written_is_said_and_filled_when_it_can(
+    pair: tuple[Repo, Repo], caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    a, b = pair
+    with scanning(a) as scanned:
+        scanned.settled()
+        spool = a.path / ".git/annex/transfer"
+        spool.rename(spool.with_name("aside"))
+        spool.symlink_to("aside")
+        keys = {}
+        for number in range(20):
+            name = b"%d" % number
+            keys[a.add(name, b"content " + name)] = name
+        wait_until(lambda: (at := scanned.state()) and at.note("trouble"), why=scanned.state)
+        state = scanned.state()
+        assert state is not None
+        assert state.pending
+        spool.unlink()
+
+        scanned.settled()
+
+    assert queued(a, UP, b).keys() == keys.keys()
+    after = scanned.state()
+    assert after is not None
+    assert not after.note("trouble")
+    said = capfd.readouterr().err + caplog.text
+    assert said.count("tempfail in the way") <= 5, said
+
+
 def test_what_is_in_the_tree_and_missing_is_queued_from_who_has_it(
     pair: tuple[Repo, Repo],
 ) -> None:

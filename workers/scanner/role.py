@@ -62,6 +62,7 @@ class _Scanner:
         self._explorer = Explorer(worker.wakeup, worker.place)
         self._scan = Scan(self._place, repository, self._dropper)
         self._retry_s = RETRY_S
+        self._retry_at = -math.inf
         self._refill_s = REFILL_S
         self._reconcile_at = time.monotonic() + RECONCILE_S
         self._growth = Growth()
@@ -99,7 +100,7 @@ class _Scanner:
             self._dropper.work()
         except (GitError, StreamEndedError, BrokenRefError, OSError) as failure:
             return self._try_again(failure)
-        self._retry_s = RETRY_S
+        self._retry_s, self._retry_at = RETRY_S, -math.inf
         notes = (("pending", str(self._scan.pending)),)
         if self._scan.is_sweeping:
             self._voice.busy(notes)
@@ -127,12 +128,15 @@ class _Scanner:
 
     def _try_again(self, failure: Exception) -> float:
         """What was being looked at is not known any more, so it will be everything."""
-        log.warning("tempfail %s; looks at everything again in %.0f s", failure, self._retry_s)
+        self._voice.idle((("pending", str(self._scan.pending + 1)), ("trouble", str(failure))))
         self._scan.close()
         self._scan.forget()
-        at = time.monotonic() + self._retry_s
-        self._retry_s = min(2 * self._retry_s, RETRY_MAX_S)
-        return at
+        now = time.monotonic()
+        if now >= self._retry_at:  # not by a hint: they come as often as they like
+            log.warning("tempfail %s; looks at everything again in %.0f s", failure, self._retry_s)
+            self._retry_at = now + self._retry_s
+            self._retry_s = min(2 * self._retry_s, RETRY_MAX_S)
+        return self._retry_at
 
     def _reconcile(self) -> Hint:
         self._reconcile_at = time.monotonic() + RECONCILE_S
