@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes import alive, attempt, descendants, wait_until
+from tests.processes import alive, attempt, descendants, stays, wait_until
 from tests.pushing import has, place, pushing, tip
 from tests.repo import Repo
 from tests.system.drives import may_mount, mounted_read_only
@@ -182,15 +182,31 @@ def test_what_others_have_is_merged_before_what_we_have_is_pushed(pair: tuple[Re
     b.git("merge-base", "--is-ancestor", ours, "synced/main")
 
 
+def test_what_somebody_has_left_there_is_not_overwritten(pair: tuple[Repo, Repo]) -> None:
+    """In the ref that all push to, and in no branch."""
+    a, b = pair
+    theirs = commit(b, "theirs")
+    b.git("branch", "-f", "synced/main")
+    b.git("reset", "-q", "--hard", "HEAD~")
+    with pushing(a) as pusher:
+        commit(a, "ours")
+        wait_until(has(a, "remotes/b/synced/main", theirs))
+        stays(has(b, "heads/synced/main", theirs), 2)
+
+        a.git("merge", "-q", "--no-edit", "b/synced/main")
+
+        wait_until(has(b, "heads/synced/main", a.head()))
+        pusher.settled()
+
+
 def test_nobody_gets_what_he_would_have_to_merge(pair: tuple[Repo, Repo]) -> None:
     """Where an assistant works, that may end in conflict markers."""
     a, b = pair
     theirs = commit(b, "theirs")
-    with pushing(a) as pusher:
+    with pushing(a):
         ours = commit(a, "ours")
         wait_until(has(a, "remotes/b/main", theirs))
-        pusher.looked()
-        assert tip(b, "heads/synced/main") != ours
+        stays(lambda: tip(b, "heads/synced/main") != ours, 2)
 
         a.git("merge", "-q", "--no-edit", "b/main")
 

@@ -12,7 +12,8 @@ import pytest
 from spool.key import Key, parts
 from spool.remotes import Exchange, read_transfer
 from spool.transfer import Direction, Lane, Transfer
-from tests.processes import attempt, killed_before, reap, started, wait_until
+from spool.transferlock import TransferLocks
+from tests.processes import attempt, forked, kill, killed_before, reap, started, wait_until
 from tests.repo import Repo
 from tests.transfers.station import Station, add_many, turns
 from workers.annex import hashed
@@ -355,6 +356,34 @@ def test_what_is_no_file_where_its_locks_are_is_put_aside(a: Station, b: Station
 
     aside = a.place.annex / "transfer/corrupt"
     assert {path.is_dir() for path in aside.glob("*[!n]") if not path.is_file()} == {True, False}
+
+
+def test_nothing_is_sent_while_somebody_else_brings_the_same_from_here(
+    a: Station, b: Station, tmp_path: Path
+) -> None:
+    key = a.repo.add("file", b"content" * 1000)
+    b.repo.annex("sync", "-q", "--no-content")
+    held = tmp_path / "held"
+
+    def hold() -> None:
+        with TransferLocks(b.place.layout, b.lane(DOWN, a.repo)) as locks:
+            taken = locks.try_take(Key(key))
+            held.touch()
+            signal.pause()
+            assert taken is not None
+
+    with forked(hold) as holder, a.working() as pid:
+        wait_until(held.exists)
+        lane = a.queue(UP, b.repo, key)
+        wait_until(lambda: a.put_off(lane), why=lambda: a.waiting(lane))
+        assert not b.tmp(key).exists()
+        assert b.content(key) is None
+
+        kill(holder)
+        os.utime(a.place.layout.job(Transfer(lane.direction, lane.uuid, Key(key))))
+        wait_until(lambda: not a.waiting(lane), 20)
+        a.stop(pid)
+    assert b.content(key) is not None
 
 
 def test_it_and_git_annex_share_the_work_when_both_copy_the_same(a: Station, b: Station) -> None:
