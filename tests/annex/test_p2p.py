@@ -1,5 +1,6 @@
 """Our side of the P2P protocol, with real ``git-annex-shell`` at the other."""
 
+import errno
 import os
 import re
 from collections.abc import Iterator
@@ -17,6 +18,8 @@ from tests.repo import Repo
 from workers.annex import p2p
 from workers.annex.p2p import BusyError, Peer, RefusedError, Sent
 from workers.annex.pipes import EndedError, Pipes, SilentError
+from workers.shell.sending import send_whole
+from workers.shell.wire import Wire
 
 FILE = b"a file"
 CONTENT = os.urandom(300_000)
@@ -127,6 +130,29 @@ def test_the_wrong_content_is_not_stored_and_the_right_one_is_afterwards(
         )
 
     assert peer.put(key, FILE, source).sent is Sent.STORED
+
+
+def test_a_server_whose_disk_does_not_give_back_a_content_goes_on_with_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The end of one is bad; it is announced, so something comes, that nobody stands by."""
+    content = CONTENT[:1000]
+    (tmp_path / "file").write_bytes(content)
+    reader, writer = os.pipe()
+
+    def sendfile(target: int, fd: int, offset: int, size: int) -> int:
+        if offset:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return os.write(target, os.pread(fd, min(size, 10), offset))
+
+    monkeypatch.setattr(os, "sendfile", sendfile)
+    with (tmp_path / "file").open("rb") as file:
+        assert not send_whole(Wire(reader, writer), file.fileno())
+
+    said = os.read(reader, 1 << 16)
+    os.close(reader)
+    os.close(writer)
+    assert said == b"DATA 1000\n" + content[:10] + bytes(990)
 
 
 def test_a_content_is_fetched_whole_or_from_where_one_left_off(repo: Repo, shell: str) -> None:

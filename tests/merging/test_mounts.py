@@ -120,6 +120,25 @@ def test_links_on_a_mount_are_mended_and_leftovers_swept(pair: tuple[Repo, Repo]
         assert paths(b) == {"d/e/locked"}
 
 
+def test_what_is_mounted_below_dot_git_is_no_part_of_the_work_tree(
+    pair: tuple[Repo, Repo], tmp_path: Path
+) -> None:
+    b = pair[1]
+    inside = b.path / ".git/annex/transfer"
+    with drive(tmp_path, "inside") as stick, watched(b) as watcher:
+        (stick.hidden / "file").write_bytes(b"of git's")
+        inside.mkdir(exist_ok=True)
+        stick.plug(inside)
+        b.write("file", b"content")
+        watcher.settle()
+
+        assert b.tree().keys() == {b"file"}
+        assert "skip " not in watcher.log.read_text()
+        assert not watcher.state().note("skipped")
+        unplug(inside)
+        watcher.settle()
+
+
 @pytest.mark.usefixtures("stick")
 def test_a_read_only_mount_holds_up_only_what_leads_there(
     pair: tuple[Repo, Repo], merging: Merging

@@ -5,6 +5,7 @@ content at once.  No content lock is taken: an open file outlives its name.
 """
 
 import contextlib
+import errno
 import os
 import time
 from collections.abc import Callable
@@ -22,6 +23,9 @@ from workers.shell.wire import GoneError, HangUpError, Wire
 
 DIGITS_MAX: Final = 19
 """Of a size."""
+
+_BROKEN: Final = frozenset((errno.EIO, errno.ENODATA, errno.ESTALE))
+"""The disk does not give it back: a bad sector, say."""
 
 _ANSWERS: Final = frozenset((b"SUCCESS", b"FAILURE"))
 
@@ -99,13 +103,19 @@ def send_whole(
     before = os.fstat(fd)
     offset = min(offset, before.st_size)
     wire.send(b"DATA %d\n" % (before.st_size - offset))
-    read = Read(fd)
+    read, whole = Read(fd), True
     while offset < before.st_size:
-        sent = wire.send_file(fd, offset, before.st_size - offset)
+        try:
+            sent = wire.send_file(fd, offset, before.st_size - offset)
+        except OSError as failure:
+            if failure.errno not in _BROKEN:
+                raise
+            whole, sent = False, min(before.st_size - offset, CHUNK)
+            wire.send(bytes(sent))  # it was announced, and the client may want others
         if not sent:
             raise HangUpError("the content became shorter while it was sent")
         offset += sent
         read.reached(offset)
         advance(offset)
     after = os.fstat(fd)
-    return (before.st_mtime_ns, before.st_size) == (after.st_mtime_ns, after.st_size)
+    return whole and (before.st_mtime_ns, before.st_size) == (after.st_mtime_ns, after.st_size)
