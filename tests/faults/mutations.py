@@ -310,7 +310,7 @@ def _of_refs() -> Iterator[Mutation]:
         "workers/pusher/errand.py",
         "            os.killpg(self._pid, signal.SIGKILL)",
         "            os.killpg(self._pid, 0)",
-        ("tests/system/test_pusher.py -k hangs",),
+        ("tests/unit/test_pusher_errand.py",),
     )
 
 

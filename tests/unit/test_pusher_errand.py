@@ -2,10 +2,12 @@
 
 import errno
 import os
+import signal
+from pathlib import Path
 
 import pytest
 
-from tests.processes import wait_until
+from tests.processes import alive, wait_until
 from workers.pusher.errand import Errand, Leash
 from workers.pusher.values import Outcome, Result
 from workers.wakeup import Wakeup
@@ -41,3 +43,25 @@ def test_one_that_cannot_be_started_or_watched_leaves_nothing(
     assert len(os.listdir("/proc/self/fd")) == before
     with pytest.raises(ChildProcessError):
         os.waitpid(-1, os.WNOHANG)
+
+
+@pytest.mark.timeout(20)
+def test_one_that_never_ends_is_killed_with_what_it_has_started(
+    wakeup: Wakeup, tmp_path: Path
+) -> None:
+    def hang() -> Outcome:
+        below = os.fork()
+        if below == 0:
+            signal.pause()
+        (tmp_path / "new").write_text(str(below))
+        (tmp_path / "new").rename(tmp_path / "pid")
+        signal.pause()
+        return done()
+
+    errand = Errand.start("test", hang, wakeup, Leash())
+    wait_until((tmp_path / "pid").exists)
+    below = int((tmp_path / "pid").read_text())
+
+    errand.kill()
+
+    wait_until(lambda: not alive(below))
