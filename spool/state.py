@@ -4,7 +4,7 @@ First line ``idle SEQ`` or ``busy SEQ``: every poke up to SEQ was there before t
 last look at everything; when it is idle, that look is over and what it found is done.  Then
 ``name value`` lines for people, and for ``annexd wait`` one of them: ``pending N`` counts what
 the role still means to do of its own accord, even though it is idle now (a file that must settle
-first, a push to try again).
+first, a push to try again).  Others' pushers read one of the scanner's, ``SCANNED``.
 
 One writer: the worker of that name.  The file outlives its writer, so an ``idle 7`` may have been
 said by a worker that is dead; whoever needs an answer asks with a new poke (``spool.poke``).
@@ -13,9 +13,13 @@ said by a worker that is dead; whoever needs an answer asks with a new poke (``s
 import enum
 from dataclasses import dataclass
 from pathlib import Path
-from typing import final
+from typing import Final, final
 
 from spool.record import Fields, format_record, parse_record, read, replace
+
+SCANNED: Final = "tree"
+"""The scanner's note: the commit about whose files it has decided.  Not said of an adjusted branch,
+whose commits are nobody else's."""
 
 
 @final

@@ -25,7 +25,8 @@ from spool.spare import Spare
 from spool.transfer import LOCK_PREFIX, Lane, Transfer, to_name
 
 SPARES_MOST = 8
-LIST_EVERY_S = 1.0
+LIST_EVERY_S = 10.0
+"""Others leave spares rarely; and a listing shows the hundreds, too, that this process holds."""
 _ATTEMPTS = 16
 
 

@@ -10,6 +10,7 @@ import pytest
 from spool.layout import Layout
 from spool.lock import OPEN, FileLock, try_take
 from spool.queue import Queue
+from spool.state import SCANNED, Activity, State, write_state
 from spool.transfer import UUID, Direction, Lane
 from tests.annex.logs import some_keys
 from tests.repo import Repo
@@ -17,8 +18,9 @@ from workers.annex.repository import find
 from workers.git.objectid import ObjectFormat
 from workers.git.stream import ObjectId
 from workers.pusher.bringing import COURTESY_S, Bringing
-from workers.pusher.burst import LONGEST_S, MANY
+from workers.pusher.burst import LONGEST_S
 from workers.pusher.peer import Peer
+from workers.pusher.sending import MANY
 from workers.pusher.values import Ours, own
 
 NOW = 1000.0
@@ -109,6 +111,37 @@ def test_few_contents_keep_no_names_waiting(repo: Repo, bringing: Bringing, ther
     queue(repo, there, MANY - 1)
 
     assert bringing.files_at(NOTHING, NEWS, there, NOW) == NOW
+
+
+@pytest.mark.usefixtures("annexd")
+def test_names_of_many_files_are_waited_for_until_their_contents_are_queued(
+    bringing: Bringing, there: Peer
+) -> None:
+    (there.common / "annex/annexd/state").mkdir()
+    say(there, "0" * 40)
+
+    assert bringing.files_at(NOTHING, NEWS, there, NOW) > NOW
+    assert bringing.files_at(NOTHING, NEWS, there, NOW + LONGEST_S) == NOW + LONGEST_S
+
+    say(there, NEWS[own(b"main")])
+    assert bringing.files_at(NOTHING, NEWS, there, NOW) == NOW
+
+
+@pytest.mark.usefixtures("annexd")
+def test_names_of_few_files_are_not_waited_for(bringing: Bringing, there: Peer) -> None:
+    (there.common / "annex/annexd/state").mkdir()
+    say(there, "0" * 40)
+    head = NEWS[own(b"main")]
+    (there.common / "objects" / head[:2]).mkdir(parents=True)
+    (there.common / "objects" / head[:2] / head[2:]).touch()
+
+    assert bringing.files_at(NOTHING, NEWS, there, NOW) == NOW
+
+
+def say(there: Peer, scanned: str) -> None:
+    """As the scanner there does."""
+    state = State(Activity.IDLE, 1, ((SCANNED, scanned),))
+    write_state(there.common / "annex/annexd/state", "scanner", state)
 
 
 def test_where_nothing_runs_nothing_is_waited_for(

@@ -8,6 +8,7 @@ import pytest
 
 from spool.key import Key, parse
 from spool.queue import Queue
+from spool.state import SCANNED, Activity, State, write_state
 from spool.transfer import UUID, Direction, Lane
 from tests.annex.logs import some_keys
 from tests.repo import Repo
@@ -15,7 +16,8 @@ from workers.annex import remotes
 from workers.annex.objects import Objects
 from workers.annex.repository import find
 from workers.git.stream import ObjectId
-from workers.pusher.burst import GRACE_S, LONGEST_S, MANY, MOST_S, Burst
+from workers.pusher.burst import GRACE_S, LONGEST_S, MOST_S, Burst
+from workers.pusher.sending import MANY
 
 NOW = 1000.0
 
@@ -68,6 +70,35 @@ def test_when_most_have_been_sent_the_names_go(repo: Repo, lane: Lane) -> None:
 
     assert NOW < names.names_at(head, None, NOW) < NOW + GRACE_S  # they may just be being queued
     assert names.names_at(head, None, NOW + GRACE_S) == NOW + GRACE_S
+
+
+def say(repo: Repo, scanned: ObjectId) -> None:
+    """As the scanner does."""
+    place = repo.path / ".git/annex/annexd/state"
+    place.mkdir(parents=True, exist_ok=True)
+    write_state(place, "scanner", State(Activity.IDLE, 1, ((SCANNED, scanned),)))
+
+
+@pytest.mark.usefixtures("lane")
+def test_names_wait_until_the_scanner_has_looked_at_them(repo: Repo) -> None:
+    say(repo, ObjectId(repo.head()))
+    repo.git("commit", "-q", "--allow-empty", "-m", "many files")
+    head, names = packed_head(repo), burst(repo)
+
+    assert names.names_at(head, None, NOW) > NOW
+    assert names.names_at(head, None, NOW + GRACE_S) > NOW + GRACE_S
+    assert names.names_at(head, None, NOW + MOST_S) == NOW + MOST_S
+
+    say(repo, head)
+    assert names.names_at(head, None, NOW + GRACE_S) == NOW + GRACE_S
+
+
+@pytest.mark.usefixtures("lane")
+def test_names_whose_contents_are_few_do_not_wait(repo: Repo) -> None:
+    head, names = packed_head(repo), burst(repo)
+    say(repo, head)
+
+    assert names.names_at(head, None, NOW) == NOW
 
 
 def test_a_commit_of_few_files_waits_for_nothing(repo: Repo, lane: Lane) -> None:

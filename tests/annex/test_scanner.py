@@ -9,6 +9,7 @@ import pytest
 from spool.key import Key
 from spool.queue import Queue
 from spool.remotes import Reach, write_reach
+from spool.state import SCANNED
 from spool.transfer import Direction, Lane
 from tests.processes import alive, descendants, kill, stays, wait_until
 from tests.repo import Repo
@@ -60,6 +61,22 @@ def test_a_queue_that_cannot_be_written_is_said_and_filled_when_it_can(
     assert not after.note("trouble")
     said = capfd.readouterr().err + caplog.text
     assert said.count("tempfail in the way") <= 5, said
+
+
+def test_it_says_which_files_it_has_decided_about(pair: tuple[Repo, Repo]) -> None:
+    a, _ = pair
+    with scanning(a) as scanned:
+        a.add("file", b"1")
+        scanned.settled()
+        state = scanned.state()
+        assert state is not None
+        assert state.note(SCANNED) == a.head()
+
+        a.annex("adjust", "--unlock")  # a commit that is nobody else's
+        scanned.settled()
+        state = scanned.state()
+        assert state is not None
+        assert state.note(SCANNED) is None
 
 
 def test_what_is_in_the_tree_and_missing_is_queued_from_who_has_it(

@@ -7,20 +7,18 @@ who fetched them before would have to make each file twice.
 All times are the monotonic clock's, s.
 """
 
-import os
 from collections import deque
 from typing import Final, final
 
-from spool.layout import Layout
-from spool.queue import Queue
 from spool.transfer import Direction, Lane
 from workers.annex.repository import Repository
 from workers.git.refs import Refs
 from workers.git.stream import ObjectId
 from workers.pusher import compare
-from workers.pusher.burst import LONGEST_S, LOOK_S, MANY
+from workers.pusher.burst import LONGEST_S, LOOK_S
 from workers.pusher.peer import Peer
-from workers.pusher.values import Ours, Theirs, synced
+from workers.pusher.sending import has_scanned, is_of_many, sends_many
+from workers.pusher.values import Ours, Theirs, own, synced
 
 GIVEN_MAX: Final = 64
 
@@ -55,7 +53,10 @@ class Bringing:
         given = None if ours.branch is None else self._refs.get(synced(ours.branch))
         if given not in self._given:
             self._given.append(given)
-        if now >= self._files_at + LONGEST_S or not there.tells_us or not self._is_sending(there):
+        if now >= self._files_at + LONGEST_S or not there.tells_us:
+            return now
+        head = None if ours.branch is None else files.get(own(ours.branch))
+        if not self._is_sending(there, head):
             return now
         return now + LOOK_S if self._is_told(ours, files) else now
 
@@ -63,8 +64,13 @@ class Bringing:
         """Whether it knows all files of ours: where it has moved on, it need only have them."""
         return ours.head in self._given or not compare.lacks(ours, files, direct=False)
 
-    def _is_sending(self, there: Peer) -> bool:
+    def _is_sending(self, there: Peer, head: ObjectId | None) -> bool:
         try:
-            return Queue(Layout.of(os.fsencode(there.common))).count(self._lane, MANY) == MANY
+            return sends_many(there.common, self._lane) or (
+                # Its contents are going to be queued in a moment.
+                head is not None
+                and has_scanned(there.common, head) is False
+                and is_of_many(there.common, head)
+            )
         except OSError:  # not ours to look at
             return False

@@ -6,16 +6,13 @@ many new files are being sent to a remote, it is told of the commits whose conte
 the later ones wait; but not for long if little arrives: whoever has a slow disk, or large files,
 wants to see the names.
 
-A commit of many files is known by its lying in a pack, as ``workers.git.objects`` writes it: one of
-few is pushed at once, however many jobs are queued.
+A commit of few files is pushed at once, however many jobs are queued.
 
 All times are the monotonic clock's, s.
 """
 
-import os
 from typing import Final, final
 
-from spool.queue import Queue
 from spool.transfer import Direction, Lane
 from workers.annex.objects import Objects
 from workers.annex.remotes import Remote
@@ -25,17 +22,17 @@ from workers.git.run import GitError
 from workers.git.stream import ObjectId
 from workers.pusher import sample
 from workers.pusher.sample import Sample
-
-MANY: Final = 100
-"""Jobs; with fewer, nearly all has been sent."""
+from workers.pusher.sending import has_scanned, is_of_many, sends_many
 
 GRACE_S: Final = 1.0
-"""What the scanner needs to queue the first of them."""
+"""What the scanner may need to queue the first of them, where it does not say that it has."""
 
 MOST_S: Final = 4.0
 """While none of the contents that are looked for arrives."""
 
-LONGEST_S: Final = 8.0
+LONGEST_S: Final = 20.0
+"""While they do arrive."""
+
 LOOK_S: Final = 0.1
 
 
@@ -48,8 +45,6 @@ class Burst:
         self._lane = Lane(Direction.UPLOAD, remote.uuid) if sent and remote.uuid else None
         self._way = remote.way
         self._here = here
-        self._queue = Queue(here.layout)
-        self._objects = os.path.join(os.fsencode(here.common), b"objects")
         self._since: float | None = None
         self._arrived = 0
         """Of the sample of the first commit that waits; and when the last of them did."""
@@ -79,19 +74,25 @@ class Burst:
 
         ``known`` is the commit that the remote has, as far as we know.
         """
-        if self._lane is None or head is None or self._is_loose(head):
+        if self._lane is None or head is None or not is_of_many(self._here.common, head):
             self._waiting.clear()
             return now
         if self._since is None:
             self._since = self._arrived_at = now
         self._note(head, known)
         self._look(now)
-        is_sending = self._queue.count(self._lane, MANY) == MANY
-        patience_s = MOST_S if is_sending else GRACE_S
+        patience_s = self._patience_s(self._lane, head)
         if now >= min(self._since + LONGEST_S, self._arrived_at + patience_s):
             return now
         self.ready = self._sent
         return now + LOOK_S if self.ready is None else now
+
+    def _patience_s(self, lane: Lane, head: ObjectId) -> float:
+        """How long to wait for the next content."""
+        scanned = has_scanned(self._here.common, head)
+        if scanned is False or sends_many(self._here.common, lane):
+            return MOST_S
+        return 0.0 if scanned else GRACE_S
 
     def _note(self, head: ObjectId, known: ObjectId | None) -> None:
         """Take a sample of what is new in a commit, seen for the first time."""
@@ -123,6 +124,3 @@ class Burst:
             except (RepositoryError, GitError, ValueError, OSError):
                 return None
         return self._there
-
-    def _is_loose(self, commit: ObjectId) -> bool:
-        return os.path.exists(os.path.join(self._objects, commit[:2].encode(), commit[2:].encode()))

@@ -11,6 +11,7 @@ import math
 import time
 from typing import Final, final
 
+from spool.state import SCANNED
 from workers.annex.branch import REF
 from workers.annex.repository import find_with_worktree
 from workers.annex.settings import Settings
@@ -101,7 +102,11 @@ class _Scanner:
         except (GitError, StreamEndedError, BrokenRefError, OSError) as failure:
             return self._try_again(failure)
         self._retry_s, self._retry_at = RETRY_S, -math.inf
-        notes = (("pending", str(self._scan.pending)),)
+        seen = self._scan.seen
+        notes = (
+            *(() if seen is None else ((SCANNED, seen),)),
+            ("pending", str(self._scan.pending)),
+        )
         if self._scan.is_sweeping:
             self._voice.busy(notes)
             return 0.0

@@ -19,6 +19,7 @@ from spool.key import Key
 from spool.place import Place
 from spool.queue import Queue
 from spool.transfer import UUID, Direction, Lane
+from workers.annex.adjustedname import original_of
 from workers.annex.branch import Branch
 from workers.annex.feed import locations_of
 from workers.annex.presence import Status
@@ -92,6 +93,15 @@ class Scan:
         self._branch.close()
         self._decider.close()
         self._contents.close()
+
+    @property
+    def seen(self) -> ObjectId | None:
+        """The commit whose files have been decided about, if it is one that others may have too.
+
+        That of an adjusted branch is nobody's but ours.
+        """
+        ref = self.tree.ref
+        return None if ref is None or original_of(ref) is not None else self._seen
 
     # One turn
 
