@@ -1,9 +1,11 @@
 """What one side may lack of the other's branches, from refs alone; and what is the same remote."""
 
+from collections.abc import Container
 from typing import Final
 
 from workers.annex.remotes import Remote
 from workers.git.refs import Refs
+from workers.git.stream import ObjectId
 from workers.pusher.values import ANNEX, Ours, Theirs, own, synced, tracking
 
 LOGS: Final = frozenset((own(ANNEX), synced(ANNEX)))
@@ -18,11 +20,17 @@ def lacks(ours: Ours, theirs: Theirs, *, direct: bool) -> bool:
     )
 
 
-def has_news(ours: Ours, theirs: Theirs, remote: str, refs: Refs) -> bool:
-    """Whether they may have something that has not been fetched; ``refs`` are ours."""
+def has_news(
+    ours: Ours, theirs: Theirs, remote: str, refs: Refs, had: Container[ObjectId] = ()
+) -> bool:
+    """Whether they may have something that has not been fetched.
+
+    ``refs`` are ours; ``had`` are commits that our branches have had before: who has merged what we
+    had pushed is a step behind as soon as we have moved on.
+    """
     known = {oid for _name, oid in ours.tips()}
     return any(
-        oid not in known and oid != refs.get(tracking(remote, ref))
+        oid not in known and oid not in had and oid != refs.get(tracking(remote, ref))
         for ref, oid in theirs.items()
         if ref.startswith(b"refs/heads/")
     )

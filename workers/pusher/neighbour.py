@@ -11,6 +11,7 @@ import logging
 import math
 import random
 import time
+from collections import deque
 from dataclasses import replace
 from pathlib import Path
 from typing import Final, final
@@ -56,6 +57,9 @@ POLL_PLAIN_S: Final = 4.0
 
 POLL_LONGEST_S: Final = 3600.0
 
+HAD_MAX: Final = 64
+"""Commits that are remembered as ours."""
+
 UNSEEN: Final = (None, None)
 
 
@@ -75,6 +79,8 @@ class Neighbour:
         self._peer: Peer | None = None
         self._peer_seen: peer.Signature | None = None
         self._theirs: Theirs = {}
+        self._had: deque[ObjectId] = deque(maxlen=HAD_MAX)
+        """What our branches were at, lately."""
         self._settled: tuple[Ours | None, Theirs | None] = UNSEEN
         """What both had when there was nothing left to exchange."""
         self._task: Task | None = None
@@ -174,6 +180,7 @@ class Neighbour:
     def plan(self, ours: Ours) -> tuple[Task | None, float]:
         """What to do now, if anything; else when to look again (infinity: when told)."""
         now = time.monotonic()
+        self._had.extend(oid for _name, oid in ours.tips() if oid not in self._had)
         self.waits = False
         if self.errand is not None:
             return None, math.inf
@@ -285,7 +292,7 @@ class Neighbour:
         return compare.lacks(ours, theirs, direct=self._peer is not None and self._peer.bare)
 
     def _has_news(self, ours: Ours, theirs: Theirs) -> bool:
-        return compare.has_news(ours, theirs, self.remote.name, self._refs)
+        return compare.has_news(ours, theirs, self.remote.name, self._refs, self._had)
 
     def _look(self, path: Path) -> None:
         seen = peer.signature(path)
