@@ -65,9 +65,11 @@ class AlreadyRunningError(AnnexdError):
 def find_holder(place: Place) -> Holder | None:
     """The daemon that runs in this repository; None if there is none."""
     pid = lock.owner_pid(place.layout.daemon_pid)
-    if pid is None:
-        return None
-    return Holder(pid, is_annexd=lock.owner_pid(os.fsencode(place.lock)) == pid)
+    own = lock.owner_pid(os.fsencode(place.lock))
+    if pid is not None:
+        return Holder(pid, is_annexd=own == pid)
+    # Somebody has deleted ``daemon.pid``; annexd makes it again in a moment.
+    return None if own is None else Holder(own, is_annexd=True)
 
 
 @final
@@ -83,29 +85,46 @@ class Instance:
     def acquire(cls, place: Place) -> "Instance":
         """Take it; raises ``AlreadyRunningError``, and ``OSError`` if the files cannot be made."""
         instance = cls(place)
-        path = place.layout.daemon_pid
-        new = path + b".new"
-        # Our own lock first, so that whoever finds the other taken can tell by whom.
-        if not (instance.hold_own_lock() and instance._take(path) and instance._take(new)):
+        if not instance.hold():
             instance._release()
             raise AlreadyRunningError(place, find_holder(place))
-        fd = instance._locks[-1].fd
-        os.ftruncate(fd, 0)
-        os.write(fd, str(os.getpid()).encode())
-        os.rename(new, path)
         return instance
 
-    def hold_own_lock(self) -> bool:
-        """Hold annexd's own lock, also when somebody has deleted its file; False if it is taken."""
-        if not self.holds_own_lock():
+    def hold(self) -> bool:
+        """Hold the locks, also when somebody has deleted their files; False if one is taken."""
+        # Our own lock first, so that whoever finds the other taken can tell by whom.
+        return self._hold_own() and self._hold_pid_file()
+
+    def holds(self) -> bool:
+        """Whether the locks are held, in files that others find under their names."""
+        return self._holds_own() and self._holds_pid_file()
+
+    def _hold_own(self) -> bool:
+        if not self._holds_own():
             make_directory(self.place.annexd)
             self._own = lock.try_take(os.fsencode(self.place.lock), flags=_MAKE)
         return self._own is not None
 
-    def holds_own_lock(self) -> bool:
-        """Whether annexd's own lock is held, in a file that others find under its name."""
+    def _holds_own(self) -> bool:
         name = os.fsencode(self.place.lock)
         return self._own is not None and lock.still_named(name, self._own.inode)
+
+    def _hold_pid_file(self) -> bool:
+        if self._holds_pid_file():
+            return True
+        path = self.place.layout.daemon_pid
+        new = path + b".new"
+        if not (self._take(path) and self._take(new)):
+            return False
+        fd = self._locks[-1].fd
+        os.ftruncate(fd, 0)
+        os.write(fd, str(os.getpid()).encode())
+        os.rename(new, path)
+        return True
+
+    def _holds_pid_file(self) -> bool:
+        path = self.place.layout.daemon_pid
+        return bool(self._locks) and lock.still_named(path, self._locks[-1].inode)
 
     def _take(self, name: bytes) -> bool:
         taken = lock.try_take(name, flags=_MAKE)

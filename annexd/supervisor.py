@@ -180,13 +180,13 @@ class Supervisor:
             self._heartbeat = time.monotonic() + self._starter.watchdog_s
 
     def _keep_directory(self) -> None:
-        """Make our directory again a while after somebody has deleted it, or what is in it.
+        """Make our directory again a while after somebody has deleted it, or a lock file of ours.
 
         Not at once: it may have been the beginning of ``rm -r`` of the whole repository.  The lock
         tells, for the directory itself may have been made again by a worker meanwhile; which then
         is all that there is left of the repository.
         """
-        if self._instance.holds_own_lock():
+        if self._instance.holds():
             self._settle_at = math.inf
         elif self._settle_at == math.inf:
             self._settle_at = time.monotonic() + SETTLE_S
@@ -216,7 +216,9 @@ class Supervisor:
         ours = (place.state, place.died, place.poke, place.rest, place.remotes, place.cache)
         for path in (*ours, place.tmp):
             make_directory(path)
-        self._instance.hold_own_lock()
+        if not self._instance.hold():
+            self._stop("another daemon has taken the repository, as daemon.pid had been deleted")
+            return
         self._bulletin = b""  # to be written again
         # Our open lock files keep the directories above them in being, so that the kernel does not
         # report their own end; what is above reports it.

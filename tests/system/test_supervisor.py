@@ -16,7 +16,7 @@ from annexd.bulletin import Bulletin, Life
 from annexd.instance import Holder, find_holder
 from annexd.service import State
 from annexd.strays import marked
-from spool import rest
+from spool import lock, rest
 from spool.place import Place
 from spool.record import read
 from tests.processes import Process, alive, descendants, kill, let_finish, python, start, wait_until
@@ -361,6 +361,29 @@ def test_deleting_all_that_is_in_our_directory_costs_nothing(nest: StartNest) ->
 
     wait_until(lambda: find_holder(one.place) == Holder(one.process.pid, is_annexd=True))
     wait_until(lambda: one.bulletin() is not None)
+
+
+def test_a_deleted_pid_file_is_made_again(nest: StartNest) -> None:
+    one = nest("obey").ready()
+    pid_file = Path(os.fsdecode(one.place.layout.daemon_pid))
+
+    pid_file.unlink()
+
+    assert find_holder(one.place) == Holder(one.process.pid, is_annexd=True)
+    wait_until(pid_file.exists)
+    wait_until(lambda: pid_file.read_text() == str(one.process.pid))
+
+
+def test_who_has_taken_the_pid_file_meanwhile_is_left_alone(nest: StartNest) -> None:
+    one = nest("obey").ready()
+    pid_file = one.place.layout.daemon_pid
+
+    os.unlink(pid_file)
+    taken = lock.try_take(pid_file, flags=lock.OPEN | os.O_CREAT)
+
+    assert taken is not None
+    assert "stop: another daemon has taken the repository" in one.end()
+    taken.close()
 
 
 @pytest.mark.parametrize("what", ["nothing", "fifo", "link"])

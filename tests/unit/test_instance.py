@@ -117,10 +117,41 @@ def test_our_own_lock_is_taken_again_when_its_file_was_deleted(place: Place) -> 
     def life() -> bool:
         instance = Instance.acquire(place)
         place.lock.unlink()
-        return instance.hold_own_lock() and place.lock.exists() and instance.hold_own_lock()
+        return not instance.holds() and instance.hold() and place.lock.exists() and instance.hold()
 
     assert succeeds(life)
     assert lock.owner_pid(os.fsencode(place.lock)) is None
+
+
+def test_a_deleted_pid_file_is_made_again_and_its_holder_is_known_before_that(place: Place) -> None:
+    def hold() -> None:
+        instance = Instance.acquire(place)
+        signal.sigwait({signal.SIGUSR1})
+        assert instance.hold()
+        signal.pause()
+
+    path = place.annex / "daemon.pid"
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+    with forked(hold) as pid:
+        wait_until(lambda: find_holder(place))
+        path.unlink()
+        assert str(find_holder(place)) == f"annexd (pid {pid})"
+        os.kill(pid, signal.SIGUSR1)
+        wait_until(lambda: lock.owner_pid(os.fsencode(path)) == pid)
+        assert path.read_text() == str(pid)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGUSR1})
+
+
+def test_a_pid_file_that_another_daemon_has_taken_meanwhile_is_not_ours(place: Place) -> None:
+    def life() -> bool:
+        instance = Instance.acquire(place)
+        path = place.annex / "daemon.pid"
+        path.unlink()
+        with forked(lambda: be_an_assistant(path)) as pid:
+            wait_until(lambda: lock.owner_pid(os.fsencode(path)) == pid)
+            return not instance.holds() and not instance.hold()
+
+    assert succeeds(life)
 
 
 def test_one_whose_pid_means_nothing_here_is_not_stopped_from_here(place: Place) -> None:
