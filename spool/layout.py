@@ -178,6 +178,16 @@ class Layout:
         return self.annex + b"/smudge.lck"
 
     @property
+    def adjust_log(self) -> bytes:
+        """How much has come or gone since the adjusted branch was made anew."""
+        return self.annex + b"/adjust.log"
+
+    @property
+    def adjust_lock(self) -> bytes:
+        """Exclusive, to write ``adjust_log``."""
+        return self.annex + b"/adjust.lck"
+
+    @property
     def keysdb(self) -> bytes:
         """SQLite: associated files and inode caches."""
         return self.annex + b"/keysdb/db"

@@ -23,7 +23,7 @@ THE ORDER.  A process that holds a lock takes only locks that stand further down
                                                         Ours first, then those in a local remote
  4. ``objects/../KF/KF.lck``                            content lock; not waited for
  5. git's own ``index.lock``                            not waited for
- 6. ``smudge.lck``                                      waited for, from here on
+ 6. ``smudge.lck``, ``adjust.lck``                      waited for, from here on; one of them
  7. ``keysdb.lck``
  8. ``journal.lck``
  9. ``othertmp.lck``                                    shared; never waited for exclusively

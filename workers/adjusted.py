@@ -11,6 +11,7 @@ Source: git-annex-formats.md §9, "Adjusted branches"; git-annex-adjust(1).
 from collections.abc import Iterable
 from typing import Final
 
+from workers.annex import presencelog
 from workers.annex.adjustedname import ADJUSTED
 from workers.annex.run_annex import run_annex
 from workers.desk import Desk
@@ -40,15 +41,20 @@ def propagate(desk: Desk, head: Head) -> bool:
     """
     if head.branch is None or head.oid is None or _is_made_by_annex(desk, head.oid):
         return False
-    readjust(desk)
+    _carry_over(desk)
     return True
 
 
-def readjust(desk: Desk) -> None:
-    """Have git-annex carry over what there is, and make the adjusted branch anew.
+def readjust(desk: Desk, now: float) -> None:
+    """Have the adjusted branch show what is here now (Unix time, s).
 
-    Raises ``GitError``.
+    Raises ``GitError``, ``OSError``.
     """
+    presencelog.note_change(desk.repository, now)
+    _carry_over(desk)
+
+
+def _carry_over(desk: Desk) -> None:
     run_annex(desk.repository, *_PROPAGATE)
 
 

@@ -60,8 +60,8 @@ class Readjusting:
             self._due = time.monotonic() + MOMENT_S
             return 0.0
         try:
-            adjusted.readjust(self._desk)
-        except GitError as failure:  # a file was edited just now, say
+            adjusted.readjust(self._desk, time.time())
+        except (GitError, OSError) as failure:  # a file was edited just now, say
             log.warning("tempfail to adjust the branch: %s", failure)
             self._due = time.monotonic() + RETRY_S
             return RETRY_S

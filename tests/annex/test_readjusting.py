@@ -1,10 +1,15 @@
 """On an adjusted branch that hides what is missing, files come and go with their contents."""
 
+import os
+
+from spool.key import parse
 from tests.desks import paths
 from tests.processes import wait_until
 from tests.repo import Repo
 from tests.watching import watched
 from workers.adjusted import shows_presence
+from workers.annex.objects import Objects
+from workers.annex.repository import find
 from workers.git.refname import parse_ref_name
 
 
@@ -29,6 +34,24 @@ def test_files_come_and_go_with_their_contents(pair: tuple[Repo, Repo]) -> None:
     tree = b.git("ls-tree", "--name-only", "main").split()
     assert sorted(tree) == [b"mine", b"one", b"two"]
     assert b.status() == b""
+
+
+def test_what_has_come_without_git_annex_is_shown_too(pair: tuple[Repo, Repo]) -> None:
+    """As annexd's own transfers come."""
+    a, b = pair
+    key = a.add("one", b"one").decode()
+    a.annex("sync", "-q", "--no-content")
+    b.annex("sync", "-q", "--no-content")
+    b.annex("adjust", "-q", "--hide-missing")
+
+    with watched(b) as watcher:
+        watcher.settle()
+        sent = b.path / ".git/annex/tmp/sent"
+        sent.parent.mkdir(exist_ok=True)
+        sent.write_bytes(b"one")
+        Objects(find(b.path)).store(parse(key.encode()), os.fsencode(sent))
+        b.annex("setpresentkey", key, b.uuid(), "1")
+        wait_until(lambda: paths(b) == {"one"}, 20, why=watcher.log.read_text)
 
 
 def test_what_arrived_while_nobody_watched_is_shown_at_the_start(pair: tuple[Repo, Repo]) -> None:

@@ -1,4 +1,4 @@
-"""Those of git-annex's lock files that one waits for: of the journal, othertmp, the smudge log.
+"""Those of git-annex's lock files that one waits for: of the journal, othertmp, two logs.
 
 Open file description locks (fcntl(2)), which exclude git-annex's record locks and are excluded
 by them, but belong to the open file instead of the process.  So a child that inherits the
