@@ -17,7 +17,7 @@ from spool.key import parts
 from spool.record import escape
 from spool.remotes import Exchange
 from spool.running import Running
-from spool.state import Activity
+from spool.state import SCANNED, Activity
 from spool.transfer import Direction, Transfer
 from workers.annex.credentials import are_needed
 
@@ -206,7 +206,11 @@ def _activity(worker: Worker, now: float) -> str:
     if state is None:
         return "; ".join((f"starting, for {format_duration(now - life.started)}", *hook))
     word = "idle" if worker.is_idle else "waiting" if state.activity is Activity.IDLE else "busy"
-    notes = [f"{name} {escape(value)}" for name, value in state.notes if (name, value) != _NOTHING]
+    notes = [
+        f"{name} {escape(value)}"
+        for name, value in state.notes
+        if (name, value) != _NOTHING and name != SCANNED  # which is for other programs
+    ]
     again = [f"started again {life.restarts} times"] if life.restarts else []
     return "; ".join((word, *hook, *notes, *again))
 
