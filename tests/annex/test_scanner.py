@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from spool.exchange import exchange
 from spool.key import Key
 from spool.queue import Queue
 from spool.remotes import Reach, write_reach
@@ -41,8 +42,9 @@ def test_a_queue_that_cannot_be_written_is_said_and_filled_when_it_can(
     with scanning(a) as scanned:
         scanned.settled()
         spool = a.path / ".git/annex/transfer"
-        spool.rename(spool.with_name("aside"))
-        spool.symlink_to("aside")
+        aside = spool.with_name("aside")
+        aside.symlink_to("aside")
+        exchange(os.fsencode(aside), os.fsencode(spool))  # else it is made again in between
         keys = {}
         for number in range(20):
             name = b"%d" % number

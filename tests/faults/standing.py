@@ -26,6 +26,7 @@ _APART: Final = re.compile(
     r"objects/|annex/objects/|logs/|annex/annexd/(cache|state|poke|remotes)/|annex/journal/|refs/"
     # git-annex's database, what it and git keep for themselves, and what it leaves when killed
     r"|annex/othertmp/jlog|annexindex[^/]*/|annex/(keysdb|fsck|export|\w+\.log$)|(COMMIT_EDITMSG|ORIG_HEAD|FETCH_HEAD|AUTO_MERGE)$"
+    r"|annex/[a-z.]+[0-9a-f]+-\d+-[0-9a-f]+\.tmp$"
     r"|annex/transfer/queue/tmp/(used|spare)\.|packed-refs$"
 )
 """Files whose comings and goings mean nothing, or that are looked at by what they say."""
