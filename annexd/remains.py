@@ -25,14 +25,13 @@ _DEAD = frozenset(
 def has_vanished(place: Place, home: os.stat_result) -> bool:
     """Whether a repository is no longer where it was: moved, deleted, unmounted, or its disk dead.
 
-    ``home`` is what its work tree was.
+    ``home`` is what its work tree was.  What we may not look at for now (a ticket that has expired,
+    a directory above that somebody has closed) has not vanished.
     """
     try:
         here = os.stat(place.worktree)
     except OSError as failure:
-        if failure.errno not in _DEAD:
-            raise
-        return True
+        return failure.errno in _DEAD
     return not os.path.samestat(here, home) or not os.path.isdir(place.annex)
 
 

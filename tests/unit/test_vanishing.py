@@ -49,6 +49,19 @@ def test_one_on_a_dead_disk_has_vanished_and_nothing_is_removed(
     assert place.annexd.is_dir()
 
 
+def test_one_that_may_not_be_looked_at_has_not_vanished(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = place.worktree.stat()
+
+    def fail(_path: Path) -> os.stat_result:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    with monkeypatch.context() as closed:
+        closed.setattr(os, "stat", fail)
+        assert not has_vanished(place, home)
+
+
 def test_what_we_made_of_one_that_was_removed_is_removed(place: Place) -> None:
     remove_remains(place)
 
