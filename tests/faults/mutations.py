@@ -123,8 +123,8 @@ def _of_daemon_and_ingest() -> Iterator[Mutation]:
     yield Mutation(
         "the daemon's second lock is not taken",
         "annexd/instance.py",
-        "instance._take(path) and instance._take(new)",
-        "instance._take(new)",
+        "self._take(path) and self._take(new)",
+        "self._take(new)",
         ("tests/unit/test_instance.py",),
     )
     yield Mutation(
