@@ -21,10 +21,11 @@ _CANNOT: Final = frozenset(
 CHUNK: Final = STEP
 """Bytes between two calls of ``breathe``."""
 
-UNREADABLE: Final = frozenset(
-    (errno.ENOENT, errno.EACCES, errno.EPERM, errno.EIO, errno.ENODATA, errno.ESTALE)
-)
-"""What is to be copied was dropped just now, or cannot be read: a bad sector, say."""
+BROKEN: Final = frozenset((errno.EIO, errno.ENODATA, errno.ESTALE))
+"""A disk does not give back what it has (a bad sector, say), or its file system has gone."""
+
+UNREADABLE: Final = BROKEN | {errno.ENOENT, errno.EACCES, errno.EPERM}
+"""The same; or what is to be copied was dropped just now, or is not for us to read."""
 
 SET_BACK_NS: Final = 50_000_000
 """More than two ticks of the clock that file times come from."""

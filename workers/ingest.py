@@ -28,7 +28,7 @@ from workers.annex.pointer import (
     parse_pointer,
     resembles_pointer,
 )
-from workers.copying import write_all
+from workers.copying import BROKEN, write_all
 from workers.desk import Desk
 from workers.examine import mode_to_stage
 from workers.finding import Finding
@@ -38,7 +38,7 @@ from workers.git.stream import ObjectId
 from workers.keying import Keying
 from workers.locking import Locking
 from workers.rules import Attributes, Rules
-from workers.source import UNREADABLE, ChangedError, Source, open_source
+from workers.source import ChangedError, Source, open_source
 from workers.space import Space
 
 SMALL: Final = 1 << 20
@@ -81,7 +81,7 @@ class Ingest:
         except ChangedError:
             return Why.UNSTABLE
         except OSError as failure:
-            if failure.errno not in UNREADABLE:
+            if failure.errno not in BROKEN:
                 raise
             return Why.UNREADABLE
         finally:

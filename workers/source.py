@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Final, final
 
 from workers.agenda import Why
+from workers.copying import BROKEN
 from workers.desk import Desk
 from workers.finding import is_same
 from workers.git.index_entry import StatData, is_racy
@@ -23,9 +24,6 @@ from workers.writers import has_writer
 
 STEP: Final = 4 << 20
 """Bytes: between two looks whether somebody wants to write."""
-
-UNREADABLE: Final = frozenset((errno.EIO, errno.ENODATA, errno.ESTALE))
-"""On a bad sector, or a file system that has gone."""
 
 _GONE: Final = frozenset((errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO))
 
@@ -107,7 +105,7 @@ def open_source(desk: Desk, path: bytes) -> Source | Why | None:
     except OSError as failure:
         if failure.errno in _GONE:
             return None
-        if failure.errno in UNREADABLE:
+        if failure.errno in BROKEN:
             return Why.UNREADABLE
         raise
     try:

@@ -6,7 +6,7 @@ if that is not 0.  What annexd moves natively git-annex does not see, so it is t
 
 If killed in the middle: a log that says nothing; a start of annexd has the branch made anew anyway.
 
-Source: the files that git-annex writes, 10.20261026; git-annex-formats.md §6.3 for the lock.
+Source: the files that git-annex writes, 10.20261026; git-annex-formats.md §5 for the lock.
 """
 
 import os

@@ -5,7 +5,6 @@ content at once.  No content lock is taken: an open file outlives its name.
 """
 
 import contextlib
-import errno
 import os
 import time
 from collections.abc import Callable
@@ -19,13 +18,11 @@ from workers.annex.copying import CHUNK, open_source
 from workers.annex.objects import Objects
 from workers.annex.passing import Read
 from workers.annex.repository import Repository
+from workers.copying import BROKEN
 from workers.shell.wire import GoneError, HangUpError, Wire
 
 DIGITS_MAX: Final = 19
 """Of a size."""
-
-_BROKEN: Final = frozenset((errno.EIO, errno.ENODATA, errno.ESTALE))
-"""The disk does not give it back: a bad sector, say."""
 
 _ANSWERS: Final = frozenset((b"SUCCESS", b"FAILURE"))
 
@@ -108,7 +105,7 @@ def send_whole(
         try:
             sent = wire.send_file(fd, offset, before.st_size - offset)
         except OSError as failure:
-            if failure.errno not in _BROKEN:
+            if failure.errno not in BROKEN:
                 raise
             whole, sent = False, min(before.st_size - offset, CHUNK)
             wire.send(bytes(sent))  # it was announced, and the client may want others
