@@ -5,14 +5,22 @@ Nobody merges trees in these tests but the tests themselves.
 
 import os
 import signal
+import time
 from pathlib import Path
 
 import pytest
 
+from spool.key import Key, parse
+from spool.queue import Queue
+from spool.transfer import Direction, Lane
+from tests.annex.logs import some_keys
 from tests.processes import alive, attempt, descendants, stays, wait_until
 from tests.pushing import has, place, pushing, tip
 from tests.repo import Repo
 from tests.system.drives import may_mount, mounted_read_only
+from workers.annex.objects import Objects
+from workers.annex.repository import find
+from workers.pusher.sending import MANY
 
 
 def commit(repo: Repo, name: str = "file", content: bytes = b"x") -> str:
@@ -271,6 +279,87 @@ def test_tagged_refs_that_others_left_here_are_removed_when_they_are_merged(
         a.git("merge", "-q", f"{left}/main")
 
         wait_until(lambda: not a.git("for-each-ref", left))
+
+
+@pytest.mark.parametrize(
+    "ref",
+    ["remotes/b/main", "remotes/b/git-annex", "remotes/b/synced/main", "heads/synced/main"],
+)
+def test_a_ref_that_a_power_cut_has_emptied_does_not_end_the_pusher(
+    pair: tuple[Repo, Repo], ref: str
+) -> None:
+    """Git makes refs without syncing them; then no remote got anything any more."""
+    a, b = pair
+    with pushing(a) as pusher:
+        pusher.settled()
+        torn = a.path / ".git/refs" / ref
+        torn.parent.mkdir(exist_ok=True)
+        torn.write_bytes(b"")
+
+        new = commit(a)
+
+        wait_until(has(b, "heads/synced/main", new))
+        pusher.settled()
+
+
+def test_what_was_fetched_and_lost_in_a_power_cut_is_fetched_again(
+    pair: tuple[Repo, Repo],
+) -> None:
+    a, b = pair
+    torn = a.path / ".git/refs/remotes/b/main"
+    torn.write_bytes(b"")
+    new = commit(b)
+
+    with pushing(a):
+        wait_until(has(a, "remotes/b/main", new))
+
+
+def test_a_ref_of_ours_where_tags_would_be_does_not_end_the_pusher(
+    pair: tuple[Repo, Repo],
+) -> None:
+    a, b = pair
+    a.git("update-ref", "refs/synced", "HEAD")
+    with pushing(a) as pusher:
+        new = commit(a)
+
+        wait_until(has(b, "heads/synced/main", new))
+        pusher.settled()
+
+
+def test_of_a_burst_only_what_has_been_sent_is_told(pair: tuple[Repo, Repo]) -> None:
+    """Else the other one makes thousands of files twice: without their contents, and with them."""
+    a, b = pair
+    start = a.head()
+    key, first = annexed(a, "first")
+    _key, second = annexed(a, "second")
+    a.git("repack", "-adq")  # as commits of many files are written
+    a.git("update-ref", "refs/heads/main", start)
+    there = find(b.path)
+    lane = Lane(Direction.UPLOAD, there.uuid)
+    jobs = ((each, None) for each in some_keys(MANY))
+    Queue(find(a.path).layout).add_many(lane, jobs, time.time())
+    with pushing(a) as pusher:
+        pusher.settled()
+        a.git("update-ref", "refs/heads/main", first)
+        pusher.looked()
+        a.git("update-ref", "refs/heads/main", second)
+        pusher.looked()
+        before = tip(b, "heads/synced/main")
+
+        (b.path / "sent").write_bytes(b"first")
+        Objects(there).store(key, os.fsencode(b.path / "sent"))
+
+        wait_until(lambda: tip(b, "heads/synced/main") != before)
+        assert tip(b, "heads/synced/main") == first
+        wait_until(has(b, "heads/synced/main", second))
+
+
+def annexed(repo: Repo, name: str) -> tuple[Key, str]:
+    """A file with a content of its own, committed: its key, and the commit."""
+    repo.write(name, name.encode())
+    repo.annex("add", "--quiet", name)
+    repo.git("commit", "-q", "-m", name)
+    return parse(repo.annex("lookupkey", name).strip()), repo.head()
 
 
 def test_unrelated_files_are_neither_pushed_nor_fetched(repo: Repo, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Final, final
 
 from spool.transfer import Direction, Lane
 from workers.annex.repository import Repository
-from workers.git.refs import Refs
+from workers.git.refs import BrokenRefError, Refs
 from workers.git.stream import ObjectId
 from workers.pusher import compare
 from workers.pusher.burst import LONGEST_S, LOOK_S
@@ -50,7 +50,7 @@ class Bringing:
         """The same of ``files`` (its refs but for the git-annex branch): ``now``, or ask again."""
         if self._files != files:
             self._files, self._files_at = files, now
-        given = None if ours.branch is None else self._refs.get(synced(ours.branch))
+        given = self._last_given(ours)
         if given not in self._given:
             self._given.append(given)
         if now >= self._files_at + LONGEST_S or not there.tells_us:
@@ -59,6 +59,12 @@ class Bringing:
         if not self._is_sending(there, head):
             return now
         return now + LOOK_S if self._is_told(ours, files) else now
+
+    def _last_given(self, ours: Ours) -> ObjectId | None:
+        try:
+            return None if ours.branch is None else self._refs.get(synced(ours.branch))
+        except BrokenRefError:  # a power cut took it; whoever pushed it has it
+            return None
 
     def _is_told(self, ours: Ours, files: Theirs) -> bool:
         """Whether it knows all files of ours: where it has moved on, it need only have them."""

@@ -4,7 +4,8 @@ from collections.abc import Container
 from typing import Final
 
 from workers.annex.remotes import Remote
-from workers.git.refs import Refs
+from workers.git.refname import RefName
+from workers.git.refs import BrokenRefError, Refs
 from workers.git.stream import ObjectId
 from workers.pusher.values import ANNEX, Ours, Theirs, own, synced, tracking
 
@@ -30,10 +31,18 @@ def has_news(
     """
     known = {oid for _name, oid in ours.tips()}
     return any(
-        oid not in known and oid not in had and oid != refs.get(tracking(remote, ref))
+        oid not in known and oid not in had and oid != fetched(refs, remote, ref)
         for ref, oid in theirs.items()
         if ref.startswith(b"refs/heads/")
     )
+
+
+def fetched(refs: Refs, remote: str, ref: RefName) -> ObjectId | None:
+    """What was last fetched of a ref of theirs; None also if the note of it is torn."""
+    try:
+        return refs.get(tracking(remote, ref))
+    except BrokenRefError:
+        return None
 
 
 def about_files(ours: Ours, theirs: Theirs) -> tuple[Ours, Theirs]:

@@ -164,6 +164,8 @@ class _Exchange:
                 continue
             for ref in (own(name), synced(name)):
                 oid, kept = self.theirs.get(ref), tracking(self.task.remote.name, ref)
+                # A note of what they have, which git would not write over when it is torn.
+                self.refs.remove_torn(kept)
                 if oid is None or oid == self.refs.get(kept):
                     continue
                 # What is not here, or not near, is fetched: to ask git costs as much.

@@ -39,7 +39,7 @@ from workers.pusher.retry import exchange_again
 from workers.pusher.tags import Tags
 from workers.pusher.trees import Trees
 from workers.pusher.upkeep import Upkeep
-from workers.pusher.values import ANNEX, Ours, Task, own
+from workers.pusher.values import Ours, Task
 from workers.pusher.watches import ANNEX_NAMES, Watches
 from workers.trouble import TroubleError
 from workers.voice import Voice
@@ -250,8 +250,9 @@ class Pusher:
             if not told and neighbour.lacks(*about_files(task.ours, task.theirs)):
                 told = True
                 self._upkeep.commit_first()
-                ours = replace(ours, annex=self._refs.get(own(ANNEX)) or ours.annex)
-            task = replace(task, ours=ours)
+                ours = self._read_ours() or ours
+            # Of the branch only what the plan tells of: names may wait for contents (``burst``).
+            task = replace(task, ours=replace(task.ours, annex=ours.annex))
             busy.add(neighbour.place)
             self._start(neighbour, task)
         return until

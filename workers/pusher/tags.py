@@ -50,6 +50,6 @@ class Tags:
         try:
             with os.scandir(self._directory) as entries:
                 found = {(entry.name, entry.stat().st_mtime_ns) for entry in entries}
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):  # somebody's ref of that very name
             return None
         return frozenset(found) or None
