@@ -97,7 +97,7 @@ def _confinement(place: Place) -> Finding:
     if holder is not None:
         try:
             lines = Path(f"/proc/{holder.pid}/status").read_text(errors="replace").splitlines()
-        except FileNotFoundError:  # it has just ended
+        except (FileNotFoundError, ProcessLookupError):  # it has just ended
             lines = []
         said = dict(line.split(":\t", 1) for line in lines if ":\t" in line)
         confined += ["no new privileges"] if said.get("NoNewPrivs") == "1" else []

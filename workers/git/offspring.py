@@ -23,8 +23,8 @@ def descendants(pid: int) -> tuple[int, ...]:
         parent = pending.pop()
         try:
             threads = os.listdir(f"/proc/{parent}/task")
-        except FileNotFoundError:
-            continue  # it has ended meanwhile
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it has ended meanwhile; the second, if while the path was looked up
         for thread in threads:
             try:
                 with open(f"/proc/{parent}/task/{thread}/children", "rb") as file:
