@@ -28,6 +28,32 @@ STEP_UNKNOWN_BYTES = 100_000
 
 
 @final
+class Steps:
+    """When it is worth telling again how far one transfer is: with each 1 %, and each second."""
+
+    def __init__(self, size: int | None, now: float) -> None:
+        self._size = size
+        self._step_bytes = STEP_UNKNOWN_BYTES if size is None else max(1, size // 100)
+        self._started = now
+        self._told: float | None = None
+        self._told_bytes = 0
+
+    def due(self, bytes_done: int, now: float) -> bool:
+        """Whether it is now; then it counts as told."""
+        if self._told is None:
+            due = not 0 <= now - self._started < SHOWN_AFTER_S
+        else:
+            due = (
+                not 0 <= now - self._told < STEP_S  # below 0: the clock was set back
+                or bytes_done - self._told_bytes >= self._step_bytes
+                or bytes_done == self._size
+            )
+        if due:
+            self._told, self._told_bytes = now, bytes_done
+        return due
+
+
+@final
 class Publisher:
     """The info file of one transfer of ours, for use inside the block of its ``TransferLock``.
 
@@ -38,24 +64,14 @@ class Publisher:
         self, at: TransferLock, now: float, *, size: int | None, associated_file: bytes | None
     ) -> None:
         self._at = at
-        self._size = size
-        self._step_bytes = STEP_UNKNOWN_BYTES if size is None else max(1, size // 100)
+        self._steps = Steps(size, now)
         self._info = Info.begun(now, associated_file)
-        self._started = now
-        self._written: float | None = None
+        self._shown = False
 
     def progress(self, bytes_done: int, now: float) -> None:
         """Tell how far it is; call it as often as is convenient.  ``now`` is Unix time, s."""
-        if self._written is None:
-            due = not 0 <= now - self._started < SHOWN_AFTER_S
-        else:
-            due = (
-                not 0 <= now - self._written < STEP_S  # below 0: the clock was set back
-                or bytes_done - (self._info.bytes_done or 0) >= self._step_bytes
-                or bytes_done == self._size
-            )
-        if due:
-            self._written = now
+        if self._steps.due(bytes_done, now):
+            self._shown = True
             self._info = dataclasses.replace(self._info, bytes_done=bytes_done)
             data, at = self._info.format(), self._at
             try:
@@ -65,8 +81,8 @@ class Publisher:
 
     def finish(self) -> None:
         """Remove the info file, if there is one."""
-        if self._written is not None:
-            self._written = None
+        if self._shown:
+            self._shown = False
             with contextlib.suppress(FileNotFoundError):  # it could not be made, or was deleted
                 os.unlink(self._at.name, dir_fd=self._at.lane_fd)
 

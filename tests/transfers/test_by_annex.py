@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from spool import failed
+from spool import failed, running
 from spool.hold import Hold, create, release
 from spool.key import Key
 from spool.remotes import read_transfer
@@ -106,6 +106,30 @@ def test_a_transfer_is_broken_off_at_a_stop(store: Store) -> None:
     assert store.station.waiting(lane) == {key}
     assert not store.station.put_off(lane)
     shutil.rmtree(store.path)
+
+
+@pytest.mark.parametrize("direction", Direction)
+def test_how_far_git_annex_is_with_a_transfer_is_shown(store: Store, direction: Direction) -> None:
+    """git-annex tells it to us alone: the info file that it makes has no number."""
+    repo = store.station.repo
+    key = repo.add("big", b"x" * 30_000_000)
+    if direction is DOWN:
+        repo.annex("move", "-q", "--to", "d", "big")
+    repo.config("remote.d.annex-bwlimit", "3MiB")
+    paths = store.station.place.layout
+
+    def shown() -> list[int]:
+        return [one.info.bytes_done or 0 for one in running.listing(paths)]
+
+    with store.station.working() as pid:
+        lane = store.queue(direction, key)
+        wait_until(lambda: any(shown()), why=shown)
+        first = max(shown())
+        wait_until(lambda: max(shown(), default=0) > first, why=shown)
+        assert b"a file" in repo.annex("info", "--fast")  # git-annex still understands it
+        store.station.stop(pid)
+
+    assert store.station.waiting(lane) == {key}
 
 
 def test_many_are_asked_for_ahead_and_one_that_fails_takes_none_along(store: Store) -> None:

@@ -21,6 +21,7 @@ from typing import Final, final
 from spool import failed
 from spool import key as keys
 from spool.claim import Claim
+from spool.footnote import Footnote
 from spool.layout import Layout
 from spool.transfer import Direction, Transfer
 from workers.annex import agent
@@ -258,6 +259,7 @@ class AnnexMover:
         throttle = self._heed.throttle(claim.lane)
         toll = Toll(throttle, None if self._settings and not easing.is_deaf(remote) else 0)
         size = keys.parts(claim.transfer.key).size
+        shown = Footnote(self._paths, claim.transfer, size, time.time())
         done = mark = 0
         deadline = time.monotonic() + pace.period_s
         while True:
@@ -273,6 +275,7 @@ class AnnexMover:
                         del said[:-10]
                     case Progress(count):
                         done = count
+                        shown.progress(done, time.time())
                         deadline += toll.take(done, self._transferrer.stream)
                     case _:
                         pass
