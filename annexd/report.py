@@ -80,6 +80,7 @@ def _worker_json(worker: Worker) -> Json:
         "activity": state.activity.value if state else None,
         "notes": dict(state.notes) if state else {},
         "hook": worker.hook.name if worker.hook else None,
+        "silence": worker.silence or None,
         "last_crash": worker.last_word or None,
     }
 
@@ -145,8 +146,7 @@ def to_text(status: Status) -> str:
 
 def _lines(status: Status) -> Iterator[str]:
     yield _headline(status)
-    for worker in status.workers:
-        yield f"  {worker.life.name:16}{_activity(worker, status.now)}"
+    yield from _processes(status)
     if status.remotes:
         yield "remotes"
     for remote in status.remotes:
@@ -170,6 +170,13 @@ def _lines(status: Status) -> Iterator[str]:
     if status.hold is not None:
         who = f" by process {status.hold.pid}" if status.hold.pid else " (annexd release)"
         yield f"commits are held{_until(status.hold.until, status.now)}{who}"
+
+
+def _processes(status: Status) -> Iterator[str]:
+    if status.silence:
+        yield f"  {'supervisor':16}{status.silence}"
+    for worker in status.workers:
+        yield f"  {worker.life.name:16}{_activity(worker, status.now)}"
 
 
 def _held_back(status: Status) -> Iterator[str]:
@@ -203,6 +210,8 @@ def _activity(worker: Worker, now: float) -> str:
     if life.state is not LifeState.UP:
         return life.state.value
     hook = [str(worker.hook)] if worker.hook else []
+    if worker.silence:
+        return worker.silence
     if state is None:
         return "; ".join((f"starting, for {format_duration(now - life.started)}", *hook))
     word = "idle" if worker.is_idle else "waiting" if state.activity is Activity.IDLE else "busy"

@@ -149,6 +149,9 @@ def _look_at_worker(
     name, state = worker.life.name, worker.state
     if worker.life.rests:
         return
+    if worker.silence:
+        working.append(f"{name} {worker.silence}")
+        return
     if state is None or state.activity is Activity.BUSY or state.seq < seq:
         crash = f", after a crash: {escape(worker.last_word)}" if worker.last_word else ""
         hook = f"; it {worker.hook}" if worker.hook else ""

@@ -15,6 +15,7 @@ from annexd.instance import Holder, find_holder
 from annexd.lastword import last_word
 from annexd.pathless import without_git_path
 from annexd.remotelist import Remote, list_remotes
+from annexd.silence import Poke, last_poke, silence
 from annexd.slowhooks import SlowHook, slow_hook
 from spool import failed, hold, limit, running
 from spool.commithold import Hold, read_hold
@@ -44,10 +45,15 @@ class Worker:
     hook: SlowHook | None = None
     """A hook of the user's that it waits for."""
 
+    silence: str = ""
+    """Why it is not to be believed (``annexd.silence``)."""
+
     @property
     def is_idle(self) -> bool:
         """Whether it has nothing to do, now or later."""
         state = self.state
+        if self.silence:
+            return False
         if self.life.rests:
             return True
         if self.hook is not None or state is None:
@@ -110,6 +116,9 @@ class Status:
     hold: Hold | None
     """On automatic commits."""
 
+    silence: str = ""
+    """Why the supervisor does not do its work."""
+
     pathless: tuple[tuple[UUID, bytes], ...] = ()
     """Repositories that nothing committed here can reach, and what people call them."""
 
@@ -123,6 +132,7 @@ class Status:
         """Nothing is being done, and nothing is left that could be done now."""
         return (
             self.ready
+            and not self.silence
             and all(worker.is_idle for worker in self.workers)
             and not self.running
             and not self.workable
@@ -148,7 +158,7 @@ def read_status(place: Place) -> Status:
         holder=holder,
         started=bulletin.started if bulletin else None,
         ready=bulletin is not None and bulletin.ready is not None,
-        workers=_workers(place, bulletin),
+        workers=_workers(place, bulletin, last_poke(place, now)),
         remotes=remotes,
         running=tuple(running.listing(place.layout)),
         queued=jobs.total(),
@@ -157,6 +167,7 @@ def read_status(place: Place) -> Status:
         pauses=pauses,
         limits=tuple(limit.listing(place.layout, now)),
         hold=commits if commits and commits.in_force(now) else None,
+        silence=silence(bulletin.pid, None, Poke(0, 0.0)) if bulletin else "",
     )
 
 
@@ -179,16 +190,16 @@ def _read_bulletin(place: Place, holder: Holder | None) -> Bulletin | None:
     return bulletin if holder is not None and bulletin.pid == holder.pid else None
 
 
-def _workers(place: Place, bulletin: Bulletin | None) -> tuple[Worker, ...]:
+def _workers(place: Place, bulletin: Bulletin | None, poke: Poke) -> tuple[Worker, ...]:
     if bulletin is None:
         return ()
     states = read_states(place.state)
-    return tuple(
-        Worker(
-            *(life, states.get(life.name), last_word(place.died / life.name)), slow_hook(life.pid)
-        )
-        for life in bulletin.workers
-    )
+    return tuple(_worker(place, life, states.get(life.name), poke) for life in bulletin.workers)
+
+
+def _worker(place: Place, life: Life, state: State | None, poke: Poke) -> Worker:
+    word, hook = last_word(place.died / life.name), slow_hook(life.pid)
+    return Worker(life, state, word, hook, "" if life.rests else silence(life.pid, state, poke))
 
 
 def _remote(

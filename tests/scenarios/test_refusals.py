@@ -1,8 +1,10 @@
 """Where annexd cannot work it says why, in one line that tells what to do, and harms nothing."""
 
 import os
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -302,3 +304,41 @@ def test_a_hook_that_is_waited_for_is_named(repo: Repo, fleet: Fleet) -> None:
     wait_until(lambda: b"waits for the hook pre-commit" in daemon.ask("status").stdout, 10)
     assert not daemon.status()["in_sync"]
     assert b"waits for the hook pre-commit" in daemon.ask("wait", "--timeout", "1").stderr
+
+
+@contextmanager
+def halted(pid: int) -> Iterator[None]:
+    """A process that is stopped meanwhile."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+@pytest.mark.parametrize("role", ["watcher", "scanner"])
+def test_a_stopped_process_is_named_and_nothing_is_in_sync(
+    repo: Repo, fleet: Fleet, role: str
+) -> None:
+    """Stopped by a debugger, a frozen cgroup, a SIGSTOP: it says nothing of that itself."""
+    daemon = fleet.annexd(repo)
+    fleet.settle()
+    (pid,) = daemon.workers()[role]
+
+    with halted(pid):
+        assert not daemon.status()["in_sync"]
+        assert b"does not answer: stopped" in daemon.ask("status").stdout
+        assert b"does not answer: stopped" in daemon.ask("wait", "--timeout", "1").stderr
+    fleet.settle()
+    wait_until(lambda: daemon.status()["in_sync"])
+
+
+def test_a_stopped_supervisor_is_named(repo: Repo, fleet: Fleet) -> None:
+    """Its workers go on, but nobody replaces them."""
+    daemon = fleet.annexd(repo)
+    fleet.settle()
+
+    with halted(daemon.pid()):
+        assert not daemon.status()["in_sync"]
+        assert b"supervisor      does not answer: stopped" in daemon.ask("status").stdout
+    wait_until(lambda: daemon.status()["in_sync"])
