@@ -160,8 +160,9 @@ def hold(
     """Have nothing committed automatically while COMMAND runs, or until 'annexd release'.
 
     So that what COMMAND does to many files ends up in one commit.  The file is
-    .git/annex/annexd/hold: first line when it ends by itself (Unix time), second the pid of who
-    holds.  What you commit yourself is pushed all the same.
+    .git/annex/annexd/hold, or hold.PID for a command, and any number may hold at once: first line
+    when it ends by itself (Unix time), second the pid of who holds.  What you commit yourself is
+    pushed all the same.
     """
     from annexd.holding import hold_commits, hold_commits_during
 
@@ -172,7 +173,7 @@ def hold(
 
 
 def release(directory: Directory = None) -> None:
-    """End a 'hold': removes .git/annex/annexd/hold."""
+    """End every 'hold': removes .git/annex/annexd/hold, and hold.PID."""
     from annexd.holding import release_commits
 
     if not release_commits(find_annex(directory)):

@@ -1,9 +1,9 @@
-"""``annexd hold`` and ``annexd release``: the makers of ``spool.commithold``'s file.
+"""``annexd hold`` and ``annexd release``: the makers of ``spool.commithold``'s files.
 
 If killed while a command is run: the hold names a pid that is no more, and holds nothing; the
 command goes on.
 
-DIAGNOSTICS: ``TemporaryError`` when another holds, or the watcher does not answer.
+DIAGNOSTICS: ``TemporaryError`` when the watcher does not answer.
 """
 
 import contextlib
@@ -11,11 +11,12 @@ import os
 import signal
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 from annexd.errors import AnnexdError, TemporaryError
 from annexd.instance import find_holder
 from annexd.requests import make_poke
-from spool.commithold import Hold, read_hold
+from spool.commithold import holds, of_process
 from spool.place import Place
 from spool.record import replace
 from spool.state import read_state
@@ -27,46 +28,42 @@ NOTICED_S = 10.0
 
 def hold_commits(place: Place, for_s: float) -> None:
     """Hold for a person, until ``release_commits`` or so long."""
-    _write(place, for_s, 0)
+    _write(place.hold, for_s, 0)
 
 
 def release_commits(place: Place) -> bool:
-    """Remove the hold; False if there was none."""
-    try:
-        place.hold.unlink()
-    except FileNotFoundError:
-        return False
+    """Remove all holds, those of processes too; False if nothing was held."""
+    now = time.time()
+    found = [(path, hold.in_force(now)) for path, hold in holds(place)]
+    for path, _ in found:
+        path.unlink(missing_ok=True)  # its process may just have ended
     make_poke(place)  # or what was held would wait for the next change
-    return True
+    return any(was_in_force for _, was_in_force in found)
 
 
 def hold_commits_during(place: Place, for_s: float, command: Sequence[str]) -> int:
-    """Hold while ``command`` runs; returns its exit status, as a shell would."""
-    before = read_hold(place)
-    mine = _write(place, for_s, os.getpid())
+    """Hold while ``command`` runs, whoever else does; returns its exit status, as a shell would."""
+    mine = of_process(place, os.getpid())
+    _sweep(place)
+    _write(mine, for_s, os.getpid())
     try:
         _wait_until_noticed(place)
         return _run(command)
     finally:
-        if read_hold(place) == mine:
-            if before is not None and before.in_force(time.time()):  # a person's, for longer
-                _put(place, before)
-            else:
-                release_commits(place)
+        mine.unlink(missing_ok=True)  # a person may have released it
+        make_poke(place)
 
 
-def _write(place: Place, for_s: float, pid: int) -> Hold:
+def _sweep(place: Place) -> None:
+    """Remove what killed processes have left."""
     now = time.time()
-    other = read_hold(place)
-    if other is not None and other.pid and other.in_force(now):
-        raise TemporaryError(f"commits are held by process {other.pid}; wait for it, or end it")
-    hold = Hold(float(int(now + for_s) + 1), pid)
-    _put(place, hold)
-    return hold
+    for path, hold in holds(place):
+        if hold.pid and not hold.in_force(now):
+            path.unlink(missing_ok=True)
 
 
-def _put(place: Place, hold: Hold) -> None:
-    replace(place.hold, f"{hold.until:.0f}\n{hold.pid}\n".encode())
+def _write(path: Path, for_s: float, pid: int) -> None:
+    replace(path, f"{int(time.time() + for_s) + 1}\n{pid}\n".encode())
 
 
 def _wait_until_noticed(place: Place) -> None:

@@ -18,7 +18,7 @@ from annexd.remotelist import Remote, list_remotes
 from annexd.silence import Poke, last_poke, silence
 from annexd.slowhooks import SlowHook, slow_hook
 from spool import failed, hold, limit, running
-from spool.commithold import Hold, read_hold
+from spool.commithold import Hold, hold_in_force
 from spool.hold import Hold as Pause
 from spool.limit import Limit
 from spool.place import Place
@@ -151,7 +151,6 @@ def read_status(place: Place) -> Status:
     jobs.update(waiting.put_off)
     remotes = tuple(_remote(place, at, queue, jobs, pauses) for at in list_remotes(place))
     here = {at.remote.uuid for at in remotes if not at.is_away}
-    commits = read_hold(place)
     return Status(
         place=place,
         now=now,
@@ -166,7 +165,7 @@ def read_status(place: Place) -> Status:
         failed=sum(1 for _ in failed.listing(place.layout)),
         pauses=pauses,
         limits=tuple(limit.listing(place.layout, now)),
-        hold=commits if commits and commits.in_force(now) else None,
+        hold=hold_in_force(place, now),
         silence=silence(bulletin.pid, None, Poke(0, 0.0)) if bulletin else "",
     )
 

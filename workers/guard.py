@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterable
 from typing import Final, final
 
-from spool.commithold import read_hold
+from spool.commithold import hold_in_force
 from spool.place import Place
 from spool.record import Fields
 from workers.desk import Desk
@@ -99,7 +99,6 @@ def hindrance(place: Place, head: Head) -> str | None:
         return "no branch is checked out"
     if head.branch.startswith(_VIEWS):
         return "a view is checked out"
-    hold = read_hold(place)
-    if hold is not None and hold.in_force(time.time()):
+    if hold_in_force(place, time.time()) is not None:
         return "commits are held"
     return None

@@ -294,8 +294,27 @@ def test_a_hold_whose_owner_was_killed_expires(pair: tuple[Repo, Repo], fleet: F
     synced(a, b)
 
     with running(["annexd", "hold", "--", "sleep", "1000"], a.path):
-        wait_until((a.path / ".git/annex/annexd/hold").exists)
+        wait_until(lambda: list((a.path / ".git/annex/annexd").glob("hold.*")))
         a.write("f", b"content")
         stays(lambda: b"f" not in a.tree(), 3)
 
     synced(a, b)
+
+
+def test_two_commands_hold_at_once_and_neither_ends_the_other_s_hold(
+    pair: tuple[Repo, Repo], fleet: Fleet
+) -> None:
+    """Two scripts that know nothing of each other; and one that is called by the other."""
+    a, b = pair
+    daemon = fleet.annexd(a)
+    fleet.annexd(b)
+    synced(a, b)
+    before = len(a.commits())
+    inner = 'annexd hold -- sh -c "echo 1 >one"; sleep 3; echo 2 >two; sleep 3; echo 3 >three'
+
+    with running(["annexd", "hold", "--", "sleep", "3"], a.path):
+        daemon.tell("hold", "--", "sh", "-c", inner)
+
+    synced(a, b)
+    assert len(a.commits()) - before == 1
+    assert set(b.tree()) == {b"one", b"two", b"three"}

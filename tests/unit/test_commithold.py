@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from annexd.holding import hold_commits, hold_commits_during
-from spool.commithold import Hold, read_hold
+from annexd.holding import hold_commits, hold_commits_during, release_commits
+from spool.commithold import Hold, hold_in_force, holds, of_process, read_hold
 from spool.place import Place
 from tests.processes import forked, reap
 
@@ -23,7 +23,7 @@ def place(tmp_path: Path) -> Place:
 def test_a_hold_of_a_process_that_lives_is_in_force_until_its_time(place: Place) -> None:
     place.hold.write_text(f"2000\n{os.getpid()}\n")
 
-    found = read_hold(place)
+    found = read_hold(place.hold)
 
     assert found == Hold(2000.0, os.getpid())
     assert found.in_force(1999.0)
@@ -35,23 +35,50 @@ def test_what_no_process_can_have_for_a_number_holds_nothing(place: Place, pid: 
     """kill(2) cannot be asked about the last of them: OverflowError ended the watcher."""
     place.hold.write_bytes(b"99999999999\n%b\n" % pid)
 
-    found = read_hold(place)
+    found = read_hold(place.hold)
 
     assert found is None or not found.in_force(time.time())
 
 
 def test_a_persons_hold_outlasts_a_command_that_holds_too(place: Place) -> None:
     hold_commits(place, 3600.0)
-    theirs = read_hold(place)
+    theirs = read_hold(place.hold)
 
     with forked(lambda: sys.exit(hold_commits_during(place, 60.0, ["false"]))) as child:
         assert reap(child) == 1
 
-    assert read_hold(place) == theirs
+    assert read_hold(place.hold) == theirs
 
 
 def test_a_hold_ends_with_its_command(place: Place) -> None:
     with forked(lambda: hold_commits_during(place, 60.0, ["true"])) as child:
         assert reap(child) == 0
 
-    assert read_hold(place) is None
+    assert list(holds(place)) == []
+
+
+def test_what_a_killed_process_has_left_holds_nothing_and_is_swept(place: Place) -> None:
+    with forked(lambda: None) as child:
+        reap(child)
+    of_process(place, child).write_text(f"99999999999\n{child}\n")
+    assert hold_in_force(place, time.time()) is None
+
+    with forked(lambda: hold_commits_during(place, 60.0, ["true"])) as other:
+        assert reap(other) == 0
+
+    assert list(holds(place)) == []
+
+
+def test_each_of_many_holds_is_in_force_by_itself(place: Place) -> None:
+    of_process(place, os.getpid()).write_text(f"3000\n{os.getpid()}\n")
+    place.hold.write_text("2000\n0\n")
+
+    assert hold_in_force(place, 1999.0) == Hold(2000.0, 0)
+    assert hold_in_force(place, 2999.0) == Hold(3000.0, os.getpid())
+    assert hold_in_force(place, 3000.0) is None
+
+    place.hold.write_text(f"{time.time() + 60:.0f}\n0\n")
+    assert release_commits(place)
+    assert not release_commits(place)
+
+    assert list(holds(place)) == []
