@@ -163,7 +163,9 @@ def _look_at_worker(
     elif state.pending and status.hold is None and (why := state.note("waits")) is not None:
         blocked.append(f"{name} waits: {escape(why)}")
     elif state.pending:
-        working.append(f"{name} has {state.pending} more to do")
+        path = state.note("open")
+        writing = f": {escape(path)} is open for writing" if path is not None else ""
+        working.append(f"{name} has {state.pending} more to do{writing}")
     else:
         blocked += (
             f"{name} {verb} {escape(path)}"

@@ -59,6 +59,8 @@ class Joining:
 
         self.held: tuple[str, ...] = ()
         """What a person must decide."""
+        self.open: tuple[str, ...] = ()
+        """Files that a merge waits for, as somebody has them open for writing."""
 
     def listen(self) -> None:
         """Watch the refs."""
@@ -115,6 +117,8 @@ class Joining:
         except (GitError, MissingObjectError) as failure:
             self._fail(f"{failure}")
             outcome = Quiet.BUSY
+        writers = outcome.writers if isinstance(outcome, Dirty) else ()
+        self.open = tuple(map(os.fsdecode, writers))
         if outcome is Quiet.BUSY:
             self._desk.abandoned.sweep()
         if outcome is Quiet.BUSY or isinstance(outcome, Dirty):

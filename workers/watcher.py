@@ -350,6 +350,7 @@ class Watcher:
         if pending:
             notes += [("pending", str(pending)), *self._guard.notes()]
         notes += (("held", reason) for reason in self._joining.held)
+        notes += (("open", path) for path in self._joining.open)
         notes += self._committing.notes()
         if self._reason is not None:
             notes.append(("waits", self._reason))

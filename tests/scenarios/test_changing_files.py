@@ -6,7 +6,7 @@ import os
 import pytest
 
 from tests.daemons import Fleet
-from tests.processes import pause, stays
+from tests.processes import pause, stays, wait_until
 from tests.repo import Repo
 from tests.synced import synced
 from tests.views import committed, digest
@@ -145,3 +145,23 @@ def test_truncated_while_it_is_read_no_mixture_is_committed(watched: Repo) -> No
     synced(watched)
     assert set(versions(watched, "big")) <= {digest(state) for state in states}
     watched.check()
+
+
+def test_a_merge_that_waits_for_an_open_file_names_it(
+    pair: tuple[Repo, Repo], fleet: Fleet
+) -> None:
+    """What arrived is an edit of that file, which nobody has edited here yet."""
+    a, b = pair
+    a.write("record", b"a")
+    fleet.annexd(a)
+    daemon = fleet.annexd(b)
+    synced(a, b)
+    fleet.settle()
+
+    with (b.path / "record").open("ab"):
+        a.write("record", b"edited")
+        wait_until(lambda: b"; open record" in daemon.ask("status").stdout, 20)
+        said = daemon.ask("wait", "--timeout", "1").stderr
+    assert b"record is open for writing" in said
+
+    synced(a, b)
