@@ -14,11 +14,15 @@ from typing import Final, final
 from annexd.errors import AnnexdError
 from annexd.programs import Wish
 from spool.place import Place
+from workers.annex import remotes
+from workers.annex.remotes import Unusable
+from workers.annex.remoteurl import LocalPath
 from workers.annex.repository import RepositoryError, find_with_worktree
 from workers.annex.settings import Settings
 from workers.git import settings as git_settings
 from workers.git.conventions import Conventions
 from workers.git.run import Git, GitError, run
+from workers.transferrer.gate import slots
 
 GIT_MIN = (2, 38)
 """The first with ``git merge-tree --write-tree``."""
@@ -35,6 +39,9 @@ JOBS: Final = 3
 JOBS_FEW: Final = 2
 REMOTES_FEW: Final = 2
 """Of one remote more than two transfers at once are seldom of use, and each worker costs 7 MB."""
+
+JOBS_MOST: Final = 8
+"""No more for the sake of those that may hang."""
 
 
 @final
@@ -140,6 +147,21 @@ def _admission(settings: Settings) -> Admission:
     debug, wish = settings.flag("annex.debug", default=False), Wish.of(settings)
     if settings.get("annex.jobs") in {"cpus", "cpu"}:
         return Admission(len(os.sched_getaffinity(0)), debug, wish)
-    names = {name.rpartition(".")[0] for name, _value in settings.below("remote")}
-    default = JOBS_FEW if len(names) <= REMOTES_FEW else JOBS
-    return Admission(settings.number("annex.jobs", 0) or default, debug, wish)
+    return Admission(settings.number("annex.jobs", 0) or _jobs(settings), debug, wish)
+
+
+def _jobs(settings: Settings) -> int:
+    """As many transfers as the remotes can make use of, and one more than can hang at once.
+
+    Of a line that is dead nobody knows it for 40 s, or two minutes: till then it may have all the
+    workers that its remotes are given, and the others must not wait for that.
+    """
+    known = remotes.parse(settings, {}, top=Path("/"), home=Path("/"))
+    used = [
+        at for at in known if not at.ignored and at.uuid not in {remotes.WEB, remotes.BITTORRENT}
+    ]
+    few = JOBS_FEW if len(used) <= REMOTES_FEW else JOBS
+    if len(used) == 1:  # there are no others
+        return few
+    hanging = sum(slots(at) for at in used if not isinstance(at.way, (LocalPath, Unusable)))
+    return max(few, min(hanging + 1, JOBS_MOST))

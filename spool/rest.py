@@ -2,7 +2,8 @@
 
 Who has nothing to do for long makes the file, looks once more whether that is so, and ends; its
 memory is given back.  The supervisor starts it again when the file has gone.  So whoever begins
-what may take long removes all of them first, and has company again; ``rm`` does the same.
+what may take long first removes that of the worker after itself; ``rm`` does the same.  Thus one
+who is free is always awake, however many hang: the one after the last that is at work.
 
 If killed: the file stays, and whoever starts under that name removes it first of all.
 """
@@ -27,13 +28,3 @@ def get_up(directory: Path, name: str) -> None:
 def is_resting(directory: Path, name: str) -> bool:
     """Whether it may go on resting."""
     return os.path.lexists(directory / name)
-
-
-def rouse(directory: Path) -> None:
-    """Have all of them back."""
-    try:
-        names = os.listdir(directory)
-    except FileNotFoundError:  # which rouses them, too
-        return
-    for name in names:
-        get_up(directory, name)

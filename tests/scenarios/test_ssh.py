@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.daemons import Fleet
-from tests.processes import ANNEXD_SHELL, alive, run_to_end, stays, wait_until
+from tests.processes import ANNEXD_SHELL, alive, pause, run_to_end, stays, wait_until
 from tests.procfs import family
 from tests.repo import Repo
 from tests.scenarios.sshd import Sshd, needs_sshd, sshd
@@ -191,6 +191,36 @@ def test_a_peer_that_sleeps_delays_no_other(
         synced(a, near, within_s=15)
 
     synced(a, b, near, within_s=120)
+
+
+def test_peers_that_fall_asleep_while_they_are_sent_something_large_delay_no_other(
+    apart: tuple[Repo, Repo], server: Sshd, fleet: Fleet, tmp_path: Path
+) -> None:
+    """Each peer may have two workers, one for the large content and one for the small ones."""
+    a, b = apart
+    c = a.clone(tmp_path / "c")
+    c.git("remote", "remove", "origin")
+    reach(a, c, server)
+    near = a.clone(tmp_path / "near")
+    near.git("remote", "remove", "origin")
+    a.remote(near)
+    daemon = fleet.annexd(a)
+    fleet.annexd(near)
+    a.write("first", b"1")
+    for peer in (b, c):
+        wait_until(lambda peer=peer: peer.objects(), 30, daemon.log)  # type: ignore[misc]
+        daemon.tell("limit", "--up", "3MB", peer.path.name)
+    synced(a, near)
+    a.write("large", os.urandom(30_000_000))
+    for peer in (b, c):
+        tmp = peer.path / ".git/annex/tmp"
+        wait_until(lambda tmp=tmp: any(tmp.glob("SHA256E-*")), 30, daemon.log)  # type: ignore[misc]
+
+    with server.asleep():
+        for number in range(6):
+            a.write(f"{number}", b"%d" % number)
+            synced(a, near, within_s=10)
+            pause(0.5)
 
 
 def test_a_host_that_cannot_be_reached_delays_no_other(

@@ -173,7 +173,7 @@ def test_a_worker_rests_until_its_file_is_removed(nest: StartNest) -> None:
     assert resting is not None
     assert (resting.state, resting.pid) == (State.RESTING, None)
 
-    rest.rouse(one.place.rest)
+    rest.get_up(one.place.rest, "weary-2")
 
     wait_until(lambda: (life := one.life("weary-2")) and life.state is State.UP, timeout_s=2)
     life = one.life("weary-2")

@@ -46,13 +46,18 @@ def test_it_does_not_rest_while_another_is_at_work(a: Station) -> None:
         wait_until(lambda: not alive(second))
 
 
-def test_who_begins_a_transfer_rouses_it(a: Station, b: Station) -> None:
+@pytest.mark.parametrize("slot", [1, 2])
+def test_who_begins_a_transfer_rouses_the_next(a: Station, b: Station, slot: int) -> None:
     key = a.repo.add("file", b"content")
-    with a.working() as pid:
-        rest.lie_down(a.place.rest, SECOND)
+    names = ("transferrer-2", "transferrer-3", "transferrer-4")
+    with a.working(slot=slot) as pid:
+        for name in names:
+            rest.lie_down(a.place.rest, name)
 
         lane = a.queue(Direction.UPLOAD, b.repo, key)
 
         wait_until(lambda: not a.waiting(lane))
-        assert not rest.is_resting(a.place.rest, SECOND)
         a.stop(pid)
+    roused = [name for name in names if not rest.is_resting(a.place.rest, name)]
+    assert names[slot - 1] in roused
+    assert names[2] not in roused

@@ -44,7 +44,7 @@ FRESH_S: Final = 60.0
 """A success is written down when the one before it is older."""
 
 SLOTS_NATIVE: Final = 2
-SLOTS_NETWORK: Final = 1
+SLOTS_OTHER: Final = 1
 HELP_AFTER_S: Final = 2.0
 """So long nothing must have been done by whoever has a slot before the next slot is given."""
 
@@ -182,8 +182,8 @@ class Gates:
         corrupt.move_aside(annex, tuple(os.path.relpath(path, annex).split(b"/")), "no file")
 
     def _slots(self, remote: Remote) -> list[bytes]:
-        count = SLOTS_NATIVE if remote.native else SLOTS_NETWORK
-        return [b"%b/slot.%d" % (self.directory(remote), number) for number in range(count)]
+        count = range(slots(remote))
+        return [b"%b/slot.%d" % (self.directory(remote), number) for number in count]
 
     def _read(self, name: bytes) -> Exchange | None:
         return self._unwritten.get(name) or read_transfer(self._remotes, name)
@@ -202,6 +202,11 @@ class Gates:
                 del self._unwritten[name]
         except NotAFileError:
             self._put_aside(path)
+
+
+def slots(remote: Remote) -> int:
+    """How many workers may use it at once.  Pure."""
+    return SLOTS_NATIVE if remote.native else SLOTS_OTHER
 
 
 def _job_began(slot: bytes) -> float:

@@ -76,6 +76,8 @@ class Transferrer:
         self._lanes = self._open()
         self._growth = Growth()
         rest.get_up(worker.place.rest, worker.name)
+        role = worker.name.removesuffix(f"-{worker.slot}")
+        self._next = f"{role}-{worker.slot + 1}"
 
     def _open(self) -> Lanes:
         return Lanes(self._paths, self._gates, self._heed, self._ways.near)
@@ -152,7 +154,7 @@ class Transferrer:
         """Take one of the remote's slots, if there is one; it may be for long."""
         with self._gates.slot(remote) as free:
             if free:
-                rest.rouse(self._place.rest)
+                rest.get_up(self._place.rest, self._next)
             yield free
 
     def _stand_back(self, look_s: float) -> None:
