@@ -395,6 +395,40 @@ def test_shared_connections_end_when_the_way_out_has_moved(repo: Repo, tmp_path:
         assert not (repo.path / ".git/annex/annexd/ssh/abc").exists()
 
 
+@pytest.mark.skipif(not MAY_CHANGE_NETWORK, reason="network namespaces are not allowed here")
+@pytest.mark.parametrize("version", ["192.0.2.{}/24", "2001:db8::{}/64"])
+def test_shared_connections_end_when_our_address_has_changed(
+    version: str, repo: Repo, tmp_path: Path
+) -> None:
+    """Another lease, and the routes are the same.  One more, or a network less, ends none."""
+
+    def own_network() -> None:
+        assert ctypes.CDLL(None).unshare(0x40000000) == 0  # CLONE_NEWNET
+
+    repo.git("remote", "add", "far", "ssh://host.invalid/srv/b")
+    with (
+        sentry(repo, own_network) as post,
+        pretended_master(repo.path, tmp_path) as master,
+    ):
+        ip = functools.partial(in_network, post.pid, "ip")
+        ip("link", "add", "probe", "type", "veth")
+        ip("link", "add", "other", "type", "veth")
+        for device in ("veth0", "veth1", "probe", "other"):
+            ip("link", "set", device, "up")
+        ip("addr", "add", version.format(1), "dev", "probe", "nodad")
+        ip("addr", "add", "198.51.100.1/24", "dev", "other")
+        before = post.since("far")
+        ip("addr", "add", version.format(2), "dev", "probe", "nodad")
+        wait_until(lambda: post.since("far") > before, 5)
+        ip("link", "del", "other")
+        stays(lambda: alive(master), 2)
+
+        ip("addr", "flush", "dev", "probe", "scope", "global")
+        ip("addr", "add", version.format(3), "dev", "probe", "nodad")
+
+        wait_until(lambda: not alive(master), 5)
+
+
 def test_after_a_sleep_connections_are_dropped_and_remotes_tried_again(
     repo: Repo, other: Repo, tmp_path: Path
 ) -> None:

@@ -1,15 +1,20 @@
 """The network: told when addresses and routes change, and whether something has been gained.
 
 The kernel's route socket is only a hint.  It also speaks of what does not matter (a lease renewed,
-the strength of a radio), so the routes themselves are compared.  Only a gain is news: a remote
-that could not be reached may be reachable now.
+the strength of a radio), so routes and addresses themselves are compared.  Only a gain is news: a
+remote that could not be reached may be reachable now.
 
-Source: rtnetlink(7), proc_net(5) (``route``), the kernel's net/ipv6/route.c (``ipv6_route``).
+An address may change and no route: another lease, or another house whose router hands out the same
+network.  What was connected from the old one is dead then, and would wait to be told so.
+
+Source: rtnetlink(7), proc_net(5) (``route``, ``fib_trie``, ``if_inet6``), the kernel's
+net/ipv6/route.c (``ipv6_route``).
 """
 
 import logging
 import math
 import socket
+import sys
 import time
 from pathlib import Path
 from typing import Final, final
@@ -26,7 +31,17 @@ GROUPS: Final = 0x1 | 0x10 | 0x40 | 0x100 | 0x400
 
 _IPV4: Final = Path("/proc/self/net/route")
 _IPV6: Final = Path("/proc/self/net/ipv6_route")
+_OWN_IPV4: Final = Path("/proc/self/net/fib_trie")
+_OWN_IPV6: Final = Path("/proc/self/net/if_inet6")
+_GLOBAL: Final = b"00"
+"""An IPv6 address that is good beyond its link."""
+
+_BITS_IPV6: Final = 128
 _READS_MAX: Final = 256
+
+
+Address = tuple[int, int]
+"""How many bits it has, and their number."""
 
 
 @final
@@ -39,9 +54,13 @@ class Network:
         """When to compare (monotonic clock); never, if there was no hint."""
 
         self.has_moved = False
-        """Whether a way out into the world has gone: connections may be dead and not know it."""
+        """Whether a way out into the world has gone: connections may be dead and not know it.
+
+        Or an address of ours, of a network that we are still, or again, in."""
 
         self._routes = routes()
+        self._addresses = addresses()
+        self._lost = frozenset[Address]()
         self._socket = _listen()
         if self._socket is not None:
             self.fd = self._socket.fileno()
@@ -64,11 +83,18 @@ class Network:
         return time.monotonic() >= self.due
 
     def has_gained(self) -> bool:
-        """Whether there is a route that was not there at the last look."""
+        """Whether there is a route, or an address, that was not there at the last look."""
         self.due = math.inf
         before, self._routes = self._routes, routes()
+        had, self._addresses = self._addresses, addresses()
         self.has_moved |= any(_leads_everywhere(route) for route in before - self._routes)
-        return not self._routes <= before
+        self._lost = (self._lost | had) - self._addresses
+        if self._routes <= before and self._addresses <= had:
+            return False
+        # The network goes with its address, and is back with the next one.
+        lost, self._lost = self._lost, frozenset()
+        self.has_moved |= any(_covers(route, one) for route in self._routes for one in lost)
+        return True
 
 
 def routes() -> frozenset[tuple[bytes, ...]]:
@@ -82,6 +108,36 @@ def routes() -> frozenset[tuple[bytes, ...]]:
         if interface != b"lo" and not destination.startswith((b"ff", b"fe80")):
             found.add((destination, prefix, gateway, interface))
     return frozenset(found)
+
+
+def addresses() -> frozenset[Address]:
+    """This machine's own, on networks beyond itself."""
+    found: set[Address] = set()
+    last = b""
+    for line in _lines(_OWN_IPV4):
+        words = line.split()
+        if words[0] == b"|--":
+            last = words[1]
+        elif words[1:] == [b"host", b"LOCAL"] and not last.startswith(b"127."):
+            # As the routes are printed: the bytes of the network in this machine's order.
+            packed = socket.inet_aton(last.decode())
+            found.add((32, int.from_bytes(packed, sys.byteorder)))
+    for line in _lines(_OWN_IPV6):
+        address, _index, _prefix, scope, *_ = line.split()
+        if scope == _GLOBAL:
+            found.add((_BITS_IPV6, int(address, 16)))
+    return frozenset(found)
+
+
+def _covers(route: tuple[bytes, ...], address: Address) -> bool:
+    """Whether the address is of the network that this route leads to, which is not the world."""
+    (network, prefix), (bits, number) = route[:2], address
+    if len(network) * 4 != bits or _leads_everywhere(route):
+        return False
+    if bits == _BITS_IPV6:
+        shift = bits - int(prefix, 16)
+        return number >> shift == int(network, 16) >> shift
+    return number & int(prefix, 16) == int(network, 16)
 
 
 def _leads_everywhere(route: tuple[bytes, ...]) -> bool:

@@ -166,7 +166,7 @@ class Sentry:
         if self._network.fd in woken.ready:
             self._network.hear()
         if self._network.is_due() and self._network.has_gained():
-            log.info("network: there is a new route")
+            log.info("network: there is a new route or address")
             if self._network.has_moved:
                 self._hang_up()
             self._network.has_moved = False
