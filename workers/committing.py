@@ -12,12 +12,12 @@ from typing import Final, final
 
 from spool.record import Fields
 from workers.agenda import Agenda, Why
+from workers.annex.failures import FAILURES
 from workers.batch import FILES_MAX, Batch
 from workers.desk import Desk
 from workers.finding import Finding
 from workers.footing import Footing
 from workers.git.index_entry import is_racy
-from workers.git.run import GitError
 from workers.git.stream import ObjectId
 from workers.git.tree import Version, diff_index
 from workers.guard import Guard
@@ -43,6 +43,8 @@ RACY_S: Final = 1.1
 RACY_MAX: Final = 1000
 
 RETRY_S: Final = (0.05, 0.1, 0.2, 0.5, 1.0)
+STUCK_S: Final = 10.0
+"""Before what has failed so often is tried again."""
 REFUSED_S: Final = 30.0
 """Before a hook that said no is asked again."""
 
@@ -76,6 +78,8 @@ class Committing:
         """Deletions that a person must accept."""
         self.refusal = ""
         """Why a hook of the user's refuses to commit."""
+        self._failure = ""
+        """Why the last attempt has failed."""
 
     def reload(self) -> None:
         """Settings or hooks may have changed."""
@@ -142,6 +146,8 @@ class Committing:
             notes.append(("held", f"{len(self.held)} deletions; {HOW_TO_ACCEPT}"))
         if self.refusal:
             notes.append(("refused", self.refusal))
+        if self._failure:
+            notes.append(("trouble", f"cannot commit: {self._failure}"))
         return tuple(notes)
 
     def foresee(self, paths: Iterable[bytes]) -> None:
@@ -174,8 +180,8 @@ class Committing:
         if staging.findings or from_index:
             try:
                 outcome = self._stage.commit(staging)
-            except GitError as failure:
-                log.warning("tempfail to commit: %s", failure)
+            except FAILURES as failure:
+                self._fail(f"{failure}")
                 outcome = Outcome.BUSY
             if outcome is Outcome.BUSY:
                 self._desk.abandoned.sweep()
@@ -196,6 +202,7 @@ class Committing:
             self._not_before = now + REFUSED_S
             log.warning("refused by a hook: %s", staging.refusal)
             return
+        self._failure = ""
         for finding in staging.findings:
             self._findings.pop(finding.path, None)
             if outcome is Outcome.DONE:
@@ -240,8 +247,17 @@ class Committing:
             self._racy += racy
             self._racy_due = now + RACY_S
 
+    def _fail(self, failure: str) -> None:
+        """It may pass; what comes again and again is said once."""
+        if failure != self._failure:
+            log.warning("tempfail to commit: %s", failure)
+        self._failure = failure
+
     def _retry(self, now: float) -> None:
-        self._not_before = now + RETRY_S[min(self._tries, len(RETRY_S) - 1)]
+        is_stuck = self._failure != "" and self._tries >= len(RETRY_S)
+        self._not_before = now + (
+            STUCK_S if is_stuck else RETRY_S[min(self._tries, len(RETRY_S) - 1)]
+        )
         self._tries += 1
 
     def _staged(self) -> dict[bytes, Version | None]:

@@ -12,11 +12,10 @@ from typing import Final, final
 
 from spool.record import escape
 from workers.annex.adjustedname import original_of
+from workers.annex.failures import FAILURES
 from workers.apply import Dirty
 from workers.desk import Desk
 from workers.footing import Footing
-from workers.git.commit import MissingObjectError
-from workers.git.run import GitError
 from workers.git.stream import ObjectId
 from workers.incoming import Fingerprint, Incoming
 from workers.merging import Held, Merged, Merging, Quiet, Yielding
@@ -114,7 +113,7 @@ class Joining:
             outcome = self._merging.merge()
             if self._failure:
                 self._failure, self.held = "", ()
-        except (GitError, MissingObjectError) as failure:
+        except FAILURES as failure:
             self._fail(f"{failure}")
             outcome = Quiet.BUSY
         writers = outcome.writers if isinstance(outcome, Dirty) else ()

@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from tests.processes import run
 from tests.repo import Repo
 from tests.staging import commits_of
-from workers.git.commit import Commits, MissingObjectError, Signature, committer_time
+from workers.git.commit import Commits, Signature, committer_time
 from workers.git.conventions import Conventions
 from workers.git.objectid import ObjectFormat
 from workers.git.objects import LOOSE_MAX
 from workers.git.refname import parse_ref_name
 from workers.git.refs import Refs
 from workers.git.settings import Settings
-from workers.git.stream import ObjectId
+from workers.git.stream import MissingObjectError, ObjectId
 from workers.git.tree import Version
 
 PRIVATE = parse_ref_name(b"refs/annexd/test")

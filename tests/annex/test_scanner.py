@@ -1,5 +1,6 @@
 """The scanner, in real repositories: what it queues, when, and what it does not."""
 
+import errno
 import os
 import shutil
 from pathlib import Path
@@ -15,8 +16,13 @@ from spool.transfer import Direction, Lane
 from tests.processes import alive, descendants, kill, stays, wait_until
 from tests.repo import Repo
 from tests.scanning import lock_held, place, queued, scanning, sweeps, uuid
+from workers.annex.branch import Branch
+from workers.annex.repository import find
 from workers.scanner import courtesies, decider, dropper, lanes
 from workers.scanner import role as scanner
+from workers.scanner.explorer import Explorer
+from workers.scanner.network import survey
+from workers.wakeup import Wakeup
 
 UP, DOWN = Direction.UPLOAD, Direction.DOWNLOAD
 
@@ -563,3 +569,60 @@ def test_a_torn_ref_is_waited_for_until_somebody_mends_it(repo: Repo) -> None:
         stays(lambda: alive(scanned.pid), 0.5)
         ref.write_bytes(whole)
         scanned.settled()
+
+
+def test_contents_that_cannot_be_logged_for_want_of_a_branch_are_logged_when_it_is_there(
+    repo: Repo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The scanner died of each attempt, and nothing was queued any more."""
+    monkeypatch.setattr(decider, "UNLOGGED_S", 0.1)
+    keys = [repo.add(f"{number}", b"%d" % number) for number in range(12)]
+    for key in keys:
+        repo.annex("setpresentkey", key, repo.uuid(), "0")
+    ref = repo.path / ".git/refs/heads/git-annex"
+    whole = ref.read_bytes()
+    ref.unlink()
+    with scanning(repo) as scanned:
+        wait_until(lambda: (at := scanned.state()) and at.note("trouble"), why=scanned.state)
+
+        ref.write_bytes(whole)
+        scanned.settled()
+        wait_until(lambda: repo.whereis(keys[-1]) == {uuid(repo)})
+
+
+def test_what_has_failed_for_good_is_not_tried_again_before_anything_is_known(
+    repo: Repo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once an hour the scanner of a repository that was damaged for so long crashed."""
+    monkeypatch.setattr(scanner, "RECONCILE_S", 0.1)
+    ref = repo.path / ".git/refs/heads/git-annex"
+    whole = ref.read_bytes()
+    ref.write_bytes(b"")
+    with scanning(repo) as scanned:
+        stays(lambda: alive(scanned.pid), 1.0)
+
+        ref.write_bytes(whole)
+        scanned.settled()
+
+
+def test_a_map_that_cannot_be_drawn_for_want_of_a_process_is_drawn_later(
+    pair: tuple[Repo, Repo], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, _b = pair
+    here = find(a.path)
+    with Branch(here) as branch:
+        network = survey(place(a), here, branch)
+    wakeup = Wakeup()
+    explorer = Explorer(wakeup, place(a))
+
+    def fail() -> int:
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    with monkeypatch.context() as scarce:
+        scarce.setattr(os, "fork", fail)
+        explorer.begin(network, here)
+    assert not explorer.has_returned()
+
+    explorer.begin(network, here)
+    wait_until(explorer.has_returned)
+    wakeup.close()

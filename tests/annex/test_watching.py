@@ -721,3 +721,28 @@ def test_a_torn_ref_is_waited_for_until_somebody_mends_it(repo: Repo) -> None:
         path.write_bytes(whole)
         wait_until(lambda: b"f" in repo.tree())
         assert watching.process.poll() is None
+
+
+@pytest.mark.parametrize("name", ["git-annex", "HEAD^{tree}"])
+def test_where_history_is_damaged_it_is_said_and_waited_for(repo: Repo, name: str) -> None:
+    """The watcher died of it, again and again, and told nobody but the log."""
+    repo.git("commit", "-q", "--allow-empty", "-m", "start")
+    with watched(repo) as watching:
+        repo.write("first", b"1")
+        watching.settle()
+        oid = repo.git("rev-parse", name).decode().strip()
+        path = repo.path / ".git/objects" / oid[:2] / oid[2:]
+        if name == "git-annex":
+            path = repo.path / ".git/refs/heads/git-annex"
+        aside = repo.path.with_name("aside")
+        path.rename(aside)
+        for number in range(30):
+            repo.write(f"{number}", b"%d" % number)
+
+        wait_until(lambda: watching.state().note("trouble"), why=watching.log.read_text)
+        path.parent.mkdir(exist_ok=True)
+        aside.rename(path)
+        watching.settle()
+        assert len(repo.tree()) == 31
+        assert watching.state().note("trouble") is None
+    repo.check()

@@ -21,7 +21,13 @@ from workers.annex.journal import Journal
 from workers.annex.lockfile import held
 from workers.annex.repository import Repository
 from workers.git.ancestry import Ancestry
-from workers.git.stream import CatFile, Found, ObjectId, StreamEndedError
+from workers.git.stream import (
+    CatFile,
+    Found,
+    MissingObjectError,
+    ObjectId,
+    StreamEndedError,
+)
 from workers.git.tree import Change
 from workers.git.tree_diff import differences
 
@@ -97,10 +103,10 @@ class Branch:
         return found.data if found is not None and found.kind == b"commit" else None
 
     def at(self, name: str) -> Tip:
-        """The commit and tree of what must be there; ``LookupError`` if it is not."""
+        """The commit and tree of what must be there; ``MissingObjectError`` if it is not."""
         tip = self.tip(name.encode())
         if tip is None:
-            raise LookupError(f"{self.repository.top}: no commit is called {name}")
+            raise MissingObjectError(f"{self.repository.top}: no commit is called {name}")
         return tip
 
     def read(self, path: bytes) -> bytes:
@@ -179,7 +185,7 @@ class Branch:
     def differences(self, old: Tip, new: Tip) -> Iterator[Change]:
         """Paths that differ between two commits, of whatever branch, in any order.
 
-        Raises ``GitError``, ``LookupError``.
+        Raises ``GitError``, ``MissingObjectError``.
         """
         repository = self.repository
         return differences(

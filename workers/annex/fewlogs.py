@@ -19,7 +19,7 @@ from workers.git.permissions import Sharing
 from workers.git.refname import RefName
 from workers.git.refs import Refs
 from workers.git.run import DURABLE, Git, GitError, GitTimeoutError, run
-from workers.git.stream import ObjectId
+from workers.git.stream import MissingObjectError, ObjectId
 from workers.git.syscalls import sync_file_system
 from workers.git.tree import Version
 from workers.git.tree_edit import edit_tree
@@ -68,7 +68,7 @@ def write(
     def read(oid: ObjectId) -> bytes:
         found = branch.objects([oid.encode()])[0]
         if found is None or found.kind != b"tree" or len(found.data) != found.size:
-            raise LookupError(f"{repository.top}: no tree is called {oid}")
+            raise MissingObjectError(f"{repository.top}: no tree is called {oid}")
         return found.data
 
     def add_tree(data: bytes) -> ObjectId:

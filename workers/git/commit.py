@@ -20,7 +20,7 @@ from workers.git.objects import Loose, ObjectWriter
 from workers.git.refname import RefName
 from workers.git.refs import Refs
 from workers.git.run import Git
-from workers.git.stream import CatFile, Found, ObjectId
+from workers.git.stream import CatFile, Found, MissingObjectError, ObjectId
 from workers.git.tree import Change
 from workers.git.tree_diff import differences
 from workers.git.tree_edit import Edits, edit_tree
@@ -54,10 +54,6 @@ class Signature(NamedTuple):
     def format(self) -> bytes:
         """As it stands in a commit: cleaned as git cleans it."""
         return b"%s <%s> %d %s" % (_clean(self.name), _clean(self.email), self.when_s, self.zone)
-
-
-class MissingObjectError(Exception):
-    """An object that must be there is not, or is of another kind."""
 
 
 @final
@@ -132,7 +128,7 @@ class Commits:
         trees = self.tree_of(old), self.tree_of(new)
         try:
             return sorted(differences(self.git, read, self.object_format, *trees), key=_path)
-        except LookupError as missing:
+        except MissingObjectError as missing:
             raise MissingObjectError(f"{new}: {missing}") from missing
 
     def find(self, name: str, size_max: int) -> bytes | None:

@@ -30,6 +30,10 @@ class StreamEndedError(Exception):
     """The process ended, or answered what its protocol does not allow."""
 
 
+class MissingObjectError(LookupError):
+    """An object that must be there is not, or is of another kind: a power cut took it, say."""
+
+
 class Stream:
     """One process with pipes on both sides.
 

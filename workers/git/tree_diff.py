@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 from workers.git.index_entry import EXECUTABLE, FILE, GITLINK, LINK, TREE
 from workers.git.objectid import ObjectFormat
 from workers.git.run import Git
-from workers.git.stream import Found, ObjectId
+from workers.git.stream import Found, MissingObjectError, ObjectId
 from workers.git.tree import Change, Version, diff_trees
 
 MANY: Final = 500
@@ -46,7 +46,7 @@ def differences(
 ) -> Iterator[Change]:
     """Paths that differ between two trees, in any order.
 
-    Raises ``GitError`` when git has to be asked and fails, ``LookupError`` if a tree is missing.
+    Raises ``GitError`` when git has to be asked and fails, ``MissingObjectError``.
     """
     found: list[Change] = []
     level = [_Pair(b"", old, new)]
@@ -87,7 +87,7 @@ def _read_pairs(
 
 def _entries(found: Found | None, object_format: ObjectFormat) -> _Entries:
     if found is None or found.kind != b"tree":
-        raise LookupError("a tree is missing")
+        raise MissingObjectError("a tree is missing")
     listed = _ENTRY[object_format].findall(found.data)
     entries = {name: (mode, raw) for mode, name, raw in listed}
     if len(entries) < len(listed):

@@ -19,7 +19,7 @@ from typing import Final, final
 
 from workers.annex import masters, pathremote
 from workers.annex.branch import Branch
-from workers.annex.commit import BranchBusyError
+from workers.annex.failures import FAILURES
 from workers.annex.remotes import Special
 from workers.annex.remoteurl import Ssh
 from workers.annex.repository import Repository, RepositoryError
@@ -87,7 +87,7 @@ def exchange(here: Repository, task: Task) -> Outcome:
                 raise
         run = _Exchange(here, task)
         return run.run()
-    except (GitError, RepositoryError, OSError, ValueError) as failure:
+    except (*FAILURES, StreamEndedError, RepositoryError, OSError, ValueError) as failure:
         if task.peer is not None and pathremote.find(task.peer.gitdir) is None:
             return Outcome(Result.AWAY, run.theirs)
         why = explain(failure) if isinstance(failure, GitError) else str(failure)
@@ -200,7 +200,7 @@ class _Exchange:
         with Branch(self.here) as branch:
             try:
                 merge_news(branch)
-            except (BranchBusyError, StreamEndedError, LookupError, GitError) as failure:
+            except (*FAILURES, StreamEndedError) as failure:
                 log.debug("left %s: %s", ANNEX.decode(), failure)  # the pusher will say what it is
         ours = self.task.ours
         self.task = replace(self.task, ours=replace(ours, annex=self.refs.get(own(ANNEX))))

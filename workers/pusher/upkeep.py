@@ -14,8 +14,8 @@ import time
 from typing import Final, final
 
 from workers.abandoned import Abandoned
+from workers.annex import failures
 from workers.annex.branch import REF, Branch
-from workers.annex.commit import BranchBusyError
 from workers.annex.fold import commit_journal
 from workers.annex.heal import heal
 from workers.annex.ownindex import remove_torn
@@ -28,7 +28,6 @@ from workers.courtesy import Courtesy
 from workers.git.ancestry import Ancestry
 from workers.git.refname import RefName
 from workers.git.refs import BrokenRefError, Refs
-from workers.git.run import GitError
 from workers.git.stream import ObjectId, StreamEndedError
 from workers.pusher.agreed import Agreed
 from workers.pusher.pace import HURRIED_S
@@ -45,11 +44,7 @@ AGAIN_S: Final = 5.0
 """After a failure."""
 
 ANNEX_REF: Final = RefName(REF)
-FAILURES: Final = (
-    *(GitError, StreamEndedError, OSError, BranchBusyError, BrokenRefError),
-    BranchMissingError,
-    LookupError,  # an object is missing: a power cut took it, or it was never sent
-)
+FAILURES: Final = (*failures.FAILURES, StreamEndedError, OSError, BrokenRefError)
 
 
 @final
@@ -145,10 +140,11 @@ class Upkeep:
         Else who gets the files would offer us the contents that are here.
         """
         now = time.monotonic()
-        if now < self._not_before or self._journal_changed() is None:
+        if now < self._not_before:
             return
         try:
-            self._commit()
+            if self._journal_changed() is not None:
+                self._commit()
         except FAILURES as failure:
             self._fail(str(failure), now)
 

@@ -121,7 +121,7 @@ class Contents:
     def added(self, old: ObjectId, new: ObjectId) -> Iterator[list[File]]:
         """The annexed files that a commit has and another one has not, or has otherwise.
 
-        Raises ``LookupError`` if a commit is missing; ``GitError``.
+        Raises ``MissingObjectError`` if a commit is missing; ``GitError``.
         """
         changes = self._branch.differences(self._branch.at(old), self._branch.at(new))
         yield from self._batches(

@@ -46,9 +46,13 @@ class Explorer:
         is_news = own != self._seen
         if not own or not (is_news or explore.is_due(chart.load(self._place), own, time.time())):
             return
-        self._seen = own
         place, special = self._place, network.special
-        self._errand = send(lambda: explore.explore(place, here, own, special))
+        try:
+            self._errand = send(lambda: explore.explore(place, here, own, special))
+        except OSError as failure:  # no process is left: the map stays as it is for now
+            log.warning("skip the map: %s", failure.strerror)
+            return
+        self._seen = own
         self._until = time.monotonic() + PATIENCE_S
         self._wakeup.attend(self._errand.fd)
 

@@ -13,11 +13,11 @@ from typing import Final, final
 
 from spool.state import SCANNED
 from workers.annex.branch import REF
+from workers.annex.failures import FAILURES
 from workers.annex.repository import find_with_worktree
 from workers.annex.settings import Settings
 from workers.git.refname import RefName
 from workers.git.refs import HEAD, BrokenRefError
-from workers.git.run import GitError
 from workers.git.stream import StreamEndedError
 from workers.growth import Growth
 from workers.process import Leave, Worker
@@ -66,6 +66,7 @@ class _Scanner:
         self._retry_at = -math.inf
         self._refill_s = REFILL_S
         self._reconcile_at = time.monotonic() + RECONCILE_S
+        self._reconsiders = False
         self._growth = Growth()
 
     def serve(self) -> Leave | None:
@@ -98,8 +99,11 @@ class _Scanner:
             if Hint.CONFIG in hints:
                 self._read_settings()
             self._scan.turn(hints)
+            if self._reconsiders:
+                self._scan.reconsider()
+                self._reconsiders = False
             self._dropper.work()
-        except (GitError, StreamEndedError, BrokenRefError, OSError) as failure:
+        except (*FAILURES, StreamEndedError, BrokenRefError, OSError) as failure:
             return self._try_again(failure)
         self._retry_s, self._retry_at = RETRY_S, -math.inf
         seen = self._scan.seen
@@ -145,7 +149,7 @@ class _Scanner:
 
     def _reconcile(self) -> Hint:
         self._reconcile_at = time.monotonic() + RECONCILE_S
-        self._scan.reconsider()
+        self._reconsiders = True
         return EVERYTHING
 
     def _settle_down(self) -> None:

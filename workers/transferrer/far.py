@@ -21,7 +21,7 @@ from spool.key import Key
 from workers.abandoned import Abandoned
 from workers.annex import pathremote, repository
 from workers.annex.branch import Branch
-from workers.annex.commit import BranchBusyError
+from workers.annex.failures import FAILURES
 from workers.annex.fold import commit_journal
 from workers.annex.keysdb import associated_files
 from workers.annex.objects import Objects
@@ -30,6 +30,7 @@ from workers.annex.remoteurl import LocalPath
 from workers.annex.repository import UninitialisedError
 from workers.annex.smudge import fill
 from workers.git.run import GitError
+from workers.git.stream import StreamEndedError
 from workers.pointing import read_key
 
 log = logging.getLogger(__name__)
@@ -104,7 +105,7 @@ class Far:
         """Commit what the journal there has."""
         try:
             commit_journal(self.branch, now)
-        except (GitError, OSError, BranchBusyError) as failure:
+        except (*FAILURES, StreamEndedError, OSError) as failure:
             log.debug("unfolded %s: %s", self.remote.name, failure)  # the next git-annex does it
             self._abandoned.sweep()
 

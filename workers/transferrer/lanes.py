@@ -15,14 +15,12 @@ from spool.layout import Layout
 from spool.queue import Queue
 from spool.transfer import Lane
 from workers.annex import masters
-from workers.annex.commit import BranchBusyError
+from workers.annex.failures import FAILURES as BRANCH_FAILURES
 from workers.annex.pipes import EndedError, SilentError
-from workers.annex.record import BranchMissingError
 from workers.annex.remotes import Remote
 from workers.annex.remoteurl import LocalPath, Ssh
 from workers.annex.repository import RepositoryError
 from workers.annex.stream import AnnexEndedError
-from workers.git.run import GitError
 from workers.git.stream import StreamEndedError
 from workers.transferrer import byannex, calls, lines, native, order
 from workers.transferrer.byannex import AnnexMover, ConnectionLostError
@@ -44,7 +42,7 @@ FAILURES: Final = 2
 
 LOST: Final = (
     *(AwayError, ConnectionLostError, AnnexEndedError, EndedError, StreamEndedError),
-    *(GitError, RepositoryError, BranchMissingError, BranchBusyError, OSError),
+    *(*BRANCH_FAILURES, RepositoryError, OSError),
 )
 
 

@@ -28,13 +28,12 @@ from spool.key import Key
 from spool.transfer import Direction, Lane
 from spool.transferlock import TransferLock, TransferLocks
 from workers.annex import hashed
-from workers.annex.commit import BranchBusyError
 from workers.annex.copying import WrongContentError
+from workers.annex.failures import FAILURES
 from workers.annex.limits import limits
 from workers.annex.objects import Stored
 from workers.annex.presence import Status
 from workers.annex.record import record_arrivals, record_locations, told_by
-from workers.git.run import GitError
 from workers.git.stream import StreamEndedError
 from workers.git.syscalls import sync_file_system
 from workers.throttle import Side
@@ -220,7 +219,7 @@ class NativeMover:
         elif not self._far.remote.read_only:
             try:
                 record_locations(self._far.branch, arrived, uuid, Status.PRESENT, now)
-            except (OSError, GitError, StreamEndedError, BranchBusyError) as failure:
+            except (*FAILURES, OSError, StreamEndedError) as failure:
                 # A courtesy: it learns this with our git-annex branch, too.
                 log.debug("unsaid %s: %s", self._lane, failure)
 
@@ -230,7 +229,7 @@ class NativeMover:
             return None
         try:
             return told_by(self._source.branch, arrived)
-        except (GitError, StreamEndedError) as failure:
+        except (*FAILURES, StreamEndedError) as failure:
             log.debug("untold %s: %s", self._lane, failure)
             return None
 
