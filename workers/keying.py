@@ -45,9 +45,13 @@ class Keying:
         return self._copy_through(source, backend, fd)
 
     def _copy_beside(self, source: Source, backend: HashBackend, fd: int) -> Key | None:
-        """In the kernel, while a child hashes it; None if the kernel cannot."""
+        """In the kernel, while a child hashes it; None if the kernel, or a child, cannot."""
         size = 0
-        with SideHash(backend.start(), fd) as side:
+        try:
+            side = SideHash(backend.start(), fd)
+        except OSError:  # no process is left, or no descriptor
+            return None
+        with side:
             try:
                 for size in source.send(fd, self._breathe):
                     side.tell(size)

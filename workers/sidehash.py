@@ -5,7 +5,8 @@ cache, and gives it back to that when it has read it (``workers.annex.passing``)
 never far ahead: each word is a packet, and the pipe between them holds few.  The child belongs to
 the worker's process group and ends with it.
 
-DIAGNOSTICS: ``OSError`` if the child has ended otherwise than well, or no process can be made.
+DIAGNOSTICS: ``OSError`` with EIO if the child has ended otherwise than well (what it could not read
+is in the log); another one if no process can be made.
 """
 
 import contextlib
@@ -37,10 +38,12 @@ class SideHash:
 
     def __init__(self, hashing: Hash, target: int) -> None:
         """``target``: the file, open for reading, too."""
-        reader, self._told = os.pipe2(os.O_CLOEXEC | os.O_DIRECT)
-        with contextlib.suppress(PermissionError):  # it holds even less: there are too many pipes
-            fcntl.fcntl(reader, fcntl.F_SETPIPE_SZ, _AHEAD * resource.getpagesize())
-        self._result, writer = os.pipe2(os.O_CLOEXEC)
+        with contextlib.ExitStack() as stack:
+            reader, self._told = _pipe(stack, os.O_DIRECT)
+            with contextlib.suppress(PermissionError):  # it holds even less: too many pipes
+                fcntl.fcntl(reader, fcntl.F_SETPIPE_SZ, _AHEAD * resource.getpagesize())
+            self._result, writer = _pipe(stack)
+            stack.pop_all()
 
         def follow() -> bool:
             os.close(self._told)
@@ -65,7 +68,10 @@ class SideHash:
 
     def tell(self, done: int) -> None:
         """So many bytes of the file are written; waits if the child lags behind."""
-        os.write(self._told, _FAR.pack(done))
+        try:
+            os.write(self._told, _FAR.pack(done))
+        except BrokenPipeError:
+            raise self._failed(self._reap()) from None
 
     def hexdigest(self) -> str:
         """The hash of all that was told of; waits for it."""
@@ -73,7 +79,7 @@ class SideHash:
         found = os.read(self._result, RESULT_MAX)
         status = self._reap()
         if status or not found:
-            raise OSError(errno.EIO, f"the child that hashes has ended with {status}")
+            raise self._failed(status)
         return found.decode()
 
     def close(self) -> None:
@@ -91,9 +97,20 @@ class SideHash:
             os.close(self._told)
             self._told = -1
 
+    def _failed(self, status: int) -> OSError:
+        return OSError(errno.EIO, f"the child that hashes has ended with {status}")
+
     def _reap(self) -> int:
         child, self._child = self._child, None
         return -1 if child is None else child.reap()
+
+
+def _pipe(stack: contextlib.ExitStack, flags: int = 0) -> tuple[int, int]:
+    """One that is closed if ``stack`` is."""
+    ends = os.pipe2(os.O_CLOEXEC | flags)
+    for end in ends:
+        stack.callback(os.close, end)
+    return ends
 
 
 def _follow(hashing: Hash, fd: int, told: int) -> str:

@@ -1,5 +1,7 @@
 """Large contents are hashed once, in a child, and not again for each remote."""
 
+import errno
+import hashlib
 import itertools
 import os
 import signal
@@ -17,11 +19,14 @@ from workers.agenda import Agenda
 from workers.annex import hashed
 from workers.annex.backend import BACKENDS
 from workers.annex.copying import CHUNK, Copier, Expected
+from workers.annex.extension import Limits
 from workers.guard import Guard
 from workers.ingest import Ingest
+from workers.keying import Keying
 from workers.looking import Looker
 from workers.rules import Rules
 from workers.sidehash import SideHash
+from workers.source import Source, open_source
 from workers.wakeup import Wakeup
 from workers.worktree import WorkTree
 
@@ -117,6 +122,47 @@ def test_a_child_that_is_killed_gives_no_hash(tmp_path: Path) -> None:
         with pytest.raises(OSError, match="the child that hashes"):
             side.hexdigest()
     assert not descendants(os.getpid())
+
+
+def test_a_child_that_is_killed_is_told_nothing_more(tmp_path: Path) -> None:
+    """The watcher ended with "Broken pipe"."""
+    path = tmp_path / "file"
+    path.write_bytes(b"x" * 1000)
+    with path.open("rb") as file, SideHash(BACKENDS[b"SHA256"].start(), file.fileno()) as side:
+        (child,) = descendants(os.getpid())
+        os.kill(child, signal.SIGKILL)
+        os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
+        with pytest.raises(OSError, match="the child that hashes has ended with -9") as failure:
+            side.tell(500)
+    assert failure.value.errno == errno.EIO
+    assert not descendants(os.getpid())
+
+
+@pytest.mark.parametrize("call", ["fork", "pidfd_open", "pipe2"])
+def test_where_no_child_can_be_made_a_large_file_is_hashed_without(
+    repo: Repo, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    content = b"x" * LARGE
+    (source := repo.path / "large").write_bytes(content)
+    (target := repo.path / ".git/target").touch()
+
+    def fail(*_args: object) -> int:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    with desk_of(repo) as desk, target.open("r+b") as file:
+        found = open_source(desk, os.fsencode(source.name))
+        assert isinstance(found, Source)
+        before = len(os.listdir("/proc/self/fd"))
+        monkeypatch.setattr(os, call, fail)
+
+        key = Keying(lambda: bytearray(CHUNK), lambda: None, Limits()).copy(
+            found, BACKENDS[b"SHA256"], file.fileno()
+        )
+
+        assert len(os.listdir("/proc/self/fd")) == before
+        os.close(found.fd)
+    assert key == b"SHA256-s%d--%b" % (LARGE, hashlib.sha256(content).hexdigest().encode())
+    assert target.read_bytes() == content
 
 
 def test_what_the_kernel_copies_keeps_to_a_limit_of_the_bandwidth(tmp_path: Path) -> None:

@@ -308,8 +308,8 @@ def _of_refs() -> Iterator[Mutation]:
     yield Mutation(
         "an exchange that says nothing is never ended",
         "workers/pusher/errand.py",
-        "            os.killpg(self._pid, signal.SIGKILL)",
-        "            os.killpg(self._pid, 0)",
+        "            os.killpg(self._child.pid, signal.SIGKILL)",
+        "            os.killpg(self._child.pid, 0)",
         ("tests/unit/test_pusher_errand.py",),
     )
 

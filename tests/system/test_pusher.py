@@ -3,6 +3,7 @@
 Nobody merges trees in these tests but the tests themselves.
 """
 
+import errno
 import os
 import signal
 import time
@@ -20,6 +21,7 @@ from tests.repo import Repo
 from tests.system.drives import may_mount, mounted_read_only
 from workers.annex.objects import Objects
 from workers.annex.repository import find
+from workers.pusher import errand as pushers_errand
 from workers.pusher.sending import MANY
 
 
@@ -670,3 +672,23 @@ def test_git_data_goes_to_a_special_remote_that_has_none_yet(repo: Repo, tmp_pat
 
         assert listed[listed.index("refs/heads/main") - 1] == repo.head()
         assert "refs/heads/synced/git-annex" in listed
+
+
+def test_what_no_process_can_be_made_for_is_done_later(
+    pair: tuple[Repo, Repo], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pusher ended, and so did all other exchanges."""
+    monkeypatch.setattr(pushers_errand, "AGAIN_S", 1.0, raising=False)
+    a, b = pair
+    real, test, failed = os.fork, os.getpid(), iter(range(2))
+
+    def fork() -> int:
+        if os.getpid() != test and next(failed, None) is not None:
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        return real()
+
+    monkeypatch.setattr(os, "fork", fork)
+    with pushing(a) as pusher:
+        new = commit(a, "new")
+        wait_until(lambda: tip(b, "heads/synced/main") == new, 20, pusher.state)
+        assert pusher.settled().pid

@@ -3,7 +3,7 @@
 import math
 
 from workers.git.stream import ObjectId
-from workers.pusher.hearsay import COURTESY_S, Hearsay
+from workers.pusher.hearsay import COURTESY_S, SAID_MAX, Hearsay
 
 OLD, LOGS, FILES, MORE = (ObjectId(digit * 40) for digit in "1234")
 NOW = 1000.0
@@ -66,3 +66,14 @@ def test_what_it_has_replaced_meanwhile_was_not_waited_for_in_vain() -> None:
 
     ours.hear({FILES})
     assert ours.asks_at({OLD}, PUSHED, late) == late + COURTESY_S
+
+
+def test_who_says_more_than_can_be_remembered_is_asked_at_once() -> None:
+    """What it has said is kept until then."""
+    ours = Hearsay()
+    ours.hear({OLD, LOGS})
+    assert ours.asks_at({OLD}, PUSHED, NOW) > NOW
+
+    ours.hear({OLD} | {ObjectId(f"{number:040x}") for number in range(SAID_MAX + 1)})
+
+    assert ours.asks_at({OLD}, PUSHED, NOW) == NOW

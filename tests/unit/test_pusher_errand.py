@@ -3,12 +3,14 @@
 import errno
 import os
 import signal
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.processes import alive, wait_until
-from workers.pusher.errand import Errand, Leash
+from workers.pusher.errand import Errand, Errands
 from workers.pusher.values import Outcome, Result
 from workers.wakeup import Wakeup
 
@@ -17,19 +19,28 @@ def done() -> Outcome:
     return Outcome(Result.DONE, {})
 
 
-def test_a_child_says_what_came_of_it(wakeup: Wakeup) -> None:
-    errand = Errand.start("test", done, wakeup, Leash())
-    wait_until(errand.has_ended)
+def begun(errands: Errands, work: Callable[[], Outcome]) -> Errand:
+    child = errands.start("test", work)
+    assert child is not None
+    return child
 
-    assert errand.finish() == done()
+
+def test_a_child_says_what_came_of_it(wakeup: Wakeup) -> None:
+    child = begun(Errands(wakeup), done)
+    wait_until(child.has_ended)
+
+    assert child.finish() == done()
 
 
 @pytest.mark.parametrize("call", ["fork", "pidfd_open"])
 def test_one_that_cannot_be_started_or_watched_leaves_nothing(
-    wakeup: Wakeup, monkeypatch: pytest.MonkeyPatch, call: str
+    wakeup: Wakeup,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    call: str,
 ) -> None:
     """It would exchange unseen, beside the next one; and a descriptor was lost each time."""
-    leash = Leash()
+    errands = Errands(wakeup)
     before = len(os.listdir("/proc/self/fd"))
 
     def fail(*_args: object) -> int:
@@ -37,12 +48,32 @@ def test_one_that_cannot_be_started_or_watched_leaves_nothing(
 
     monkeypatch.setattr(os, call, fail)
 
-    with pytest.raises(OSError, match=os.strerror(errno.EMFILE)):
-        Errand.start("test", done, wakeup, leash)
-
+    assert errands.start("test", done) is None
+    assert os.strerror(errno.EMFILE) in caplog.text
     assert len(os.listdir("/proc/self/fd")) == before
     with pytest.raises(ChildProcessError):
         os.waitpid(-1, os.WNOHANG)
+
+
+def test_where_no_process_could_be_made_none_is_tried_for_a_while(
+    wakeup: Wakeup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    errands, tried = Errands(wakeup), []
+
+    def fail() -> int:
+        tried.append(1)
+        raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fork", fail)
+        assert errands.start("test", done) is None
+        assert errands.start("test", done) is None
+    assert len(tried) == 1
+    assert errands.again_at > time.monotonic()
+    errands.again_at = time.monotonic()
+    child = begun(errands, done)
+    wait_until(child.has_ended)
+    assert child.finish() == done()
 
 
 @pytest.mark.timeout(20)
@@ -58,10 +89,10 @@ def test_one_that_never_ends_is_killed_with_what_it_has_started(
         signal.pause()
         return done()
 
-    errand = Errand.start("test", hang, wakeup, Leash())
+    child = begun(Errands(wakeup), hang)
     wait_until((tmp_path / "pid").exists)
     below = int((tmp_path / "pid").read_text())
 
-    errand.kill()
+    child.kill()
 
     wait_until(lambda: not alive(below))

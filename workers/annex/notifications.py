@@ -21,6 +21,9 @@ from workers.git.run import environment
 from workers.git.stream import ObjectId
 
 CHUNK: Final = 1 << 16
+READ_MAX: Final = 16
+"""Chunks at once: a real one says some bytes for each change; who never stops is hung up on."""
+
 _CHANGED: Final = re.compile(rb"^CHANGED((?: [0-9a-f]{40,64})+)\r?$", re.MULTILINE)
 
 
@@ -48,9 +51,9 @@ class Notifications:
         self._rest = b""
 
     def read(self) -> set[ObjectId] | None:
-        """The objects that it says refs point to now; None when it has ended."""
+        """The objects that it says refs point to now; None when it has ended, or does not stop."""
         found: set[ObjectId] = set()
-        while True:
+        for _ in range(READ_MAX):
             try:
                 chunk = os.read(self.fd, CHUNK)
             except BlockingIOError:
@@ -60,6 +63,7 @@ class Notifications:
             whole, _, self._rest = (self._rest + chunk)[-CHUNK:].rpartition(b"\n")
             for shas in _CHANGED.findall(whole):
                 found |= {ObjectId(sha.decode()) for sha in shas.split()}
+        return None
 
     def close(self) -> None:
         """End it."""

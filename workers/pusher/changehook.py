@@ -25,7 +25,7 @@ from typing import Final, NamedTuple, final
 from workers.annex.repository import Repository
 from workers.git.run import GitError, run
 from workers.git.stream import ObjectId
-from workers.pusher.errand import Errand, Leash
+from workers.pusher.errand import Errand, Errands
 from workers.pusher.values import Ours, Outcome, Result
 from workers.wakeup import Wakeup
 
@@ -51,9 +51,9 @@ class News(NamedTuple):
 class ChangeHook:
     """Of one repository."""
 
-    def __init__(self, wakeup: Wakeup, leash: Leash) -> None:
+    def __init__(self, wakeup: Wakeup, errands: Errands) -> None:
         self._wakeup = wakeup
-        self._leash = leash
+        self._errands = errands
         self._told: News | None = None
         self._errand: Errand | None = None
         self._began = -math.inf
@@ -75,10 +75,11 @@ class ChangeHook:
         now = time.monotonic()
         if now < self._began + self._spacing_s:
             return self._began + self._spacing_s
+        if not self._start(here, command, news, self._told):
+            return self._errands.again_at
         is_busy = now < self._began + 2 * self._spacing_s
         longer = min(2 * self._spacing_s, SPACING_LONGEST_S)
         self._spacing_s = longer if is_busy else SPACING_FIRST_S
-        self._start(here, command, news, self._told)
         self._told, self._began = news, now
         return math.inf
 
@@ -89,7 +90,7 @@ class ChangeHook:
             self._errand.kill()
             self._errand = None
 
-    def _start(self, here: Repository, command: tuple[str, ...], news: News, before: News) -> None:
+    def _start(self, here: Repository, command: tuple[str, ...], news: News, before: News) -> bool:
         env = {
             "ANNEXD_BRANCH": os.fsdecode(news.branch),
             "ANNEXD_OLD": before.commit if before.branch == news.branch else "",
@@ -104,8 +105,11 @@ class ChangeHook:
                 return Outcome(Result.FAILED, {}, str(failure))
             return Outcome(Result.DONE, {})
 
-        self._errand = Errand.start("change-hook", work, self._wakeup, self._leash)
+        self._errand = self._errands.start("change-hook", work)
+        if self._errand is None:
+            return False
         self._wakeup.attend(self._errand.fd)
+        return True
 
     def _reap(self) -> None:
         if self._errand is None or not self._errand.has_ended():

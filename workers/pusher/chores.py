@@ -31,7 +31,7 @@ from workers.annex.repository import Repository
 from workers.annex.run_annex import run_annex
 from workers.git.run import GitError
 from workers.pusher import garbage
-from workers.pusher.errand import Errand, Leash
+from workers.pusher.errand import Errand, Errands
 from workers.pusher.values import Outcome, Result
 from workers.wakeup import Wakeup
 
@@ -54,10 +54,10 @@ _UNUSED: Final = b"unused"
 class Chores:
     """Those of one repository."""
 
-    def __init__(self, place: Place, wakeup: Wakeup, leash: Leash) -> None:
+    def __init__(self, place: Place, wakeup: Wakeup, errands: Errands) -> None:
         self._place = place
         self._wakeup = wakeup
-        self._leash = leash
+        self._errands = errands
         self._here: Repository
         self._jobs: tuple[schedule.Job, ...] = ()
         self._remotes: dict[UUID, Remote] = {}
@@ -89,7 +89,8 @@ class Chores:
                 log.warning("chore %s failed: %s", name, outcome.error)
         if garbage.is_due(self._place.cache):
             here, place = self._here, self._place.cache
-            return self._begin("gc", lambda: garbage.collect(here, place))
+            begun = self._begin("gc", lambda: garbage.collect(here, place))
+            return math.inf if begun else self._errands.again_at
         return self._begin_next()
 
     def notes(self) -> Iterator[tuple[str, str]]:
@@ -106,9 +107,11 @@ class Chores:
         now, until = time.time(), math.inf
         for name, due, work in self._plan():
             if due <= now:
+                if not self._begin(os.fsdecode(name), work):
+                    return self._errands.again_at
                 self._store({**self._begun, name: (self._begun[name][0], now)})
                 log.info("chore %s", escape(os.fsdecode(name)))
-                return self._begin(os.fsdecode(name), work)
+                return math.inf
             until = min(until, due)
         return time.monotonic() + until - now
 
@@ -136,11 +139,13 @@ class Chores:
         reach = read_reach(self._place.remotes, os.fsencode(remote.name))
         return reach is not None and reach.here
 
-    def _begin(self, name: str, work: Callable[[], Outcome]) -> float:
-        errand = Errand.start(name, work, self._wakeup, self._leash)
+    def _begin(self, name: str, work: Callable[[], Outcome]) -> bool:
+        errand = self._errands.start(name, work)
+        if errand is None:
+            return False
         self._errand = name, errand
         self._wakeup.attend(errand.fd)
-        return math.inf
+        return True
 
     def _load(self) -> dict[bytes, tuple[float, float]]:
         found = cache.load(self._file, _VERSION)

@@ -19,6 +19,7 @@ COURTESY_S: Final = 3.0
 """Since it last pushed something, or said the first of what we do not know."""
 
 SAID_MAX: Final = 256
+"""So much of what it has said is remembered; for more it is asked at once."""
 
 Pushed = frozenset[ObjectId]
 """What our ``synced/`` refs point to."""
@@ -60,7 +61,8 @@ class Hearsay:
             return math.inf
         if self._since is None or pushed != before:
             self._since = now
-        if pushed == self._relied_on or pushed.isdisjoint(self._said):
+        is_much = len(self._news) > SAID_MAX
+        if is_much or pushed == self._relied_on or pushed.isdisjoint(self._said):
             return now
         if now < self._since + COURTESY_S:
             return self._since + COURTESY_S

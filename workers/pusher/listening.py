@@ -7,11 +7,13 @@ later and later, and at once when exchanges with the remote work again after a f
 All times are the monotonic clock's, s.
 """
 
+import logging
 import math
 import time
 from collections.abc import Iterable
 from typing import Final, final
 
+from spool.record import escape
 from workers.annex.notifications import Notifications
 from workers.annex.remoteurl import Ssh
 from workers.annex.repository import Repository
@@ -21,6 +23,8 @@ from workers.pusher.hearsay import Hearsay, Pushed
 from workers.pusher.neighbour import Neighbour
 from workers.pusher.values import Ours, synced
 from workers.wakeup import Wakeup
+
+log = logging.getLogger(__name__)
 
 FIRST_S: Final = 30.0
 LONGEST_S: Final = 3600.0
@@ -83,7 +87,12 @@ class Listening:
         not_before, _pause = self._later.get(name, (-math.inf, 0.0))
         if now < not_before:
             return not_before
-        heard = Notifications(here, neighbour.remote.settings, way)
+        try:
+            heard = Notifications(here, neighbour.remote.settings, way)
+        except OSError as failure:  # no process is left, or no descriptor
+            log.warning("tempfail start of %s: %s", f"ssh to {escape(name)}", failure.strerror)
+            self._put_off(name, now)
+            return self._later[name][0]
         self._open[name] = (neighbour, heard, now)
         self._hearsay[name] = Hearsay()
         self._wakeup.attend(heard.fd)

@@ -31,7 +31,7 @@ from workers.pusher.branches import read_ours
 from workers.pusher.changehook import ChangeHook
 from workers.pusher.chores import Chores
 from workers.pusher.compare import about_files, is_learnt
-from workers.pusher.errand import Errand, Leash
+from workers.pusher.errand import Errands
 from workers.pusher.exchange import exchange
 from workers.pusher.listening import Listening
 from workers.pusher.neighbour import Neighbour
@@ -71,12 +71,12 @@ class Pusher:
         self._wakeup = worker.wakeup
         self._voice = Voice(worker)
         self._watches = Watches(worker.wakeup)
-        self._leash = Leash()
+        self._errands = Errands(worker.wakeup)
         self._listening = Listening(worker.wakeup)
         self._others = Others(worker.place)
         self._put_off = 0
-        """How many exchanges wait for a command of the user's."""
-        self._hook = ChangeHook(worker.wakeup, self._leash)
+        """How many exchanges wait for a command of the user's, or for a process."""
+        self._hook = ChangeHook(worker.wakeup, self._errands)
         self._neighbours: dict[str, Neighbour] = {}
         self._agreed = Agreed()
         self._here: Repository
@@ -87,8 +87,8 @@ class Pusher:
         self._config: tuple[Path, ...] = ()
         self._poked = 0
         self._worked = time.monotonic()
-        self._trees = Trees(worker.place, worker.wakeup, self._leash)
-        self._chores = Chores(worker.place, worker.wakeup, self._leash)
+        self._trees = Trees(worker.place, worker.wakeup, self._errands)
+        self._chores = Chores(worker.place, worker.wakeup, self._errands)
         self._growth = Growth()
         self._rests = False
         self._read_config()
@@ -253,18 +253,22 @@ class Pusher:
                 ours = self._read_ours() or ours
             # Of the branch only what the plan tells of: names may wait for contents (``burst``).
             task = replace(task, ours=replace(task.ours, annex=ours.annex))
-            busy.add(neighbour.place)
-            self._start(neighbour, task)
+            if self._start(neighbour, task):
+                busy.add(neighbour.place)
+            else:
+                self._put_off += 1
+                until = min(until, self._errands.again_at)
         return until
 
-    def _start(self, neighbour: Neighbour, task: Task) -> None:
+    def _start(self, neighbour: Neighbour, task: Task) -> bool:
         here = self._here
         do = exchange_again if neighbour.failing or neighbour.overtaken else exchange
-        errand = Errand.start(
-            neighbour.remote.name, lambda: do(here, task), self._wakeup, self._leash
-        )
+        errand = self._errands.start(neighbour.remote.name, lambda: do(here, task))
+        if errand is None:
+            return False
         neighbour.begin(errand, task)
         self._wakeup.attend(errand.fd)
+        return True
 
     def _watch(self) -> None:
         """Renew the watches, before looking."""

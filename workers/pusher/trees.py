@@ -21,7 +21,7 @@ from workers.annex.repository import Repository
 from workers.git.refs import BrokenRefError, Refs
 from workers.git.stream import StreamEndedError
 from workers.pusher.agreed import Agreed
-from workers.pusher.errand import Errand, Leash
+from workers.pusher.errand import Errands
 from workers.pusher.storewatch import StoreWatch
 from workers.pusher.treestore import TreeStore
 from workers.pusher.treework import Treetop, visit
@@ -36,10 +36,10 @@ UNTRACKED: Final = "untracked"
 class Trees:
     """Those of one repository."""
 
-    def __init__(self, place: Place, wakeup: Wakeup, leash: Leash) -> None:
+    def __init__(self, place: Place, wakeup: Wakeup, errands: Errands) -> None:
         self._place = place
         self._wakeup = wakeup
-        self._leash = leash
+        self._errands = errands
         self._stores: dict[str, TreeStore] = {}
         self._untracked: list[str] = []
         self._watch = StoreWatch(wakeup)
@@ -111,7 +111,11 @@ class Trees:
                 if task is not None:
                     do = functools.partial(visit, self._here, task)
                     name = f"tree {store.remote.name}"
-                    errand = Errand.start(name, do, self._wakeup, self._leash)
+                    errand = self._errands.start(name, do)
+                    if errand is None:
+                        store.waits = True
+                        until = min(until, self._errands.again_at)
+                        continue
                     store.begin(errand, task)
                     self._wakeup.attend(errand.fd)
         except BrokenRefError:

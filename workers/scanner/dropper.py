@@ -115,7 +115,13 @@ class Dropper:
                 for key in due:
                     del noted[key]
                 self._sent = (name, due)
-                self._errand = errand.send(lambda: _drop(self.repository, due, name))  # noqa: B023 -- forked at once
+                try:
+                    self._errand = errand.send(lambda: _drop(self.repository, due, name))  # noqa: B023 -- forked at once
+                except OSError as failure:
+                    log.warning("tempfail to drop what is not wanted: %s", failure.strerror)
+                    self._refusals = max(self._refusals, 1)
+                    self._note_again()
+                    return
                 self._wakeup.attend(self._errand.fd)
                 return
 
