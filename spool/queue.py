@@ -313,8 +313,8 @@ class Queue:
                         continue
                     abandoned = lock.try_take(name, dir_fd=fd)
                     if abandoned is not None:
-                        os.unlink(name, dir_fd=fd)
-                        abandoned.close()
+                        with contextlib.closing(abandoned):
+                            os.unlink(name, dir_fd=fd)
                         swept += 1
         return swept
 

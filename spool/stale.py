@@ -71,8 +71,8 @@ def _remove_lock(name: bytes, fd: int) -> bool:
     with contextlib.suppress(FileNotFoundError, PermissionError, lock.NotAFileError):
         stale = lock.try_take(name, dir_fd=fd)
         if stale is not None:
-            os.unlink(name, dir_fd=fd)
-            stale.close()
+            with contextlib.closing(stale):
+                os.unlink(name, dir_fd=fd)
             return True
     return False
 

@@ -1,5 +1,6 @@
 """A spool, as the tests speak of it: without git, below a directory of the test's own."""
 
+import errno
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,11 @@ def some_key(number: int = 0) -> Key:
 def upload(number: int = 0, uuid: UUID = U1) -> Transfer:
     """One transfer of many."""
     return Transfer(Direction.UPLOAD, uuid, some_key(number))
+
+
+def forbidden(*_args: object, **_kwargs: object) -> None:
+    """A call into the system, as where somebody else owns the directory."""
+    raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
 
 @dataclass(frozen=True, slots=True)

@@ -320,6 +320,20 @@ def test_git_is_served_through_the_connection(repo: Repo) -> None:
         assert words == b"CONNECTDONE 0"
 
 
+def test_a_git_that_ends_before_all_is_said_has_its_status_told(repo: Repo) -> None:
+    """As where the disk is full: its client saw a broken connection, and no reason."""
+    repo.add("f", CONTENT)
+    with connected(repo) as line:
+        line.stdout.read(int(line.ask(b"CONNECT git-receive-pack").split()[1]))
+        for data in (b"none", *(bytes(1 << 16) for _ in range(16))):
+            line.say(b"DATA %d\n" % len(data) + data)
+        words = line.hear()
+        while words.startswith(b"DATA "):
+            line.stdout.read(int(words.split()[1]))
+            words = line.hear()
+        assert words == b"CONNECTDONE 128"
+
+
 def test_changes_of_refs_are_told(repo: Repo) -> None:
     repo.git("commit", "-q", "--allow-empty", "-m", "one")
     command = f"exec {ANNEXD_SHELL} notifychanges '{repo.path}'"

@@ -20,7 +20,7 @@ from spool.queue import TMP_MAX_AGE_S
 from spool.transfer import Lane, Outcome, Transfer
 from spool.transferlock import TransferLocks
 from tests.processes import forked, reap, wait_until
-from tests.spool import FROM, NOW, TO, U1, U2, Spool, some_key, upload
+from tests.spool import FROM, NOW, TO, U1, U2, Spool, forbidden, some_key, upload
 
 
 def settle_all(spool: Spool, lane: Lane, outcome: Outcome, now: float) -> int:
@@ -293,6 +293,18 @@ def test_sweeping_removes_what_the_dead_left_and_nothing_of_the_living(spool: Sp
         assert set(tmp.iterdir()) == {new, spare}
         taken.release()
     assert set(tmp.iterdir()) == {new}
+
+
+def test_what_may_not_be_swept_is_let_go_of(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A descriptor was lost each time, and its lock was ours for ever."""
+    old = spool.plant(spool.path(b"transfer", b"queue", b"tmp") / "0123456789abcdef")
+    os.utime(old, (NOW, NOW))
+    before = len(os.listdir("/proc/self/fd"))
+    monkeypatch.setattr(os, "unlink", forbidden)
+
+    assert spool.queue.sweep(NOW + TMP_MAX_AGE_S + 1) == 0
+
+    assert len(os.listdir("/proc/self/fd")) == before
 
 
 def test_a_look_opens_no_job(spool: Spool) -> None:

@@ -17,7 +17,7 @@ from spool.stale import LOCK_AGE_S
 from spool.transfer import Lane, Transfer
 from spool.transferlock import TransferLock, TransferLocks
 from tests.processes import forked, kill, reap, wait_until
-from tests.spool import FROM, NOW, TO, U1, Spool, some_key
+from tests.spool import FROM, NOW, TO, U1, Spool, forbidden, some_key
 
 LANES = pytest.mark.parametrize("lane", [TO, FROM], ids=["upload", "download"])
 
@@ -135,6 +135,19 @@ def test_a_lock_file_alone_is_purged_when_nobody_can_be_about_to_lock_it(spool: 
     assert len(spool.files()) == 3
     assert stale.purge(spool.paths, made + LOCK_AGE_S * 2) == 2  # a download is one transfer
     assert spool.files() == set()
+
+
+def test_a_lone_lock_that_may_not_be_purged_is_let_go_of(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A descriptor was lost each time, and its lock was ours for ever."""
+    spool.plant(spool.path(*layout.DOWNLOAD_LOCKS, b"lck." + some_key()))
+    before = len(os.listdir("/proc/self/fd"))
+    monkeypatch.setattr(os, "unlink", forbidden)
+
+    assert stale.purge(spool.paths, time.time() + LOCK_AGE_S * 2) == 0
+
+    assert len(os.listdir("/proc/self/fd")) == before
 
 
 def test_a_lone_lock_of_all_downloads_is_purged(spool: Spool) -> None:

@@ -93,8 +93,13 @@ class UpdateRefs:
     def _ask(self, question: bytes, expected: bytes) -> bool:
         """Whether git answers as it does when all is well."""
         if self._stream is None:
-            self._stderr = os.memfd_create("update-ref", os.MFD_CLOEXEC)
-            self._stream = Stream(self._git, *self._args, stderr=self._stderr)
+            stderr = os.memfd_create("update-ref", os.MFD_CLOEXEC)
+            try:
+                self._stream = Stream(self._git, *self._args, stderr=stderr)
+            except OSError:
+                os.close(stderr)
+                raise
+            self._stderr = stderr
         try:
             self._stream.send(question)
         except StreamEndedError:

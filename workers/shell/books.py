@@ -22,7 +22,7 @@ from typing import Final, final
 from spool.daemons import annexd_runs
 from spool.key import Key
 from workers.annex.branch import Branch
-from workers.annex.commit import BranchBusyError
+from workers.annex.failures import FAILURES
 from workers.annex.feed import locations_of
 from workers.annex.fold import commit_journal
 from workers.annex.objects import Objects
@@ -115,7 +115,7 @@ class Books:
         if self._wrote:
             try:
                 commit_journal(self._branch, time.time())
-            except BranchBusyError:
+            except FAILURES:
                 return  # it stays in the journal; whoever commits that next is welcome
 
     def _settle(self) -> None:

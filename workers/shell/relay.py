@@ -3,6 +3,7 @@
 Each piece is ``DATA n`` and n bytes, both ways; at the end ``CONNECTDONE`` and git's exit status.
 """
 
+import contextlib
 import os
 import select
 from typing import Final
@@ -53,7 +54,8 @@ def _take_piece(wire: Wire, into: int) -> None:
         raise HangUpError("expected DATA")
 
     def write(data: memoryview) -> None:
-        while data:
-            data = data[os.write(into, data) :]
+        with contextlib.suppress(BrokenPipeError):  # git has ended, and says so at its other end
+            while data:
+                data = data[os.write(into, data) :]
 
     wire.pour(int(size), write)
