@@ -9,7 +9,7 @@ from pathlib import Path
 
 from annexd.errors import AnnexdError
 from spool.place import Place
-from workers.annex.repository import find_with_worktree
+from workers.annex.repository import configured_worktree, find_with_worktree
 from workers.git.refs import common_dir
 
 
@@ -40,6 +40,9 @@ def find_place(directory: Path | None = None) -> Place:
             f"{str(start)!r} is not in a work tree; go up: {str(found.parent)!r}"
         )
     if not os.path.lexists(found / ".git"):
+        elsewhere = configured_worktree(found)
+        if elsewhere is not None:
+            raise NotARepositoryError(f"{str(found)!r}: {elsewhere}")
         raise NotARepositoryError(
             f"{str(found)!r} is a bare repository; annexd needs a work tree: run it in a clone"
         )

@@ -4,21 +4,30 @@
 is there and where it was.  A person may look at it, move it back, or delete it; annexd never looks
 at it again.
 
-DIAGNOSTICS: a warning per thing moved.  What cannot be moved (no permission, a mount point) stays
-where it is, with a warning, and is skipped.
+DIAGNOSTICS: a warning per thing moved, for the first of very many.  What cannot be moved (no
+permission, a mount point) stays where it is, with a warning, and is skipped.
 """
 
 import contextlib
 import errno
 import logging
 import os
+import time
 from collections.abc import Iterator
+from typing import Final
 
 from spool import directory, layout
 
 log = logging.getLogger(__name__)
 
 _ATTEMPTS = 16
+
+TOLD_MAX: Final = 100
+TOLD_S: Final = 3600.0
+"""So many warnings in so long: who floods the spool must not flood the log, too."""
+
+_told: dict[bytes, list[float]] = {}
+"""Annex directory -> when something in it was last told (monotonic clock, s)."""
 
 
 def move_aside(annex: bytes, names: tuple[bytes, ...], reason: str) -> bool:
@@ -47,10 +56,26 @@ def move_aside(annex: bytes, names: tuple[bytes, ...], reason: str) -> bool:
     except FileNotFoundError:
         return True  # somebody was faster
     except OSError as error:
-        log.warning("corrupt %s: %s; it cannot be moved aside: %s", shown, reason, error)
+        if _may_tell(annex):
+            log.warning("corrupt %s: %s; it cannot be moved aside: %s", shown, reason, error)
         return False
-    log.warning("corrupt %s: %s; moved to transfer/corrupt/%s", shown, reason, identity.decode())
+    if _may_tell(annex):
+        log.warning(
+            "corrupt %s: %s; moved to transfer/corrupt/%s", shown, reason, identity.decode()
+        )
     return True
+
+
+def _may_tell(annex: bytes) -> bool:
+    now = time.monotonic()
+    told = _told[annex] = [at for at in _told.get(annex, ()) if at > now - TOLD_S]
+    if len(told) > TOLD_MAX:
+        return False
+    told.append(now)
+    if len(told) <= TOLD_MAX:
+        return True
+    log.warning("corrupt: there is more; from now on transfer/corrupt alone tells of it")
+    return False
 
 
 def make_way(annex: bytes, names: tuple[bytes, ...]) -> int:

@@ -210,9 +210,12 @@ class WorkTree:
             self._suspect(directory, failure)
             return []
         self.suspect.discard(directory)
-        if directory and any(entry.name == _GIT for entry in found):
-            self._stop_at(directory)
-            return []
+        if any(entry.name == _GIT for entry in found):
+            if directory:
+                self._stop_at(directory)
+                return []
+            # A link or a file, if the git dir is elsewhere.
+            found = [entry for entry in found if entry.name != _GIT]
         near = {item.name for item in found if is_nearby(item.name)}
         if near:
             self._sweep(directory, near, look)
@@ -253,8 +256,6 @@ class WorkTree:
     def _is_entered(
         self, path: bytes, entry: Entry | None, tracked: set[bytes], look: Walk
     ) -> bool:
-        if path == _GIT:
-            return False
         if entry is not None and entry.mode == GITLINK:
             self._stop_at(path)
             return False

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes import stays, wait_until
+from tests.processes import run, stays, wait_until
 from tests.repo import Repo
 from tests.scenarios.forms import adopt
 from tests.watching import begin, deletions, watched
@@ -38,6 +38,20 @@ def test_what_was_there_before_the_start_is_committed(repo: Repo) -> None:
     assert repo.whereis(repo.key("a")) == {repo.uuid().encode()}
     assert b"git-annex in repo" in repo.git("log", "-1", "--format=%s")
     repo.check()
+
+
+def test_a_git_dir_elsewhere_leaves_nothing_to_add(tmp_path: Path) -> None:
+    """So in linked work trees and submodules, too; ``annexd wait`` said: cannot add .git."""
+    repo = Repo(tmp_path / "repo")
+    run(["git", "init", "-q", "-b", "main", f"--separate-git-dir={tmp_path / 'git'}", repo.path])
+    repo.annex("init", "-q")
+    assert (repo.path / ".git").is_symlink()  # git-annex has made it of the file that was there
+    repo.write("file", b"x")
+
+    with watched(repo) as watching:
+        assert watching.state().notes == ()
+
+    assert set(repo.tree()) == {b"file"}
 
 
 def test_adds_edits_appends_deletes_renames_links_and_modes_are_committed(repo: Repo) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from annexd import repository
 from annexd.instance import find_holder
 from spool.commithold import holds
 from tests.faults.seeds import CountTrials
@@ -424,6 +425,25 @@ def test_a_bare_repository_is_refused(tmp_path: Path, where: str) -> None:
 
     assert ended.status == 100
     assert b"is a bare repository" in ended.stderr
+
+
+@pytest.mark.parametrize("where", ["git", "repo/.git"])
+def test_where_only_the_git_dir_knows_of_its_files_it_says_so(tmp_path: Path, where: str) -> None:
+    """It was said to be bare, or neither in a work tree nor bare."""
+    files, gitdir = tmp_path / "files", tmp_path / where
+    files.mkdir()
+    gitdir.parent.mkdir(exist_ok=True)
+    run(["git", f"--git-dir={gitdir}", f"--work-tree={files}", "init", "-q"])
+    (gitdir / "annex").mkdir()
+
+    ended = run_to_end((*CLI, "start", gitdir.parent if gitdir.name == ".git" else gitdir))
+
+    assert ended.status == 100
+    assert f"its files are in {str(files)!r} (core.worktree)".encode() in ended.stderr
+    dotgit, text = ended.stderr.decode().split("write into ")[1].strip().split(": ", 1)
+    Path(dotgit.strip("'")).write_text(f"{text}\n")
+    run(["git", "annex", "init", "-q"], cwd=files)
+    assert repository.find_place(files).gitdir == gitdir
 
 
 def test_inside_a_git_directory_it_says_where_to_go(repo: Repo) -> None:

@@ -248,6 +248,21 @@ def test_what_cannot_be_moved_aside_is_said_once_and_skipped(
     assert queue.look(NOW).next_due == float("inf")
 
 
+def test_of_very_much_only_the_first_is_logged(
+    spool: Spool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """102,000 things were 102,000 lines."""
+    count = 3 * corrupt.TOLD_MAX
+    for number in range(count):
+        (spool.lane(TO) / f"dir{number}").mkdir(parents=True)
+
+    spool.queue.look(NOW)
+
+    assert len(list((spool.annex / "transfer/corrupt").glob("*.reason"))) == count
+    assert len(caplog.records) == corrupt.TOLD_MAX + 1
+    assert "there is more" in caplog.messages[-1]
+
+
 def test_what_we_may_not_open_is_skipped_or_moved_aside(spool: Spool) -> None:
     """As a user who owns the spool, but not all that somebody has put there."""
     if os.geteuid() != 0:

@@ -210,7 +210,24 @@ def _worktree(path: Path, gitdir: Path) -> Path:
             top = Path(os.fsdecode(_ask(inside, "--show-toplevel")))
             if _gitdir(top) == gitdir:
                 return top
+    elsewhere = configured_worktree(gitdir)
+    if elsewhere is not None:
+        raise NotARepositoryError(f"{path}: {elsewhere}")
     raise NotARepositoryError(f"{path}: neither in a work tree nor a bare repository")
+
+
+def configured_worktree(gitdir: Path) -> str | None:
+    """What to say where ``core.worktree`` is all that leads from a git dir to its files."""
+    argv = ("git", "config", "--file", os.fspath(gitdir / "config"), "core.worktree")
+    try:
+        said = run(argv, cwd=Path("/")).removesuffix(b"\n")
+    except (GitError, OSError):
+        return None
+    top = Path(os.path.normpath(gitdir / os.fsdecode(said)))
+    return (
+        f"its files are in {os.fspath(top)!r} (core.worktree), where nothing leads back; "
+        f"write into {os.fspath(top / '.git')!r}: gitdir: {gitdir}"
+    )
 
 
 def _gitdir(path: Path) -> Path:
