@@ -122,6 +122,30 @@ def test_a_content_that_is_damaged_there_does_not_become_ours(a: Station, b: Sta
     assert a.content(key) is None
 
 
+def test_what_is_more_than_the_content_is_not_taken(a: Station, b: Station) -> None:
+    """It filled the disk, and was found wrong after that."""
+    size = 3_000_000
+    key = b.repo.add("file", os.urandom(size))
+    there = b.content(key)
+    assert there is not None
+    there.chmod(0o644)
+    os.truncate(there, 100 * size)
+    lane = a.queue(Direction.DOWNLOAD, b.repo, key)
+    seen = [0]
+
+    def is_put_off() -> bool:
+        if a.tmp(key).exists():
+            seen.append(a.tmp(key).stat().st_size)
+        return bool(a.put_off(lane))
+
+    with a.working() as pid:
+        wait_until(is_put_off)
+        a.stop(pid)
+
+    assert a.content(key) is None
+    assert 0 < max(seen) <= size
+
+
 def test_what_is_not_there_is_given_up_until_something_changes(a: Station, b: Station) -> None:
     key = a.repo.add("file", b"gone")
     b.repo.git("pull", "-q", "a", "main")

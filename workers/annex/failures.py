@@ -8,8 +8,12 @@ from typing import Final
 
 from workers.annex.commit import BranchBusyError
 from workers.annex.record import BranchMissingError
+from workers.git.refs import BrokenRefError
 from workers.git.run import GitError
 from workers.git.stream import MissingObjectError
 
-FAILURES: Final = (GitError, BranchBusyError, BranchMissingError, MissingObjectError)
+FAILURES: Final = (
+    *(GitError, BranchBusyError, BranchMissingError, BrokenRefError),
+    MissingObjectError,
+)
 """A git child that has died is another matter: it is started again (``StreamEndedError``)."""

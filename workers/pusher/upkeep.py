@@ -44,7 +44,7 @@ AGAIN_S: Final = 5.0
 """After a failure."""
 
 ANNEX_REF: Final = RefName(REF)
-FAILURES: Final = (*failures.FAILURES, StreamEndedError, OSError, BrokenRefError)
+FAILURES: Final = (*failures.FAILURES, StreamEndedError, OSError)
 
 
 @final

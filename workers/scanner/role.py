@@ -17,7 +17,7 @@ from workers.annex.failures import FAILURES
 from workers.annex.repository import find_with_worktree
 from workers.annex.settings import Settings
 from workers.git.refname import RefName
-from workers.git.refs import HEAD, BrokenRefError
+from workers.git.refs import HEAD
 from workers.git.stream import StreamEndedError
 from workers.growth import Growth
 from workers.process import Leave, Worker
@@ -103,7 +103,7 @@ class _Scanner:
                 self._scan.reconsider()
                 self._reconsiders = False
             self._dropper.work()
-        except (*FAILURES, StreamEndedError, BrokenRefError, OSError) as failure:
+        except (*FAILURES, StreamEndedError, OSError) as failure:
             return self._try_again(failure)
         self._retry_s, self._retry_at = RETRY_S, -math.inf
         seen = self._scan.seen

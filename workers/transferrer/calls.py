@@ -34,7 +34,14 @@ from workers.transferrer.heed import Heed, Pace
 from workers.transferrer.lines import Line
 from workers.transferrer.near import Near
 from workers.transferrer.parcelling import Parcelling
-from workers.transferrer.verdict import AttemptEndedError, End, StoppedError, Verdict, on_our_side
+from workers.transferrer.verdict import (
+    AttemptEndedError,
+    BrokenOffError,
+    End,
+    StoppedError,
+    Verdict,
+    on_our_side,
+)
 
 BATCH_MAX: Final = 512
 """Jobs; what is fetched is synced, named and logged together."""
@@ -159,6 +166,10 @@ class PeerMover:
 
             def write(data: memoryview) -> None:
                 nonlocal done
+                if expected.size is not None and done + len(data) > expected.size:
+                    # It would fill the disk before it was found wrong.
+                    why = f"more than the {expected.size} bytes of the key"
+                    raise BrokenOffError(Verdict(claim, End.WRONG, why))
                 if expected.verifier is not None:
                     expected.verifier.update(data)
                 done = write_at(target, data, done)
