@@ -9,7 +9,6 @@ Times without further note are the monotonic clock's, s.
 
 import logging
 import math
-import random
 import time
 from collections import deque
 from dataclasses import replace
@@ -22,40 +21,29 @@ from workers.annex.repository import Repository
 from workers.git.refs import Refs
 from workers.git.run import GitError
 from workers.git.stream import ObjectId
-from workers.pusher import compare, peer
+from workers.pusher import compare, peer, polling
 from workers.pusher.account import Account
 from workers.pusher.bringing import Bringing
 from workers.pusher.burst import Burst
+from workers.pusher.contention import Contention
 from workers.pusher.errand import Errand
 from workers.pusher.exchange import read_theirs, refs_of_interest
 from workers.pusher.pace import APART_SHARE, FILES_SHARE, Pace
 from workers.pusher.peer import Peer
+from workers.pusher.polling import Polling
 from workers.pusher.values import Mode, Ours, Outcome, Result, Task, Theirs, own, synced
 
 log = logging.getLogger(__name__)
 
-MERGE_S: Final = 25.0
-"""For the watcher to merge what has come, before we push to refs of our own."""
-
-OVERTAKEN_MAX: Final = 3
-OVERTAKEN_S: Final = 0.5
-HOPELESS: Final = 6
-"""So many times in a row, it is no accident."""
-
 FULL_S: Final = 10.0
 """Until we look again whether there is room."""
-
-TAGGED_S: Final = 30.0
-"""Until we try the common refs again."""
 
 ASK_S: Final = 2.0
 """Between two questions, however many hints there are."""
 
-POLL_FIRST_S: Final = 30.0
-POLL_PLAIN_S: Final = 4.0
-"""The same where only git is, and nobody who could tell: who works with us answers soon."""
-
-POLL_LONGEST_S: Final = 3600.0
+PLAIN_S: Final = 4.0
+"""Until it is polled first where only git is, and nobody who could tell: who works with us answers
+soon."""
 
 HAD_MAX: Final = 64
 """Commits that are remembered as ours."""
@@ -85,13 +73,11 @@ class Neighbour:
         """What both had when there was nothing left to exchange."""
         self._task: Task | None = None
         self._asks, self._has_met = True, False
-        self.overtaken = 0  # so many times in a row, by somebody else's push
-        self._stuck: float | None = None
+        self._contention = Contention()
         self._bringing = Bringing(here)
         self._pause = -math.inf
-        self._common_at = math.inf
-        self._poll_s = self._poll_first_s
-        self._polled = time.monotonic()
+        first_s = PLAIN_S if remote.uuid is None else polling.FIRST_S
+        self._polling = Polling(time.monotonic(), first_s)
         self.pace = Pace()
         self._burst = Burst(remote, here)
         self._refused = ""
@@ -125,13 +111,14 @@ class Neighbour:
         return self._refused != ""
 
     @property
+    def is_overtaken(self) -> bool:
+        """Whether somebody else's push was faster than the last one of ours."""
+        return self._contention.is_overtaken
+
+    @property
     def is_up(self) -> bool:
         """Whether the last exchange has worked."""
         return self._has_met and not self._account.error
-
-    @property
-    def _poll_first_s(self) -> float:
-        return POLL_PLAIN_S if self.remote.uuid is None else POLL_FIRST_S
 
     def known(self, ours: Ours) -> set[ObjectId]:
         """What it has that is no news: it is ours, or has been seen there."""
@@ -140,7 +127,7 @@ class Neighbour:
     def ask(self) -> None:
         """It may have something new: ask it, but not too often."""
         self._asks = True
-        self._pause = max(self._pause, self._polled + ASK_S)
+        self._pause = max(self._pause, self._polling.asked_at + ASK_S)
 
     def holds(self, ours: Ours) -> bool:
         """Whether it has the commit that our branch is at, as far as we know."""
@@ -173,7 +160,7 @@ class Neighbour:
         self._retries = self.errand is not None
         self._account.forgive()
         self._pause = -math.inf
-        self._poll_s = self._poll_first_s
+        self._polling.hurry()
         self._settled = UNSEEN
         self._asks = self.path is None
 
@@ -192,14 +179,15 @@ class Neighbour:
         if now < self._pause:
             self.waits = True
             return None, self._pause
-        if now >= self._common_at:
-            self._common_at, self._settled = math.inf, UNSEEN
+        if now >= self._contention.common_at:
+            self._contention.try_common()
+            self._settled = UNSEEN
         task, again = (
             self._plan_path(ours, self.path, now)
             if self.path is not None
             else self._plan_other(ours, now)
         )
-        return task, min(again, self._common_at)
+        return task, min(again, self._contention.common_at)
 
     def _plan_path(self, ours: Ours, path: Path, now: float) -> tuple[Task | None, float]:
         try:
@@ -214,8 +202,8 @@ class Neighbour:
         task = self._task_for(ours, theirs, now)
         if task is None:
             self.pace.rest()
-            self.waits = self._stuck is not None
-            return None, self._give_up_at()
+            self.waits = self._contention.waits
+            return None, self._contention.give_up_at
         self._burst.begin()
         bring_at = max(
             self._bring_at(ours, theirs, self._peer, now), self._worthwhile_at(ours, theirs, now)
@@ -254,36 +242,29 @@ class Neighbour:
         return self.pace.gathered_at(now, begins=self._here.uuid < peer.uuid)
 
     def _plan_other(self, ours: Ours, now: float) -> tuple[Task | None, float]:
-        poll = self._polled + self._poll_s
+        poll = self._polling.due_at
         if now >= poll:
             self._asks = True
         task = self._task_for(ours, self._theirs, now)
         if task is None:
             self.pace.rest()
-            return None, poll if self._stuck is None else min(poll, self._give_up_at())
+            return None, min(poll, self._contention.give_up_at)
         at = self._worthwhile_at(ours, self._theirs, now)
         self.waits = not task.ask and at > now
         return (None, min(at, poll)) if self.waits else (task, poll)
 
     def _task_for(self, ours: Ours, theirs: Theirs, now: float) -> Task | None:
-        mode = Mode.NORMAL
-        if self._stuck is not None and now >= self._give_up_at():
-            mode = Mode.TAGGED
-        if self.overtaken >= OVERTAKEN_MAX:
-            mode = Mode.TAGGED
-        both = (ours, theirs)
+        mode, both = self._contention.mode(now), (ours, theirs)
         if not self._asks and mode is Mode.NORMAL:
             if self._settled == both:
                 return None
             if not self.lacks(ours, theirs) and not self._has_news(ours, theirs):
-                self._settled, self._stuck = both, None
+                self._settled = both
+                self._contention.merged()
                 if self.path is not None and self.failing:  # somebody else has seen to it
                     self._account.succeed()
                 return None
         return Task(self.remote, self._peer, ours, theirs, self._asks, mode)
-
-    def _give_up_at(self) -> float:
-        return math.inf if self._stuck is None else self._stuck + MERGE_S
 
     def lacks(self, ours: Ours, theirs: Theirs) -> bool:
         """Whether it may lack something that it is to have."""
@@ -319,13 +300,8 @@ class Neighbour:
         now = time.monotonic()
         self.pace.end(now)
         if task.ask or task.peer is None:
-            self._polled = now
-            busy = outcome.pushed or outcome.fetched
-            longer_s = min(2 * self._poll_s, POLL_LONGEST_S)
-            self._poll_s = self._poll_first_s if busy else longer_s
-        if outcome.result is Result.OVERTAKEN and self.overtaken >= HOPELESS:
-            self.overtaken = 0
-            outcome = replace(outcome, result=Result.FAILED)
+            self._polling.note(now, was_news=outcome.pushed or outcome.fetched)
+        outcome = replace(outcome, result=self._contention.judge(outcome.result))
         if outcome.result is Result.FAILED:
             self._account.fail(outcome.error)
             self._asks = self.path is None
@@ -347,17 +323,9 @@ class Neighbour:
         return outcome
 
     def _follow_up(self, outcome: Outcome, task: Task, now: float) -> None:
+        self._pause = max(self._pause, self._contention.note(outcome.result, now))
         if outcome.result is Result.OVERTAKEN:
-            self.overtaken += 1
-            # Not in step with those who were faster.
-            self._pause = now + random.uniform(0.5, 1.5) * OVERTAKEN_S * self.overtaken  # noqa: S311 -- no secret
             self._settled = UNSEEN
-        elif outcome.result is Result.WAITING:
-            self._stuck = self._stuck if self._stuck is not None else now
-        else:
-            if outcome.result is Result.TAGGED and self.overtaken:
-                self._common_at = now + TAGGED_S
-            self.overtaken, self._stuck = 0, None
         refused = ""
         if outcome.result is Result.UNRELATED:
             refused = (task.ours.branch or b"").decode(errors="backslashreplace")

@@ -262,7 +262,7 @@ class Pusher:
 
     def _start(self, neighbour: Neighbour, task: Task) -> bool:
         here = self._here
-        do = exchange_again if neighbour.failing or neighbour.overtaken else exchange
+        do = exchange_again if neighbour.failing or neighbour.is_overtaken else exchange
         errand = self._errands.start(neighbour.remote.name, lambda: do(here, task))
         if errand is None:
             return False

@@ -21,13 +21,12 @@ from workers.annex.remotes import Remote, Special
 from workers.git.stream import ObjectId
 from workers.pusher.account import TREE, Account
 from workers.pusher.errand import Errand
+from workers.pusher.polling import Polling
 from workers.pusher.treework import Exported, TreeTask, Treetop
 from workers.pusher.values import Outcome, Result
 
 log = logging.getLogger(__name__)
 
-POLL_FIRST_S: Final = 30.0
-POLL_LONGEST_S: Final = 3600.0
 RECHECK_S: Final = 30.0
 LACKING_S: Final = 5.0
 """Between two visits because the git-annex branch has moved; the second while contents lack."""
@@ -70,8 +69,7 @@ class TreeStore:
         self._next: Moment = (None, None)
         self._asks = True
         self._not_before = -math.inf
-        self._poll_s = POLL_FIRST_S
-        self._polled = -math.inf
+        self._polling = Polling(-math.inf)
         self._contested = 0
         self._retries = False
         self.unmerged = False
@@ -111,7 +109,8 @@ class TreeStore:
 
     def ask(self) -> None:
         """Others may have changed something there."""
-        self._asks, self._poll_s = self._imports, POLL_FIRST_S
+        self._asks = self._imports
+        self._polling.hurry()
 
     def plan(self, moment: Moment) -> tuple[TreeTask | None, float]:
         """What to do now, if anything; else when to look again (infinity: when told)."""
@@ -129,7 +128,7 @@ class TreeStore:
         if now < at:
             self.waits = due <= now
             return None, at
-        asks = self._asks or (self._imports and now >= self._polled + self._poll_s)
+        asks = self._asks or (self._imports and now >= self._polling.due_at)
         self._next = moment
         task = TreeTask(
             *(self.remote, self._uuid, self.top, moment[0], asks, self._records, self._cache)
@@ -139,7 +138,7 @@ class TreeStore:
     def _due(self, moment: Moment) -> float:
         if self._asks or self._seen is None or self._seen[0] != moment[0]:
             return -math.inf
-        poll = self._polled + self._poll_s if self._imports else math.inf
+        poll = self._polling.due_at if self._imports else math.inf
         if self._seen[1] == moment[1]:
             return poll
         return min(poll, self._began + (LACKING_S if self.lacking else RECHECK_S))
@@ -159,11 +158,11 @@ class TreeStore:
         now = time.monotonic()
         self._seen = self._next
         self._not_before = now + SHARE * (now - self._began)
+        was_news = outcome.fetched or outcome.pushed
         if task.asks:
-            self._polled = now
-            self._poll_s = min(2 * self._poll_s, POLL_LONGEST_S)
-        if outcome.fetched or outcome.pushed:
-            self._poll_s = POLL_FIRST_S
+            self._polling.note(now, was_news=was_news)
+        elif was_news:
+            self._polling.hurry()
         self.lacking = len(self._lacking())
         self.unmerged = outcome.result is Result.WAITING
         self._judge(outcome, now)
