@@ -246,6 +246,32 @@ def test_without_swapping_the_lock_is_taken(
     assert leftovers(store) == []
 
 
+def test_a_lock_that_cannot_be_written_does_not_stay(
+    store: Staging, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a full FAT: no command of git's worked any more."""
+
+    def unsupported(*_args: object) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr("workers.git.index_install.exchange", unsupported)
+    monkeypatch.setattr(os, "link", unsupported)
+    prepared = store.prepare(store.read(), {b"new": Staged(0o100644, store.blob(b"1"), None)})
+    private = Path(os.fsdecode(private_path(store.path)))
+    whole = private.read_bytes()
+    private.unlink()
+    private.mkdir()  # so that it cannot be read
+
+    with pytest.raises(OSError, match="Is a directory"):
+        prepared.install()
+    private.rmdir()
+
+    assert leftovers(store) == []
+    private.write_bytes(whole)
+    take_name(private_path(store.path), store.path + LOCK)
+    assert Path(os.fsdecode(store.path + LOCK)).read_bytes() == whole
+
+
 def test_a_repository_without_an_index_gets_one(tmp_path: Path) -> None:
     store = Staging(Repo.plain(tmp_path / "new"), ObjectFormat.SHA1)
     oid = store.blob(b"1")

@@ -188,8 +188,15 @@ def take_name(private: bytes, lock: bytes) -> None:
     try:
         os.link(private, lock)
     except PermissionError:  # no hard links here: write the lock itself, as git does
-        with open(lock, "xb") as file, open(private, "rb") as source:
-            file.write(source.read())
+        with open(lock, "xb") as file:
+            try:
+                with open(private, "rb") as source:
+                    file.write(source.read())
+                file.flush()
+                os.fsync(file.fileno())  # it is another file, and to have the name of the index
+            except OSError:  # no room: a lock that stays is the end of every command of git's
+                os.unlink(lock)
+                raise
 
 
 def _create_private(private: bytes, old: Index, sharing: Sharing) -> int:
