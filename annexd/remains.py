@@ -9,6 +9,7 @@ import contextlib
 import errno
 import os
 import shutil
+import stat
 from pathlib import Path
 
 from spool.place import Place
@@ -29,10 +30,10 @@ def has_vanished(place: Place, home: os.stat_result) -> bool:
     a directory above that somebody has closed) has not vanished.
     """
     try:
-        here = os.stat(place.worktree)
+        here, annex = os.stat(place.worktree), os.stat(place.annex)
     except OSError as failure:
         return failure.errno in _DEAD
-    return not os.path.samestat(here, home) or not os.path.isdir(place.annex)
+    return not os.path.samestat(here, home) or not stat.S_ISDIR(annex.st_mode)
 
 
 def remove_remains(place: Place) -> None:

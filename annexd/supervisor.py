@@ -186,7 +186,7 @@ class Supervisor:
         tells, for the directory itself may have been made again by a worker meanwhile; which then
         is all that there is left of the repository.
         """
-        if self._instance.holds():
+        if self._holds():
             self._settle_at = math.inf
         elif self._settle_at == math.inf:
             self._settle_at = time.monotonic() + SETTLE_S
@@ -200,6 +200,12 @@ class Supervisor:
             except OSError as failure:  # the disk is full: later, then
                 log.warning("tempfail to make our directory again: %s", failure)
                 self._settle_at = time.monotonic() + RETRY_S
+
+    def _holds(self) -> bool:
+        try:
+            return self._instance.holds()
+        except OSError:  # it may not be looked at for now: nobody says that it has been deleted
+            return True
 
     def _keep_bulletin(self) -> None:
         """Have it written again a while after it has gone, or something else is in its place."""
@@ -238,7 +244,7 @@ class Supervisor:
         if self._ready is not None:
             return
         wanted = self._crew.wanted()
-        if all((self._place.state / service.name).exists() for service in wanted):
+        if all(os.path.exists(self._place.state / service.name) for service in wanted):
             self._ready = time.time()
             log.info("ready after %.1f s", self._ready - self._started)
             self._announce_ready()
@@ -333,6 +339,8 @@ def _is_there(path: Path, status: os.stat_result) -> bool:
         return os.path.samestat(path.lstat(), status)
     except (FileNotFoundError, NotADirectoryError):
         return False
+    except OSError:  # it may not be looked at for now
+        return True
 
 
 def _has_terminal() -> bool:

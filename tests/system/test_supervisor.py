@@ -19,7 +19,17 @@ from annexd.strays import marked
 from spool import lock, rest
 from spool.place import Place
 from spool.record import read
-from tests.processes import Process, alive, descendants, kill, let_finish, python, start, wait_until
+from tests.processes import (
+    Process,
+    alive,
+    descendants,
+    kill,
+    let_finish,
+    python,
+    start,
+    stays,
+    wait_until,
+)
 
 PROGRAM = "from tests.tiny import main; main()"
 
@@ -86,11 +96,14 @@ def nest(tmp_path: Path) -> Iterator[StartNest]:
     gitdir = tmp_path / "repo/.git"
     place = Place(gitdir.parent, gitdir, gitdir)
 
-    def start_nest(*roles: str, env: dict[str, str] | None = None) -> Nest:
+    def start_nest(
+        *roles: str, env: dict[str, str] | None = None, launcher: tuple[str, ...] = ()
+    ) -> Nest:
         place.annex.mkdir(parents=True, exist_ok=True)
         (gitdir / "HEAD").touch()
         stderr = tmp_path / f"stderr-{len(started)}"
-        process = start(python(PROGRAM, place.worktree, *roles), stderr, env=env)
+        argv = (*launcher, *python(PROGRAM, place.worktree, *roles))
+        process = start(argv, stderr, env=env)
         started.append(Nest(place, process, stderr))
         return started[-1]
 
@@ -119,6 +132,24 @@ def test_a_killed_worker_is_replaced_at_once(nest: StartNest) -> None:
     assert life is not None
     assert life.restarts == 1
     assert one.pid("sleeper") == other
+
+
+def test_a_directory_that_may_not_be_looked_into_for_a_while_does_not_end_it(
+    nest: StartNest, tmp_path: Path
+) -> None:
+    """As where a ticket of Kerberos has expired; here root has no more rights than an owner."""
+    powers = "-dac_override,-dac_read_search"
+    one = nest("obey", "sleeper", launcher=("setpriv", f"--bounding-set={powers}")).ready()
+    for closed in (tmp_path, one.place.worktree, one.place.annexd):
+        mode = closed.stat().st_mode
+        closed.chmod(0)
+        try:
+            one.process.send_signal(signal.SIGCHLD)  # has it look
+            stays(lambda: one.process.poll() is None, 1.5, one.stderr.read_text)
+        finally:
+            closed.chmod(mode)
+    before = one.kill("obey")
+    wait_until(lambda: one.pid("obey") != before)
 
 
 def test_a_worker_takes_its_children_along_when_it_dies(nest: StartNest) -> None:
