@@ -212,8 +212,7 @@ class Merging:
 
     def _merge_adjusted(self, head: Head, original: RefName) -> Outcome:
         desk = self._desk
-        is_locked = os.path.lexists(desk.index().path + LOCK)
-        if head.branch is None or is_locked or not desk.others.let_head_move():
+        if os.path.lexists(desk.index().path + LOCK) or not desk.others.let_head_move():
             return Quiet.BUSY
         adjusted.set_back(desk, head, original)  # before git-annex sees it there
         propagated = adjusted.propagate(desk, head)
@@ -225,21 +224,31 @@ class Merging:
             changes = desk.commits.changes(before or self._empty(), found.commit)
             if much := self._deletes_much(before, found.commit, arrived, changes):
                 return Held((*held, much))
-            dirty = adjusted.in_the_way(desk, changes)
-            block = self._out_of_sight(dirty)
-            if block is not None:
-                return Held((*held, _blocked(block, arrived)), passing=True)
-            if dirty:
-                return Dirty(dirty)
-            found.tell()
-            adjusted.merge(desk, found.commit)
-            self._accepted = False
-            self._forget_pushed(found.commit)
-            log.info("merged %s", found.commit)
+            if not propagated and (yielding := self._yielding(found.commit, arrived, changes)):
+                return yielding
+            if obstacle := self._in_the_way(held, arrived, changes):
+                return obstacle
+            self._readjust(found, found.commit)
         elif not propagated:
             return Held(held) if held else Quiet.NOTHING
         now = desk.head().oid
         return Quiet.BUSY if now is None else Merged(now, held)
+
+    def _in_the_way(
+        self, held: tuple[str, ...], arrived: list[Arrival], changes: list[Change]
+    ) -> Dirty | Held | None:
+        dirty = adjusted.in_the_way(self._desk, changes)
+        if block := self._out_of_sight(dirty):
+            return Held((*held, _blocked(block, arrived)), passing=True)
+        return Dirty(dirty) if dirty else None
+
+    def _readjust(self, found: Confluence, goal: ObjectId) -> None:
+        found.tell()
+        adjusted.merge(self._desk, goal)
+        self._accepted = False
+        self._courtesy.relieve()
+        self._forget_pushed(goal)
+        log.info("merged %s", goal)
 
     def _yielding(
         self, goal: ObjectId, arrived: list[Arrival], changes: list[Change]

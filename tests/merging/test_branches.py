@@ -357,6 +357,22 @@ def test_a_merge_that_changes_no_file_lets_others_go_first(
     assert merged(merging).commit == a.head()
 
 
+@pytest.mark.parametrize("adjustment", ["--unlock", "--hide-missing"])
+def test_on_an_adjusted_branch_others_may_go_first_too(
+    pair: tuple[Repo, Repo], merging: Merging, adjustment: str
+) -> None:
+    """Each merge costs two runs of git-annex there, and all merged each other's for ten seconds."""
+    a, b = pair
+    both_have_merged(a, b)
+    b.annex("adjust", "-q", adjustment)
+
+    assert isinstance(merging.merge(), Yielding)
+    wait_until(lambda: isinstance(merging.merge(), Merged))
+
+    b.git("merge-base", "--is-ancestor", a.head(), "main")
+    assert b.status() == b""
+
+
 def test_if_nobody_goes_first_it_is_our_turn(pair: tuple[Repo, Repo], merging: Merging) -> None:
     a, b = pair
     both_have_merged(a, b)
