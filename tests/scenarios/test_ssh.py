@@ -7,6 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from spool.key import Key
+from spool.layout import Layout
+from spool.transfer import UUID, Direction, Lane
+from spool.transferlock import TransferLocks
 from tests.daemons import Fleet
 from tests.processes import ANNEXD_SHELL, alive, pause, run_to_end, stays, wait_until
 from tests.procfs import family
@@ -221,6 +225,30 @@ def test_peers_that_fall_asleep_while_they_are_sent_something_large_delay_no_oth
             a.write(f"{number}", b"%d" % number)
             synced(a, near, within_s=10)
             pause(0.5)
+
+
+def test_a_content_that_is_locked_over_there_delays_no_other(
+    apart: tuple[Repo, Repo], fleet: Fleet
+) -> None:
+    """As git-annex-shell keeps it for hours, whose client's network is gone; it ends for that."""
+    a, b = apart
+    b.git("remote", "remove", "a")
+    key = a.add("locked", b"locked" * 1000)
+    lane = Lane(Direction.DOWNLOAD, UUID(a.uuid().encode()))
+    with TransferLocks(Layout.of(os.fsencode(b.path / ".git")), lane) as locks:
+        taken = locks.try_take(Key(key))
+        assert taken is not None
+        daemon = fleet.annexd(a)
+        for number in range(20):
+            a.write(f"{number}", b"%d" % number * 1000 * number)
+        wait_until(lambda: len(b.objects()) == 20, 20, lambda: (b.objects(), daemon.log()))
+        wait_until(lambda: b"already in progress" in daemon.ask("status").stdout, 10)
+        assert "away" not in daemon.log()
+        a.write("later", b"later" * 10_000)
+        wait_until(lambda: len(b.objects()) == 21, 10, lambda: (b.objects(), daemon.log()))
+        taken.release()
+
+    wait_until(lambda: len(b.objects()) == 22, 40, daemon.log)
 
 
 def test_a_host_that_cannot_be_reached_delays_no_other(

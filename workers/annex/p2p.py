@@ -38,6 +38,11 @@ _UNSHOWN: Final = re.compile(rb"[%\x00-\x1f\x7f]")
 _SPACE: Final = re.compile(rb"[\s\v\f]|\xc2\xa0")
 
 
+def tells_busy(ended: EndedError) -> bool:
+    """Whether the other side has ended because somebody else has a transfer's lock there."""
+    return BUSY.decode() in str(ended)
+
+
 class RefusedError(Exception):
     """The server answered ``ERROR``: this, it does not do.  The connection goes on."""
 

@@ -21,8 +21,9 @@ from spool.transfer import UUID, Direction, Lane
 from spool.transferlock import TransferLock, TransferLocks
 from workers.annex.copying import Expected, open_target, resume, write_at
 from workers.annex.limits import limits
-from workers.annex.p2p import BusyError, RefusedError, Sent
+from workers.annex.p2p import BusyError, RefusedError, Sent, tells_busy
 from workers.annex.passing import Written
+from workers.annex.pipes import EndedError
 from workers.annex.presence import Status
 from workers.annex.record import record_locations
 from workers.annex.remotes import Remote
@@ -67,6 +68,9 @@ class PeerMover:
         self._verifies = _verifies(remote)
         self._rate = limits(remote.settings, lane.direction).bytes_per_s
         self._link = line.link
+        self.ended = ""
+        """Why the other side has ended the connection, if that is no fault of the remote's."""
+
         self._upload = lane.direction is Direction.UPLOAD
         self._parcelling = None
         if line.parcels:
@@ -111,6 +115,12 @@ class PeerMover:
                 verdicts.append(Verdict(claim, End.BUSY))
             except RefusedError as refused:
                 verdicts.append(Verdict(claim, End.FAILED, str(refused)))
+            except EndedError as ended:
+                # git-annex-shell ends, and what has been moved before is moved all the same.
+                if not tells_busy(ended):
+                    raise
+                self.ended, stopped = str(ended), True
+                verdicts.append(Verdict(claim, End.TAKEN, self.ended))
         return moved
 
     def _is_to_end(self) -> bool:

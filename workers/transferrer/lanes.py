@@ -179,6 +179,10 @@ class Lanes:
             with contextlib.closing(PeerMover(self._near, line, remote, lane, self._heed)) as mover:
                 for first in range(0, len(claims), mover.most):
                     yield mover.move(claims[first : first + mover.most])
+                    if mover.ended:
+                        self._lines.drop(remote)
+                        self._gates.stumbled(remote, mover.ended, time.time())
+                        return
         except StoppedError:
             # In the middle of a content: only the end of the connection ends it.
             self._lines.drop(remote)

@@ -59,6 +59,9 @@ class End(Enum):
     MISSING = auto()
     """The remote has not got it."""
 
+    TAKEN = auto()
+    """Somebody else moves it, and the other side has ended the connection for that."""
+
     ANNEX = auto()
     """Only git-annex can do it."""
 
@@ -70,6 +73,10 @@ OUTCOMES: Final = {
 }
 PUT_OFF_S: Final = {End.BUSY: 2.0, End.FULL: 20.0}
 """These waits do not grow: what is waited for is not the remote."""
+
+TAKEN_MIN_S: Final = 2.0
+TAKEN_MAX_S: Final = 300.0
+"""``TAKEN`` waits grow: git-annex-shell may keep the lock for hours, for a client that is gone."""
 
 
 class AttemptEndedError(Exception):
@@ -130,10 +137,18 @@ def settle(queue: Queue, remote: str, verdicts: Iterable[Verdict], now: float) -
         for claim in claims:
             if end in PUT_OFF_S:
                 claim.put_off(now + PUT_OFF_S[end])
+            elif end is End.TAKEN:
+                claim.put_off(now + taken_for_s(claim, now))
             elif end is End.WRONG:
                 queue.settle([claim], _after_wrong(claim, now), now)
             elif end is End.NEEDLESS:
                 claim.remove()
+
+
+def taken_for_s(claim: Claim, now: float) -> float:
+    """How long to leave a content to who has its lock over there: half as long as it has waited."""
+    waited_s = now - float(claim.info.started or now)
+    return min(max(TAKEN_MIN_S, waited_s / 2), TAKEN_MAX_S)
 
 
 def _after_wrong(claim: Claim, now: float) -> Outcome:
