@@ -130,12 +130,14 @@ def _reasons(
 ) -> Iterator[str]:
     if not entries:
         yield from _never(scene, path)
+    watcher = read_states(scene.place.state).get("watcher")
+    notes = () if watcher is None else watcher.notes
     if status is None:
-        watcher = read_states(scene.place.state).get("watcher")
-        held = [] if watcher is None else [v for name, v in watcher.notes if name == "held"]
-        yield from (f"held back: {escape(each)}" for each in held)
+        yield from (f"held back: {escape(value)}" for name, value in notes if name == "held")
     else:
         yield from _content(scene, path, status)
+        if ("skipped", os.fsdecode(path)) in notes:
+            yield "it could not be added when that was tried last (annexd log)"
     commits = Commits.of(with_shared(scene.repository.settings, scene.shared))
     if commits is not Commits.AUTO:
         yield commits.value

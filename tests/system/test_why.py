@@ -193,6 +193,14 @@ def test_deletions_that_are_held_back_say_so(annexd: Annexd) -> None:
     assert "held back: 40 deletions" in reasons(annexd, "gone")
 
 
+def test_what_could_not_be_added_says_so(annexd: Annexd) -> None:
+    annexd.repo.write("new", b"x")
+    state = State(Activity.IDLE, 0, (("skipped", "new"),))
+    write_state(annexd.place.state, "watcher", state)
+
+    assert "could not be added" in reasons(annexd, "new")
+
+
 def test_whose_a_path_is_if_it_is_not_ours(annexd: Annexd, tmp_path: Path) -> None:
     repo = annexd.repo
     Repo.plain(repo.path / "nested").write("file", b"x")
