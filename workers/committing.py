@@ -17,7 +17,6 @@ from workers.batch import FILES_MAX, Batch
 from workers.desk import Desk
 from workers.finding import Finding
 from workers.footing import Footing
-from workers.git.index_entry import is_racy
 from workers.git.stream import ObjectId
 from workers.git.tree import Version, diff_index
 from workers.guard import Guard
@@ -27,6 +26,7 @@ from workers.massdeletion import (
     Work,
     is_mass_deletion,
 )
+from workers.secondlooks import SecondLooks
 from workers.stage import Outcome, Stage, Staging
 
 log = logging.getLogger(__name__)
@@ -38,9 +38,6 @@ POLITE_S: Final = 1.0
 """Nothing is committed for so long after the index was changed by a user…"""
 POLITE_MAX_S: Final = 5.0
 """…but if he goes on and on."""
-
-RACY_S: Final = 1.1
-RACY_MAX: Final = 1000
 
 RETRY_S: Final = (0.05, 0.1, 0.2, 0.5, 1.0)
 STUCK_S: Final = 10.0
@@ -70,8 +67,7 @@ class Committing:
         self._work = Work()
         self._vanished = False
         self._accepted = False
-        self._racy: list[bytes] = []
-        self._racy_due = math.inf
+        self.second_looks = SecondLooks()
         self._foreseen: set[bytes] = set()
         """What we have deleted ourselves, in a merge that a user has come between."""
         self.held: dict[bytes, Finding] = {}
@@ -207,7 +203,7 @@ class Committing:
             self._findings.pop(finding.path, None)
             if outcome is Outcome.DONE:
                 self._agenda.committed(finding.path, now)
-        self._note_racy(staging.findings, now)
+        self.second_looks.note(staging.findings, now)
         self._tries, self._not_before = 0, -math.inf
         if now >= self._staged_until:
             self._staged_until = -math.inf
@@ -220,32 +216,6 @@ class Committing:
         if outcome is Outcome.DONE:
             count = len(staging.findings) + len(staging.from_index)
             log.info("committed %d files", count)
-
-    def racy_due(self) -> float:
-        """When to call ``take_racy``; that is not work which somebody has to wait for."""
-        return self._racy_due
-
-    def take_racy(self) -> list[bytes]:
-        """Paths to look at again, now that their files and the index are of different seconds."""
-        racy, self._racy = self._racy, []
-        self._racy_due = math.inf
-        return racy
-
-    def _note_racy(self, findings: Sequence[Finding], now: float) -> None:
-        """Have files looked at again that were recorded in the very tick they were written in.
-
-        git does not believe such entries, and would run git-annex to make sure, each time.
-        """
-        staged = [(each.path, each.staged) for each in findings if each.staged is not None]
-        racy = [
-            path
-            for path, each in staged
-            if each.stat is not None and is_racy(each.stat, each.seen_ns)
-        ]
-        racy = racy[:RACY_MAX]
-        if racy and len(self._racy) < RACY_MAX:
-            self._racy += racy
-            self._racy_due = now + RACY_S
 
     def _fail(self, failure: str) -> None:
         """It may pass; what comes again and again is said once."""

@@ -295,8 +295,8 @@ class Watcher:
     def _look(self) -> None:
         now = time.monotonic()
         self._agenda.prune(now)
-        if now >= self._committing.racy_due():
-            self._agenda.look_all(self._committing.take_racy(), now)
+        if now >= self._committing.second_looks.due:
+            self._agenda.look_all(self._committing.second_looks.take(), now)
         due = self._agenda.due(now)
         if not due:
             return
@@ -329,7 +329,7 @@ class Watcher:
         if self._rules.commits_staged:
             until = min(until, self._committing.due())
         if self._rules.autocommit:
-            until = min(until, self._agenda.next_due(), self._committing.racy_due())
+            until = min(until, self._agenda.next_due(), self._committing.second_looks.due)
         return until
 
     def _say(self) -> None:
