@@ -12,13 +12,13 @@ from collections.abc import Collection, Iterable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass
 from itertools import chain
-from typing import Final, final
+from typing import final
 
 from spool import corrupt, failed, layout
 from spool.key import Key
 from spool.place import Place
 from spool.queue import Queue
-from spool.transfer import UUID, Direction, Lane
+from spool.transfer import Direction, Lane
 from workers.annex.adjustedname import original_of
 from workers.annex.branch import Branch
 from workers.annex.feed import locations_of
@@ -41,10 +41,8 @@ from workers.scanner.network import SETTING_LOGS, Network, survey
 from workers.scanner.relevance import concerns, lanes_of, revoke
 from workers.scanner.routes import Routes
 from workers.scanner.watches import Hint
+from workers.scanner.whereabouts import Whereabouts
 from workers.wanted import Item, Plan
-
-WHERE_MAX: Final = 20_000
-"""Keys whose locations are remembered for a moment: what is logged is committed soon."""
 
 
 @final
@@ -79,17 +77,15 @@ class Scan:
         self._network: Network | None = None
         self.tree = followed(self._refs)
         """The tree that was followed in the last turn."""
-        self._seen: ObjectId | None = None
-        # The commit whose files are decided about.
-        self._where: dict[Key, frozenset[UUID]] = {}
-        # What the logs have said lately; true as long as all they say is taken from them.
+        self._seen: ObjectId | None = None  # the commit whose files are decided about
+        self._whereabouts = Whereabouts(self._branch)
         self._sweep: Sweep | None = None
         self.has_refilled = False
         """Whether there was room in the last turn for what had waited."""
 
     def close(self) -> None:
         """End what processes there are; they are started again when they are needed."""
-        self._where = {}
+        self._whereabouts.forget()
         self._branch.close()
         self._decider.close()
         self._contents.close()
@@ -129,7 +125,7 @@ class Scan:
         Memory.discard(self._place)
         self._memory = None
         self._forget_waiting()
-        self._where = {}
+        self._whereabouts.forget()
         self._sweep = None
         self._logs.skip()
         self._seen = self.tree.commit
@@ -264,9 +260,7 @@ class Scan:
 
     def _take(self, news: News) -> None:
         plan = self._known().plan
-        if len(self._where) > WHERE_MAX:
-            self._where = {}
-        self._where |= news.now
+        self._whereabouts.learn(news.now)
         self.routes.arrived(news.now)
         self._decider.logged(key for key, uuids in news.now.items() if plan.here in uuids)
         failed.forget_done(self._place.layout, plan.here, news.now)
@@ -294,14 +288,8 @@ class Scan:
         paths: dict[Key, list[bytes]] = {}
         for key, path in files:
             paths.setdefault(key, []).append(path)
-        unknown = [key for key in paths if key not in self._where]
-        where = locations_of(self._branch, unknown) if unknown else {}
-        self._decide(
-            [
-                Item(key, tuple(each), where[key] if key in where else self._where[key])
-                for key, each in paths.items()
-            ]
-        )
+        where = self._whereabouts.of(paths.keys())
+        self._decide([Item(key, tuple(each), where[key]) for key, each in paths.items()])
 
     def _decide(self, items: Collection[Item]) -> None:
         now = time.time()
@@ -356,5 +344,7 @@ class Scan:
             self._sweep = None
             return
         self._lanes.only, self._decider.doubts = sweep.lanes, True
-        self._take_files(files)
-        self._lanes.only, self._decider.doubts = None, False
+        try:
+            self._take_files(files)
+        finally:
+            self._lanes.only, self._decider.doubts = None, False
