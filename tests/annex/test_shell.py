@@ -1,5 +1,6 @@
 """``annexd shell``, spoken to word by word; what it leaves is judged by the real git-annex."""
 
+import contextlib
 import hashlib
 import os
 import random
@@ -13,7 +14,16 @@ import pytest
 from spool.key import parse
 from spool.lock import OPEN, try_take
 from spool.transfer import UUID
-from tests.processes import ANNEXD_SHELL, attempt, kill, run, started, wait_until
+from tests.processes import (
+    ANNEXD_SHELL,
+    attempt,
+    kill,
+    python,
+    run,
+    running,
+    started,
+    wait_until,
+)
 from tests.repo import Repo
 from workers.annex.location import log_path
 from workers.annex.repository import find
@@ -30,6 +40,14 @@ def key_of(content: bytes) -> bytes:
 
 
 KEY = key_of(CONTENT)
+
+HOLD = """
+import fcntl, signal, sys
+file = open(sys.argv[1], "w")
+fcntl.lockf(file, fcntl.LOCK_EX)
+print("ready", flush=True)
+signal.pause()
+"""
 
 
 class Line:
@@ -252,6 +270,26 @@ def test_a_client_that_is_cut_off_can_rely_on_its_lock_for_a_while(repo: Repo) -
         kill(line.pid)
 
     assert attempt(("git-annex", "drop", "--force", "f"), cwd=repo.path)[0] != 0
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_promise_that_is_busy_ends_no_connection(repo: Repo, tmp_path: Path, when: str) -> None:
+    """It ended with a traceback; and an answer to no question, after the last, is none."""
+    key = repo.add("f", CONTENT)
+    (found,) = (repo.path / ".git/annex/objects").glob(f"*/*/*/{key.decode()}")
+    busy = found.with_name(f"{found.name}.rtl")
+    found.parent.chmod(0o755)
+    said = tmp_path / "said"
+    with contextlib.ExitStack() as stack, connected(repo) as line:
+        if when == "after":
+            assert line.ask(b"LOCKCONTENT " + key) == b"SUCCESS"
+        stack.enter_context(running(python(HOLD, busy), output=said))
+        wait_until(lambda: said.exists() and b"ready" in said.read_bytes())
+        if when == "before":
+            assert line.ask(b"LOCKCONTENT " + key).startswith(b"ERROR cannot lock: somebody")
+        else:
+            line.say(b"UNLOCKCONTENT\n")
+        assert line.ask(b"CHECKPRESENT " + key) == b"SUCCESS"
 
 
 def test_removing_is_done_by_git_annex_and_respects_locks(repo: Repo) -> None:

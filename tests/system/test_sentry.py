@@ -23,6 +23,7 @@ from tests.processes import alive, attempt, descendants, forked, reap, run, stay
 from tests.repo import Repo
 from tests.scenarios.sshd import pretended_master
 from tests.system.drives import Drive, drive, may_mount, unplug
+from workers.annex import repository
 from workers.process import Worker
 from workers.sentry import serve
 from workers.sentry.suspension import Suspension
@@ -150,6 +151,36 @@ def test_the_uuid_of_a_remote_is_learnt_and_an_impostor_is_not_believed(
 
     assert learnt(repo, "taken") == other.uuid()
     assert stranger.git("config", "--list") == before
+
+
+def test_what_is_in_the_way_of_a_record_of_a_remote_that_is_gone_stays(
+    repo: Repo, other: Repo
+) -> None:
+    """The sentry ended, and ended again: it removes records with the remote."""
+    repo.git("remote", "add", "b", other.path)
+    odd = find_place(repo.path).remotes / "gone" / "push"
+    odd.mkdir(parents=True)
+
+    with sentry(repo) as post:
+        assert post.is_here("b")
+
+    assert odd.is_dir()
+
+
+def test_where_our_own_configuration_cannot_be_used_a_stranger_is_one(
+    repo: Repo, other: Repo, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever looked ended with a traceback, each time."""
+    repo.git("remote", "add", "b", other.path)
+    repo.config("remote.b.annex-uuid", "00000000-0000-4000-8000-000000000001")
+
+    def broken(_path: Path) -> None:
+        raise repository.NotARepositoryError("broken")
+
+    monkeypatch.setattr(repository, "find", broken)
+    with sentry(repo) as post:
+        assert post.is_away("b")
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def test_two_repositories_of_the_annex_may_take_turns_at_one_place(

@@ -15,7 +15,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-from spool.lock import OPEN, FileLock, Mode, held, try_lock, try_take
+from spool.lock import OPEN, FileLock, LockBusyError, Mode, held, try_lock, try_take
 from workers.annex.repository import Repository
 
 RETENTION = re.compile(rb"(\d{1,18})(?:\.\d*)?s?\s*")
@@ -56,7 +56,8 @@ def promise(repository: Repository, path: bytes, until: float) -> Iterator[bool]
             _write_promise(repository, path, text)
         yield kept
         if kept:
-            _withdraw(repository, path, text)
+            with contextlib.suppress(OSError, LockBusyError):  # then it ends at its time
+                _withdraw(repository, path, text)
 
 
 def promised_until(path: bytes) -> float:

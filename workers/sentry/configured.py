@@ -56,7 +56,7 @@ class Configured:
         """
         try:
             found = self._found()
-        except GitError as failure:
+        except (GitError, OSError) as failure:  # a process, too, may be lacking
             log.warning("skip the configuration: %s", failure)
             return RETRY_S
         self.window = os.fsdecode(found.get("annexd.transfer-window") or b"")

@@ -21,6 +21,7 @@ from workers.annex.branch import Branch
 from workers.annex.remotes import Remote
 from workers.annex.uuidlogs import Trust
 from workers.git.run import Git, GitError
+from workers.git.stream import StreamEndedError
 from workers.sentry.verdict import Verdict, judge
 
 log = logging.getLogger(__name__)
@@ -95,16 +96,20 @@ def forget(place: Place, remotes: Collection[str]) -> None:
     for directory in _directories(place.remotes):
         if directory.name not in kept:
             for name in ("reach", "store", "push", "tree", "transfer"):
-                (directory / name).unlink(missing_ok=True)
+                with contextlib.suppress(OSError):  # there is none; or a directory is in its place
+                    (directory / name).unlink()
             with contextlib.suppress(OSError):  # locks of somebody's are still in it
                 directory.rmdir()
 
 
 def _annexes(place: Place) -> frozenset[UUID]:
-    """The repositories that this annex knows and that are not dead."""
-    with Branch(repository.find(place.worktree)) as branch:
-        described = uuidlogs.descriptions(branch.read(b"uuid.log"))
-        trust = uuidlogs.trust(branch.read(b"trust.log"))
+    """The repositories that this annex knows and that are not dead; none if nobody can tell."""
+    try:
+        with Branch(repository.find(place.worktree)) as branch:
+            logs = branch.read_all((b"uuid.log", b"trust.log"))
+    except (repository.RepositoryError, GitError, StreamEndedError):
+        return frozenset()  # other roles say so
+    described, trust = uuidlogs.descriptions(logs[b"uuid.log"]), uuidlogs.trust(logs[b"trust.log"])
     return frozenset(uuid for uuid in described if trust.get(uuid) is not Trust.DEAD)
 
 

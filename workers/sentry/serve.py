@@ -203,7 +203,7 @@ class Sentry:
         """End shared connections, which may be dead: else whoever tries again waits for them."""
         try:
             ended = masters.end_all(find(self._place.worktree))
-        except (RepositoryError, GitError) as failure:
+        except (RepositoryError, GitError, OSError) as failure:  # a process, too, may be lacking
             log.warning("skip the connections: %s", failure)
             return
         if ended:

@@ -15,6 +15,7 @@ from typing import Final, final
 
 from spool import key as keys
 from spool.key import Key
+from spool.lock import LockBusyError
 from spool.transfer import UUID, Direction, Lane
 from workers.annex.branch import Branch
 from workers.annex.contentlock import keep, promise
@@ -163,6 +164,8 @@ class Session:
             raise _RefusedError(
                 b"cannot lock: %b" % os.strerror(error.errno or 0).encode()
             ) from error
+        except LockBusyError as busy:
+            raise _RefusedError(b"cannot lock: somebody else is just locking it") from busy
 
     def _wait_for_unlock(self) -> None:
         self._books.settle()
