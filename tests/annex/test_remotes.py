@@ -1,5 +1,6 @@
 """git and git-annex are the oracles for remotes."""
 
+import errno
 import json
 import os
 from pathlib import Path
@@ -129,6 +130,21 @@ def test_a_failing_cost_command_leaves_the_configured_cost(repo: Repo) -> None:
     repo.config("remote.r.url", "../r")
     repo.config("remote.r.annex-cost", "33")
     repo.config("remote.r.annex-cost-command", "echo 5; exit 1")
+
+    assert parsed(repo)["r"].cost == 33
+
+
+def test_a_command_that_no_process_is_left_for_is_a_failing_one(
+    repo: Repo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repo.config("remote.r.url", "../r")
+    repo.config("remote.r.annex-cost", "33")
+    repo.config("remote.r.annex-cost-command", "echo 5")
+
+    def fail(*_args: object, **_options: object) -> bytes:
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    monkeypatch.setattr(remotecommands, "run", fail)
 
     assert parsed(repo)["r"].cost == 33
 

@@ -35,7 +35,7 @@ def answered(remote: Remote, top: Path) -> Remote:
 def _number(command: str, top: Path, default: float) -> float:
     try:
         out = run(("sh", "-c", command), cwd=top, timeout_s=TIMEOUT_S)
-    except GitError:
+    except (GitError, OSError):  # it failed; or no process is left for it
         return default
     return parse_cost(out.decode(errors="replace").strip(), default)
 
@@ -43,6 +43,6 @@ def _number(command: str, top: Path, default: float) -> float:
 def _succeeds(command: str, top: Path) -> bool:
     try:
         run(("sh", "-c", command), cwd=top, timeout_s=TIMEOUT_S)
-    except GitError:
+    except (GitError, OSError):  # it failed; or no process is left for it
         return False
     return True
