@@ -15,6 +15,7 @@ from annexd.instance import Holder, find_holder
 from annexd.lastword import last_word
 from annexd.pathless import without_git_path
 from annexd.remotelist import Remote, list_remotes
+from annexd.service import State as LifeState
 from annexd.silence import Poke, last_poke, silence
 from annexd.slowhooks import SlowHook, slow_hook
 from spool import failed, hold, limit, running
@@ -52,10 +53,10 @@ class Worker:
     def is_idle(self) -> bool:
         """Whether it has nothing to do, now or later."""
         state = self.state
-        if self.silence:
-            return False
         if self.life.rests:
             return True
+        if self.silence or self.life.state is not LifeState.UP:  # a dead one has said it
+            return False
         if self.hook is not None or state is None:
             return False
         return state.activity is Activity.IDLE and state.pending == 0

@@ -306,6 +306,22 @@ def test_a_hook_that_is_waited_for_is_named(repo: Repo, fleet: Fleet) -> None:
     assert b"waits for the hook pre-commit" in daemon.ask("wait", "--timeout", "1").stderr
 
 
+def test_while_a_worker_cannot_start_nothing_is_in_sync(repo: Repo, fleet: Fleet) -> None:
+    """What it said last, before it died, was that it was idle."""
+    daemon = fleet.annexd(repo)
+    fleet.settle()
+    assert daemon.status()["in_sync"]
+
+    repo.config("annex.pidlock", "true")
+
+    wait_until(lambda: b"throttled" in daemon.ask("status").stdout, 20)
+    assert not daemon.status()["in_sync"]
+    assert b"in sync:" not in daemon.ask("status").stdout
+    assert b"annex.pidlock is set" in daemon.ask("wait", "--timeout", "1").stderr
+    repo.git("config", "--unset", "annex.pidlock")
+    wait_until(lambda: daemon.status()["in_sync"], 60)
+
+
 @contextmanager
 def halted(pid: int) -> Iterator[None]:
     """A process that is stopped meanwhile."""
