@@ -29,7 +29,7 @@ from workers.descent import Descent
 from workers.desk import Desk
 from workers.git.index_entry import GITLINK, LINK
 from workers.git.index_install import LOCK
-from workers.git.stream import CatFile
+from workers.git.objectreader import ObjectReader
 from workers.git.tree import Change
 from workers.indexing import install
 from workers.moving import Move, moves
@@ -106,7 +106,7 @@ def _movable(desk: Desk, moving: Sequence[Move]) -> Iterator[_Movable]:
     versions = [each.new.new for each in moving if each.new.new is not None]
     if not versions:
         return  # most merges move nothing, and need no process for that
-    objects = CatFile(desk.git, POINTER_MAX)
+    objects = ObjectReader(desk.git, POINTER_MAX)
     try:
         found = objects.get_all(version.oid.encode() for version in versions)
         for each, version, blob in zip(moving, versions, found, strict=True):

@@ -27,11 +27,11 @@ from workers.git.index_entry import LINK, Entry
 from workers.git.index_format import UnsupportedIndexError
 from workers.git.index_git import flatten
 from workers.git.index_install import sweep
+from workers.git.objectreader import ObjectReader
 from workers.git.refname import RefName
 from workers.git.refs import Head, Refs
 from workers.git.run import DURABLE, Git
 from workers.git.settings import Settings
-from workers.git.stream import CatFile
 from workers.git.syscalls import sync_file_system
 from workers.git.update_refs import UpdateRefs
 from workers.nameless import Nameless
@@ -64,7 +64,8 @@ class Desk:
         self.top = os.fsencode(self.place.worktree)
         self.gitdir = os.fsencode(self.place.gitdir)
         self.filesystems = Filesystems(self.top)
-        self._cat_file: CatFile | None = None
+        self.reader = ObjectReader(self.git)
+        """Of objects; ``forget`` it if it raises ``StreamEndedError``."""
         self._index: Index | None = None
         self.installed: Identity | None = None
         """The last version of the index that we have installed ourselves."""
@@ -129,9 +130,7 @@ class Desk:
 
     def forget(self) -> None:
         """End the process that reads objects: one that died, or is not needed for a while."""
-        if self._cat_file is not None:
-            self._cat_file.close()
-            self._cat_file = None
+        self.reader.close()
 
     def _read(self) -> tuple[Repository, Settings, Conventions]:
         settings = Settings.read(self.git)
@@ -187,15 +186,9 @@ class Desk:
         """HEAD's branch and commit, now."""
         return self.refs.head()
 
-    def cat_file(self) -> CatFile:
-        """A reader of objects; ``forget`` it if it raises ``StreamEndedError``."""
-        if self._cat_file is None:
-            self._cat_file = CatFile(self.git)
-        return self._cat_file
-
     def key_of(self, entry: Entry) -> Key | None:
         """The key that the index has at a path; None if what it has there is git's, or not here."""
-        found = self.cat_file().get_small(entry.oid.encode(), POINTER_MAX)
+        found = self.reader.get_small(entry.oid.encode(), POINTER_MAX)
         if found is None:
             return None
         return (parse_link if entry.mode == LINK else parse_pointer)(found.data)

@@ -17,6 +17,6 @@ def is_content(desk: Desk, entry: Entry, st: os.stat_result) -> bool:
     """Whether a file is empty, and its entry points to what is.  Raises ``StreamEndedError``."""
     if st.st_size > 0 or not same_type(entry.mode, st, desk.conventions.stat):
         return False
-    found = desk.cat_file().get_small(entry.oid.encode(), POINTER_MAX)
+    found = desk.reader.get_small(entry.oid.encode(), POINTER_MAX)
     key = None if found is None else parse_pointer(found.data)
     return key is not None and parts(key).size == 0

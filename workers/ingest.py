@@ -132,7 +132,7 @@ class Ingest:
 
     def _is_annexed(self, entry: Entry) -> bool | None:
         """Whether the index has a key for a path; None if it does not say (a foreign link)."""
-        found = self._desk.cat_file().get_small(entry.oid.encode(), POINTER_MAX)
+        found = self._desk.reader.get_small(entry.oid.encode(), POINTER_MAX)
         if found is None:
             return None
         if entry.mode == LINK:

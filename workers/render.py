@@ -14,8 +14,9 @@ from workers.copying import UNREADABLE, copy, finishing, write_all
 from workers.desk import Desk
 from workers.git.checkout import Checkout
 from workers.git.index_entry import EXECUTABLE, LINK
+from workers.git.objectreader import ObjectReader
 from workers.git.permissions import umask
-from workers.git.stream import CatFile, Found
+from workers.git.stream import Found
 from workers.git.tree import Version
 
 BLOB_MAX: Final = 16 << 20
@@ -41,7 +42,7 @@ class Renderer:
     def __init__(self, desk: Desk, breathe: Callable[[], None]) -> None:
         self._desk = desk
         self._breathe = breathe
-        self._objects = CatFile(desk.git, BLOB_MAX)
+        self._objects = ObjectReader(desk.git, BLOB_MAX)
         self._checkout = Checkout(desk.git, desk.settings)
         self._regular_mode = 0o666 & ~umask()
         self._executable_mode = 0o777 & ~umask()

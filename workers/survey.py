@@ -245,7 +245,7 @@ class _Surveyor:
 
     def _is_content(self, entry: Entry, name: Name) -> bool:
         """Whether a file has the content of the key that its entry points to."""
-        found = self._desk.cat_file().get_small(entry.oid.encode(), POINTER_MAX)
+        found = self._desk.reader.get_small(entry.oid.encode(), POINTER_MAX)
         key = None if found is None else parse_pointer(found.data)
         content = None if key is None else self._desk.objects.locate(key)
         if content is None:

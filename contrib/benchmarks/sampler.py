@@ -57,7 +57,8 @@ class Sampler:
 def _sample(keepers: list[int], stop: int, result: int) -> None:
     """The sampler's whole life; never returns.  The end of ``stop`` is the sign to end."""
     try:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        # A signal to all of the program's processes ends the program, which asks for the result.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         one = together = samples = 0
         due = time.monotonic()

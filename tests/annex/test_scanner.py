@@ -506,6 +506,7 @@ def test_git_killed_under_a_scanner_costs_time_only(
     monkeypatch.setattr(scanner, "QUIET_S", 60.0)
     a, b = pair
     one = a.add("one", b"1")
+    a.git("repack", "-adq")  # what is loose is read without git
     with scanning(a) as scanned:
         scanned.settled()
         killed = descendants(scanned.pid)

@@ -3,7 +3,7 @@
 The value of a file of the branch is the union of what its journal file and the commit say, if
 there are both.  (git-annex reads the journal alone, which differs only when somebody has pushed
 under it; then the union is what ``fold`` commits.)  What ``journal-private`` has is added.  A
-``Branch`` belongs to one process and keeps one ``git cat-file`` open.  It remembers nothing that
+``Branch`` belongs to one process and keeps one ``ObjectReader`` open.  It remembers nothing that
 could be out of date.
 
 DIAGNOSTICS: ``StreamEndedError`` when git died (the next call starts another).  Logs larger than
@@ -11,6 +11,7 @@ DIAGNOSTICS: ``StreamEndedError`` when git died (the next call starts another). 
 Source: git-annex-formats.md §4.4, §4.8.
 """
 
+import contextlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
@@ -21,13 +22,10 @@ from workers.annex.journal import Journal
 from workers.annex.lockfile import held
 from workers.annex.repository import Repository
 from workers.git.ancestry import Ancestry
-from workers.git.stream import (
-    CatFile,
-    Found,
-    MissingObjectError,
-    ObjectId,
-    StreamEndedError,
-)
+from workers.git.objectreader import ObjectReader
+from workers.git.refname import parse_ref_name
+from workers.git.refs import BrokenRefError, Refs
+from workers.git.stream import Found, MissingObjectError, ObjectId, StreamEndedError
 from workers.git.tree import Change
 from workers.git.tree_diff import differences
 
@@ -37,7 +35,7 @@ LOG_MAX: Final = 16 << 20
 """Bytes.  The location log of a key that 200,000 repositories have is smaller."""
 
 DIRECT_MAX: Final = 2
-"""Up to so many paths git looks them up itself: for more, reading each tree once is cheaper."""
+"""Up to so many paths a git that runs anyway looks up: for more, each tree is read once."""
 
 KEPT_MAX: Final = 1000
 """Paths whose contents are kept until others are asked for."""
@@ -65,7 +63,8 @@ class Branch:
         self.repository = repository
         self.journal = Journal(repository, repository.layout.journal)
         self.private = Journal(repository, repository.layout.journal_private)
-        self._cat: CatFile | None = None
+        self._reader = ObjectReader(repository.git, LOG_MAX)
+        self._refs = Refs(repository.git)
         self._root: tuple[ObjectId, Directory] | None = None
         self._read: tuple[ObjectId, frozenset[bytes], dict[bytes, bytes]] | None = None
         # A tree, and what was asked of it last: who is about to change logs has mostly just told
@@ -80,12 +79,8 @@ class Branch:
 
     def close(self) -> None:
         """End the git process, if one is open."""
-        if self._cat is not None:
-            self._read = None
-            # It only reads.  A fork of ours may hold its stdin too, so it would not see the end.
-            self._cat.kill()
-            self._cat.close()
-            self._cat = None
+        self._read = None
+        self._reader.close()
 
     def locked(self) -> AbstractContextManager[int]:
         """Hold ``journal.lck``, without which nothing may change; yields its descriptor."""
@@ -93,10 +88,19 @@ class Branch:
 
     def tip(self, name: bytes = REF) -> Tip | None:
         """The commit and tree of the branch (or of another name of a commit); None if missing."""
-        found = self.objects([name + b"^{commit}"])[0]
-        if found is None or not found.data.startswith(b"tree "):
+        found = self.objects([self._object(name)])[0]
+        if found is None or found.kind == b"tag":
+            found = self.objects([name + b"^{commit}"])[0]
+        if found is None or found.kind != b"commit" or not found.data.startswith(b"tree "):
             return None
         return Tip(found.oid, ObjectId(found.data[5 : found.data.index(b"\n")].decode()))
+
+    def _object(self, name: bytes) -> bytes:
+        """What the name of a ref stands for now; any other name is left to git."""
+        with contextlib.suppress(ValueError, BrokenRefError):
+            oid = self._refs.get(parse_ref_name(name)) if name.startswith(b"refs/") else None
+            return name if oid is None else oid.encode()
+        return name
 
     def _commit_text(self, commit: ObjectId) -> bytes | None:
         found = self.objects([commit.encode()])[0]
@@ -133,7 +137,11 @@ class Branch:
     def committed(self, tip: Tip, paths: Iterable[bytes]) -> Mapping[bytes, bytes]:
         """What a commit has for those of the paths that are files in it; no journal."""
         wanted = list(paths)
-        if len(wanted) <= DIRECT_MAX and not any(b"\n" in path for path in wanted):
+        if (
+            self._reader.asks_git
+            and len(wanted) <= DIRECT_MAX
+            and not any(b"\n" in path for path in wanted)
+        ):
             asked = self.objects(b"%b:%b" % (tip.commit.encode(), path) for path in wanted)
             return {
                 path: found.data
@@ -201,10 +209,8 @@ class Branch:
         return self._ask(oid.encode() for oid in oids)
 
     def _ask(self, names: Iterable[bytes]) -> Iterator[Found | None]:
-        if self._cat is None:
-            self._cat = CatFile(self.repository.git, LOG_MAX)
         try:
-            yield from self._cat.get_all(names)
+            yield from self._reader.get_all(names)
         except StreamEndedError:
             self.close()
             raise

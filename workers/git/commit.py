@@ -16,11 +16,12 @@ from operator import attrgetter
 from typing import IO, Final, NamedTuple, Self, final
 
 from workers.git.conventions import Conventions
+from workers.git.objectreader import ObjectReader
 from workers.git.objects import Loose, ObjectWriter
 from workers.git.refname import RefName
 from workers.git.refs import Refs
 from workers.git.run import Git
-from workers.git.stream import CatFile, Found, MissingObjectError, ObjectId
+from workers.git.stream import Found, MissingObjectError, ObjectId
 from workers.git.tree import Change
 from workers.git.tree_diff import differences
 from workers.git.tree_edit import Edits, edit_tree
@@ -75,7 +76,7 @@ class Commits:
             git, self.object_format, conventions.sharing, private.rpartition(b"/")[2]
         )
         self._refs = UpdateRefs(git, "annexd")
-        self._cat_file: CatFile | None = None
+        self._reader = ObjectReader(git)
 
     def __enter__(self) -> Self:
         return self
@@ -86,9 +87,7 @@ class Commits:
     def close(self) -> None:
         """End the git processes; the next use would start them again."""
         self._refs.close()
-        if self._cat_file is not None:
-            self._cat_file.close()
-            self._cat_file = None
+        self._reader.close()
 
     def blob(self, data: bytes) -> ObjectId:
         """Add a blob.  It is in the repository after the next ``commit``."""
@@ -111,10 +110,10 @@ class Commits:
 
     def tree_of(self, commit: str) -> ObjectId:
         """The tree of a commit (or of a tree).  Raises ``MissingObjectError``."""
-        found = self._reader().get(commit.encode() + b"^{tree}")
-        if found is None:
+        tree = self._reader.tree_of(commit.encode())
+        if tree is None:
             raise MissingObjectError(f"no tree: {commit}")
-        return found.oid
+        return tree
 
     def changes(self, old: str, new: str) -> list[Change]:
         """The files that differ between two commits or trees, by path.
@@ -123,7 +122,7 @@ class Commits:
         """
 
         def read(oids: Iterable[ObjectId]) -> Iterator[Found | None]:
-            return self._reader().get_all(oid.encode() for oid in oids)
+            return self._reader.get_all(oid.encode() for oid in oids)
 
         trees = self.tree_of(old), self.tree_of(new)
         try:
@@ -133,7 +132,7 @@ class Commits:
 
     def find(self, name: str, size_max: int) -> bytes | None:
         """What an object (``COMMIT:path``…) holds; None if there is none, b"" if it is larger."""
-        found = self._reader().get_small(name.encode(), size_max)
+        found = self._reader.get_small(name.encode(), size_max)
         return None if found is None else found.data
 
     def content(self, oid: ObjectId, size_max: int) -> bytes:
@@ -145,7 +144,7 @@ class Commits:
 
     def text_of(self, commit: ObjectId) -> bytes | None:
         """The content of a commit; None if there is none of that name, or it is no commit."""
-        found = self._reader().get_small(commit.encode(), COMMIT_MAX)
+        found = self._reader.get_small(commit.encode(), COMMIT_MAX)
         return found.data if found is not None and found.kind == b"commit" else None
 
     def tree_object(self, oid: ObjectId) -> TreeObject:
@@ -216,16 +215,11 @@ class Commits:
         Refs(self.git).remove_torn(self._private)
         self._refs.move(Move(self._private, None, Expected.ANYTHING))
 
-    def _reader(self) -> CatFile:
-        if self._cat_file is None:
-            self._cat_file = CatFile(self.git)
-        return self._cat_file
-
     def _read_tree(self, oid: ObjectId) -> bytes:
         added = self._objects.get(oid)
         if added is not None:
             return added.data
-        found = self._reader().get(oid.encode())
+        found = self._reader.get(oid.encode())
         if found is None or found.kind != b"tree":
             raise MissingObjectError(f"no tree: {oid}")
         return found.data

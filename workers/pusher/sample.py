@@ -14,8 +14,9 @@ from workers.annex.pointer import POINTER_MAX, parse_link, parse_pointer
 from workers.annex.repository import Repository
 from workers.git.ancestry import Ancestry
 from workers.git.index_entry import LINK
+from workers.git.objectreader import ObjectReader
 from workers.git.run import GitError
-from workers.git.stream import CatFile, Found, ObjectId, StreamEndedError
+from workers.git.stream import Found, ObjectId, StreamEndedError
 from workers.git.tree import Change
 from workers.git.tree_diff import differences
 
@@ -44,42 +45,44 @@ class Sample(NamedTuple):
 def take(here: Repository, old: ObjectId, new: ObjectId) -> Sample:
     """A sample of ``new``; without keys if ``old`` is not known to be behind it."""
     try:
-        with CatFile(here.git, LARGEST) as cat:
-            return Sample(new, _keys(here, cat, old, new))
+        with ObjectReader(here.git, LARGEST) as objects:
+            return Sample(new, _keys(here, objects, old, new))
     except (GitError, StreamEndedError, LookupError, ValueError):
         return Sample(new, None)
 
 
-def _keys(here: Repository, cat: CatFile, old: ObjectId, new: ObjectId) -> tuple[Key, ...] | None:
+def _keys(
+    here: Repository, objects: ObjectReader, old: ObjectId, new: ObjectId
+) -> tuple[Key, ...] | None:
     def read(commit: ObjectId) -> bytes | None:
-        found = cat.get(commit.encode())
+        found = objects.get(commit.encode())
         return None if found is None else found.data
 
     if not Ancestry(here.git, read).nearby(new, old):
         return None
-    trees = (_tree(cat, old), _tree(cat, new))
+    trees = (_tree(objects, old), _tree(objects, new))
 
     def read_all(oids: Iterable[ObjectId]) -> Iterator[Found | None]:
-        return cat.get_all(oid.encode() for oid in oids)
+        return objects.get_all(oid.encode() for oid in oids)
 
     found = differences(here.git, read_all, here.object_format, *trees)
     changes = list(islice(found, CHANGES_MAX))
     picked = changes[:: max(1, len(changes) // MOST)]
-    keys = (_key(cat, change) for change in picked)
+    keys = (_key(objects, change) for change in picked)
     return tuple(key for key in keys if key is not None)
 
 
-def _tree(cat: CatFile, commit: ObjectId) -> ObjectId:
-    found = cat.get(commit.encode() + b"^{tree}")
+def _tree(objects: ObjectReader, commit: ObjectId) -> ObjectId:
+    found = objects.get(commit.encode() + b"^{tree}")
     if found is None:
         raise LookupError(commit)
     return found.oid
 
 
-def _key(cat: CatFile, change: Change) -> Key | None:
+def _key(objects: ObjectReader, change: Change) -> Key | None:
     if change.new is None:
         return None
-    found = cat.get_small(change.new.oid.encode(), POINTER_MAX)
+    found = objects.get_small(change.new.oid.encode(), POINTER_MAX)
     if found is None or found.kind != b"blob":
         return None
     return (parse_link if change.new.mode == LINK else parse_pointer)(found.data)
