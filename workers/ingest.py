@@ -145,7 +145,11 @@ class Ingest:
 
     def _backend(self, attributes: Attributes) -> HashBackend | bytes | None:
         name = self.rules.backend(attributes)
-        return name if name == WORM else BACKENDS.get(name)
+        backend = BACKENDS.get(name)
+        is_secure = backend is not None and backend.secure
+        if not is_secure and self.rules.only_secure_hashes:
+            return None  # git-annex says why it will not
+        return name if name == WORM else backend
 
     def _pointer(self, source: Source, entry: Entry | None, data: bytes) -> Finding | Why | None:
         """A pointer stands for its key; it is never content."""

@@ -110,7 +110,7 @@ class Rules:
         settings = self._desk.repository.settings
         names = ("core.excludesfile", "annex.addsmallfiles", "annex.dotfiles")
         refused = ("annex.largefiles", "annex.backend", "annex.backends", "annex.addunlocked")
-        return self.autocommit, *map(settings.get, (*names, *refused))
+        return self.autocommit, self.only_secure_hashes, *map(settings.get, (*names, *refused))
 
     @property
     def adds_unlocked(self) -> bool:
@@ -123,6 +123,12 @@ class Rules:
         if attributes.backend is not None and self._git_annex is None:
             self._git_annex = GitAnnex.installed()
         return choose(attributes.backend, self._desk.repository.settings, self._git_annex)
+
+    @property
+    def only_secure_hashes(self) -> bool:
+        """``annex.securehashesonly``: git-annex refuses to add what has another backend."""
+        settings = with_shared(self._desk.repository.settings, self._shared or {})
+        return settings.flag("annex.securehashesonly", default=False)
 
     def kind(self, path: bytes, size: int, attributes: Attributes) -> Kind:
         """What becomes of a new file."""

@@ -294,6 +294,31 @@ def test_the_backend_is_the_users_choice(
     b.check()
 
 
+@pytest.mark.parametrize("for_all", [False, True])
+@pytest.mark.parametrize("backend", ["MD5E", "WORM"])
+def test_what_is_not_secure_is_not_added_where_only_secure_hashes_are_wanted(
+    repo: Repo, fleet: Fleet, backend: str, *, for_all: bool
+) -> None:
+    """As git annex add: "annex.securehashesonly blocked adding MD5E key to annex objects"."""
+    repo.config("annex.backend", backend)
+    repo.git("commit", "-q", "--allow-empty", "-m", "start")
+    daemon = fleet.annexd(repo)
+    fleet.settle()
+    if for_all:
+        repo.annex("config", "-q", "--set", "annex.securehashesonly", "true")
+    else:
+        repo.config("annex.securehashesonly", "true")
+    fleet.settle()
+
+    repo.write("f", b"content")
+
+    wait_until(lambda: b"skipped f" in daemon.ask("status").stdout, 20)
+    assert repo.objects() == set()
+
+    repo.config("annex.backend", "SHA256E")
+    wait_until(lambda: repo.git("ls-tree", "--name-only", "HEAD") == b"f\n", APPLIES_S)
+
+
 def test_an_expression_that_nobody_understands_is_told_and_mended(repo: Repo, fleet: Fleet) -> None:
     repo.git("commit", "-q", "--allow-empty", "-m", "start")
     repo.config("annex.largefiles", "mimetype=text/plain and nonsense=1")
