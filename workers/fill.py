@@ -34,7 +34,6 @@ from workers.git.index_entry import EXECUTABLE, FILE, Entry, StatData
 from workers.git.index_racy import Staged
 from workers.git.objectid import blob_id
 from workers.git.permissions import umask
-from workers.git.stream import ObjectId
 from workers.indexing import install
 from workers.inplace import Done, Name, look, replace, swap
 from workers.nearby import REFUSALS
@@ -160,18 +159,16 @@ class Fill:
         self._readjusting.turn()
 
     def _pointers_to(self, keys: Iterable[Key]) -> Iterator[Pointer]:
-        """The files that point to keys, of those that are here."""
-        wanted: dict[ObjectId, tuple[Key, bytes, int]] = {}
+        """The files that point to those of the keys that are here."""
+        # Of a burst, contents come before the names that lead to them: the index first, then.
         object_format = self._desk.conventions.object_format
-        for key in keys:
-            located = self._locate(key)
-            if located is not None:
-                wanted[blob_id(object_format, format_pointer(key))] = key, *located
-        if not wanted:
-            return
+        wanted = {blob_id(object_format, format_pointer(key)): key for key in keys}
         for entry in self._desk.index().with_blobs(frozenset(wanted)):
             if entry.stage == 0 and entry.mode in (FILE, EXECUTABLE):
-                yield Pointer(entry, *wanted[entry.oid])
+                key = wanted[entry.oid]
+                located = self._locate(key)
+                if located is not None:
+                    yield Pointer(entry, key, *located)
 
     def _pointers_among(self, entries: Iterable[Entry]) -> Iterator[Pointer]:
         """Those that are pointers, by a look at every file that is as small as one."""

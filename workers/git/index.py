@@ -167,11 +167,10 @@ class Index:
         """Entries of conflicts: stages above 0."""
         return (self[number] for number in self._layout.unmerged)
 
-    def with_blobs(self, oids: Container[ObjectId] | frozenset[ObjectId]) -> Iterator[Entry]:
+    def with_blobs(self, oids: frozenset[ObjectId]) -> Iterator[Entry]:
         """Entries, of any stage, whose blob is one of ``oids``."""
-        if isinstance(oids, frozenset) and len(oids) <= FEW:
-            return self._holding([bytes.fromhex(oid) for oid in oids], _OID_AT)
-        return self._with_many_blobs(oids)
+        raws = {bytes.fromhex(oid) for oid in oids}
+        return self._holding(raws, _OID_AT) if len(raws) <= FEW else self._with_many_blobs(raws)
 
     def with_inodes(self, inodes: frozenset[int]) -> Iterator[Entry]:
         """Entries whose file had one of those inode numbers, of which git records 32 bits."""
@@ -254,10 +253,10 @@ class Index:
                 yield number
             at = data.find(raw, at + 1, self._layout.end)
 
-    def _with_many_blobs(self, oids: Container[ObjectId]) -> Iterator[Entry]:
+    def _with_many_blobs(self, raws: Container[bytes]) -> Iterator[Entry]:
         data, size = self._data, self._raw_size
         for at in self._layout.offsets:
-            if data[at + _OID_AT : at + _OID_AT + size].hex() in oids:
+            if data[at + _OID_AT : at + _OID_AT + size] in raws:
                 yield entry_at(data, at, size)
 
 
