@@ -31,7 +31,7 @@ def lower(key: Key) -> bytes:
     return digits[:3] + b"/" + digits[3:]
 
 
-@lru_cache(maxsize=512)  # a batch: each is asked for here and there, for its content and its log
+@lru_cache(maxsize=1024)  # two batches: each is asked for here and there, for content and log
 def _digest(key: Key) -> bytes:
     fields = key.partition(b"--")[0]
     if b"-S" in fields or b"-C" in fields:  # a chunk is looked for where its whole key is
