@@ -27,6 +27,9 @@ KINDS: Final = frozenset({b"blob", b"tree", b"commit", b"tag"})
 FILE_MAX: Final = 1 << 20
 """Bytes of a compressed object that are read at once; of a larger one git is asked."""
 
+OVERHEAD: Final = 1024
+"""So much longer than an object its file may be; if it is more, git is asked."""
+
 _FULL: Final = re.compile(rb"[0-9a-f]{40}|[0-9a-f]{64}")
 _HEAD: Final = re.compile(rb"([a-z]+) (0|[1-9][0-9]{0,15})\0")
 _HEAD_MAX: Final = 32
@@ -65,11 +68,6 @@ class ObjectReader:
         cat, self._cat, self._objects = self._cat, None, None
         if cat is not None:
             cat.close()
-
-    def kill(self) -> None:
-        """End it at once; ``close`` is still to come."""
-        if self._cat is not None:
-            self._cat.kill()
 
     def get(self, name: bytes) -> Found | None:
         """One object; None if there is none of that name."""
@@ -117,8 +115,9 @@ class ObjectReader:
         if self._replaced:
             return None
         try:
-            with open(b"%b/%b/%b" % (self._objects, name[:2], name[2:]), "rb") as file:
-                packed = file.read(FILE_MAX)
+            path = b"%b/%b/%b" % (self._objects, name[:2], name[2:])
+            with open(path, "rb", buffering=0) as file:
+                packed = file.read(min(size_max + OVERHEAD, FILE_MAX))
         except OSError:  # it is in a pack or at an alternate, or git says what is wrong
             return None
         return _unpacked(name, packed, size_max)

@@ -60,23 +60,18 @@ def _keys(
 
     if not Ancestry(here.git, read).nearby(new, old):
         return None
-    trees = (_tree(objects, old), _tree(objects, new))
+    trees = [objects.tree_of(commit.encode()) for commit in (old, new)]
+    if trees[0] is None or trees[1] is None:
+        return None
 
     def read_all(oids: Iterable[ObjectId]) -> Iterator[Found | None]:
         return objects.get_all(oid.encode() for oid in oids)
 
-    found = differences(here.git, read_all, here.object_format, *trees)
+    found = differences(here.git, read_all, here.object_format, trees[0], trees[1])
     changes = list(islice(found, CHANGES_MAX))
     picked = changes[:: max(1, len(changes) // MOST)]
     keys = (_key(objects, change) for change in picked)
     return tuple(key for key in keys if key is not None)
-
-
-def _tree(objects: ObjectReader, commit: ObjectId) -> ObjectId:
-    found = objects.get(commit.encode() + b"^{tree}")
-    if found is None:
-        raise LookupError(commit)
-    return found.oid
 
 
 def _key(objects: ObjectReader, change: Change) -> Key | None:
