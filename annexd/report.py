@@ -220,7 +220,8 @@ def _activity(worker: Worker, now: float) -> str:
         for name, value in state.notes
         if (name, value) != _NOTHING and name != SCANNED  # which is for other programs
     ]
-    again = [f"started again {life.restarts} times"] if life.restarts else []
+    often = "once" if life.restarts == 1 else f"{life.restarts} times"
+    again = [f"started again {often}"] if life.restarts else []
     return "; ".join((word, *hook, *notes, *again))
 
 
