@@ -7,16 +7,20 @@ under it; then the union is what ``fold`` commits.)  What ``journal-private`` ha
 could be out of date.
 
 DIAGNOSTICS: ``StreamEndedError`` when git died (the next call starts another).  Logs larger than
-``LOG_MAX`` are a peer's mischief; they read as empty.
+``LOG_MAX`` are a peer's mischief; they read as empty.  So do those that git has lost (a power cut,
+an alternate that is not mounted), but not to who is about to write them anew: ``base`` and
+``committed`` tell those from what was never there.
 Source: git-annex-formats.md §4.4, §4.8.
 """
 
 import contextlib
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Final, NamedTuple, Self, final
 
+from spool.record import escape
 from workers.annex import union
 from workers.annex.journal import Journal
 from workers.annex.lockfile import held
@@ -88,18 +92,31 @@ class Branch:
 
     def tip(self, name: bytes = REF) -> Tip | None:
         """The commit and tree of the branch (or of another name of a commit); None if missing."""
-        found = self.objects([self._object(name)])[0]
+        asked = self._object(name)
+        if asked is None:
+            return None
+        found = self.objects([asked])[0]
         if found is None or found.kind == b"tag":
             found = self.objects([name + b"^{commit}"])[0]
         if found is None or found.kind != b"commit" or not found.data.startswith(b"tree "):
             return None
         return Tip(found.oid, ObjectId(found.data[5 : found.data.index(b"\n")].decode()))
 
-    def _object(self, name: bytes) -> bytes:
-        """What the name of a ref stands for now; any other name is left to git."""
+    def base(self) -> Tip | None:
+        """The same of the branch, for who is about to change it: None only if there is none.
+
+        Raises ``BrokenRefError``, and ``MissingObjectError`` if the commit is lost: what is written
+        without what it says would stand for all that was ever said.
+        """
+        oid = self._refs.get(parse_ref_name(REF))
+        return None if oid is None else self.at(oid)
+
+    def _object(self, name: bytes) -> bytes | None:
+        """What the name of a ref stands for now, None: nothing; any other name is left to git."""
         with contextlib.suppress(ValueError, BrokenRefError):
-            oid = self._refs.get(parse_ref_name(name)) if name.startswith(b"refs/") else None
-            return name if oid is None else oid.encode()
+            if name.startswith(b"refs/"):
+                oid = self._refs.get(parse_ref_name(name))
+                return None if oid is None else oid.encode()
         return name
 
     def _commit_text(self, commit: ObjectId) -> bytes | None:
@@ -131,47 +148,84 @@ class Branch:
         # the branch, read later.  The other way round it would be missed in both.
         journalled = self._journalled(wanted, self.journal)
         tip = self.tip()
-        committed = {} if tip is None else self.committed(tip, wanted)
+        committed = {} if tip is None else self.committed(tip, wanted, set())
         return {path: value(path, journalled.get(path), committed.get(path)) for path in wanted}
 
-    def committed(self, tip: Tip, paths: Iterable[bytes]) -> Mapping[bytes, bytes]:
-        """What a commit has for those of the paths that are files in it; no journal."""
+    def committed(
+        self, tip: Tip, paths: Iterable[bytes], lost: set[bytes] | None = None
+    ) -> Mapping[bytes, bytes]:
+        """What a commit has for those of the paths that are files in it; no journal.
+
+        Those that git has lost, or may have lost with a directory, are added to ``lost``; without
+        that they raise ``MissingObjectError``.
+        """
         wanted = list(paths)
+        missing: set[bytes] = set()
+        read = self._committed(tip, wanted, missing)
+        if lost is not None:
+            lost |= missing
+        elif missing:
+            raise MissingObjectError(self.describe_lost(missing))
+        return read
+
+    def describe_lost(self, paths: Iterable[bytes]) -> str:
+        """That they are lost, in words for the log."""
+        first, *others = sorted(paths)
+        more = f", and {len(others)} more," if others else ""
+        name = escape(os.fsdecode(first))
+        return f"git has lost {name}{more} of {self.repository.top}'s git-annex branch: git fsck"
+
+    def _committed(self, tip: Tip, wanted: list[bytes], lost: set[bytes]) -> Mapping[bytes, bytes]:
         if (
             self._reader.asks_git
             and len(wanted) <= DIRECT_MAX
             and not any(b"\n" in path for path in wanted)
         ):
             asked = self.objects(b"%b:%b" % (tip.commit.encode(), path) for path in wanted)
+            answers = dict(zip(wanted, asked, strict=True))
+            lost |= {
+                path for path, found in answers.items() if found is None and self._had(tip, path)
+            }
             return {
                 path: found.data
-                for path, found in zip(wanted, asked, strict=True)
+                for path, found in answers.items()
                 if found is not None and found.kind == b"blob"
             }
         asked_for = frozenset(wanted)
         if self._read is not None and self._read[:2] == (tip.tree, asked_for):
             return self._read[2]
-        blobs = self.blobs(tip, wanted)
+        blobs = self.blobs(tip, wanted, lost)
         distinct = list(set(blobs.values()))
-        contents = {
-            oid: b"" if found is None else found.data
-            for oid, found in zip(distinct, self.objects_in_turn(distinct), strict=True)
+        contents = dict(zip(distinct, self.objects_in_turn(distinct), strict=True))
+        lost |= {path for path, oid in blobs.items() if contents[oid] is None}
+        read = {
+            path: found.data for path, oid in blobs.items() if (found := contents[oid]) is not None
         }
-        read = {path: contents[oid] for path, oid in blobs.items()}
-        if len(asked_for) <= KEPT_MAX:
+        if len(asked_for) <= KEPT_MAX and not lost:
             self._read = (tip.tree, asked_for, read)
         return read
 
-    def blobs(self, tip: Tip, paths: list[bytes]) -> dict[bytes, ObjectId]:
-        """Path -> blob, for those of the paths that are files in that commit."""
+    def _had(self, tip: Tip, path: bytes) -> bool:
+        """Whether a commit has a name for what git has nothing for; unknown is yes."""
+        parent, _, name = path.rpartition(b"/")
+        directory = self.objects([b"%b:%b" % (tip.commit.encode(), parent)])[0]
+        if directory is None:
+            return parent == b"" or self._had(tip, parent)
+        return directory.kind == b"tree" and name in parse_tree(directory)
+
+    def blobs(self, tip: Tip, paths: list[bytes], lost: set[bytes]) -> dict[bytes, ObjectId]:
+        """Path -> blob, for those that are files in that commit; ``lost``: whose trees are lost."""
         # Level by level, so that each tree is asked for once and all of a level at one time.
         blobs: dict[bytes, ObjectId] = {}
-        level: Iterable[Directory] = [self.root(tip)]
+        level: Iterable[Directory | None] = [self._top(tip)]
         asked = [[(path, path) for path in paths]]
         while asked:
             deeper: dict[ObjectId, list[tuple[bytes, bytes]]] = {}
             for entries, wanted in zip(level, asked, strict=True):
                 for rest, path in wanted:
+                    if entries is None:
+                        lost.add(path)
+                        continue
                     name, slash, below = rest.partition(b"/")
                     if name not in entries:
                         continue
@@ -185,9 +239,15 @@ class Branch:
 
     def root(self, tip: Tip) -> Directory:
         """The top directory of a commit."""
+        return self._top(tip) or {}
+
+    def _top(self, tip: Tip) -> Directory | None:
+        """The same; None if git has lost it."""
         if self._root is None or self._root[0] != tip.tree:
             found = self.objects([tip.tree.encode()])[0]
-            self._root = (tip.tree, {} if found is None else parse_tree(found))
+            if found is None:
+                return None
+            self._root = (tip.tree, parse_tree(found))
         return self._root[1]
 
     def differences(self, old: Tip, new: Tip) -> Iterator[Change]:
@@ -215,9 +275,9 @@ class Branch:
             self.close()
             raise
 
-    def _trees(self, trees: list[ObjectId]) -> Iterator[Directory]:
+    def _trees(self, trees: list[ObjectId]) -> Iterator[Directory | None]:
         for found in self.objects_in_turn(trees):
-            yield {} if found is None else parse_tree(found)
+            yield None if found is None else parse_tree(found)
 
     def _journalled(self, paths: list[bytes], journal: Journal) -> dict[bytes, bytes]:
         """What a journal has for those paths: of many, only those that it lists are looked at."""

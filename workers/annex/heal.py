@@ -59,10 +59,15 @@ def _find_lost(branch: Branch, batch: list[Change], lost: dict[bytes, set[bytes]
     versions = (version for step in batch for version in (step.old, step.new))
     oids = list({version.oid for version in versions if version is not None})
     contents = {
-        oid: b"" if found is None else found.data
+        oid: found.data
         for oid, found in zip(oids, branch.objects_in_turn(oids), strict=True)
+        if found is not None
     }
     for step in batch:
+        if any(
+            version is not None and version.oid not in contents for version in (step.old, step.new)
+        ):
+            continue  # git has lost it: what it says nobody knows
         old = contents[step.old.oid] if step.old is not None else b""
         new = contents[step.new.oid] if step.new is not None else b""
         if set(old.splitlines()) <= set(new.splitlines()):

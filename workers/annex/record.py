@@ -8,10 +8,14 @@ rules that keep others' lines (git-annex-formats.md §4.6 to §4.8):
   have; for git-annex commits the journal's version over whatever the branch says by then.
 * The branch moves only from the commit that was read.  If a push has moved it, all is read again.
 
+What git has lost of the branch is not written anew, without the lines that it had: that is said and
+left out, as if it had not been asked for.  (Contents that no log speaks of cost time and no data.)
+
 If killed: some keys are recorded and others not, and no line is lost.  Recording the same again
 changes nothing.
 """
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 
@@ -23,6 +27,8 @@ from workers.annex.commit import BranchBusyError, Change, Signature, commit, ide
 from workers.annex.journal import Journal
 from workers.annex.location import log_path
 from workers.annex.presence import Status
+
+log = logging.getLogger(__name__)
 
 JOURNAL_MAX: Final = 8
 """Up to so many keys go to the journal.  Measured: a commit costs as much as that many files."""
@@ -126,16 +132,17 @@ def _journal(branch: Branch, journal: Journal, paths: list[bytes], update: Updat
         return 0
     with branch.locked():
         # Read under the lock: the branch may have been committed while we waited for it.
-        tip = None if journal is branch.private else branch.tip()
+        tip = None if journal is branch.private else branch.base()
         return _write_journal(branch, journal, tip, paths, update)
 
 
 def _write_journal(
     branch: Branch, journal: Journal, tip: Tip | None, paths: list[bytes], update: Update
 ) -> int:
-    committed = {} if tip is None else branch.committed(tip, paths)
+    lost: set[bytes] = set()
+    committed = {} if tip is None else branch.committed(tip, paths, lost)
     contents = {}
-    for path in paths:
+    for path in _kept(branch, paths, lost):
         known = journal.read(path)
         content = update(path, value(path, known, committed.get(path)))
         if content != (committed.get(path, b"") if known is None else known):
@@ -151,7 +158,7 @@ def _commit(branch: Branch, paths: list[bytes], update: Update, now: float) -> i
     signature = Signature(identity(repository.git), int(now))
     for _attempt in range(ATTEMPTS):
         with branch.locked() as lock:
-            tip = branch.tip()
+            tip = branch.base()
             if tip is None:
                 raise BranchMissingError(f"{repository.top}: there is no git-annex branch")
             in_journal = branch.journal.paths().intersection(paths)
@@ -165,10 +172,18 @@ def _commit(branch: Branch, paths: list[bytes], update: Update, now: float) -> i
 
 
 def _changes(branch: Branch, tip: Tip, paths: list[bytes], update: Update) -> list[Change]:
-    committed = branch.committed(tip, paths)
-    contents = ((path, committed.get(path, b"")) for path in paths)
+    lost: set[bytes] = set()
+    committed = branch.committed(tip, paths, lost)
+    contents = ((path, committed.get(path, b"")) for path in _kept(branch, paths, lost))
     updated = ((path, content, update(path, content)) for path, content in contents)
     return [Change(path, new) for path, old, new in updated if new != old]
+
+
+def _kept(branch: Branch, paths: list[bytes], lost: set[bytes]) -> list[bytes]:
+    """The paths without those that are lost, which are told."""
+    if lost:
+        log.warning("left unsaid: %s", branch.describe_lost(lost))
+    return [path for path in paths if path not in lost]
 
 
 def _parts(paths: list[bytes]) -> Iterator[list[bytes]]:

@@ -29,7 +29,7 @@ from workers.annex.commit import BranchBusyError, Change, Signature, commit, for
 from workers.annex.record import ATTEMPTS
 from workers.annex.repository import Repository
 from workers.annex.siblingrefs import SiblingRefs
-from workers.git.stream import ObjectId
+from workers.git.stream import MissingObjectError, ObjectId
 from workers.git.tree import Change as Difference
 
 UNLIKE: Final = (b"transitions.log", b"difference.log")
@@ -93,7 +93,8 @@ class _Which(Enum):
 def merge_siblings(branch: Branch) -> Merge:
     """Merge every sibling that our branch does not have.
 
-    Raises ``BranchBusyError``, and ``GitError`` if the repository is damaged.
+    Raises ``BranchBusyError``, and ``GitError``, ``BrokenRefError`` or ``MissingObjectError`` if
+    the repository is damaged.
     """
     return _merge(branch, _Which.ALL)
 
@@ -111,7 +112,7 @@ def _merge(branch: Branch, which: _Which) -> Merge:
     repository = branch.repository
     if not repository.settings.flag("annex.merge-annex-branches", default=True):
         return Merge(Outcome.NOTHING)
-    before = branch.tip()
+    before = branch.base()
     if before is None:
         return Merge(Outcome.LEFT, "there is no git-annex branch yet")
     if not unmerged(branch):
@@ -280,8 +281,10 @@ def _contents(
     distinct = list(wanted)
     contents = {}
     for oid, found in zip(distinct, branch.objects_in_turn(distinct), strict=True):
-        if found is None or len(found.data) != found.size:
-            raise _LeftError(f"{oid} is missing, or larger than any log")
+        if found is None:  # git-annex would take it for empty
+            raise MissingObjectError(f"git has lost {oid} of the git-annex branch: git fsck")
+        if len(found.data) != found.size:
+            raise _LeftError(f"{oid} is larger than any log")
         contents[oid] = found.data
     return contents
 
