@@ -51,6 +51,14 @@ def children(index: Index, directory: bytes) -> tuple[dict[bytes, Entry], set[by
     return entries, directories
 
 
+def link_on(top: bytes, directory: bytes) -> bytes:
+    """The first link on the way from the top to a directory, which is elsewhere then; or b""."""
+    at = directory.find(b"/")
+    while at > 0 and not os.path.islink(top + b"/" + directory[:at]):
+        at = directory.find(b"/", at + 1)
+    return directory[: max(at, 0)]
+
+
 def differs(item: "os.DirEntry[bytes]", entry: Entry | None, look: Walk) -> bool:
     """Whether a file may not be what its entry says."""
     if entry is None or entry.stage or entry.path in look.doubted:

@@ -24,7 +24,7 @@ from workers.filesystems import Filesystems
 from workers.git.index_entry import GITLINK, Entry
 from workers.nearby import is_nearby, sweep
 from workers.wakeup import Event, Wakeup, WatchLimitError
-from workers.walk import Mark, Walk, children, differs
+from workers.walk import Mark, Walk, children, differs, link_on
 
 log = logging.getLogger(__name__)
 
@@ -156,7 +156,7 @@ class WorkTree:
         """Walk what has to be walked; yields each directory when it is done."""
         while self._unwalked:
             directory = self._unwalked.popitem()[0]
-            todo = [self._outermost(directory)]
+            todo = [link_on(self._top, directory) or self._outermost(directory)]
             while todo:
                 directory = todo.pop()
                 self._unwalked.pop(directory, None)
@@ -195,6 +195,9 @@ class WorkTree:
 
     def _visit(self, directory: bytes, look: Walk) -> list[bytes]:
         """Watch, list and compare one directory; the directories in it."""
+        if directory and os.path.islink(self._full(directory)):
+            self._forget(directory, look)
+            return []
         if directory in self.boundaries:
             self._leave_boundary(directory)
         self._watch(directory)

@@ -2,7 +2,9 @@
 
 import errno
 import os
+import shutil
 import time
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +18,7 @@ from workers.looking import Looker
 from workers.rules import Rules
 from workers.sidehash import LEAST
 from workers.wakeup import Wakeup
+from workers.walk import Walk
 from workers.worktree import WorkTree
 
 
@@ -137,4 +140,30 @@ def test_nothing_counts_as_deleted_while_new_names_wait_to_be_looked_at(repo: Re
         agenda.settle(b"new")
         assert not agenda.is_behind(b"old", late, frozenset())
         rules.close()
+        wakeup.close()
+
+
+def test_nothing_is_walked_or_watched_behind_a_link_where_a_directory_was(
+    repo: Repo, tmp_path: Path
+) -> None:
+    """Somebody moves a directory to another disk and leaves a link: all there was looked at."""
+    (tmp_path / "disk" / "below").mkdir(parents=True)
+    (tmp_path / "disk" / "below" / "new").write_bytes(b"of nobody's")
+    repo.add("data/below/old", b"content")
+    shutil.rmtree(repo.path / "data")
+    (repo.path / "data").symlink_to(tmp_path / "disk")
+    marked, missing = list[bytes](), list[bytes]()
+    with desk_of(repo) as desk:
+        wakeup = Wakeup()
+        tree = WorkTree(desk.top, desk.filesystems, wakeup, marked.append, missing.append)
+        walk = Walk(
+            desk.index(), desk.conventions.stat, lambda _path: False, marked.append, missing.append
+        )
+        for directory in (b"data", b"data/below"):
+            tree.look_at(directory)
+            list(tree.walk(walk))
+
+            assert not tree.is_watched(directory)
+        assert b"data/below/new" not in marked
+        assert set(missing) == {b"data/below/old"}
         wakeup.close()

@@ -118,6 +118,7 @@ def deeds_at(
     # Not splitlines(): a subject may hold a CR.
     subjects = dict(line.split(b" ", 1) for line in listed.split(b"\n")[:-1])
     history, wanted = b"".join(each + b"\n" for each in subjects), list(paths)
+    asked_for = set(wanted)
     for start in range(0, len(wanted), ARGS):
         few: list[str | bytes] = ["--", *wanted[start : start + ARGS]]
         found = records(
@@ -125,10 +126,11 @@ def deeds_at(
         )
         subject = b""
         for record in found:
-            if record.startswith(b":"):
-                yield subject, _change(record, next(found))
-            else:
+            if not record.startswith(b":"):
                 subject = subjects[record]
+            # A path that was a directory once matches what was in it.
+            elif (deed := _change(record, next(found))).path in asked_for:
+                yield subject, deed
 
 
 def list_tree(git: Git, tree: str) -> Iterator[TreeEntry]:
