@@ -22,6 +22,7 @@ from workers.git.tree import Version, diff_index
 from workers.guard import Guard
 from workers.massdeletion import (
     HOW_TO_ACCEPT,
+    Consent,
     Recent,
     Work,
     is_mass_deletion,
@@ -66,7 +67,9 @@ class Committing:
         self._recent_deletions = Recent()
         self._work = Work()
         self._vanished = False
-        self._accepted = False
+        self._consent = Consent()
+        self._accepted: set[bytes] = set()
+        """Held deletions that a person has accepted: until they are done."""
         self.second_looks = SecondLooks()
         self._foreseen: set[bytes] = set()
         """What we have deleted ourselves, in a merge that a user has come between."""
@@ -91,6 +94,8 @@ class Committing:
         for finding in findings:
             self._findings[finding.path] = finding
             self.held.pop(finding.path, None)  # that was something else
+            if finding.staged is not None:
+                self._accepted.discard(finding.path)
             self._agenda.settle(finding.path)
             self._batch.note(now)
 
@@ -123,16 +128,20 @@ class Committing:
         """
         now = time.monotonic()
         lately = self._recent_deletions.count(now) or self._work.count(frozenset(), now)
-        return self._accepted or self._vanished or bool(lately)
+        accepted = bool(self._accepted) or self._consent.is_given(now)
+        return accepted or self._vanished or bool(lately)
 
     def accept(self) -> None:
-        """A person has accepted what is held."""
-        self._accepted, self._vanished = True, False
+        """A person has accepted what is held, and what is being deleted."""
+        now = time.monotonic()
+        self._consent.give(now)
+        self._vanished = False
+        self._accepted.update(self.held)
         for path in self.held:
-            self._agenda.look(path, time.monotonic())
+            self._agenda.look(path, now)
         self._findings.update(self.held)
         for _finding in self.held:
-            self._batch.note(time.monotonic())
+            self._batch.note(now)
         self.held.clear()
 
     def notes(self) -> Fields:
@@ -208,8 +217,8 @@ class Committing:
         if now >= self._staged_until:
             self._staged_until = -math.inf
         self._count_deletions(staging, now)
-        if self._accepted and not self._findings:
-            self._accepted = False
+        if not self._findings:
+            self._accepted.clear()
         self._batch.committed(now)
         for _finding in self._findings:
             self._batch.note(now)
@@ -256,12 +265,12 @@ class Committing:
                 chosen.append(finding)
         renamed = {finding.path for finding in chosen if finding.is_rename}
         deletions = _true_deletions(chosen, from_index, self._desk) - self._foreseen
-        deletions -= renamed
-        if not deletions or self._accepted:
+        deletions -= renamed | self._accepted
+        now = time.monotonic()
+        if not deletions or self._consent.covers(now):
             return chosen
         waiting = set(self._agenda.waiting(Why.GONE)) - self._foreseen
         missing = len(waiting) + len(self.held)
-        now = time.monotonic()
         burst = self._recent_deletions.count(now)
         total = len(deletions) + missing + burst
         work = len(chosen) - len(deletions) + _count_work(from_index)
@@ -302,6 +311,8 @@ class Committing:
     def _count_deletions(self, staging: Staging, now: float) -> None:
         gone = [finding for finding in staging.findings if finding.staged is None]
         lost = {finding.path for finding in gone if not finding.is_rename} - self._foreseen
+        # What a person has accepted makes the next few no more suspicious.
+        lost = set() if self._consent.is_given(now) else lost - self._accepted
         excused = self._work.count(lost, now)  # once: else the next few would be too many
         self._recent_deletions.add(max(0, len(lost) - excused), now)
         done = [finding.path for finding in staging.findings if finding.staged is not None]

@@ -70,6 +70,11 @@ class Joining:
         self._merging.accept()
         self._seen = None
 
+    @property
+    def remembers(self) -> bool:
+        """Whether it knows what could not be found again."""
+        return self._merging.remembers
+
     def reload(self) -> None:
         """Settings may have changed: what was held may be wanted."""
         self._seen = None

@@ -5,6 +5,7 @@ everything; committed, it would be deleted everywhere.  But none of these adds o
 files meanwhile, as people and programs do at their work.
 """
 
+import math
 from collections import deque
 from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
@@ -42,6 +43,9 @@ WORK_DRAIN_PER_S: Final = 50.0
 
 MEMORY_MAX: Final = 1000.0
 """So much work is remembered at most: it excuses no more deletions than that."""
+
+CONSENT_S: Final = 30.0
+"""How long a person's consent outlasts the last deletion that needed it."""
 
 
 @final
@@ -101,3 +105,30 @@ class Work:
     def _forget(self, now: float) -> None:
         while self._fresh and self._fresh[0][0] < now - WORK_S:
             self._fresh.popleft()
+
+
+@final
+class Consent:
+    """A person's word that the deletions which come now are meant.
+
+    It is given while ``rm -r`` is still at work, or just before: so it is for what comes next, too,
+    as long as that keeps coming.  Not for what comes a day later: that would be a surprise.
+    """
+
+    def __init__(self) -> None:
+        self._until = -math.inf
+
+    def give(self, now: float) -> None:
+        """From now on."""
+        self._until = now + CONSENT_S
+
+    def covers(self, now: float) -> bool:
+        """Whether what is to be deleted now is meant; if so, more of it may be on its way."""
+        if not self.is_given(now):
+            return False
+        self.give(now)
+        return True
+
+    def is_given(self, now: float) -> bool:
+        """Whether it holds."""
+        return now < self._until

@@ -39,7 +39,7 @@ from workers.git.update_refs import Move
 from workers.haste import Haste
 from workers.losses import AUTOMATIC, Losses
 from workers.maker import is_made_by_annexd
-from workers.massdeletion import HOW_TO_ACCEPT
+from workers.massdeletion import HOW_TO_ACCEPT, Consent
 from workers.midmerge import Midmerge
 from workers.resolve import Fate
 from workers.rewritten import done_with
@@ -114,12 +114,19 @@ class Merging:
         self._haste = Haste(desk, self._losses)
         self._doubts = Doubts()
         self._midmerge = Midmerge(desk)
-        self._accepted = False
+        self._consent = Consent()
+        self._is_held = self._accepted = False
         self._left = ""
 
     def accept(self) -> None:
-        """A person allows the next merge to delete as much as it likes."""
-        self._accepted = True
+        """A person allows what is held, or comes now, to delete as much as it likes."""
+        self._consent.give(time.monotonic())
+        self._accepted = self._is_held
+
+    @property
+    def remembers(self) -> bool:
+        """Whether it knows what could not be found again: what was accepted."""
+        return self._accepted or self._consent.is_given(time.monotonic())
 
     def merge(self) -> Outcome:
         """Merge all that has arrived: one step forward.
@@ -245,7 +252,7 @@ class Merging:
     def _readjust(self, found: Confluence, goal: ObjectId) -> None:
         found.tell()
         adjusted.merge(self._desk, goal)
-        self._accepted = False
+        self._is_held = self._accepted = False
         self._courtesy.relieve()
         self._forget_pushed(goal)
         log.info("merged %s", goal)
@@ -314,7 +321,8 @@ class Merging:
             return ""
         files = len(self._desk.index())
         count = self._losses.unanswered(old, new, changes, files)
-        if not count:
+        self._is_held = count > 0 and not self._consent.covers(time.monotonic())
+        if not self._is_held:
             return ""
         return f"a merge of {_names(arrived)} would delete {count} files; {HOW_TO_ACCEPT}"
 
@@ -327,7 +335,7 @@ class Merging:
             Move(head.branch, goal, head.oid), allowed=may_move
         ):
             return False
-        self._accepted = False
+        self._is_held = self._accepted = False
         self._courtesy.relieve()
         self._footing.stand_on(head.branch, goal)
         desk.commits.release()

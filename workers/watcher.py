@@ -119,7 +119,7 @@ class Watcher:
     def _sleep(self) -> Leave | None:
         until = self._until()
         afresh_at = math.inf
-        if self._committing.remembers:
+        if self._committing.remembers or self._joining.remembers:
             until = min(until, time.monotonic() + HELD_S)  # then perhaps no more
         elif not self._notes() and self._scans_at_start():
             afresh_at = self._growth.leave_at(until)

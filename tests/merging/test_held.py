@@ -11,6 +11,7 @@ import pytest
 from tests.desks import nothing, paths
 from tests.merging.steps import follows, merged, note, push
 from tests.repo import Repo
+from workers import massdeletion
 from workers.agenda import Agenda
 from workers.apply import Dirty
 from workers.committing import Committing
@@ -157,6 +158,20 @@ def test_many_deletions_are_held_until_they_are_accepted(
     assert not paths(b)
 
 
+def test_who_accepts_when_nothing_is_held_does_not_accept_what_comes_a_day_later(
+    pair: tuple[Repo, Repo], merging: Merging, many: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, b = pair
+    monkeypatch.setattr(massdeletion, "CONSENT_S", 0.0)
+    merging.accept()
+    a.git("rm", "-q", "-r", "locked")
+    a.git("commit", "-qm", "none")
+    push(a)
+
+    assert isinstance(merging.merge(), Held)
+    assert len(paths(b)) == len(many)
+
+
 @pytest.fixture
 def many(pair: tuple[Repo, Repo], merging: Merging) -> list[str]:
     """Thirty locked files that both have."""
@@ -245,6 +260,64 @@ def test_what_is_found_anew_is_not_held_any_more(desk: Desk) -> None:
 
     assert not committing.held
     assert len(committing) == 1
+
+
+@pytest.fixture
+def committing(pair: tuple[Repo, Repo], desk: Desk) -> Committing:
+    """Of a repository with files ``00`` to ``99``."""
+    _a, b = pair
+    for number in range(100):
+        b.write(f"{number:02}", b"%d" % number)
+    b.git("-c", "annex.largefiles=nothing", "add", ".")
+    b.git("commit", "-qm", "many")
+    desk.take_foreign()
+    return Committing(desk, Agenda(), Guard(desk), Footing(desk))
+
+
+def delete(committing: Committing, b: Repo, numbers: range) -> int:
+    """Have it commit that these are gone; how many it holds then."""
+    names = [f"{number:02}" for number in numbers]
+    for name in names:
+        b.remove(name)
+    now = time.monotonic()
+    committing.add((Finding(name.encode(), None, None) for name in names), now)
+    committing.commit(now)
+    return len(committing.held)
+
+
+def test_what_goes_on_being_deleted_while_somebody_accepts_is_not_held_again(
+    pair: tuple[Repo, Repo], committing: Committing
+) -> None:
+    _a, b = pair
+    assert delete(committing, b, range(40)) == 40
+    committing.accept()
+
+    assert delete(committing, b, range(40, 50)) == 0
+    assert delete(committing, b, range(50, 90)) == 0
+
+    assert not {f"{number:02}".encode() for number in range(90)} & set(b.tree())
+
+
+def test_who_accepts_too_early_by_a_day_accepts_nothing(
+    pair: tuple[Repo, Repo], committing: Committing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _a, b = pair
+    monkeypatch.setattr(massdeletion, "CONSENT_S", 0.0)
+    committing.accept()
+
+    assert delete(committing, b, range(40)) == 40
+
+
+def test_one_more_file_deleted_a_minute_after_many_is_not_held(
+    pair: tuple[Repo, Repo], committing: Committing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _a, b = pair
+    monkeypatch.setattr(massdeletion, "CONSENT_S", 0.0)
+    assert delete(committing, b, range(80)) == 80
+    committing.accept()
+    committing.commit(time.monotonic())
+
+    assert delete(committing, b, range(80, 81)) == 0
 
 
 @pytest.mark.parametrize(("taken_out", "held"), [(8, 0), (32, 72)])

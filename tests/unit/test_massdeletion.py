@@ -2,7 +2,15 @@
 
 import pytest
 
-from workers.massdeletion import DRAIN_PER_S, MEMORY_MAX, Recent, Work, is_suspicious
+from workers.massdeletion import (
+    CONSENT_S,
+    DRAIN_PER_S,
+    MEMORY_MAX,
+    Consent,
+    Recent,
+    Work,
+    is_suspicious,
+)
 
 
 @pytest.mark.parametrize(
@@ -49,3 +57,16 @@ def test_no_amount_of_work_excuses_everything() -> None:
     recent = Recent()
     recent.add(10**6, 100.0)
     assert recent.count(100.0) == MEMORY_MAX
+
+
+def test_consent_lasts_as_long_as_there_is_more_to_delete_and_no_day_longer() -> None:
+    consent = Consent()
+    assert not consent.covers(100.0)
+    consent.give(100.0)
+    now = 100.0
+    for _ in range(5):
+        now += CONSENT_S - 1
+        assert consent.covers(now)
+
+    assert consent.is_given(now + CONSENT_S - 1)
+    assert not consent.covers(now + CONSENT_S)

@@ -42,7 +42,7 @@ class Annexd(Peer):
 
     def allow_mass_change(self) -> None:
         # It holds a commit that deletes more than a tenth of the files until a person has
-        # accepted it; the commit consumes the acceptance.
+        # accepted it; who does so just before is heard, too.
         for node in self.ground.daemons_at:
             (self.ground.nodes[node] / ".git/annex/annexd/accept").touch()
 
