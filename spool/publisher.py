@@ -8,7 +8,6 @@ If killed: an info file whose lock nobody holds, which any git-annex removes tha
 at our start (``spool.stale``).
 """
 
-import contextlib
 import dataclasses
 import logging
 import os
@@ -83,8 +82,12 @@ class Publisher:
         """Remove the info file, if there is one."""
         if self._shown:
             self._shown = False
-            with contextlib.suppress(FileNotFoundError):  # it could not be made, or was deleted
+            try:
                 os.unlink(self._at.name, dir_fd=self._at.lane_fd)
+            except FileNotFoundError:
+                return  # it could not be made, or was deleted
+            except OSError as error:  # its lock goes, so whoever looks next removes it
+                log.debug("unseen %s: %s", self._at.transfer, error)
 
     def __enter__(self) -> Self:
         return self

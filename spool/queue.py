@@ -325,8 +325,11 @@ class Queue:
                 if not entry.is_file(follow_symlinks=False):
                     self._move_aside((*names, name), "not a regular file")
                     continue
-                with contextlib.suppress(FileNotFoundError):  # settled meanwhile
-                    yield entry.stat(follow_symlinks=False).st_mtime, name
+                try:
+                    at = entry.stat(follow_symlinks=False).st_mtime
+                except OSError:  # settled meanwhile; or we may no more than list it
+                    continue
+                yield at, name
 
     def _tmp_fd(self) -> int:
         try:

@@ -1,14 +1,18 @@
 """Running git once: what ends with it, and what is not waited for."""
 
+import os
+import resource
 import time
 from pathlib import Path
 
 import pytest
 
-from tests.processes import alive, wait_until
+from tests.processes import alive, forked, reap, wait_until
 from tests.repo import Repo
+from workers.git.carry import carry
+from workers.git.pruning import wait_for
 from workers.git.refname import RefName
-from workers.git.run import GitTimeoutError, run
+from workers.git.run import Git, GitTimeoutError, run
 from workers.git.stream import ObjectId
 from workers.git.update_refs import Move, UpdateRefs
 
@@ -53,3 +57,25 @@ def test_a_hook_that_hangs_leaves_no_process_and_no_lock(
     pids = (tmp_path / "pids").read_text().split()
     wait_until(lambda: not any(alive(int(pid)) for pid in pids))
     assert not list((repo.path / ".git").rglob("*.lock"))
+
+
+def test_a_worker_with_very_many_files_open_can_still_wait(repo: Repo, tmp_path: Path) -> None:
+    """select(2) knows of no descriptor from 1024 on."""
+    repo.git("commit", "-q", "--allow-empty", "-m", "start")
+    there = repo.clone(tmp_path / "there")
+    head = ObjectId(repo.git("rev-parse", "HEAD").decode().strip())
+    repo.git("commit", "-q", "--allow-empty", "-m", "next")
+    new = ObjectId(repo.git("rev-parse", "HEAD").decode().strip())
+
+    def work() -> None:
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4096), hard))
+        for _ in range(1100):
+            os.open("/dev/null", os.O_RDONLY)
+        with UpdateRefs(repo.plumbing, "test") as writer:
+            assert writer.move(Move(RefName(b"refs/heads/other"), head, None))
+        assert carry(Git(repo.path / ".git", None), Git(there.path / ".git", None), [new], [head])
+        wait_for(os.getpid(), 0.01)
+
+    with forked(work) as pid:
+        assert reap(pid, 30) == 0

@@ -7,12 +7,14 @@ from collections.abc import Iterator
 import pytest
 
 from tests.desks import desk_of, nothing
+from tests.processes import alive
 from tests.repo import Repo
 from tests.spool import some_key
 from workers.annex.objects import Objects
 from workers.annex.pointer import format_pointer
 from workers.desk import Desk
 from workers.git.index_entry import FILE
+from workers.git.run import GitTimeoutError
 from workers.git.stream import ObjectId
 from workers.git.tree import Version
 from workers.render import Renderer
@@ -63,4 +65,23 @@ def test_a_content_that_cannot_be_read_is_no_reason_not_to_merge(
     assert rendered.filled is None
     with open(rendered.temporary, "rb") as file:
         assert file.read() == pointer
+    renderer.close()
+
+
+def test_a_filter_that_hangs_is_ended_and_leaves_nothing(
+    repo: Repo, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It held up everything else that the watcher has to do, for ever."""
+    monkeypatch.setattr("workers.git.checkout.TIMEOUT_S", 0.5)
+    with (repo.path / ".git/info/attributes").open("a") as attributes:
+        attributes.write("f filter=slow\n")
+    repo.config("filter.slow.smudge", f"echo $$ >{repo.path}/.git/pid; sleep 1000")
+    blob = repo.git("hash-object", "-w", "--stdin", stdin=b"content")
+    renderer = Renderer(desk, nothing)
+
+    with pytest.raises(GitTimeoutError, match="no end after"):
+        list(renderer.render([(b"f", Version(FILE, ObjectId(blob.decode().strip())))]))
+
+    assert not alive(int((repo.path / ".git/pid").read_bytes()))
+    assert os.listdir(desk.place.tmp) == []
     renderer.close()

@@ -214,13 +214,23 @@ def test_small_contents_go_in_parcels_where_annexd_serves(
     assert a.content(gone) is None
 
 
+@pytest.mark.parametrize("becomes", ["unreadable", "shorter"])
 @pytest.mark.parametrize(
     ("shell", "size"), [("git-annex-shell", 1000), (ANNEXD_SHELL, 1000), (ANNEXD_SHELL, 100_000)]
 )
-def test_a_content_that_cannot_be_read_holds_up_no_other(
-    a: Station, b: Station, shell: str, size: int, monkeypatch: pytest.MonkeyPatch
+def test_a_content_that_cannot_be_read_holds_up_no_other(  # noqa: PLR0913
+    a: Station,
+    b: Station,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    shell: str,
+    size: int,
+    becomes: str,
 ) -> None:
-    """It was the first of the queue again and again, and the remote was left alone for it."""
+    """It was the first of the queue again and again, and the remote was left alone for it.
+
+    It becomes shorter if it is a file of the user's (``annex.thin``).
+    """
     a.repo.config("remote.b.annex-shell", shell)
     bad, good = a.repo.add("bad", os.urandom(size)), a.repo.add("good", os.urandom(size))
     a.queue(Direction.UPLOAD, b.repo, bad, age_s=60)
@@ -230,17 +240,18 @@ def test_a_content_that_cannot_be_read_holds_up_no_other(
     status = content.stat()
     sendfile, pread = os.sendfile, os.pread
 
-    def look_at(fd: int) -> None:
-        if os.path.samestat(os.fstat(fd), status):
+    def is_short(fd: int) -> bool:
+        if not os.path.samestat(os.fstat(fd), status):
+            return False
+        if becomes == "unreadable":
             raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return True
 
     def bad_sendfile(out: int, source: int, offset: int, count: int) -> int:
-        look_at(source)
-        return sendfile(out, source, offset, count)
+        return 0 if is_short(source) else sendfile(out, source, offset, count)
 
     def bad_pread(fd: int, count: int, offset: int) -> bytes:
-        look_at(fd)
-        return pread(fd, count, offset)
+        return pread(fd, count // 2 if is_short(fd) else count, offset)
 
     monkeypatch.setattr(os, "sendfile", bad_sendfile)
     monkeypatch.setattr(os, "pread", bad_pread)

@@ -1,5 +1,6 @@
 """How many workers a remote is given: a dead host must not be all of them."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -19,6 +20,7 @@ fcntl.lockf(file, fcntl.LOCK_EX)
 print("ready", flush=True)
 signal.pause()
 """
+FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 UUID = "00000000-0000-4000-8000-000000000001"
 
 
@@ -46,3 +48,21 @@ def test_help_is_given_only_where_somebody_is_known_to_answer(
         assert gates.free_at(there, slot.stat().st_mtime + HELP_AFTER_S + 1) == 0
         gates.failed(there, "timed out", now)
         assert (gates.free_at(there, now + HELP_AFTER_S + 1) == 0) == (url == "/there")
+
+
+def test_what_the_disk_has_no_room_to_say_holds_all_the_same(
+    repo: Repo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker died of what it had to say of a remote that had failed."""
+
+    def is_full(*_args: object) -> None:
+        raise FULL
+
+    there, gates = remote(repo, "/there"), Gates(place(repo).remotes)
+    monkeypatch.setattr("workers.transferrer.gate.make_directory", is_full)
+
+    for _ in range(2):
+        gates.failed(there, "gone", 1000.0)
+
+    assert gates.opens(there, 1000.0) > 1000.0
+    assert not Path(os.fsdecode(gates.directory(there))).exists()

@@ -13,7 +13,7 @@ from spool.publisher import Publisher
 from spool.transfer import Lane
 from spool.transferlock import TransferLock, TransferLocks
 from tests.processes import forked, wait_until
-from tests.spool import NOW, TO, Spool, some_key
+from tests.spool import NOW, TO, Spool, forbidden, some_key
 
 
 @pytest.fixture
@@ -170,3 +170,16 @@ def test_an_info_file_deleted_by_hand_is_made_again(spool: Spool, taken: Transfe
         publisher.progress(4, NOW + 4)
 
         assert info_file(spool, TO).read_bytes() == b"1800000000s 4\nf\n"
+
+
+def test_an_info_file_that_cannot_be_removed_disturbs_no_transfer(
+    spool: Spool, taken: TransferLock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The directory has become somebody else's, or read-only, meanwhile."""
+    publisher = Publisher(taken, NOW, size=100, associated_file=None)
+    publisher.progress(1, NOW + 1)
+    with monkeypatch.context() as others:
+        others.setattr(os, "unlink", forbidden)
+        publisher.finish()
+
+    assert info_file(spool, TO).exists()  # until somebody looks who may

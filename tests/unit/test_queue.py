@@ -6,6 +6,8 @@ import resource
 import signal
 import sys
 from decimal import Decimal
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import given, settings
@@ -400,3 +402,23 @@ def test_claiming_that_fails_in_the_middle_keeps_nothing(
     assert len(os.listdir("/proc/self/fd")) == before
     with spool.queue.claim(TO, names, NOW) as claims:
         assert len(claims) == 2
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_jobs_that_we_may_only_list_are_left_out() -> None:
+    """As in a spool of root's: a worker, and every command, died of it."""
+    with TemporaryDirectory() as home:
+        spool = Spool(Path(home))
+        spool.queue.add_many(TO, [(some_key(), b"f")], NOW)
+        spool.lane(TO).chmod(0o744)
+        for path in spool.lane(TO).parents:
+            if path.is_relative_to(home):
+                path.chmod(0o755)
+
+        def look() -> None:
+            os.setuid(65534)
+            assert spool.queue.look(NOW + 1).due == {}
+
+        with forked(look) as pid:
+            assert reap(pid, 10) == 0
+        assert list(spool.queue.look(NOW + 1).due) == [TO]

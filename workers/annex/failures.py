@@ -7,6 +7,7 @@ quick for us.  Whoever meets one of these says so and tries again: a person may 
 from typing import Final
 
 from workers.annex.commit import BranchBusyError
+from workers.annex.lockfile import HeldTooLongError
 from workers.annex.record import BranchMissingError
 from workers.git.refs import BrokenRefError
 from workers.git.run import GitError
@@ -15,5 +16,6 @@ from workers.git.stream import MissingObjectError
 FAILURES: Final = (
     *(GitError, BranchBusyError, BranchMissingError, BrokenRefError),
     MissingObjectError,
+    HeldTooLongError,
 )
 """A git child that has died is another matter: it is started again (``StreamEndedError``)."""

@@ -11,11 +11,15 @@ started under any of them: it would wait for us, and we for it.
 """
 
 import contextlib
+import errno
 import fcntl
 import os
+import select
 import struct
+import time
 from collections.abc import Iterator
 from enum import Enum
+from typing import Final
 
 from workers.annex.sharing import Sharing
 
@@ -30,24 +34,56 @@ class Hold(Enum):
 FLOCK = struct.Struct("hhqqi4x")
 """struct flock: type, whence, start, length (0: all of it), pid (0, as OFD locks demand)."""
 
+_BUSY: Final = frozenset((errno.EAGAIN, errno.EACCES))
 FLAGS = os.O_RDWR | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC
 
 
+PATIENCE_S: Final = 120.0
+"""git-annex holds these locks for moments, or for as long as it commits what a long command did.
+
+Who keeps one for longer is stopped, or hangs on a dead disk."""
+
+_FIRST_PAUSE_S: Final = 0.001
+_LONGEST_PAUSE_S: Final = 0.02
+
+
+class HeldTooLongError(TimeoutError):
+    """A lock was not free for as long as we were ready to wait; it may be the next time."""
+
+
 @contextlib.contextmanager
-def held(sharing: Sharing, path: bytes, how: Hold = Hold.EXCLUSIVE) -> Iterator[int]:
+def held(
+    sharing: Sharing, path: bytes, how: Hold = Hold.EXCLUSIVE, *, within_s: float = PATIENCE_S
+) -> Iterator[int]:
     """Wait for a lock file and hold it; yields its descriptor, for children to inherit.
 
-    Waits without a bound: git-annex holds these locks for moments, and a lock dies with its holder.
+    Raises ``HeldTooLongError``.  How it is waited, and why, is told in ``spool.lock.held``.
     """
+    deadline = time.monotonic() + within_s
+    pause_s = _FIRST_PAUSE_S
     while True:
         fd = sharing.create(path, FLAGS)
         try:
-            fcntl.fcntl(fd, fcntl.F_OFD_SETLKW, FLOCK.pack(how.value, 0, 0, 0, 0))
-            if _still_named(path, fd):
+            if _is_taken(fd, how) and _still_named(path, fd):
                 yield fd
                 return
         finally:
             os.close(fd)
+        if time.monotonic() >= deadline:
+            why = f"somebody has kept it locked for {within_s:.0f} s"
+            raise HeldTooLongError(errno.ETIMEDOUT, why, path)
+        select.select((), (), (), pause_s)
+        pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+
+
+def _is_taken(fd: int, how: Hold) -> bool:
+    try:
+        fcntl.fcntl(fd, fcntl.F_OFD_SETLK, FLOCK.pack(how.value, 0, 0, 0, 0))
+    except OSError as error:
+        if error.errno not in _BUSY:
+            raise
+        return False
+    return True
 
 
 def _still_named(path: bytes, fd: int) -> bool:

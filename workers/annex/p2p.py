@@ -47,6 +47,10 @@ class RefusedError(Exception):
     """The server answered ``ERROR``: this, it does not do.  The connection goes on."""
 
 
+class ChangedError(Exception):
+    """The content that we send has become another one meanwhile: no fault of the server's."""
+
+
 class BusyError(RefusedError):
     """Not now: somebody else transfers that content to or from the server."""
 
@@ -143,7 +147,10 @@ class Peer:
         )
 
     def send(self, source: Source, offset: int) -> None:
-        """Say a content, from ``offset`` on, and whether it is still what it was."""
+        """Say a content, from ``offset`` on, and whether it is still what it was.
+
+        Raises ``ChangedError`` if that cannot be said; only the end of the connection ends it.
+        """
         offset = min(offset, source.size)
         source.resume(offset)
         self.say(b"DATA %d\n" % (source.size - offset))
@@ -152,13 +159,13 @@ class Peer:
                 source.fd, offset, min(source.piece, source.size - offset)
             )
             if not taken:  # it was truncated, and the server still waits for the rest
-                raise EndedError("the content became shorter while it was sent")
+                raise ChangedError("the content became shorter while it was sent")
             offset += taken
             source.advance(offset)
         if self.version > 0:
             self.say(b"VALID\n" if source.unchanged() else b"INVALID\n")
         elif not source.unchanged():
-            raise EndedError("the content changed while it was sent")
+            raise ChangedError("the content changed while it was sent")
 
     def get(
         self, key: Key, associated_file: bytes, offset: int, sink: Callable[[memoryview], None]

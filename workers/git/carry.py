@@ -14,12 +14,12 @@ Source: git-pack-objects(1); git-unpack-objects(1); gitformat-pack(5).
 
 import contextlib
 import os
-import select
 import subprocess
 from collections.abc import Iterable
 from typing import IO, Final
 
 from workers.git.exchange import NO_DELTAS
+from workers.git.readable import readable
 from workers.git.run import DURABLE, Git, environment
 from workers.git.stream import ObjectId
 
@@ -93,7 +93,7 @@ def _pour(header: bytes, packed: IO[bytes], unpacking: subprocess.Popen[bytes]) 
 def _read(pipe: IO[bytes], size: int) -> bytes:
     """So many bytes, or fewer at the end, or when nothing more is said in time."""
     read = b""
-    while len(read) < size and select.select([pipe], [], [], PATIENCE_S)[0]:
+    while len(read) < size and readable(pipe.fileno(), within_s=PATIENCE_S):
         piece = os.read(pipe.fileno(), size - len(read))
         if not piece:
             break

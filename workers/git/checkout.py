@@ -6,13 +6,15 @@ git-annex's own filter is never run: what it would do is done by whoever calls t
 Sources: gitattributes(5); git-config(1), core.autocrlf; git-cat-file(1), --filters.
 """
 
-import subprocess
 from typing import Final, final
 
 from workers.git.attributes import CheckAttributes
-from workers.git.run import Git, GitError, environment
+from workers.git.run import Git, run
 from workers.git.settings import Settings
 from workers.git.stream import ObjectId, StreamEndedError
+
+TIMEOUT_S: Final = 600.0
+"""For one file: a filter of the user's may fetch it.  Nothing else is done meanwhile."""
 
 _ATTRIBUTES: Final = ("text", "eol", "crlf", "ident", "filter", "working-tree-encoding")
 _IDLE: Final = frozenset((b"unset", b"unspecified"))
@@ -57,7 +59,10 @@ class Checkout:
         self._write(self._git, fd, "cat-file", "blob", oid)
 
     def write_converted(self, oid: ObjectId, path: bytes, fd: int) -> None:
-        """Write what ``git checkout`` would write to ``path``."""
+        """Write what ``git checkout`` would write to ``path``.  Raises ``GitError``.
+
+        A filter that does not end in ``TIMEOUT_S`` is ended, and raises ``GitTimeoutError``.
+        """
         git = Git(self._git.gitdir, self._git.worktree, _WITHOUT_ANNEX)
         self._write(git, fd, "cat-file", "--filters", b"--path=" + path, oid)
 
@@ -77,15 +82,4 @@ class Checkout:
 
     @staticmethod
     def _write(git: Git, fd: int, *args: str | bytes) -> None:
-        argv = git.argv(*args)
-        done = subprocess.run(
-            argv,
-            cwd=git.worktree or git.gitdir,
-            env=environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=fd,
-            stderr=subprocess.PIPE,
-            check=False,
-        )
-        if done.returncode != 0:
-            raise GitError(argv, done.returncode, done.stderr)
+        run(git.argv(*args), cwd=git.worktree or git.gitdir, stdout=fd, timeout_s=TIMEOUT_S)

@@ -44,11 +44,28 @@ def signal_all(pids: Iterable[int], number: signal.Signals) -> None:
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
-    """End a program that takes too long: what it has started first, and itself if it must be."""
-    signal_all(descendants(process.pid), signal.SIGKILL)
+    """End a program that takes too long, and all that it has started.
+
+    All are stopped first: a git that sees its hook die would start another one, to say that nothing
+    has come of it, and die before that one has ended.  When it goes on, SIGTERM is what it sees
+    first, and it removes its locks.
+    """
+    others = _stop(process)
     process.terminate()
+    signal_all(others, signal.SIGKILL)
+    process.send_signal(signal.SIGCONT)
     try:
         process.wait(GRACE_S)
     except subprocess.TimeoutExpired:
         signal_all((process.pid, *descendants(process.pid)), signal.SIGKILL)
         process.wait()
+
+
+def _stop(process: subprocess.Popen[bytes]) -> set[int]:
+    """Stop it and its descendants, of which none can start any more then; returns those."""
+    process.send_signal(signal.SIGSTOP)
+    stopped: set[int] = set()
+    while new := set(descendants(process.pid)) - stopped:
+        signal_all(new, signal.SIGSTOP)
+        stopped |= new
+    return stopped

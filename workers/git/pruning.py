@@ -10,9 +10,10 @@ Source: git-gc(1), "NOTES" and ``--prune``; ``gc.pid`` has the pid, a space, and
 import contextlib
 import os
 import re
-import select
 from pathlib import Path
 from typing import Final
+
+from workers.git.readable import readable
 
 _ASKED: Final = (b"--prune=now", b"--prune=all", b"--expire=now", b"--expire=all")
 _PID: Final = re.compile(rb"[0-9]{1,9}")
@@ -40,6 +41,6 @@ def wait_for(pid: int, longest_s: float) -> None:
     with contextlib.suppress(OSError):  # it has ended
         ends = os.pidfd_open(pid)
         try:
-            select.select([ends], [], [], longest_s)
+            readable(ends, within_s=longest_s)
         finally:
             os.close(ends)

@@ -173,17 +173,21 @@ def run(  # noqa: PLR0913 -- as subprocess.run has them
     stdin: bytes = b"",
     env: dict[str, str] | None = None,
     pass_fds: tuple[int, ...] = (),
+    stdout: int | None = None,
     timeout_s: float = TIMEOUT_S,
 ) -> bytes:
-    """Run one program to its end; ``env`` is added to ``environment()``."""
+    """Run one program to its end; ``env`` is added to ``environment()``.
+
+    Returns what it wrote to its stdout; nothing, if that went to the descriptor ``stdout``.
+    """
     # Into files, not pipes: what a hook leaves in the background keeps a pipe open.
-    with _memory("stdout") as stdout, _memory("stderr") as stderr:
+    with _memory("stdout") as kept, _memory("stderr") as stderr:
         process = subprocess.Popen(
             argv,
             cwd=cwd,
             env=environment() | (env or {}),
             stdin=subprocess.PIPE,
-            stdout=stdout,
+            stdout=kept if stdout is None else stdout,
             stderr=stderr,
             pass_fds=pass_fds,
         )
@@ -197,8 +201,8 @@ def run(  # noqa: PLR0913 -- as subprocess.run has them
             end(process)
             raise
         if process.returncode != 0:
-            raise GitError(argv, process.returncode, _read(stderr), _read(stdout))
-        return _read(stdout)
+            raise GitError(argv, process.returncode, _read(stderr), _read(kept))
+        return _read(kept)
 
 
 def _memory(name: str) -> IO[bytes]:

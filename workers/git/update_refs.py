@@ -8,12 +8,12 @@ Source: git-update-ref(1).
 """
 
 import os
-import select
 import time
 from collections.abc import Callable
 from enum import Enum, auto
 from typing import Final, NamedTuple, Self, final
 
+from workers.git.readable import readable
 from workers.git.refname import RefName
 from workers.git.refs import BrokenRefError, Refs
 from workers.git.run import Git, GitError, GitTimeoutError
@@ -108,7 +108,7 @@ class UpdateRefs:
         deadline = time.monotonic() + TIMEOUT_S
         while len(answer) < len(expected):
             left_s = max(0.0, deadline - time.monotonic())
-            if not select.select([fd], [], [], left_s)[0]:
+            if not readable(fd, within_s=left_s):
                 self._stream.kill()  # what its hook then says no to, git takes back
                 self.close()
                 raise GitTimeoutError(self._git.argv(*self._args), -9, b"no answer in time")

@@ -5,11 +5,11 @@ Each piece is ``DATA n`` and n bytes, both ways; at the end ``CONNECTDONE`` and 
 
 import contextlib
 import os
-import select
 from typing import Final
 
 from workers.annex import packserver
 from workers.annex.repository import Repository
+from workers.git.readable import readable
 from workers.shell.wire import HangUpError, Wire
 
 _CHUNK: Final = 1 << 16
@@ -38,7 +38,7 @@ def _carry(wire: Wire, program: packserver.Running) -> None:
         if not wire.quiet(0):
             _take_piece(wire, program.stdin.fileno())
             continue
-        ready, _, _ = select.select((wire.source, said), (), ())
+        ready = readable(wire.source, said, within_s=None)
         if said in ready:
             data = os.read(said, _CHUNK)
             if not data:

@@ -11,12 +11,12 @@ apart from a content any more: the connection ends.
 import contextlib
 import fcntl
 import os
-import select
 from collections.abc import Callable
 from typing import Final, Protocol, final
 
 from workers.annex.heard import Heard, LineTooLongError
 from workers.annex.pipes import PIPE_BYTES
+from workers.git.readable import readable
 
 PATIENCE_S: Final = 60.0
 """So long a client may say nothing in the middle of a content.  sshd does not hear for hours that a
@@ -74,7 +74,7 @@ class Wire:
 
     def quiet(self, within_s: float) -> bool:
         """Whether the client says nothing for so long."""
-        return not self._heard and not select.select((self._source,), (), (), within_s)[0]
+        return not self._heard and not readable(self._source, within_s=within_s)
 
     def line(self) -> bytes | None:
         """The next line, whenever it comes, without its end; None if the client has hung up."""
@@ -116,7 +116,7 @@ class Wire:
                 self._in.spend(got)
 
     def _await(self, within_s: float | None) -> None:
-        if not select.select((self._source,), (), (), within_s)[0]:
+        if not readable(self._source, within_s=within_s):
             raise GoneError
 
     def send(self, data: bytes) -> None:

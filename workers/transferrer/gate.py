@@ -67,9 +67,10 @@ class Gates:
         self._taken: FileLock | None = None
 
     def directory(self, remote: Remote) -> bytes:
-        """Where what is known of a remote stands, for a watch; made if it is missing."""
+        """Where what is known of a remote stands, for a watch; made if that can be."""
         path = self._remotes / directory_name(os.fsencode(remote.name))
-        make_directory(path)
+        with contextlib.suppress(OSError):  # a full disk; what is to be in it says so, if it must
+            make_directory(path)
         return os.fsencode(path)
 
     def opens(self, remote: Remote, now: float) -> float:

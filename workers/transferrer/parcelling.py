@@ -20,7 +20,7 @@ from spool.transfer import Direction
 from spool.transferlock import TransferLock, TransferLocks
 from workers.annex import parcels
 from workers.annex.copying import Expected, open_target, write_at
-from workers.annex.p2p import Peer, RefusedError
+from workers.annex.p2p import ChangedError, Peer, RefusedError
 from workers.annex.parcels import Offer, Wish
 from workers.annex.pipes import EndedError
 from workers.annex.space import Room
@@ -218,8 +218,8 @@ class Parcelling:
                 continue
             with on_our_side(item.claim):
                 data = os.pread(item.fd, size, 0)
-            if len(data) < size:
-                raise EndedError("the content became shorter while it was sent")
+                if len(data) < size:
+                    raise ChangedError("the content became shorter while it was sent")
             stands = is_unchanged(item.fd, status)
             together += (b"DATA %d\n" % size, data, b"VALID\n" if stands else b"INVALID\n")
             done += size

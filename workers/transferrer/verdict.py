@@ -18,6 +18,7 @@ from spool.claim import Claim
 from spool.queue import Queue
 from spool.record import escape
 from spool.transfer import Direction, Outcome
+from workers.annex.p2p import ChangedError
 from workers.copying import UNREADABLE
 
 log = logging.getLogger(__name__)
@@ -111,9 +112,14 @@ class BrokenOffError(Exception):
 
 @contextlib.contextmanager
 def on_our_side(claim: Claim) -> Iterator[None]:
-    """Move a content in the block: what cannot be read, or written, here is no fault of theirs."""
+    """Move a content in the block: what cannot be read, or written, here is no fault of theirs.
+
+    Nor is it that ``annex.thin`` made it a user's file, and he has changed it meanwhile.
+    """
     try:
         yield
+    except ChangedError as changed:
+        raise BrokenOffError(Verdict(claim, End.FAILED, f"here: {changed}")) from changed
     except OSError as failure:
         if failure.errno not in FULL | UNREADABLE:
             raise

@@ -1,0 +1,73 @@
+"""git-annex's lock files that one waits for."""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.processes import forked, kill, reap, wait_until
+from workers.annex.lockfile import HeldTooLongError, Hold, held
+from workers.annex.sharing import Sharing
+
+ALONE = Sharing()
+
+
+def hold(path: bytes, said: Path, how: Hold) -> None:
+    """Have the lock until killed."""
+    with held(ALONE, path, how):
+        said.touch()
+        signal.pause()
+
+
+@pytest.mark.parametrize("how", Hold)
+def test_a_lock_that_somebody_keeps_is_not_waited_for_without_an_end(
+    tmp_path: Path, how: Hold
+) -> None:
+    """A git-annex that is stopped, or hangs on a dead disk, stopped every worker."""
+    path, said = os.fsencode(tmp_path / "journal.lck"), tmp_path / "said"
+    with forked(lambda: hold(path, said, how)) as holder:
+        wait_until(said.exists)
+        before = len(os.listdir("/proc/self/fd"))
+        with (
+            pytest.raises(HeldTooLongError, match=r"journal\.lck"),
+            held(ALONE, path, within_s=0.1),
+        ):
+            pass
+        if how is Hold.SHARED:
+            with held(ALONE, path, how, within_s=0):
+                pass
+        assert len(os.listdir("/proc/self/fd")) == before
+        kill(holder)
+        reap(holder)
+
+    with held(ALONE, path, within_s=0):
+        pass
+
+
+def test_a_lock_is_had_when_it_is_free(tmp_path: Path) -> None:
+    path, said = os.fsencode(tmp_path / "journal.lck"), tmp_path / "said"
+    with forked(lambda: hold(path, said, Hold.EXCLUSIVE)) as holder:
+        wait_until(said.exists)
+        taken = tmp_path / "taken"
+
+        def take() -> None:
+            with held(ALONE, path, within_s=30):
+                taken.touch()
+
+        with forked(take) as waiter:
+            assert not taken.exists()
+            kill(holder)
+            assert reap(waiter, 10) == 0
+    assert taken.exists()
+
+
+def test_what_was_locked_under_a_name_that_leads_elsewhere_by_now_does_not_count(
+    tmp_path: Path,
+) -> None:
+    path, said = os.fsencode(tmp_path / "journal.lck"), tmp_path / "said"
+    with forked(lambda: hold(path, said, Hold.EXCLUSIVE)):
+        wait_until(said.exists)
+        os.unlink(path)
+        with held(ALONE, path, within_s=0) as fd:
+            assert os.path.samestat(os.fstat(fd), os.stat(path))
