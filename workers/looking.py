@@ -14,13 +14,14 @@ from typing import Final, final
 
 from spool.record import escape
 from workers.agenda import GONE_S, RENAMED_S, Agenda, Why
+from workers.annex.addpolicy import ALWAYS_GIT
 from workers.annex.pointer import relink
 from workers.byannex import add_by_git_annex
 from workers.desk import Desk
 from workers.examine import Look, look, mode_to_stage, same_file
 from workers.finding import Finding
 from workers.git.index import Index
-from workers.git.index_entry import LINK, Entry, StatData, is_racy
+from workers.git.index_entry import FILE, LINK, Entry, StatData, is_racy
 from workers.git.index_racy import Staged
 from workers.git.trackable import is_trackable
 from workers.guard import Guard
@@ -193,12 +194,17 @@ class Looker:
         ignored = self._rules.ignored(paths)
         refused: set[bytes] = set()
         for path in paths:
-            if path not in ignored and not is_trackable(path, LINK):
+            if path not in ignored and not is_trackable(path, self._mode_at_most(path)):
                 self._refuse(path, "git refuses such a name")
                 refused.add(path)
         for path in ignored:
             self._agenda.settle(path)
         return ignored | refused
+
+    def _mode_at_most(self, path: bytes) -> int:
+        """How a new path is tracked: as a link, if annexed and locked; what is git's, as it is."""
+        is_gits = path.rpartition(b"/")[2] in ALWAYS_GIT
+        return FILE if is_gits and not os.path.islink(self._desk.full(path)) else LINK
 
     def _is_too_new(
         self, path: bytes, _st: os.stat_result, entry: Entry | None, now: float

@@ -167,3 +167,30 @@ def test_nothing_is_walked_or_watched_behind_a_link_where_a_directory_was(
         assert b"data/below/new" not in marked
         assert set(missing) == {b"data/below/old"}
         wakeup.close()
+
+
+@pytest.mark.parametrize("name", [".gitmodules", "below/.gitmodules"])
+def test_a_file_of_submodules_is_committed_and_a_link_of_that_name_is_not(
+    repo: Repo, name: str
+) -> None:
+    """Only the link is refused by git; written by hand, the file was never committed."""
+    path = os.fsencode(name)
+    agenda = Agenda()
+    with desk_of(repo) as desk:
+        wakeup, rules = Wakeup(), Rules(desk)
+        tree = WorkTree(
+            desk.top, desk.filesystems, wakeup, lambda _path: nothing(), lambda _path: nothing()
+        )
+        looker = Looker(desk, agenda, Guard(desk), tree, Ingest(desk, rules, nothing))
+
+        def look() -> list[bytes]:
+            agenda.mark(path, time.monotonic())
+            return [found.path for found in looker.look([path], time.monotonic() + GONE_S)]
+
+        repo.write(name, b'[submodule "one"]\n')
+        assert look() == [path]
+        (repo.path / name).unlink()
+        (repo.path / name).symlink_to("elsewhere")
+        assert not look()
+        rules.close()
+        wakeup.close()
