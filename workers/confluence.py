@@ -88,7 +88,7 @@ def unite_all(desk: Desk, head: ObjectId | None, arrived: Iterable[Arrival]) -> 
     related = []
     for arrival in lines:
         wanted = allowed or arrival.ref.startswith(IMPORTED)
-        if head is None or wanted or merge_bases(desk.git, head, arrival.commit):
+        if head is None or wanted or _related(desk, head, arrival):
             related.append(arrival)
         else:
             found.held.append(
@@ -101,6 +101,10 @@ def unite_all(desk: Desk, head: ObjectId | None, arrived: Iterable[Arrival]) -> 
         found.notes.clear()
         _unite_without_conflicts(uniter, found, related)
     return found
+
+
+def _related(desk: Desk, head: ObjectId, arrival: Arrival) -> bool:
+    return bool(merge_bases(desk.git, head, arrival.commit, desk.commits.text_of))
 
 
 def _resolves(desk: Desk) -> bool:

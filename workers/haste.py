@@ -39,7 +39,7 @@ class Haste:
         """
         found: dict[bytes, bool] = {}
         for commit in self._newest({arrival.commit for arrival in arrived}):
-            for base in merge_bases(self._desk.git, head, commit)[:1]:
+            for base in self._bases(head, commit)[:1]:
                 found |= self._since(base, commit)
         return found
 
@@ -61,10 +61,14 @@ class Haste:
 
     def _newest(self, commits: set[ObjectId]) -> Iterable[ObjectId]:
         """Those that no other of them has in its history: what was taken back there, is."""
+        read = self._desk.commits.text_of
         for commit in commits:
             others = commits - {commit}
-            if not any(is_ancestor(self._desk.git, commit, other) for other in others):
+            if not any(is_ancestor(self._desk.git, commit, other, read) for other in others):
                 yield commit
+
+    def _bases(self, head: ObjectId, commit: ObjectId) -> tuple[ObjectId, ...]:
+        return merge_bases(self._desk.git, head, commit, self._desk.commits.text_of)
 
     def _since(self, base: ObjectId, commit: ObjectId) -> dict[bytes, bool]:
         changes = list(diff_trees(self._desk.git, base, commit))

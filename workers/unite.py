@@ -79,7 +79,7 @@ class Uniter:
         Raises ``GitError``, ``MissingObjectError``.
         """
         sides = canonical(one, other)
-        bases = merge_bases(self._commits.git, *sides)
+        bases = merge_bases(self._commits.git, *sides, self._commits.text_of)
         if not bases:
             return Unrelated(sides)
         if bases in ((one,), (other,)):

@@ -10,6 +10,7 @@ import pytest
 from tests.daemons import Annexd, Fleet
 from tests.processes import attempt, run, wait_until
 from tests.repo import Repo
+from tests.scenarios.hands import Hands
 from tests.synced import synced
 
 EXTERNAL = """\
@@ -153,25 +154,35 @@ def test_a_store_that_a_person_must_agree_to_is_used_as_soon_as_they_have(
     wait_until(lambda: b.holds("file", b"content"), 15, lambda: other.ask("status").stdout)
 
 
-@pytest.mark.parametrize("kind", ["directory", "secret"])
-def test_two_that_take_turns_online_end_up_equal_by_a_special_remote_alone(
-    kind: str, tmp_path: Path, store: Path, fleet: Fleet
-) -> None:
-    """L7: contents and git data (git-remote-annex) in one place, and nobody else."""
+def with_store_alone(kind: str, tmp_path: Path, store: Path, fleet: Fleet) -> tuple[Repo, Repo]:
+    """Two that have nothing in common but a special remote, and "first"; no daemon runs."""
     a = Repo.create(tmp_path / "a")
     a.add("first", b"first")
     parameters = [each.format(store=store) for each in KINDS[kind]]
     if attempt(["git-annex", "initremote", "-q", "--with-url", "store", *parameters], a.path)[0]:
         pytest.skip("git-annex is too old for git-remote-annex")
+    # Since 2026 git-annex asks a person whether they will never need to clone what is encrypted.
+    agreed = "remote.store.annex-allow-encrypted-gitrepo"
+    a.config(agreed, "true")
     daemon = fleet.serve(a)[0]
     asked = ["git", "ls-remote", "store", "refs/heads/synced/main"]
     wait_until(lambda: attempt(asked, a.path)[1], 60)
     daemon.wait()
     daemon.stop()
     b = Repo(tmp_path / "b")
-    run(["git", "clone", "-q", "-o", "store", url_of(a, store), b.path])
+    clone = ["git", "clone", "-q", "-o", "store", "-c", f"{agreed}=true"]
+    run([*clone, url_of(a, store), b.path])
     b.annex("init", "-q", "b")
     enable(b, store)
+    return a, b
+
+
+@pytest.mark.parametrize("kind", ["directory", "secret"])
+def test_two_that_take_turns_online_end_up_equal_by_a_special_remote_alone(
+    kind: str, tmp_path: Path, store: Path, fleet: Fleet
+) -> None:
+    """L7: contents and git data (git-remote-annex) in one place, and nobody else."""
+    a, b = with_store_alone(kind, tmp_path, store, fleet)
 
     for turn, (one, other) in enumerate(((b, a), (a, b), (b, a))):
         one.write(f"turn {turn}", b"%d" % turn * 1000)
@@ -186,6 +197,45 @@ def test_two_that_take_turns_online_end_up_equal_by_a_special_remote_alone(
     synced(a, b, within_s=5)
     a.check()
     b.check()
+
+
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize(("kind", "seed"), [("directory", 1), ("secret", 2)])
+def test_what_two_have_changed_apart_is_united_when_they_take_turns_online(
+    kind: str, seed: int, tmp_path: Path, store: Path, fleet: Fleet
+) -> None:
+    """L7: edits, conflicts, renames, deletions and drops; nobody ever sees the other live."""
+    a, b = with_store_alone(kind, tmp_path, store, fleet)
+    busy = [Hands(a, seed), Hands(b, seed + 100)]
+    for turn in range(3):
+        for hands in busy:
+            a_or_b = hands.repo
+            for number in range(6):
+                hands.act(100 * turn + number)
+            a_or_b.replace("both", f"{a_or_b.path.name} {turn}".encode() * 1000)
+            if turn % 2:
+                a_or_b.annex("drop", "-q", "--force", "first")
+        for hands in busy if turn % 2 else reversed(busy):
+            take_turn(fleet, hands.repo)
+        for hands in busy:
+            take_turn(fleet, hands.repo)
+            hands.left = {name: at for name, at in hands.left.items() if hands.repo.exists(name)}
+    for repo in (a, b, a, b):
+        take_turn(fleet, repo)
+
+    synced(a, b, within_s=5)
+    wanted = {f"{name} {turn}".encode() for name in "ab" for turn in range(3)}
+    seen = {path.read_bytes()[:3] for path in a.path.glob("both*")}
+    assert {b"a 2", b"b 2"} <= seen <= wanted
+    a.check()
+    b.check()
+
+
+def take_turn(fleet: Fleet, repo: Repo) -> None:
+    """Be online for as long as there is something to do."""
+    daemon = fleet.serve(repo)[0]
+    daemon.wait(90)
+    daemon.stop()
 
 
 def test_two_that_share_a_bare_repository_by_turns_end_up_equal(

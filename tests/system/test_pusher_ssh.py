@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes import alive, descendants, run, wait_until
+from tests.processes import alive, descendants, pause, run, stays, wait_until
 from tests.pushing import has, pushing, tip
 from tests.repo import Repo
 from tests.scenarios.sshd import Sshd, needs_sshd, sshd
@@ -50,6 +50,38 @@ def test_commits_reach_a_repository_behind_ssh_by_one_connection(
             new = commit(a, f"{number}")
             wait_until(has(b, "heads/synced/main", new))
         assert server.sessions() == before
+
+
+def test_what_it_says_that_it_has_is_not_pushed_to_who_sends_by_itself(
+    apart: tuple[Repo, Repo],
+) -> None:
+    """Whoever has pushed it to us has it: to push it back cost an exchange for each commit."""
+    a, b = apart
+    b.config("remote.a.url", a.git("config", "remote.b.url").decode().replace("/b\n", "/a"))
+    with pushing(b) as pusher:
+        wait_until(lambda: listeners(pusher.settled().pid))
+        # That it has sent a content unasked; no job of ours is in the queue.
+        (b.path / ".git/annex/transfer/download" / a.uuid()).mkdir(parents=True)
+        new = commit(a, "of a")
+        a.git("push", "-q", b.path, "main:synced/main")
+        b.git("merge", "-q", "--ff-only", new)
+        own = commit(b, "of b")
+        wait_until(has(a, "heads/synced/main", own), 20)  # what it has not said is pushed
+        given = tip(a, "heads/synced/main")
+        new = commit_on(a, own)
+        a.git("push", "-q", b.path, "main:synced/main")
+        wait_until(lambda: tip(b, "heads/synced/main") == new)
+        pause(0.5)  # it says so within milliseconds
+        b.git("merge", "-q", "--ff-only", new)
+        stays(lambda: tip(a, "heads/synced/main") == given, 3)
+        pusher.settled()  # a poke asks it, and it has said the truth
+        assert tip(a, "heads/main") == new
+
+
+def commit_on(repo: Repo, base: str) -> str:
+    """As a watcher does: merge what was pushed here, and commit something."""
+    repo.git("merge", "-q", "--ff-only", base)
+    return commit(repo, "more")
 
 
 @pytest.mark.parametrize("way", ["core.sshCommand", "GIT_SSH_COMMAND", "GIT_SSH"])

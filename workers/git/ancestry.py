@@ -189,15 +189,19 @@ def _parse(text: bytes) -> _Commit:
     return _Commit(parents, committer_time(text))
 
 
-def is_ancestor(git: Git, ancestor: ObjectId, descendant: ObjectId) -> bool:
+def is_ancestor(
+    git: Git, ancestor: ObjectId, descendant: ObjectId, read: Read = _nowhere_else
+) -> bool:
     """Whether one commit is in the history of the other, or is it.  Both must be here."""
-    near = Ancestry(git).nearby(descendant, ancestor)
+    near = Ancestry(git, read).nearby(descendant, ancestor)
     if near is not None:
         return near
     return git.succeeds("merge-base", "--is-ancestor", ancestor, descendant)
 
 
-def merge_bases(git: Git, one: ObjectId, other: ObjectId) -> tuple[ObjectId, ...]:
+def merge_bases(
+    git: Git, one: ObjectId, other: ObjectId, read: Read = _nowhere_else
+) -> tuple[ObjectId, ...]:
     """The best common ancestors: several after criss-cross merges, none of unrelated histories."""
-    near = Ancestry(git).bases(one, other)
+    near = Ancestry(git, read).bases(one, other)
     return all_merge_bases(git, one, other) if near is None else near

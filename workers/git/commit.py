@@ -28,9 +28,6 @@ from workers.git.tree_edit import Edits, edit_tree
 from workers.git.tree_object import TreeObject
 from workers.git.update_refs import Expected, Move, UpdateRefs
 
-COMMIT_MAX: Final = 1 << 20
-"""Bytes; a longer one is a peer's mischief."""
-
 _CRUD: Final = bytes(range(33)) + b".,:;<>\"\\'"
 """What git cuts from both ends of a name or address."""
 _FORBIDDEN: Final = b"<>\n\0"
@@ -143,9 +140,8 @@ class Commits:
         return data
 
     def text_of(self, commit: ObjectId) -> bytes | None:
-        """The content of a commit; None if there is none of that name, or it is no commit."""
-        found = self._reader.get_small(commit.encode(), COMMIT_MAX)
-        return found.data if found is not None and found.kind == b"commit" else None
+        """The content of a commit; None if there is none of that name, or it is not to be read."""
+        return self._reader.commit(commit)
 
     def tree_object(self, oid: ObjectId) -> TreeObject:
         """A directory.  Raises ``MissingObjectError``."""

@@ -27,6 +27,9 @@ KINDS: Final = frozenset({b"blob", b"tree", b"commit", b"tag"})
 FILE_MAX: Final = 1 << 20
 """Bytes of a compressed object that are read at once; of a larger one git is asked."""
 
+COMMIT_MAX: Final = 1 << 20
+"""A larger commit is not looked into: who took its text for empty would miss its parents."""
+
 OVERHEAD: Final = 1024
 """So much longer than an object its file may be; if it is more, git is asked."""
 
@@ -98,6 +101,11 @@ class ObjectReader:
             return ObjectId(tree[1].decode())
         found = self.get(name + b"^{tree}")
         return None if found is None else found.oid
+
+    def commit(self, oid: ObjectId) -> bytes | None:
+        """The text of a commit; None if there is none of that name, or it is not to be read."""
+        found = self.get_small(oid.encode(), COMMIT_MAX)
+        return found.data or None if found is not None and found.kind == b"commit" else None
 
     def _asked(self) -> CatFile:
         if self._cat is None:

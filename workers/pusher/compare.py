@@ -12,10 +12,14 @@ from workers.pusher.values import ANNEX, Ours, Theirs, own, synced, tracking
 LOGS: Final = frozenset((own(ANNEX), synced(ANNEX)))
 
 
-def lacks(ours: Ours, theirs: Theirs, *, direct: bool) -> bool:
-    """Whether they may lack something of ours; ``direct``: the branch itself is to be there."""
+def lacks(ours: Ours, theirs: Theirs, *, direct: bool, said: Container[ObjectId] = ()) -> bool:
+    """Whether they may lack something of ours; ``direct``: the branch itself is to be there.
+
+    ``said``: commits that they have said they have.
+    """
     return any(
-        oid != theirs.get(own(name))
+        oid not in said
+        and oid != theirs.get(own(name))
         and (oid != theirs.get(synced(name)) or (direct and name == ours.branch))
         for name, oid in ours.tips()
     )

@@ -26,24 +26,23 @@ from workers.annex.repository import Repository, RepositoryError
 from workers.annex.run_annex import run_annex
 from workers.annex.siblings import forgotten, merge_news
 from workers.annex.space import is_full, is_read_only
-from workers.git.ancestry import Ancestry, merge_bases
+from workers.git.ancestry import Ancestry
 from workers.git.exchange import Said, Update
+from workers.git.objectreader import ObjectReader
 from workers.git.refname import RefName
-from workers.git.refs import Refs
-from workers.git.run import Git, GitError, GitTimeoutError
+from workers.git.refs import Refs, all_merge_bases
+from workers.git.run import GitError, GitTimeoutError
 from workers.git.stream import ObjectId, StreamEndedError
+from workers.pusher.interest import read_theirs, refs_of_interest
 from workers.pusher.introduction import introduce_path
-from workers.pusher.peer import Peer
 from workers.pusher.reach import Reach
 from workers.pusher.reasons import explain, quote
 from workers.pusher.values import (
     ANNEX,
     Mode,
-    Ours,
     Outcome,
     Result,
     Task,
-    Theirs,
     own,
     synced,
     tagged,
@@ -57,36 +56,19 @@ PROBE_S: Final = 60.0
 """For git-annex to ask an ssh server who it is."""
 
 
-def refs_of_interest(ours: Ours, here: Repository) -> tuple[RefName, ...]:
-    """The refs of a remote that matter to us."""
-    names = (ANNEX,) if ours.branch is None else (ANNEX, ours.branch)
-    return (
-        *(own(name) for name in names),
-        *(synced(name) for name in names),
-        *(tagged(name, here.uuid) for name in names),
-    )
-
-
-def read_theirs(peer: Peer, interest: tuple[RefName, ...]) -> Theirs:
-    """What a repository at a path has."""
-    refs = Refs(Git(peer.gitdir, None))
-    found = ((name, refs.get(name)) for name in interest)
-    return {name: oid for name, oid in found if oid is not None}
-
-
 def exchange(here: Repository, task: Task) -> Outcome:
     """Do it; raises nothing but bugs."""
     run = _Exchange(here, task)
     try:
         try:
-            return run.run()
+            return run.to_the_end()
         except GitTimeoutError:
             # The shared connection may be what says nothing; without it, things may go well.
             way, options = task.remote.way, task.remote.settings
             if not (isinstance(way, Ssh) and masters.end(here, options, way)):
                 raise
         run = _Exchange(here, task)
-        return run.run()
+        return run.to_the_end()
     except (*FAILURES, StreamEndedError, RepositoryError, OSError, ValueError) as failure:
         if task.peer is not None and pathremote.find(task.peer.gitdir) is None:
             return Outcome(Result.AWAY, run.theirs)
@@ -105,13 +87,19 @@ class _Exchange:
     lost: str = ""
     reach: Reach = field(init=False)
     refs: Refs = field(init=False)
+    objects: ObjectReader = field(init=False)
     ancestry: Ancestry = field(init=False)
 
     def __post_init__(self) -> None:
         self.theirs = dict(self.task.theirs)
         self.refs = Refs(self.here.git)
-        self.ancestry = Ancestry(self.here.git)
+        self.objects = ObjectReader(self.here.git)
+        self.ancestry = Ancestry(self.here.git, self.objects.commit)
         self.reach = Reach.to(self.here, self.task, self.is_near)
+
+    def to_the_end(self) -> Outcome:
+        with self.objects:
+            return self.run()
 
     def run(self) -> Outcome:
         remote = self.task.remote
@@ -216,7 +204,9 @@ class _Exchange:
             if oid is None:
                 continue
             try:
-                if not merge_bases(self.here.git, ours.head, oid):
+                near = self.ancestry.bases(ours.head, oid)
+                bases = all_merge_bases(self.here.git, ours.head, oid) if near is None else near
+                if not bases:
                     return True
             except GitError:  # it is not here: not fetched, since we may not
                 continue
@@ -257,7 +247,7 @@ class _Exchange:
         for name, oid in self.task.ours.tips():
             targets = []
             told = self.theirs.get(tagged(name, self.here.uuid)) == oid
-            if not self.have(name, oid):
+            if not self.have(name, oid) and oid not in self.task.said:
                 if self.is_ahead(name, oid):
                     waiting = waiting or not told
                     continue
@@ -291,7 +281,8 @@ class _Exchange:
             return False
         if (peer and peer.has_annexd) or not theirs or self.ancestry.contains(oid, theirs):
             return False
-        return not is_annexds(self.here.git.run("cat-file", "commit", theirs))
+        text = self.objects.commit(theirs)
+        return text is None or not is_annexds(text)
 
     def takes(self, name: bytes) -> bool:
         """Whether a branch may be pushed to under its own name."""

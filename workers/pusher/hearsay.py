@@ -11,6 +11,7 @@ monotonic clock's, s.
 
 import math
 from collections import deque
+from collections.abc import Iterable
 from typing import Final, final
 
 from workers.git.stream import ObjectId
@@ -38,6 +39,10 @@ class Hearsay:
         """What it had pushed when it was last waited for in vain."""
         self._asked: set[ObjectId] = set()
         """For what, after it was waited for."""
+
+    def said_of(self, tips: Iterable[ObjectId]) -> frozenset[ObjectId]:
+        """Those of them that it has, as it has said lately."""
+        return frozenset(tips).intersection(self._said)
 
     def hear(self, said: set[ObjectId]) -> None:
         """It has that now."""

@@ -64,6 +64,8 @@ class Listening:
             # A hub has what others push to us, too, but sends nothing by itself.
             uuid = neighbour.remote.uuid
             acts = uuid is not None and sends_unasked(here.layout, uuid)
+            tips = [oid for _name, oid in ours.tips()]
+            neighbour.said = hearsay.said_of(tips) if acts else frozenset()
             asks_at = hearsay.asks_at(neighbour.known(ours), pushed if acts else frozenset(), now)
             if asks_at <= now:
                 hearsay.forget()
@@ -105,7 +107,8 @@ class Listening:
         self._later[name] = (now + pause, pause)
 
     def _close(self, name: str) -> None:
-        _neighbour, heard, _since = self._open.pop(name)
+        neighbour, heard, _since = self._open.pop(name)
+        neighbour.said = frozenset()
         self._wakeup.ignore(heard.fd)
         heard.close()
 

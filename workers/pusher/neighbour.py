@@ -27,7 +27,7 @@ from workers.pusher.bringing import Bringing
 from workers.pusher.burst import Burst
 from workers.pusher.contention import Contention
 from workers.pusher.errand import Errand
-from workers.pusher.exchange import read_theirs, refs_of_interest
+from workers.pusher.interest import read_theirs, refs_of_interest
 from workers.pusher.pace import APART_SHARE, FILES_SHARE, Pace
 from workers.pusher.peer import Peer
 from workers.pusher.polling import Polling
@@ -69,6 +69,8 @@ class Neighbour:
         self._theirs: Theirs = {}
         self._had: deque[ObjectId] = deque(maxlen=HAD_MAX)
         """What our branches were at, lately."""
+        self.said: frozenset[ObjectId] = frozenset()
+        """Which of our commits it has, by its own word: they are not pushed, until it is asked."""
         self._settled: tuple[Ours | None, Theirs | None] = UNSEEN
         """What both had when there was nothing left to exchange."""
         self._task: Task | None = None
@@ -133,6 +135,8 @@ class Neighbour:
         """Whether it has the commit that our branch is at, as far as we know."""
         if ours.branch is None or ours.head is None or self._settled[1] is None:
             return False
+        if ours.head in self.said:
+            return True
         theirs = self._settled[1]
         return ours.head in {theirs.get(own(ours.branch)), theirs.get(synced(ours.branch))}
 
@@ -264,13 +268,15 @@ class Neighbour:
                 if self.path is not None and self.failing:  # somebody else has seen to it
                     self._account.succeed()
                 return None
-        return Task(self.remote, self._peer, ours, theirs, self._asks, mode)
+        said = frozenset() if self._asks else self.said
+        return Task(self.remote, self._peer, ours, theirs, self._asks, mode, said)
 
     def lacks(self, ours: Ours, theirs: Theirs) -> bool:
         """Whether it may lack something that it is to have."""
         if self.remote.read_only or not self.remote.pushes:
             return False
-        return compare.lacks(ours, theirs, direct=self._peer is not None and self._peer.bare)
+        direct = self._peer is not None and self._peer.bare
+        return compare.lacks(ours, theirs, direct=direct, said=self.said)
 
     def _has_news(self, ours: Ours, theirs: Theirs) -> bool:
         return compare.has_news(ours, theirs, self.remote.name, self._refs, self._had)

@@ -77,6 +77,8 @@ class Task:
     ask: bool
     """Whether to ask the remote what it has."""
     mode: Mode = Mode.NORMAL
+    said: frozenset[ObjectId] = frozenset()
+    """Commits of ours that it has, by its own word."""
 
 
 class Result(StrEnum):
