@@ -9,7 +9,8 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from annexd.errors import EXPECTED, AnnexdError, for_person
+from annexd.errors import AnnexdError
+from annexd.expected import EXPECTED, for_person
 from annexd.instance import AlreadyRunningError
 from annexd.launch import Starting, begin
 from annexd.repository import find_annex, find_place

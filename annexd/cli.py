@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from annexd.errors import EXPECTED, for_person
 from annexd.surroundings import tidy
 from spool.record import escape
 
@@ -25,6 +24,8 @@ def main() -> NoReturn:
     _open_what_is_closed()
     tidy()
     _hear_signals()
+    if sys.argv[1:2] != ["shell"]:
+        _expected()  # where descriptors have run out, nothing can be imported any more
     try:
         status = _express(sys.argv[1:])
         if status is None:
@@ -32,19 +33,28 @@ def main() -> NoReturn:
 
             status = run(sys.argv[1:])
         sys.stdout.flush()  # here, where it can be told that this cannot be done
-        sys.exit(status)
     except KeyboardInterrupt:
         sys.exit(_INTERRUPTED)
     except BrokenPipeError:  # `annexd log | head`: what was wanted has been read
         _forget_output()
         sys.exit(0)
-    except EXPECTED as failure:
+    except _expected() as failure:
+        from annexd.expected import for_person
+
         told = for_person(failure)
         if told is None:  # a bug
             raise
         if isinstance(failure, OSError) and failure.filename is None:  # the output itself, perhaps
             _forget_output()
         _fail(str(told), told.exit_status)
+    sys.exit(status)
+
+
+def _expected() -> tuple[type[Exception], ...]:
+    """What may go wrong; asked for when something has, as ``shell`` is to be fast."""
+    from annexd.expected import EXPECTED
+
+    return EXPECTED
 
 
 def _express(args: Sequence[str]) -> int | None:

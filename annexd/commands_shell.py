@@ -9,9 +9,9 @@ DIAGNOSTICS: ``ShellError``, whose text is for the client's stderr; exit status 
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from typing import NoReturn
 
 from annexd.errors import AnnexdError
-from workers.shell.handover import hand_over
 from workers.shell.request import GIT_COMMANDS, Allowance, Request, RequestError
 
 
@@ -36,13 +36,19 @@ def _serve(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     if request.of_git:
         allowance.check_git(request)
         if request.command not in GIT_COMMANDS:
-            hand_over(request)
+            _hand_over(request)
         from workers.annex.packserver import become
 
         become(request.command.removeprefix("git-"), allowance.located(request.parameters[0], home))
     if request.command not in {"p2pstdio", "configlist", "inannex", "notifychanges"}:
-        hand_over(request)
+        _hand_over(request)
     return _serve_annex(request, allowance, home)
+
+
+def _hand_over(request: Request) -> NoReturn:
+    from workers.shell.handover import hand_over
+
+    hand_over(request)
 
 
 def _serve_annex(request: Request, allowance: Allowance, home: str) -> int:

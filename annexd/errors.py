@@ -3,10 +3,6 @@
 import errno
 import os
 
-from workers.annex.repository import RepositoryError
-from workers.git.run import GitError
-from workers.trouble import TroubleError
-
 LACKING = frozenset((errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE))
 """What the machine, or the user's share of it, has no more of: no bug, and it may pass."""
 
@@ -43,21 +39,3 @@ class TemporaryError(AnnexdError):
     """It may work the next time."""
 
     exit_status = 111
-
-
-EXPECTED = (AnnexdError, RepositoryError, GitError, TroubleError, OSError)
-"""What a command may end with where it is not annexd's fault."""
-
-_DISK = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS))
-
-
-def for_person(failure: Exception) -> AnnexdError | None:
-    """One of ``EXPECTED`` as a line, with its exit status; None if a person could mend nothing."""
-    if isinstance(failure, AnnexdError):
-        return failure
-    if isinstance(failure, OSError):
-        if failure.filename is not None:
-            return AnnexdError(describe(failure))
-        return TemporaryError(describe(failure)) if failure.errno in _DISK | LACKING else None
-    kind = AnnexdError if isinstance(failure, RepositoryError) else TemporaryError
-    return kind(str(failure))

@@ -10,7 +10,7 @@ from pathlib import Path
 from annexd.errors import AnnexdError
 from spool.place import Place
 from workers.annex.repository import configured_worktree, find_with_worktree
-from workers.git.refs import common_dir
+from workers.git.gitdirs import common_dir
 
 
 class NotARepositoryError(AnnexdError):

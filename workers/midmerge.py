@@ -18,12 +18,14 @@ from pathlib import Path
 from typing import Final, final
 
 from spool.daemons import assistant_runs
-from workers.annex import pathremote, remotes
+from workers.annex import remotes
 from workers.annex.remoteurl import LocalPath
 from workers.desk import Desk
+from workers.git import gitdirs
 from workers.git.ancestry import Ancestry
+from workers.git.gitdirs import common_dir
 from workers.git.refname import RefName, parse_ref_name
-from workers.git.refs import Refs, common_dir
+from workers.git.refs import Refs
 from workers.git.run import Git, GitError
 from workers.git.stream import ObjectId
 
@@ -77,7 +79,7 @@ class Midmerge:
 def _tended(paths: Iterable[Path]) -> Iterable[Path]:
     """The repositories where an assistant runs."""
     for path in paths:
-        gitdir = pathremote.find(path)
+        gitdir = gitdirs.find(path)
         if gitdir is None:
             continue
         if assistant_runs(os.fsencode(common_dir(gitdir)) + b"/annex"):

@@ -16,12 +16,13 @@ from annexd.finding import Finding, quoted, wrong
 from spool.transfer import UUID, parse_uuid
 from workers.annex import p2p, ssh
 from workers.annex.ownssh import OwnSsh
-from workers.annex.pathremote import State, find
+from workers.annex.pathremote import State
 from workers.annex.pathremote import look as look_at
 from workers.annex.remotes import Remote
 from workers.annex.remoteurl import LocalPath, Ssh
 from workers.annex.uuidlogs import descriptions
 from workers.errand import send
+from workers.git.gitdirs import find
 from workers.git.run import GitError, run
 
 PATIENCE_S: Final = 10.0

@@ -15,6 +15,7 @@ from workers.annex.pathremote import State
 from workers.annex.remotes import Remote
 from workers.annex.remoteurl import LocalPath, rewrite
 from workers.annex.settings import Settings
+from workers.git import gitdirs
 from workers.git.run import Git
 
 
@@ -94,7 +95,7 @@ def test_costs_uuids_and_places_are_those_that_git_annex_shows(
         assert remote.uuid is not None
         assert shown["uuid"] == remote.uuid.decode(), name
         if isinstance(remote.way, LocalPath):
-            assert pathremote.find(remote.way.path) == b.path / ".git", name
+            assert gitdirs.find(remote.way.path) == b.path / ".git", name
 
 
 @pytest.mark.parametrize(
@@ -192,13 +193,13 @@ def test_a_repository_is_found_where_git_finds_it(pair: tuple[Repo, Repo], tmp_p
     linked = tmp_path / "linked"
     b.git("worktree", "add", "-q", linked)
 
-    assert pathremote.find(tmp_path / "bare") == bare
-    assert pathremote.find(bare) == bare
-    assert pathremote.find(b.path / ".git") == b.path / ".git"
-    found = pathremote.find(linked)
+    assert gitdirs.find(tmp_path / "bare") == bare
+    assert gitdirs.find(bare) == bare
+    assert gitdirs.find(b.path / ".git") == b.path / ".git"
+    found = gitdirs.find(linked)
     assert found is not None
     assert found.resolve() == b.path / ".git/worktrees/linked"
-    assert pathremote.find(b.path / ".git/objects") is None
+    assert gitdirs.find(b.path / ".git/objects") is None
 
 
 def test_a_new_repository_is_initialised_once_somebody_has_pushed_there(

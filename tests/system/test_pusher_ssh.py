@@ -119,6 +119,47 @@ def test_a_change_behind_ssh_is_heard_of_at_once(apart: tuple[Repo, Repo]) -> No
     wait_until(lambda: not any(alive(pid) for pid in left))
 
 
+@pytest.mark.parametrize("way", ["core.sshCommand", "GIT_SSH"])
+def test_the_user_s_own_program_is_asked_once_whether_it_is_ssh(
+    way: str, apart: tuple[Repo, Repo], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half of all calls: git asks (``-G``) before each fetch and push."""
+    a, b = apart
+    said, own = tmp_path / "said", tmp_path / "own-ssh"
+    own.write_text(f'#!/bin/sh\necho "$@" >>{said}\nexec ssh "$@"\n')
+    own.chmod(0o755)
+    if way == "core.sshCommand":
+        a.config(way, str(own))
+    else:
+        monkeypatch.setenv(way, str(own))
+    with pushing(a) as pusher:
+        for number in range(3):
+            new = commit(a, f"{number}")
+            wait_until(has(b, "heads/synced/main", new))
+        pusher.settled()
+    calls = said.read_text().splitlines()
+    assert len([call for call in calls if "git-receive-pack" in call]) >= 3
+    assert len([call for call in calls if call.startswith("-G")]) == 1, calls
+    # Protocol version 2 is asked for: it was not taken for one that has no options.
+    assert any("SendEnv=GIT_PROTOCOL" in call for call in calls if "upload-pack" in call), calls
+
+
+@pytest.mark.parametrize("setting", ["simple", None])
+def test_a_program_of_the_user_s_that_has_no_options_is_given_none(
+    setting: str | None, apart: tuple[Repo, Repo], tmp_path: Path
+) -> None:
+    a, b = apart
+    own = tmp_path / "own-ssh"
+    own.write_text('#!/bin/sh\ncase "$1" in -*) exit 1;; esac\nexec ssh "$1" "$2"\n')
+    own.chmod(0o755)
+    a.config("core.sshCommand", str(own))
+    if setting is not None:
+        a.config("ssh.variant", setting)
+    with pushing(a):
+        new = commit(a, "one")
+        wait_until(has(b, "heads/synced/main", new))
+
+
 def test_a_remote_whose_connection_has_ended_is_asked(
     apart: tuple[Repo, Repo], monkeypatch: pytest.MonkeyPatch
 ) -> None:

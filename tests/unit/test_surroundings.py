@@ -42,7 +42,7 @@ def test_a_temporary_directory_is_used_if_it_can_be(
 def test_what_git_was_told_is_forgotten_also_where_others_look() -> None:
     code = """
 import os
-from annexd.surroundings import forget_git
+from annexd.ownenviron import forget_git
 forget_git()
 environ = open("/proc/self/environ").read()
 print(*(name in os.environ for name in ("GIT_DIR", "GIT_INDEX_FILE", "GIT_SSH")))

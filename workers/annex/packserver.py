@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 from spool.daemons import annexd_runs
-from workers.annex import pathremote, stockhooks
+from workers.annex import stockhooks
 from workers.annex.settings import Settings
-from workers.git.refs import common_dir
+from workers.git import gitdirs
+from workers.git.gitdirs import common_dir
 from workers.git.run import DURABLE, Git, GitError, environment
 
 RECEIVE: Final = "receive-pack"
@@ -46,7 +47,7 @@ def _argv(service: str, path: str) -> tuple[str, ...]:
 
 def _is_tended(path: Path) -> bool:
     """Whether annexd runs there, and no hook is there but those whose part it does."""
-    gitdir = pathremote.find(path)
+    gitdir = gitdirs.find(path)
     if gitdir is None:
         return False  # git will say what it is
     try:

@@ -5,7 +5,6 @@ repository are all the same, and nothing is made in them.  A drive with another 
 same path is found out by its uuid, before anything is sent to it.
 """
 
-import os
 from dataclasses import dataclass
 from enum import Enum, auto
 from pathlib import Path
@@ -14,13 +13,8 @@ from typing import Final, final
 from spool.transfer import UUID, parse_uuid
 from workers.annex.remotes import Remote
 from workers.annex.remoteurl import LocalPath
+from workers.git.gitdirs import find
 from workers.git.run import Git, GitError, run
-
-_SUFFIXES: Final = ("/.git", "", ".git/.git", ".git")
-"""What git adds to a path to find the repository, in its order (path.c, enter_repo)."""
-
-_GITFILE: Final = b"gitdir: "
-_GITFILE_MAX: Final = 4096 + len(_GITFILE)
 
 _BRANCHES: Final = (
     "refs/heads/git-annex",
@@ -85,16 +79,6 @@ def look(remote: Remote) -> Look:
     return Look(State.HERE, gitdir, uuid)
 
 
-def find(path: Path) -> Path | None:
-    """The git dir that git would find from a path; None if there is none."""
-    for suffix in _SUFFIXES:
-        candidate = os.fspath(path) + suffix
-        gitdir = _pointed_to(candidate) if os.path.isfile(candidate) else candidate
-        if gitdir is not None and _is_gitdir(gitdir):
-            return Path(gitdir)
-    return None
-
-
 def record(name: str, uuid: UUID, here: Git) -> None:
     """Write down the uuid of a remote of ours, as git-annex does when it first meets one."""
     here.run("config", f"remote.{name}.annex-uuid", uuid)
@@ -112,28 +96,6 @@ def initialise(gitdir: Path) -> UUID:
     if uuid is None:
         raise GitError(("git-annex", "init"), 1, b"the repository has no uuid afterwards")
     return uuid
-
-
-def _is_gitdir(path: str) -> bool:
-    """What git takes for one (setup.c, is_git_directory), linked work trees included."""
-    if not os.path.lexists(path + "/HEAD"):
-        return False
-    if os.path.exists(path + "/commondir"):
-        return True
-    return os.path.isdir(path + "/objects") and os.path.isdir(path + "/refs")
-
-
-def _pointed_to(gitfile: str) -> str | None:
-    """Where a ``.git`` file leads (submodules, linked work trees); None if nowhere."""
-    try:
-        with open(gitfile, "rb") as file:
-            content = file.read(_GITFILE_MAX)
-    except OSError:
-        return None
-    if not content.startswith(_GITFILE):
-        return None
-    target = os.fsdecode(content.removeprefix(_GITFILE).rstrip(b"\r\n"))
-    return os.path.join(os.path.dirname(gitfile), target)
 
 
 def _uuid(git: Git) -> UUID | None:

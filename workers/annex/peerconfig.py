@@ -18,12 +18,13 @@ from typing import Final, final
 
 from spool import record
 from spool.daemons import daemon_runs
-from workers.annex import pathremote, ssh
+from workers.annex import ssh
 from workers.annex.p2p import quote
 from workers.annex.remoteurl import Ssh
 from workers.annex.repository import Repository
 from workers.annex.settings import Settings
-from workers.git.refs import common_dir
+from workers.git import gitdirs
+from workers.git.gitdirs import common_dir
 from workers.git.run import Git, GitError, environment
 
 TIMEOUT_S: Final = 20.0
@@ -61,7 +62,7 @@ class Told:
 
 def read_path(path: Path) -> Told:
     """Read one at a path.  May hang for as long as its file system does."""
-    gitdir = pathremote.find(path)
+    gitdir = gitdirs.find(path)
     if gitdir is None:
         raise UnreadableError("nothing is there")
     common = common_dir(gitdir)

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import Final, final
 
-from workers.git.refs import common_dir
+from workers.git.gitdirs import common_dir
 from workers.git.run import Git
 from workers.git.stream import ObjectId
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from spool.record import make_directory
-from workers.annex import agent
+from workers.annex import agent, sshvariant
 from workers.annex.ciphers import preferred
 from workers.annex.ownssh import OwnSsh
 from workers.annex.remoteurl import Ssh
@@ -64,12 +64,14 @@ def wanted_options(options: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def for_git(here: Repository, options: Mapping[str, str], way: Ssh) -> dict[str, str]:
-    """What git's environment has to have; nothing if it knows the user's own way."""
+    """What git's environment has to have, beside the user's own way, which it knows."""
     own = OwnSsh.of(here)
     if own is not None:
         agent.refresh()
         shared = _own_shared(here, own, way)
-        return {} if shared is None else {"GIT_SSH_COMMAND": shared.text}
+        if shared is None:
+            return sshvariant.for_git(here, own, way)
+        return {"GIT_SSH_COMMAND": shared.text}
     return {"GIT_SSH_COMMAND": shlex.join(argv(here, options, way))}
 
 

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from typing import Final, final
 
 from workers.git.commit import committer_time
-from workers.git.refs import all_merge_bases, common_dir
+from workers.git.gitdirs import common_dir
+from workers.git.refs import all_merge_bases
 from workers.git.run import Git, GitError
 from workers.git.stream import ObjectId
 

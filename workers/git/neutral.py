@@ -14,9 +14,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
+from workers.git.gitdirs import common_dir
 from workers.git.objectid import ObjectFormat
 from workers.git.objects import Loose
-from workers.git.refs import common_dir
 from workers.git.run import Git
 from workers.git.stream import ObjectId
 

@@ -19,7 +19,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from typing import Final, Self, final
 
-from workers.git.refs import common_dir
+from workers.git.gitdirs import common_dir
 from workers.git.run import Git
 from workers.git.stream import CatFile, Found, ObjectId
 

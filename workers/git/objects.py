@@ -27,11 +27,11 @@ from collections.abc import Iterator, Mapping
 from typing import IO, Final, NamedTuple, final
 
 from workers.git.deflate import LEVEL, deflate
+from workers.git.gitdirs import common_dir
 from workers.git.objectid import ObjectFormat, object_id
 from workers.git.pack import Item, make_pack
 from workers.git.permissions import Sharing
 from workers.git.pruning import pruner
-from workers.git.refs import common_dir
 from workers.git.run import Git
 from workers.git.stream import ObjectId
 from workers.git.syscalls import sync_file_system

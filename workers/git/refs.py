@@ -15,10 +15,10 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final, final
 
 from workers.git import ref_listing
+from workers.git.gitdirs import common_dir
 from workers.git.refname import RefName, parse_ref_name
 from workers.git.run import Git, GitError
 from workers.git.stream import ObjectId
@@ -56,15 +56,6 @@ class Head:
     """None: a commit, not a branch (detached)."""
     oid: ObjectId | None
     """None: the branch has no commit yet (unborn)."""
-
-
-def common_dir(gitdir: Path) -> Path:
-    """Where refs and objects are: ``gitdir`` itself unless it belongs to a linked work tree."""
-    try:
-        text = (gitdir / "commondir").read_bytes()
-    except FileNotFoundError:
-        return gitdir
-    return Path(os.path.normpath(gitdir / os.fsdecode(text.rstrip(b"\n"))))
 
 
 @final

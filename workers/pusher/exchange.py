@@ -17,7 +17,7 @@ import os
 from dataclasses import dataclass, field, replace
 from typing import Final, final
 
-from workers.annex import masters, pathremote
+from workers.annex import masters
 from workers.annex.branch import Branch
 from workers.annex.failures import FAILURES
 from workers.annex.remotes import Special
@@ -26,6 +26,7 @@ from workers.annex.repository import Repository, RepositoryError
 from workers.annex.run_annex import run_annex
 from workers.annex.siblings import forgotten, merge_news
 from workers.annex.space import is_full, is_read_only
+from workers.git import gitdirs
 from workers.git.ancestry import Ancestry
 from workers.git.exchange import Said, Update
 from workers.git.objectreader import ObjectReader
@@ -70,7 +71,7 @@ def exchange(here: Repository, task: Task) -> Outcome:
         run = _Exchange(here, task)
         return run.to_the_end()
     except (*FAILURES, StreamEndedError, RepositoryError, OSError, ValueError) as failure:
-        if task.peer is not None and pathremote.find(task.peer.gitdir) is None:
+        if task.peer is not None and gitdirs.find(task.peer.gitdir) is None:
             return Outcome(Result.AWAY, run.theirs)
         why = explain(failure) if isinstance(failure, GitError) else str(failure)
         return Outcome(Result.FAILED, run.theirs, why, fetched=run.fetched)

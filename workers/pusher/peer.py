@@ -11,11 +11,12 @@ from typing import final
 
 from spool.daemons import annexd_runs, daemon_runs
 from spool.transfer import UUID, parse_uuid
-from workers.annex import pathremote, stockhooks
+from workers.annex import stockhooks
 from workers.annex.settings import Settings
+from workers.git import gitdirs
 from workers.git.exchange import NO_HOOKS, NO_HOOKS_NO_GC, RECEIVE
+from workers.git.gitdirs import common_dir
 from workers.git.objectid import ObjectFormat
-from workers.git.refs import common_dir
 from workers.git.run import Git
 from workers.pusher.plain import is_plain
 
@@ -74,7 +75,7 @@ def signature(path: Path) -> Signature | None:
 
     None if there is none.
     """
-    gitdir = pathremote.find(path)
+    gitdir = gitdirs.find(path)
     if gitdir is None:
         return None
     try:
@@ -94,7 +95,7 @@ def look(path: Path, here: Path) -> Peer | None:
     Raises ``GitError`` if git will not work with it, ``ValueError`` if its uuid is none, or
     its objects are named by a hash that nobody here knows.
     """
-    gitdir = pathremote.find(path)
+    gitdir = gitdirs.find(path)
     if gitdir is None:
         return None
     common = common_dir(gitdir)
@@ -117,7 +118,7 @@ def look(path: Path, here: Path) -> Peer | None:
 def _knows(settings: Settings, top: Path, here: Path) -> bool:
     for name, value in settings.below("remote"):
         if name.endswith(".url") and ":" not in value.partition("/")[0]:
-            found = pathremote.find(Path(os.path.normpath(top / value)))
+            found = gitdirs.find(Path(os.path.normpath(top / value)))
             with contextlib.suppress(OSError):
                 if found is not None and os.path.samefile(common_dir(found), here):
                     return True

@@ -21,12 +21,13 @@ from spool.daemons import annexd_runs, daemon_runs
 from spool.layout import Layout, running_lane, running_lanes
 from spool.place import Place
 from spool.transfer import UUID, Direction, Lane
-from workers.annex import pathremote, remotes
+from workers.annex import remotes
 from workers.annex.remotes import Remote
 from workers.annex.remoteurl import LocalPath
 from workers.annex.settings import Settings
 from workers.annex.unasked import sends_unasked
-from workers.git.refs import common_dir
+from workers.git import gitdirs
+from workers.git.gitdirs import common_dir
 from workers.git.run import Git, GitError
 
 JUST_S: Final = 2.0
@@ -134,7 +135,7 @@ class Neighbours:
 
 
 def _look(path: Path) -> _Peer | None:
-    gitdir = pathremote.find(path)
+    gitdir = gitdirs.find(path)
     if gitdir is None:
         return None
     place = Place(path, gitdir, common_dir(gitdir))

@@ -3,8 +3,9 @@
 import os
 from pathlib import Path
 
-from workers.annex import pathremote, repository
+from workers.annex import repository
 from workers.annex.repository import Repository, RepositoryError
+from workers.git import gitdirs
 from workers.shell.handover import hand_over
 from workers.shell.request import Allowance, Request, RequestError
 
@@ -16,7 +17,7 @@ def find(request: Request, allowance: Allowance, home: str) -> Repository:
     """
     if not request.parameters:
         raise RequestError("bad parameters")
-    gitdir = pathremote.find(Path(allowance.located(request.parameters[0], home)))
+    gitdir = gitdirs.find(Path(allowance.located(request.parameters[0], home)))
     if gitdir is None:
         raise RequestError(f"{request.parameters[0]}: there is no git repository")
     try:

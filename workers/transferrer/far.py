@@ -19,7 +19,7 @@ from typing import final
 from spool.daemons import annexd_runs
 from spool.key import Key
 from workers.abandoned import Abandoned
-from workers.annex import pathremote, repository
+from workers.annex import repository
 from workers.annex.branch import Branch
 from workers.annex.failures import FAILURES
 from workers.annex.fold import commit_journal
@@ -29,6 +29,7 @@ from workers.annex.remotes import Remote
 from workers.annex.remoteurl import LocalPath
 from workers.annex.repository import UninitialisedError
 from workers.annex.smudge import fill
+from workers.git import gitdirs
 from workers.git.run import GitError
 from workers.git.stream import StreamEndedError
 from workers.pointing import read_key
@@ -50,7 +51,7 @@ class Far:
         """Look for it and read its configuration: a few git processes."""
         if not isinstance(remote.way, LocalPath):
             raise TypeError(f"{remote.name} is not a path")
-        gitdir = pathremote.find(remote.way.path)
+        gitdir = gitdirs.find(remote.way.path)
         if gitdir is None:
             raise AwayError(f"no repository at {os.fspath(remote.way.path)}")
         self.remote = remote
