@@ -9,7 +9,7 @@ state in which a name leads to nothing.
 
 import contextlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,6 +23,7 @@ from tests.faults.standing import stand
 from tests.faults.transactions import Transaction
 from tests.faults.world import make_canary
 from tests.processes import attempt, run
+from workers.git.syscalls import sync_file_system
 
 MEGABYTES: Final = 320
 MEMORY: Final = "/dev/shm"  # noqa: S108 -- directories of our own are made in it
@@ -142,6 +143,26 @@ class PowerCuts:
         except AssertionError as failed:
             return [f"I2 {failed}"]
         return [*problems, *(f"I10 {told}" for told in once.differences(stand(place)))]
+
+
+@contextlib.contextmanager
+def cut_after(
+    home: Path, build: Callable[[Path], None], work: Callable[[Path], None]
+) -> Iterator[Path]:
+    """A disk whose power was cut just after ``work(disk)``, when all names had got to it.
+
+    What ``build(disk)`` makes is there, whole.
+    """
+    image, photo, disk = home / "image", home / "photo", home / "disk"
+    with _mounted(_format(image, MEGABYTES), disk):
+        (disk / _OTHER).touch()
+        build(disk)
+        sync_file_system(os.fsencode(disk))
+        work(disk)
+        _sync_other(disk / _OTHER)
+        _copy(image, photo)
+    with _mounted(photo, disk):
+        yield disk
 
 
 def _format(image: Path, megabytes: int) -> Path:

@@ -6,15 +6,28 @@ Here at the count of CI; ``contrib/torture D`` cuts everywhere.
 import random
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.annex.logs import NOW, OTHER, some_keys
 from tests.faults import intercept, powercut
 from tests.faults.powercut import Cut, PowerCuts
 from tests.faults.seeds import remembered_cuts, seed
 from tests.faults.transactions import ALL
+from tests.repo import Repo
+from workers.annex import fewlogs
+from workers.annex.branch import Branch
+from workers.annex.presence import Status
+from workers.annex.record import record_locations
+from workers.annex.repository import find
+from workers.git.carry import carry
+from workers.git.exchange import RECEIVE, Update, Way, fetch, push
+from workers.git.refname import RefName
+from workers.git.run import DURABLE, Git
+from workers.git.stream import ObjectId
+from workers.git.update_refs import Move, UpdateRefs
 
 WHY_NOT = intercept.why_not() or powercut.why_not()
 pytestmark = pytest.mark.skipif(WHY_NOT is not None, reason=WHY_NOT or "")
@@ -47,3 +60,79 @@ def test_after_a_power_cut_nothing_is_lost_and_the_next_start_completes_it(
 
     assert len(checked) == len({*old, *new}) > 0
     assert not problems, f"ANNEXD_SEED={seed()}\n" + "\n".join(problems)
+
+
+NEW = RefName(b"refs/heads/new")
+
+
+def tip(repo: Repo) -> ObjectId:
+    return ObjectId(repo.head())
+
+
+def durable(repo: Repo) -> Git:
+    return Git(repo.path / ".git", repo.path, DURABLE)
+
+
+def move_a_ref(here: Repo, _there: Repo) -> None:
+    with UpdateRefs(durable(here), "test") as writer:
+        assert writer.move(Move(NEW, tip(here), None))
+
+
+def carry_objects(here: Repo, there: Repo) -> None:
+    """And have a ref lead to them, as the exchange does."""
+    assert carry(here.plumbing, there.plumbing, [tip(here)], [tip(there)])
+    with UpdateRefs(durable(there), "test") as writer:
+        assert writer.move(Move(NEW, tip(here), None))
+
+
+def push_to_a_path(here: Repo, there: Repo) -> None:
+    here.git("remote", "add", "there", there.path)
+    [said] = push(here.plumbing, Way("there", receive_pack=RECEIVE), [Update(tip(here), NEW)])
+    assert said.accepted
+
+
+def fetch_from_a_path(here: Repo, there: Repo) -> None:
+    there.git("remote", "add", "here", here.path)
+    fetch(there.plumbing, Way("here"), b"refs/heads/main:" + NEW)
+
+
+def log(here: Repo, count: int) -> None:
+    with Branch(find(here.path)) as branch:
+        assert record_locations(branch, some_keys(count), OTHER, Status.PRESENT, NOW) == count
+
+
+def log_few(here: Repo, _there: Repo) -> None:
+    log(here, fewlogs.MOST)
+
+
+def log_many(here: Repo, _there: Repo) -> None:
+    log(here, 40)
+
+
+@pytest.mark.parametrize(
+    "make", [move_a_ref, carry_objects, push_to_a_path, fetch_from_a_path, log_few, log_many]
+)
+def test_what_git_has_made_for_us_is_whole_after_a_power_cut(
+    make: Callable[[Repo, Repo], None], memory: Path
+) -> None:
+    """By default git syncs neither loose objects nor refs: they are there, and empty."""
+    now: dict[str, bytes] = {}
+
+    def build(disk: Path) -> None:
+        here = Repo.create(disk / "here")
+        here.git("commit", "-q", "--allow-empty", "-m", "start")
+        here.clone(disk / "there")
+        here.write("file", b"content")
+        here.git("add", "-f", "file")
+        here.git("commit", "-q", "-m", "more")
+
+    def work(disk: Path) -> None:
+        make(Repo(disk / "here"), Repo(disk / "there"))
+        now.update({name: Repo(disk / name).git("for-each-ref") for name in ("here", "there")})
+
+    with powercut.cut_after(memory, build, work) as disk:
+        for name, refs in now.items():
+            repo = Repo(disk / name)
+            assert repo.git("for-each-ref") == refs
+            repo.git("fsck", "--full", "--strict")
+            repo.git("rev-list", "--objects", "--all")
