@@ -40,6 +40,7 @@ from inotify_simple import flags as inotify
 
 from workers.nudges import Nudges
 from workers.rounds import Rounds
+from workers.silence import is_silent
 from workers.trouble import TroubleError
 
 log = logging.getLogger(__name__)
@@ -64,6 +65,7 @@ _INSTANCES_ARE_USED_UP = (
     "no inotify instances are left (fs.inotify.max_user_instances is too low): "
     "sudo sysctl fs.inotify.max_user_instances=1024"
 )
+_INOTIFY_IS_SILENT = "inotify tells nothing here, as in some sandboxes"
 
 ENTRIES = int(
     inotify.CREATE | inotify.DELETE | inotify.MOVED_FROM | inotify.MOVED_TO | inotify.CLOSE_WRITE
@@ -144,6 +146,7 @@ class Wakeup:
         signal.signal(signal.SIGIO, self._nudge)  # before there may be one: it would end us
         atexit.register(signal.signal, signal.SIGIO, signal.SIG_IGN)  # and handlers end before us
         self._inotify: INotify | None = None
+        self._home = home
         self._nudges = Nudges(home)
         if hints is Hints.NAMED:
             self._take_instance()
@@ -172,7 +175,7 @@ class Wakeup:
     def insist(self, path: bytes, mask: int) -> int | None:
         """Watch a path and hear of names, as ``watch`` does, or raise ``WatchLimitError``."""
         if self._inotify is None:
-            raise WatchLimitError(_INSTANCES_ARE_USED_UP)
+            raise WatchLimitError(self._why)
         try:
             return int(self._inotify.add_watch(path, mask))
         except OSError as failure:
@@ -256,11 +259,17 @@ class Wakeup:
     def _take_instance(self) -> bool:
         """Have an inotify instance, if there is one left."""
         try:
-            self._inotify = INotify(nonblocking=True)
+            instance = INotify(nonblocking=True)
         except OSError as failure:
             if failure.errno not in {errno.EMFILE, errno.ENFILE, errno.ENOMEM}:
                 raise
+            self._why = _INSTANCES_ARE_USED_UP
             return False
+        if is_silent(instance, self._home):
+            instance.close()
+            self._why = _INOTIFY_IS_SILENT
+            return False
+        self._inotify = instance
         self._poll.register(self._inotify.fileno(), select.POLLIN)
         return True
 

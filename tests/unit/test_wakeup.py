@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from inotify_simple import flags
+from inotify_simple import INotify, flags
 
 from tests.processes import forked, python, reap, run_to_end, wait_until
 from tests.scarcity import allow, scarce
@@ -271,3 +271,28 @@ def test_what_happens_while_a_command_ends_does_not_change_how_it_ends(tmp_path:
 
     assert ended.status == 3
     assert (tmp_path / "late").exists()
+
+
+def test_where_inotify_tells_nothing_it_is_looked_now_and_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """All watches were granted, and until the hourly sweep nobody looked at anything."""
+    monkeypatch.setattr(INotify, "read", lambda *_args, **_named: [])
+    silent = Wakeup(Hints.NAMED, os.fsencode(tmp_path))
+    try:
+        assert silent.is_short
+        with pytest.raises(WatchLimitError, match="inotify tells nothing"):
+            silent.insist(os.fsencode(tmp_path), ENTRIES)
+        assert not silent.wait(soon(0.01)).overflow
+        assert "inotify tells nothing here" in caplog.text
+    finally:
+        silent.close()
+
+
+def test_trying_whether_inotify_tells_anything_leaves_no_event_behind(tmp_path: Path) -> None:
+    fresh = Wakeup(Hints.NAMED, os.fsencode(tmp_path))
+    try:
+        assert not fresh.is_short
+        assert fresh.wait(soon(0.01)) == Woken()
+    finally:
+        fresh.close()
