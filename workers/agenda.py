@@ -57,6 +57,10 @@ class Why(StrEnum):
     STAGED = "staged"
 
 
+FOR_PERSON: Final = (Why.FAILED, Why.UNREADABLE, Why.REFUSED)
+"""For these a person may be needed."""
+
+
 @final
 @dataclass(slots=True)
 class Item:
@@ -201,6 +205,11 @@ class Agenda:
                 (first if item.is_first else others).append(path)
         return first + others if first else others
 
+    def is_due(self, path: bytes | None, now: float) -> bool:
+        """Whether a path is to be looked at now."""
+        item = self._items.get(path) if path is not None else None
+        return item is not None and item.due <= now
+
     def next_due(self) -> float:
         """When the next path is to be looked at."""
         return min((item.due for item in self._items.values()), default=math.inf)
@@ -211,7 +220,9 @@ class Agenda:
 
     def pending(self) -> int:
         """How many paths will be decided about in time: not those that need a person."""
-        return sum(not item.needs_person for item in self._items.values())
+        # Of thousands, hardly any: so each is asked but for its ``why``.
+        stuck = (item for item in self._items.values() if item.why in FOR_PERSON)
+        return len(self._items) - sum(item.needs_person for item in stuck)
 
     def notes(self) -> Fields:
         """What a person may want to know: the first few of each kind that has to be waited for."""

@@ -9,6 +9,7 @@ import os
 import stat
 import time
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Final, final
 
@@ -77,8 +78,8 @@ class Looker:
         """When this look began: no later than any lstat of it."""
         self._lost: dict[_Identity, bytes] = {}
         """Files that are missing, by what would be known of them under another name."""
-        self._renamed: set[bytes] = set()
-        """Those of them whose files have turned up under another name."""
+        self._renamed: dict[bytes, bytes] = {}
+        """Those of them whose files have turned up under another name, and that name."""
         self._linked: set[tuple[int, int]] = set()
         """Inodes and ctimes of files with several names, all of which are looked at."""
         self._asked: dict[bytes, None] = {}
@@ -114,6 +115,7 @@ class Looker:
         self._seen_ns = time.time_ns()
         found = self._sort(paths, index)
         links, files, gone, findings = found.links, found.files, found.gone, found.findings
+        looked_at = frozenset(paths)
         self._lost.update((_identity(entry), entry.path) for entry in gone)
         files = [each for each in files if not self._is_too_new(*each, now)]
         ignored = self._ignored([path for path, _, entry in links + files if entry is None])
@@ -123,11 +125,13 @@ class Looker:
                 continue
             old = self._old_name(st, index) if entry is None else None
             if old is not None:
-                self._renamed.add(old.path)
+                self._renamed[old.path] = path
                 if not self._agenda.missing(old.path, now, RENAMED_S, Why.RENAMED):
                     self._agenda.wait_until(path, now + RENAMED_S, Why.NEW)
                     self._agenda.wait_until(old.path, now + RENAMED_S, Why.RENAMED)
                     continue
+                if old.path not in looked_at:
+                    gone.append(old)  # both halves together
             if stat.S_ISLNK(st.st_mode):
                 self._look_at_link(path, st, findings)
             elif old is not None and not is_racy(old.stat, index.mtime_ns):
@@ -139,7 +143,7 @@ class Looker:
             self._lost.clear()
             self._renamed.clear()
             self._linked.clear()
-        self._decide_gone(gone, index, now, findings, frozenset(paths))
+        self._decide_gone(gone, index, now, findings, looked_at)
         self._read(reads, now, findings)
         return findings
 
@@ -262,12 +266,18 @@ class Looker:
         index: Index,
         now: float,
         findings: list[Finding],
-        looked_at: frozenset[bytes],
+        looked_at: AbstractSet[bytes],
     ) -> None:
         holds_still: bool | None = None
         is_behind: bool | None = None
         for entry in gone:
-            is_renamed = entry.path in self._renamed
+            new_name = self._renamed.get(entry.path)
+            is_renamed = new_name is not None
+            # Where some hundreds of thousands are looked at at once, the new name brings the old
+            # one along: it would not be known again by an index in which that is gone.
+            if self._agenda.is_due(new_name, now) and new_name not in looked_at:
+                self._agenda.wait_until(entry.path, now + STIR_S, Why.RENAMED)
+                continue
             settle_s = 0.0 if self._tree.has_rested(entry.path, GONE_S) else GONE_S
             settle = (RENAMED_S, Why.RENAMED) if is_renamed else (settle_s, Why.GONE)
             if not self._agenda.missing(entry.path, now, *settle):

@@ -11,7 +11,7 @@ import pytest
 from tests.desks import desk_of, nothing
 from tests.processes import descendants, kill, wait_until
 from tests.repo import Repo
-from workers.agenda import BEHIND_MAX_S, GONE_S, Agenda, Why
+from workers.agenda import BEHIND_MAX_S, GONE_S, RENAMED_S, Agenda, Why
 from workers.guard import Guard
 from workers.ingest import Ingest
 from workers.looking import Looker
@@ -139,6 +139,42 @@ def test_nothing_counts_as_deleted_while_new_names_wait_to_be_looked_at(repo: Re
         assert not agenda.is_behind(b"old", start + BEHIND_MAX_S + 0.1, frozenset())
         agenda.settle(b"new")
         assert not agenda.is_behind(b"old", late, frozenset())
+        rules.close()
+        wakeup.close()
+
+
+def test_both_halves_of_a_rename_are_found_together(
+    repo: Repo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of thousands, old names were committed some hundreds at a time, and new ones read again."""
+    # Our git check-ignore is a user's to a guard that is not in a daemon.
+    monkeypatch.setattr(Guard, "files_hold_still", lambda _self: True)
+    repo.add("old", b"content")
+    repo.annex("unlock", "-q", "old")
+    repo.git("commit", "-qm", "unlocked")
+    repo.rename("old", "new")
+    agenda = Agenda()
+    with desk_of(repo) as desk:
+        wakeup, rules = Wakeup(), Rules(desk)
+        tree = WorkTree(
+            desk.top, desk.filesystems, wakeup, lambda _path: nothing(), lambda _path: nothing()
+        )
+        looker = Looker(desk, agenda, Guard(desk), tree, Ingest(desk, rules, nothing))
+        start = time.monotonic()
+        agenda.mark_missing(b"old", start)
+        agenda.mark(b"new", start)
+        assert not looker.look([b"old", b"new"], start)
+        late = start + RENAMED_S
+
+        assert not looker.look([b"old"], late)
+        found = looker.look([b"new"], late)
+
+        assert {finding.path: finding.is_rename for finding in found} == {
+            b"new": False,
+            b"old": True,
+        }
+        agenda.settle(b"new")
+        assert [finding.path for finding in looker.look([b"old"], late)] == [b"old"]
         rules.close()
         wakeup.close()
 
