@@ -1,6 +1,7 @@
-"""What may let us in where we were refused: the ssh agent, the user's files for ssh, and keys.
+"""What may let us in where we were refused: the ssh agent, files for ssh, and keys.
 
-Keys are gpg's, and what git-annex keeps of other services in ``annex/creds``.
+Files are the user's and the machine's; keys are gpg's, and what git-annex keeps of other services
+in ``annex/creds``.
 
 Told when one of them changes; that is only a hint, and what they are is compared.  ssh itself
 writes to ``known_hosts``, so nothing may be tried again for that alone: only remotes that have
@@ -32,6 +33,10 @@ _NAMES: Final = (b"ssh", b"agent", b"keyring", b"gnupg", b"gcr", b"user", b"sock
 """What is in the name of anything that an agent makes, or a login: other names in directories that
 everybody uses are no hint."""
 
+SYSTEM: Final = "/etc/ssh"
+_OF_ALL: Final = (b"ssh_known_hosts", b"ssh_known_hosts2", b"ssh_config", b"ssh_config.d")
+"""What there is for all users of a machine."""
+
 _GPG: Final = (b"pubring.kbx", b"pubring.gpg", b"secring.gpg", b"gpg.conf", b"gpg-agent.conf")
 
 Fingerprint = tuple[object, ...]
@@ -47,6 +52,7 @@ class Credentials:
         gpg = os.environ.get("GNUPGHOME") or os.path.expanduser("~/.gnupg")
         self._kept: dict[str, tuple[bytes, ...]] = {
             os.path.expanduser("~/.ssh"): (),
+            SYSTEM: _OF_ALL,
             gpg: _GPG,
             os.path.join(gpg, "private-keys-v1.d"): (),
             os.path.join(annex, "creds"): (),
