@@ -5,6 +5,7 @@ Nobody merges trees in these tests but the tests themselves.
 
 import errno
 import os
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -15,7 +16,7 @@ from spool.key import Key, parse
 from spool.queue import Queue
 from spool.transfer import Direction, Lane
 from tests.annex.logs import some_keys
-from tests.processes import alive, attempt, descendants, stays, wait_until
+from tests.processes import alive, attempt, descendants, run, stays, wait_until
 from tests.pushing import has, place, pushing, tip
 from tests.repo import Repo
 from tests.system.drives import may_mount, mounted_read_only
@@ -692,3 +693,58 @@ def test_what_no_process_can_be_made_for_is_done_later(
         new = commit(a, "new")
         wait_until(lambda: tip(b, "heads/synced/main") == new, 20, pusher.state)
         assert pusher.settled().pid
+
+
+@pytest.mark.parametrize("hook", ["stock", "own"])
+def test_a_remote_helper_that_pushes_from_within_hears_nothing_of_git_annex_s_hooks(
+    hook: str, repo: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Git-remote-gcrypt does: what the hook said on stdout was no answer that git knew."""
+    programs, inner = tmp_path / "programs", tmp_path / "inner"
+    programs.mkdir()
+    run(["git", "init", "-q", "--bare", inner])
+    (programs / "git-remote-within").write_text(WITHIN.format(inner=inner))
+    (programs / "git-annex").write_text(TALKATIVE.format(real=shutil.which("git-annex")))
+    for program in programs.iterdir():
+        program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    repo.git("commit", "-q", "--allow-empty", "-m", "start")
+    repo.git("remote", "add", "far", "within::somewhere")
+    ran = tmp_path / "ran"
+    if hook == "own":
+        file = repo.path / ".git/hooks/pre-push"
+        file.write_text(f"#!/bin/sh\ntouch {ran}\n")
+    with pushing(repo) as pusher:
+        wait_until(has(Repo(inner), "heads/synced/main", repo.head()), 20, pusher.state)
+        pusher.settled()
+        assert not pusher.record("far").last_error
+    assert ran.exists() == (hook == "own")
+
+
+WITHIN = """\
+#!/bin/sh
+while read -r line; do
+    case $line in
+        capabilities) printf 'push\\n\\n';;
+        list*) git ls-remote --refs {inner} | tr '\\t' ' '; echo;;
+        push*)
+            refs=
+            while test -n "$line"; do
+                refs="$refs ${{line#push }}"
+                read -r line || break
+            done
+            git push -q {inner} $refs
+            for ref in $refs; do echo "ok ${{ref#*:}}"; done
+            echo;;
+        '') exit;;
+    esac
+done
+"""
+"""Source: gitremote-helpers(7)."""
+
+TALKATIVE = """\
+#!/bin/sh
+case $1 in pre-push) echo "(recording state in git...)";; esac
+exec {real} "$@"
+"""
+"""As git-annex is when there is something in the journal."""

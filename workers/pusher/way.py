@@ -6,12 +6,19 @@ from typing import Final
 
 from workers.annex import ssh
 from workers.annex.remotes import Remote, Special
-from workers.annex.remoteurl import Ssh
+from workers.annex.remoteurl import Helper, Ssh
 from workers.annex.repository import Repository
 from workers.annex.stockhooks import PUSH_HOOKS, only_stock_hooks
 from workers.git.exchange import NO_DELTAS, UPLOAD, Way
 from workers.git.refs import Refs
 from workers.pusher.values import Task, own
+
+WITHIN: Final = ("core.hooksPath=/dev/null",)
+"""For the git that a remote helper runs in its turn, where our hooks are git-annex's own.
+
+git-remote-gcrypt pushes from within, and its stdout is what git listens to: what git-annex's
+pre-push hook said there, "(recording state in git...)", made the push fail.
+"""
 
 ANNEXDS: Final = frozenset(("annexd", "annexd-shell"))
 """What ``annexd shell`` is called, in ``remote.NAME.annex-shell``."""
@@ -36,7 +43,7 @@ def way_to(here: Repository, task: Task) -> Way:
         verify=not stock,
         receive_pack=None if setting + "receivepack" in configured else receives,
         upload_pack=None if setting + "uploadpack" in configured else sends,
-        settings=() if peer is None else NO_DELTAS,
+        settings=NO_DELTAS if peer else WITHIN if stock and isinstance(way, Helper) else (),
     )
 
 
