@@ -19,6 +19,7 @@ from workers.git.ancestry import is_ancestor, merge_bases
 from workers.git.stream import ObjectId
 from workers.git.tree import Change, deeds_at, diff_trees
 from workers.losses import AUTOMATIC, HINDSIGHT, Losses
+from workers.maker import is_made_by_annexd
 
 FRESH_S: Final = 60.0
 """A file is new for so long after it was written here."""
@@ -47,16 +48,23 @@ class Haste:
         """Of what a merge would delete, what programs have deleted twice since it was written.
 
         Nobody does that: assistants pass on to each other what they have deleted in haste, and the
-        last one has it from git, and does not add it again.  Raises ``GitError``.
+        last one has it from git, and does not add it again.  But an assistant also adds again what
+        somebody has deleted under an annexd, and sees a moment later that it is gone.  Raises
+        ``GitError``.
         """
         gone = [change for change in changes if change.new is None and self._is_fresh(change)]
         unasked = self._losses.unexplained(head, goal, gone)
         lost = {change.path: change.old for change in gone if change.path in unasked}
-        times: Counter[bytes] = Counter(
-            deed.path
-            for subject, deed in deeds_at(self._desk.git, goal, lost, HINDSIGHT)
-            if deed.new is None and deed.old == lost[deed.path] and subject.startswith(AUTOMATIC)
-        )
+        times, told = Counter[bytes](), set[bytes]()
+        for commit, subject, deed in deeds_at(self._desk.git, goal, lost, HINDSIGHT):
+            if deed.path in told:
+                continue
+            if not subject.startswith(AUTOMATIC) or self._is_annexds(commit):
+                told.add(deed.path)  # a person's deed
+                if deed.new is None:
+                    times.pop(deed.path, None)
+            elif deed.new is None and deed.old == lost[deed.path]:
+                times[deed.path] += 1
         return {path for path, count in times.items() if count > 1}
 
     def _newest(self, commits: set[ObjectId]) -> Iterable[ObjectId]:
@@ -79,6 +87,9 @@ class Haste:
         if unasked:
             paths |= unasked - self._losses.withdrawn(commit, unasked)
         return {each.path: self._is_edited(each) for each in fresh if each.path in paths}
+
+    def _is_annexds(self, commit: ObjectId) -> bool:
+        return is_made_by_annexd(self._desk.commits.text_of(commit) or b"")
 
     def _is_fresh(self, change: Change) -> bool:
         st = self._desk.lstat(change.path)

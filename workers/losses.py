@@ -81,8 +81,8 @@ class Losses:
         Messages tell repositories apart: they name them.  Raises ``GitError``.
         """
         deeds: dict[bytes, list[tuple[bytes, Change]]] = {}
-        for subject, deed in deeds_at(self._commits.git, new, paths, HINDSIGHT):
-            deeds.setdefault(deed.path, []).append((subject, deed))
+        for deed in deeds_at(self._commits.git, new, paths, HINDSIGHT):
+            deeds.setdefault(deed.change.path, []).append((deed.subject, deed.change))
         return {path for path, done in deeds.items() if _is_withdrawn(done)}
 
     def reverted(self, old: str, new: ObjectId, changes: list[Change]) -> set[bytes]:

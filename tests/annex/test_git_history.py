@@ -12,7 +12,7 @@ def test_a_subject_may_hold_what_ends_a_line_elsewhere(repo: Repo) -> None:
 
     found = list(deeds_at(repo.plumbing, repo.head(), [b"file"], 10))
 
-    assert [(subject, deed.path) for subject, deed in found] == [(b"one\rline", b"file")]
+    assert [(deed.subject, deed.change.path) for deed in found] == [(b"one\rline", b"file")]
 
 
 def test_what_was_in_a_directory_is_no_deed_at_the_file_that_has_its_name_now(repo: Repo) -> None:
@@ -24,6 +24,6 @@ def test_what_was_in_a_directory_is_no_deed_at_the_file_that_has_its_name_now(re
         repo.git("rm", "-q", path)
         repo.git("commit", "-q", "-m", "gone")
 
-    found = [deed for _, deed in deeds_at(repo.plumbing, repo.head(), [b"name"], 10)]
+    found = [deed.change for deed in deeds_at(repo.plumbing, repo.head(), [b"name"], 10)]
 
     assert [(deed.path, deed.new is None) for deed in found] == [(b"name", True), (b"name", False)]

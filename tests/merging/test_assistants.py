@@ -15,6 +15,14 @@ from workers.maker import ANNEXD
 from workers.merging import Merged, Merging, Yielding
 
 
+def claim(repo: Repo) -> None:
+    """Have annexd have made the last commit."""
+    head, _empty, message = repo.git("cat-file", "commit", "HEAD").partition(b"\n\n")
+    told = head + b"\n" + MADE_BY + ANNEXD + b"\n\n" + message
+    made = repo.git("hash-object", "-wt", "commit", "--stdin", stdin=told)
+    repo.git("reset", "-q", made.decode().strip())
+
+
 def test_what_an_assistant_deletes_and_adds_again_is_never_gone(
     pair: tuple[Repo, Repo], merging: Merging
 ) -> None:
@@ -208,6 +216,32 @@ def test_what_assistants_delete_twice_is_kept(
         follows(a, b)
 
 
+def test_what_is_deleted_under_an_annexd_is_not_kept_as_an_assistant_finds_out(
+    pair: tuple[Repo, Repo], merging: Merging
+) -> None:
+    """An assistant adds a file again that was moved away elsewhere, and sees that it is gone."""
+    a, b = pair
+    save(a, "fresh", b"fresh")
+    push(a)
+    merged(merging)
+    a.git("mv", "fresh", "elsewhere")
+    a.git("commit", "-qm", "git-annex in b")
+    claim(a)
+    save(a, "fresh", b"fresh")
+    a.git("commit", "-q", "--amend", "-m", "git-annex in a")
+    push(a)
+    merged(merging)
+    assert paths(b) == {"fresh", "elsewhere"}
+    a.git("rm", "-q", "fresh")
+    a.git("commit", "-qm", "git-annex in a")
+    push(a)
+
+    wait_until(lambda: isinstance(merging.merge(), Merged), LONGEST_S + 5)
+
+    assert paths(b) == {"elsewhere"}
+    follows(a, b)
+
+
 @pytest.mark.parametrize("put", [save, note])
 def test_conflict_markers_that_an_assistant_has_committed_are_replaced(
     pair: tuple[Repo, Repo], merging: Merging, put: Callable[[Repo, str, bytes], None]
@@ -284,11 +318,7 @@ def test_a_conflict_with_what_another_annexd_has_committed_does_not_wait(
     a, b = pair
     save(a, "file.x", b"theirs")
     a.git("commit", "-q", "--amend", "-m", "git-annex in a")
-    head, _empty, message = a.git("cat-file", "commit", "HEAD").partition(b"\n\n")
-    told = head + b"\n" + MADE_BY + ANNEXD + b"\n\n" + message
-    a.git(
-        "reset", "-q", a.git("hash-object", "-wt", "commit", "--stdin", stdin=told).decode().strip()
-    )
+    claim(a)
     save(b, "file.x", b"ours")
     push(a)
 

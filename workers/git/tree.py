@@ -41,6 +41,14 @@ class Change(NamedTuple):
     new: Version | None
 
 
+class Deed(NamedTuple):
+    """What a commit has done to a path."""
+
+    commit: ObjectId
+    subject: bytes
+    change: Change
+
+
 class TreeEntry(NamedTuple):
     """A path in a tree."""
 
@@ -106,10 +114,8 @@ def commits_between(git: Git, old: str, new: str) -> Iterator[tuple[ObjectId, li
         yield commit, changes
 
 
-def deeds_at(
-    git: Git, commit: str, paths: Iterable[bytes], limit: int
-) -> Iterator[tuple[bytes, Change]]:
-    """What was done to these paths, the newest first, and the subject of the commit; no merges.
+def deeds_at(git: Git, commit: str, paths: Iterable[bytes], limit: int) -> Iterator[Deed]:
+    """What was done to these paths, the newest first; no merges.
 
     By the newest ``limit`` commits that ``commit`` leads to.  Raises ``GitError``.
     """
@@ -124,13 +130,13 @@ def deeds_at(
         found = records(
             git, "diff-tree", *_RAW, "--root", "--stdin", *few, stdin=history, env=LITERAL
         )
-        subject = b""
+        by = b""
         for record in found:
             if not record.startswith(b":"):
-                subject = subjects[record]
+                by = record
             # A path that was a directory once matches what was in it.
-            elif (deed := _change(record, next(found))).path in asked_for:
-                yield subject, deed
+            elif (change := _change(record, next(found))).path in asked_for:
+                yield Deed(ObjectId(by.decode()), subjects[by], change)
 
 
 def list_tree(git: Git, tree: str) -> Iterator[TreeEntry]:
