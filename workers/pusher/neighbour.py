@@ -38,9 +38,6 @@ log = logging.getLogger(__name__)
 FULL_S: Final = 10.0
 """Until we look again whether there is room."""
 
-ASK_S: Final = 2.0
-"""Between two questions, however many hints there are."""
-
 PLAIN_S: Final = 4.0
 """Until it is polled first where only git is, and nobody who could tell: who works with us answers
 soon."""
@@ -129,7 +126,7 @@ class Neighbour:
     def ask(self) -> None:
         """It may have something new: ask it, but not too often."""
         self._asks = True
-        self._pause = max(self._pause, self._polling.asked_at + ASK_S)
+        self._pause = max(self._pause, self._polling.hinted_at)
 
     def holds(self, ours: Ours) -> bool:
         """Whether it has the commit that our branch is at, as far as we know."""
