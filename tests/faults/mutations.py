@@ -233,7 +233,7 @@ def _of_transfers() -> Iterator[Mutation]:
         "workers/transferrer/native.py",
         "            self._heed.get_on()\n        sync_file_system(annex)\n",
         "            self._heed.get_on()\n",
-        ("tests/faults/test_power_cuts.py -k upload",),
+        ("tests/faults/test_power_cuts.py -k under_its_name",),
     )
     yield Mutation(
         "a transfer is logged before its object has a name",

@@ -3,20 +3,27 @@
 Here at the count of CI; ``contrib/torture D`` cuts everywhere.
 """
 
+import os
 import random
 import shutil
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from spool import lock
+from spool.daemons import annexd_runs
+from spool.transfer import Direction
 from tests.annex.logs import NOW, OTHER, some_keys
 from tests.faults import intercept, powercut
 from tests.faults.powercut import Cut, PowerCuts
 from tests.faults.seeds import remembered_cuts, seed
 from tests.faults.transactions import ALL
+from tests.processes import forked, wait_until
 from tests.repo import Repo
+from tests.transfers.station import Station
 from workers.annex import fewlogs
 from workers.annex.branch import Branch
 from workers.annex.presence import Status
@@ -136,3 +143,40 @@ def test_what_git_has_made_for_us_is_whole_after_a_power_cut(
             assert repo.git("for-each-ref") == refs
             repo.git("fsck", "--full", "--strict")
             repo.git("rev-list", "--objects", "--all")
+
+
+@pytest.mark.skipif(shutil.which("mkfs.btrfs") is None, reason="btrfs-progs is not installed")
+def test_what_was_logged_as_sent_is_on_the_other_disk_under_its_name(memory: Path) -> None:
+    """Where annexd runs over there, nothing that is done afterwards syncs its disk.
+
+    But on ext4 its journal, one file, takes all names along.
+    """
+    here = Repo.create(memory / "here")
+    key = here.add("file", os.urandom(100_000))
+
+    def build(disk: Path) -> None:
+        there = here.clone(disk / "there")
+        here.git("remote", "add", "there", there.path)
+        here.git("fetch", "-q", "there")
+        here.annex("merge", "-q")
+        here.config("remote.there.annex-uuid", there.uuid())
+
+    def keep_lock(path: bytes, said: Path) -> None:
+        assert lock.try_take(path, flags=lock.OPEN | os.O_CREAT) is not None
+        said.touch()
+        signal.pause()
+
+    def work(disk: Path) -> None:
+        a, there = Station(here), Station(Repo(disk / "there"))
+        there.place.annexd.mkdir(mode=0o700, exist_ok=True)
+        path, said = os.fsencode(there.place.annexd / "lock"), memory / "said"
+        with forked(lambda: keep_lock(path, said)):
+            wait_until(said.exists)
+            assert annexd_runs(there.place.layout.annex)
+            a.work_off(a.queue(Direction.UPLOAD, there.repo, key))
+        assert there.repo.uuid().encode() in here.whereis(key)
+
+    with powercut.cut_after(memory, build, work, btrfs=True) as disk:
+        content = Station(Repo(disk / "there")).content(key)
+        assert content is not None
+        assert content.read_bytes() == here.read("file")
