@@ -17,7 +17,7 @@ from workers.arrivals import Arrival
 from workers.desk import Desk
 from workers.git.ancestry import is_ancestor, merge_bases
 from workers.git.stream import ObjectId
-from workers.git.tree import Change, deeds_at, diff_trees
+from workers.git.tree import Change, deeds_at
 from workers.losses import AUTOMATIC, HINDSIGHT, Losses
 from workers.maker import is_made_by_annexd
 
@@ -79,7 +79,7 @@ class Haste:
         return merge_bases(self._desk.git, head, commit, self._desk.commits.text_of)
 
     def _since(self, base: ObjectId, commit: ObjectId) -> dict[bytes, bool]:
-        changes = list(diff_trees(self._desk.git, base, commit))
+        changes = self._desk.commits.changes(base, commit)
         fresh = [change for change in changes if change.old is not None and self._is_fresh(change)]
         paths = self._losses.reverted(base, commit, fresh)
         gone = {change.path for change in fresh if change.new is None}

@@ -119,11 +119,14 @@ def deeds_at(git: Git, commit: str, paths: Iterable[bytes], limit: int) -> Itera
 
     By the newest ``limit`` commits that ``commit`` leads to.  Raises ``GitError``.
     """
+    wanted = list(paths)
+    if not wanted:
+        return
     asked = ("--no-show-signature", "--no-merges", f"-{limit}", "--format=%H %s")
     listed = git.run("log", *asked, "--end-of-options", commit)
     # Not splitlines(): a subject may hold a CR.
     subjects = dict(line.split(b" ", 1) for line in listed.split(b"\n")[:-1])
-    history, wanted = b"".join(each + b"\n" for each in subjects), list(paths)
+    history = b"".join(each + b"\n" for each in subjects)
     asked_for = set(wanted)
     for start in range(0, len(wanted), ARGS):
         few: list[str | bytes] = ["--", *wanted[start : start + ARGS]]
