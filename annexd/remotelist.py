@@ -1,11 +1,19 @@
 """The remotes of a repository, as git's configuration names them."""
 
+import os
+import time
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import final
+from pathlib import Path
+from typing import Final, final
 
 from spool.place import Place
 from workers.git.run import Git, GitError
 from workers.git.settings import Settings
+
+READ_S: Final = 5.0
+"""For so long what was read is believed, as long as the files are the same: ``annexd wait`` looks
+whenever anything has changed.  A file that was not there before is found after that."""
 
 
 @final
@@ -21,12 +29,49 @@ class Remote:
     """Empty for most special remotes."""
 
 
+@final
+@dataclass(frozen=True, slots=True)
+class _Read:
+    remotes: tuple[Remote, ...]
+    files: dict[Path, object]
+    """Each with what changes when somebody writes it."""
+    until: float
+    """Of the monotonic clock, s."""
+
+
+_last: dict[Path, _Read] = {}
+
+
 def list_remotes(place: Place) -> tuple[Remote, ...]:
     """Every remote, by name; none if git is missing, or cannot read its configuration."""
+    known = _last.get(place.gitdir)
+    if known and time.monotonic() < known.until and known.files == _stamps(known.files):
+        return known.remotes
+    before = time.monotonic()
+    stamps = _stamps((place.common / "config",))
     try:
         settings = Settings.read(Git(place.gitdir, place.worktree))
     except (GitError, FileNotFoundError):
         return ()
+    # Of the repository's own file as it was before it was read: others are written seldom.
+    files = _stamps(settings.files) | stamps
+    _last[place.gitdir] = _Read(_remotes(settings), files, before + READ_S)
+    return _last[place.gitdir].remotes
+
+
+def _stamps(files: Iterable[Path]) -> dict[Path, object]:
+    return {file: _stamp(file) for file in files}
+
+
+def _stamp(file: Path) -> object:
+    try:
+        status = os.stat(file)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _remotes(settings: Settings) -> tuple[Remote, ...]:
     return tuple(
         Remote(
             name,
