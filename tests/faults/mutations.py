@@ -273,8 +273,8 @@ def _of_refs() -> Iterator[Mutation]:
     yield Mutation(
         "nobody asks whether the histories are related",
         "workers/pusher/exchange.py",
-        "                if not merge_bases(self.here.git, ours.head, oid):",
-        "                if False:",
+        "                if not bases:\n                    return True",
+        "                if False:\n                    return True",
         ("tests/system/test_pusher.py -k unrelated",),
     )
     yield Mutation(
