@@ -130,3 +130,16 @@ def test_a_date_without_end_is_no_bug_of_ours(repo: Repo) -> None:
 
     assert Ancestry(repo.plumbing).nearby(ours, peers) is True
     assert committer_time(odd) == TIME_MAX
+
+
+def test_what_is_remembered_of_git_s_answers_is_bounded(
+    repo: Repo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process may live for months beside a remote that was left far behind."""
+    monkeypatch.setattr("workers.git.ancestry.KNOWN_MAX", 3)
+    line = history(repo, NEAR + 10)
+    ancestry = Ancestry(repo.plumbing)
+
+    for descendant in line[-8:]:
+        assert ancestry.contains(descendant, line[0])
+        assert len(ancestry._known) <= 3

@@ -23,6 +23,9 @@ from workers.git.stream import ObjectId
 NEAR: Final = 64
 """Commits looked at natively, of one question."""
 
+KNOWN_MAX: Final = 1000
+"""Answers of git's that are remembered: it may live for months beside a remote left behind."""
+
 COMMIT_MAX: Final = 1 << 20
 """Bytes of a commit that are looked at; its parents stand at the beginning."""
 
@@ -81,6 +84,8 @@ class Ancestry:
                 if failure.status != MISSING:
                     raise
                 return False  # it may come: not remembered
+            if len(self._known) >= KNOWN_MAX:
+                self._known.clear()
             self._known[question] = answer
         return self._known[question]
 
