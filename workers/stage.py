@@ -28,7 +28,7 @@ from workers.git.index_racy import Staged
 from workers.git.refname import RefName
 from workers.git.refs import Head
 from workers.git.run import GitError
-from workers.git.stream import ObjectId
+from workers.git.stream import MissingObjectError, ObjectId
 from workers.git.tree import Version
 from workers.git.update_refs import Move
 from workers.hooks import HookRefusedError, Hooks
@@ -221,7 +221,11 @@ class Stage:
         if present:
             desk = self._desk
             uuid = desk.repository.uuid
-            record_locations(desk.branch, present, uuid, Status.PRESENT, time.time())
+            try:
+                record_locations(desk.branch, present, uuid, Status.PRESENT, time.time())
+            except MissingObjectError as lost:
+                # The files matter more; what is here and unlogged the scanner logs, in the end.
+                log.warning("left unsaid: %s", lost)
 
     def _message(self) -> bytes:
         tip = self._desk.refs.get(RefName(REF))

@@ -3,8 +3,11 @@
 import os
 import time
 
+import pytest
+
 from tests.desks import desk_of
 from tests.repo import Repo
+from tests.spool import some_key
 from workers.desk import Desk
 from workers.finding import Finding
 from workers.footing import Footing
@@ -47,3 +50,22 @@ def test_what_git_has_pruned_before_it_is_committed_is_looked_at_again(repo: Rep
     assert set(repo.tree()) == {b"kept", b"lost"}
     assert is_made_by_annexd(repo.git("cat-file", "commit", "HEAD"))
     repo.check()
+
+
+def test_files_are_committed_though_git_has_lost_the_git_annex_branch(
+    repo: Repo, caplog: pytest.LogCaptureFixture
+) -> None:
+    """After a power cut, say: git-annex syncs nothing.  Where the contents are is said later."""
+    repo.write("file", b"content")
+    tip = repo.annex_tip()
+    kept = repo.path / ".git/lost"
+    (repo.path / ".git/objects" / tip[:2] / tip[2:]).rename(kept)
+    with desk_of(repo) as desk:
+        stage = Stage(desk, Footing(desk))
+        finding = found(desk, "file")._replace(key=some_key())
+        assert stage.commit(Staging([finding])) is Outcome.DONE
+
+    assert set(repo.tree()) == {b"file"}
+    assert any("left unsaid" in record.getMessage() for record in caplog.records)
+    assert not list((repo.path / ".git/annex/journal").glob("*"))
+    kept.rename(repo.path / ".git/objects" / tip[:2] / tip[2:])
