@@ -8,7 +8,9 @@ one commit that has everything and descends from ``main``, so it meets no confli
 Source: git-annex-formats.md §9, "Adjusted branches"; git-annex-adjust(1).
 """
 
-from collections.abc import Iterable
+import os
+import stat
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from workers.annex import presencelog
@@ -100,16 +102,27 @@ def in_the_way(desk: Desk, changes: Iterable[Change]) -> tuple[bytes, ...]:
 
     git-annex would stop at them, half-way.
     """
-    index, found = desk.index(), []
+    index, found, changes = desk.index(), [], list(changes)
+    gone = {change.path for change in changes if change.new is None}
     for change in changes:
         entry, st = index.get(change.path), desk.lstat(change.path)
-        if entry is None or st is None:
+        if entry is None and st is not None and stat.S_ISDIR(st.st_mode):
+            clean = gone.issuperset(_below(desk, change.path))
+        elif entry is None or st is None:
             clean = entry is None and st is None
         else:
             clean = is_clean(entry, st, desk.conventions.stat) or is_content(desk, entry, st)
         if not clean:
             found.append(change.path)
     return tuple(found)
+
+
+def _below(desk: Desk, directory: bytes) -> Iterator[bytes]:
+    """Whatever is in a directory that is to be replaced, but for directories."""
+    for parent, directories, files in os.walk(desk.full(directory)):
+        links = [name for name in directories if os.path.islink(os.path.join(parent, name))]
+        for name in (*files, *links):
+            yield os.path.relpath(os.path.join(parent, name), desk.top)
 
 
 def _is_made_by_annex(desk: Desk, commit: ObjectId) -> bool:

@@ -300,6 +300,9 @@ class Committing:
         staging.deletions = gone
         staging.deletions += len(_true_deletions(staging.findings, staging.from_index, self._desk))
         index, commits = self._desk.index(), self._desk.commits
+        for each in staging.findings:
+            if each.staged is not None:  # where a directory was
+                staging.deletions += sum(1 for _entry in index.under(each.path))
         staging.restored = sum(
             (old := index.get(each.path)) is not None
             and old.oid != each.staged.oid

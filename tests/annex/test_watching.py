@@ -760,3 +760,19 @@ def test_where_history_is_damaged_it_is_said_and_waited_for(repo: Repo, name: st
         assert len(repo.tree()) == 31
         assert watching.state().note("trouble") is None
     repo.check()
+
+
+def test_a_commit_answers_for_what_was_in_a_directory_that_a_file_replaces(repo: Repo) -> None:
+    """Others doubted it for ten seconds: nobody had said that this was meant to go."""
+    repo.add("name/below", b"below")
+    repo.add("name/further", b"further")
+    with watched(repo) as watching:
+        (repo.path / "name" / "below").unlink()
+        (repo.path / "name" / "further").unlink()
+        (repo.path / "name").rmdir()
+        repo.write("name", b"file")
+        watching.settle()
+
+        # A file that is there is committed at once, what is missing after a while.
+        assert repo.git("log", "-1", "--format=%b").strip() == b"Annexd-deletes: 2"
+        assert deletions(repo) == {"name/below", "name/further"}

@@ -208,6 +208,31 @@ def test_an_adjusted_branch_gives_and_gets(
     assert merging.merge() is Quiet.NOTHING
 
 
+@pytest.mark.parametrize("strange", [False, True])
+def test_a_file_takes_a_directorys_place_on_an_adjusted_branch(
+    pair: tuple[Repo, Repo], merging: Merging, *, strange: bool
+) -> None:
+    """The directory was in the way for good; it is only where something else is in it."""
+    a, b = pair
+    save(a, "name/below", b"below")
+    push(a)
+    merged(merging)
+    b.annex("adjust", "-q", "--unlock")
+    a.git("rm", "-q", "name/below")
+    save(a, "name", b"file")
+    push(a)
+    if strange:
+        b.write("name/strange", b"nobody's")
+
+    outcome = merging.merge()
+
+    assert isinstance(outcome, Merged) != strange
+    assert b.exists("name/strange") == strange
+    if not strange:
+        assert paths(b) == {"name"}
+        assert b.status() == b""
+
+
 def test_what_git_annex_cannot_propagate_is_held_and_said_once(
     pair: tuple[Repo, Repo], desk: Desk, caplog: pytest.LogCaptureFixture
 ) -> None:
