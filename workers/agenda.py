@@ -12,6 +12,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice
+from operator import attrgetter
 from typing import Final, final
 
 from spool.record import Fields
@@ -83,6 +84,9 @@ class Item:
         """Whether it will not be decided about in time."""
         is_hopeless = self.why is Why.FAILED and self.tries >= PATIENCE
         return is_hopeless or self.why in (Why.UNREADABLE, Why.REFUSED)
+
+
+_DUE: Final = attrgetter("due")
 
 
 @final
@@ -212,7 +216,7 @@ class Agenda:
 
     def next_due(self) -> float:
         """When the next path is to be looked at."""
-        return min((item.due for item in self._items.values()), default=math.inf)
+        return min(map(_DUE, self._items.values()), default=math.inf)
 
     def waiting(self, *whys: Why) -> Iterator[bytes]:
         """The paths that are put off for one of these reasons."""

@@ -11,6 +11,7 @@ replaces in an assistant's work tree what was written there: that is deleted bec
 import time
 from collections import Counter
 from collections.abc import Iterable
+from functools import cache
 from typing import Final, final
 
 from workers.arrivals import Arrival
@@ -56,10 +57,11 @@ class Haste:
         unasked = self._losses.unexplained(head, goal, gone)
         lost = {change.path: change.old for change in gone if change.path in unasked}
         times, told = Counter[bytes](), set[bytes]()
+        by_annexd = cache(self._is_annexds)  # a commit may have thousands of deeds
         for commit, subject, deed in deeds_at(self._desk.git, goal, lost, HINDSIGHT):
             if deed.path in told:
                 continue
-            if not subject.startswith(AUTOMATIC) or self._is_annexds(commit):
+            if not subject.startswith(AUTOMATIC) or by_annexd(commit):
                 told.add(deed.path)  # a person's deed
                 if deed.new is None:
                     times.pop(deed.path, None)

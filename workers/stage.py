@@ -195,14 +195,15 @@ class Stage:
 
     def _current(self, staging: Staging) -> Iterable[Finding]:
         """Those findings that still hold."""
+        there = self._desk.commits.still_has(
+            finding.staged.oid for finding in staging.findings if finding.staged is not None
+        )
         for finding in staging.findings:
             if finding.st is None:
                 holds = self._is_gone(finding.path)
             else:
                 holds = is_same(self._desk.lstat(finding.path), finding.st)
-            if holds and finding.staged is not None:
-                holds = self._desk.commits.still_has(finding.staged.oid)
-            if holds:
+            if holds and (finding.staged is None or finding.staged.oid in there):
                 yield finding
             else:
                 staging.outdated.append(finding.path)

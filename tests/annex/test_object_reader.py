@@ -9,7 +9,7 @@ import pytest
 from tests.repo import Repo
 from workers.git.objectreader import ObjectReader
 from workers.git.run import Git
-from workers.git.stream import CatFile, Found
+from workers.git.stream import CatFile, Found, ObjectId
 
 BIG = 3 << 20
 
@@ -128,3 +128,19 @@ def test_a_linked_work_tree_has_the_objects_of_the_first(plain: Repo, tmp_path: 
     with ObjectReader(linked) as reader:
         assert reader.get(text) == by_git(plain, [text])[0]
         assert not reader.asks_git
+
+
+def test_what_is_there_is_told_of_many_at_once(plain: Repo) -> None:
+    present = [ObjectId(name.decode()) for name in names(plain)]
+    absent = ObjectId("0" * len(present[0]))
+    asked = [*present, absent, *present]
+    with ObjectReader(plain.plumbing) as reader:
+        assert list(reader.has_all(present)) == [True] * len(present)
+        assert not reader.asks_git
+        assert list(reader.has_all(asked)) == [oid != absent for oid in asked]
+
+    plain.git("repack", "-adq")
+    with ObjectReader(plain.plumbing) as reader:
+        many = asked * 2000  # more than a pipe holds
+        assert list(reader.has_all(many)) == [oid != absent for oid in many]
+        assert reader.get(present[0].encode()) is not None

@@ -97,13 +97,17 @@ class Commits:
         """
         return self._objects.add_stream(source, size)
 
-    def still_has(self, oid: ObjectId) -> bool:
-        """Whether a blob that was added is there, or will be after the next ``commit``.
+    def still_has(self, oids: Iterable[ObjectId]) -> set[ObjectId]:
+        """Those of the blobs that were added that are there, or will be after the next ``commit``.
 
         Where an attempt to commit has failed, its blobs are in the repository, and nothing leads to
         them: ``git gc --prune=now`` takes them.
         """
-        return self._objects.has(oid) or self.find(oid, 0) is not None
+        added = set(oids)
+        coming = {oid for oid in added if self._objects.has(oid)}
+        others = list(added - coming)
+        there = self._reader.has_all(others)
+        return coming.union(oid for oid, has in zip(others, there, strict=True) if has)
 
     def tree_of(self, commit: str) -> ObjectId:
         """The tree of a commit (or of a tree).  Raises ``MissingObjectError``."""

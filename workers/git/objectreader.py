@@ -16,7 +16,7 @@ import contextlib
 import os
 import re
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, Self, final
 
 from workers.git.gitdirs import common_dir
@@ -90,6 +90,15 @@ class ObjectReader:
                 yield from self._asked().get_all((name, *each))
                 return
             yield found
+
+    def has_all(self, oids: Sequence[ObjectId]) -> Iterator[bool]:
+        """Of many objects, in order, whether they are there; take all of the answers."""
+        names = [oid.encode() for oid in oids]
+        for at, name in enumerate(names):
+            if self._loose(name, 0) is None:
+                yield from self._asked().has_all(names[at:])
+                return
+            yield True
 
     def tree_of(self, name: bytes) -> ObjectId | None:
         """The tree of a commit, of a tag of one, or of itself; None if it has none."""

@@ -144,21 +144,17 @@ class CatFile(Asking):
 
     def get_all(self, names: Iterable[bytes]) -> Iterator[Found | None]:
         """Many objects, in order; keeps a pipe-safe number of questions under way."""
-        batch: list[bytes] = []
-        size = 0
-        for name in names:
-            batch.append(name)
-            size += len(name) + COMMAND
-            if size >= PIPE_SAFE:
-                yield from self._exchange(batch)
-                batch, size = [], 0
-        yield from self._exchange(batch)
-
-    def _exchange(self, batch: list[bytes]) -> Iterator[Found | None]:
-        if batch:
+        for batch in _batches(names):
             self.send(b"".join(b"contents %s\n" % name for name in batch))
-        for _name in batch:
-            yield self._answer()
+            for _name in batch:
+                yield self._answer()
+
+    def has_all(self, names: Iterable[bytes]) -> Iterator[bool]:
+        """Of many objects, in order, whether there is one of that name."""
+        for batch in _batches(names):
+            self.send(b"".join(b"info %s\n" % name for name in batch))
+            for _name in batch:
+                yield self._head() is not None
 
     def _answer(self) -> Found | None:
         head = self._head()
@@ -179,3 +175,17 @@ class CatFile(Asking):
         if not size.isdigit():  # "NAME missing", "NAME ambiguous"
             return None
         return Found(ObjectId(oid.decode()), kind, int(size), b"")
+
+
+def _batches(names: Iterable[bytes]) -> Iterator[list[bytes]]:
+    """So many at a time that all questions fit into the pipe."""
+    batch: list[bytes] = []
+    size = 0
+    for name in names:
+        batch.append(name)
+        size += len(name) + COMMAND
+        if size >= PIPE_SAFE:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
