@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from spool.remotes import errors, forgive_transfer
 from tests.processes import python, running, wait_until
 from tests.pushing import place
 from tests.repo import Repo
@@ -66,3 +67,18 @@ def test_what_the_disk_has_no_room_to_say_holds_all_the_same(
 
     assert gates.opens(there, 1000.0) > 1000.0
     assert not Path(os.fsdecode(gates.directory(there))).exists()
+
+
+def test_a_remote_that_is_forgiven_may_be_tried_and_its_failure_stays_told(repo: Repo) -> None:
+    there, gates = remote(repo, "/there"), Gates(place(repo).remotes)
+    for _ in range(3):
+        gates.failed(there, "gone", 1000.0)
+    directory = Path(os.fsdecode(gates.directory(there)))
+    assert Gates(place(repo).remotes).opens(there, 1000.0) > 1000.0
+
+    forgive_transfer(directory)
+
+    assert Gates(place(repo).remotes).opens(there, 1000.0) == 0.0
+    assert errors(place(repo).remotes, b"there") == ("gone",)
+    forgive_transfer(directory / "of nobody")
+    assert not (directory / "of nobody").exists()
