@@ -304,5 +304,6 @@ def _may_be_of(key: Key, st: os.stat_result) -> bool:
 def _needs_git_annex(desk: Desk) -> bool:
     """Whether content can only be added by git-annex here."""
     repository = desk.repository
-    thin = repository.settings.flag("annex.thin", default=False)
-    return thin or repository.crippled or not repository.symlinks or desk.objects.hooked
+    theirs = ("annex.thin", "annex.genmetadata")
+    is_theirs = any(repository.settings.flag(name, default=False) for name in theirs)
+    return is_theirs or repository.crippled or not repository.symlinks or desk.objects.hooked

@@ -776,3 +776,12 @@ def test_a_commit_answers_for_what_was_in_a_directory_that_a_file_replaces(repo:
         # A file that is there is committed at once, what is missing after a while.
         assert repo.git("log", "-1", "--format=%b").strip() == b"Annexd-deletes: 2"
         assert deletions(repo) == {"name/below", "name/further"}
+
+
+def test_metadata_is_generated_where_the_setting_asks_for_it(repo: Repo) -> None:
+    repo.git("config", "annex.genmetadata", "true")
+    with watched(repo) as watching:
+        repo.write("dated", b"content")
+        watching.settle()
+
+    assert b"year=" in repo.annex("metadata", "dated")
