@@ -22,6 +22,7 @@ from typing import Final, Self, final
 
 from workers.git import index_v4
 from workers.git.index_entry import SECOND_NS, U32, Entry
+from workers.git.index_follow import Version, follow
 from workers.git.index_format import (
     HEADER,
     Data,
@@ -208,6 +209,10 @@ class Index:
         """Where the entries are, in the form of version 3.  Not to be changed."""
         return self._layout
 
+    def told(self) -> Version:
+        """All that a newer version may be compared with."""
+        return Version(self._data, self._layout, self.mtime_ns // SECOND_NS)
+
     def extensions(self) -> Iterator[tuple[bytes, bytes]]:
         """The extensions worth keeping: signature and content."""
         return extensions(self._data, self._layout.end, self.object_format)
@@ -260,8 +265,10 @@ class Index:
                 yield entry_at(data, at, size)
 
 
-def read_index(path: bytes, object_format: ObjectFormat) -> Index:
+def read_index(path: bytes, object_format: ObjectFormat, older: Index | None = None) -> Index:
     """Map the index at ``path``; one without entries if there is no such file.
+
+    Where an older version of it is at hand, that tells most of what there is to find.
 
     Raises ``ValueError`` if it is torn, ``UnsupportedIndexError`` if only git can read it.
     """
@@ -271,18 +278,22 @@ def read_index(path: bytes, object_format: ObjectFormat) -> Index:
         none = scan(EMPTY + bytes(object_format.raw_size), object_format, 0, 0)
         return Index(path, object_format, 2, (EMPTY, None, None), none)
     try:
-        return map_index(path, fd, object_format)
+        return map_index(path, fd, object_format, older=older)
     finally:
         os.close(fd)
 
 
 def reread(index: Index) -> Index:
     """The current version: the same value if nothing has changed."""
-    return index if index.is_current() else read_index(index.path, index.object_format)
+    return index if index.is_current() else read_index(index.path, index.object_format, index)
 
 
 def map_index(
-    path: bytes, fd: int, object_format: ObjectFormat, known: Layout | None = None
+    path: bytes,
+    fd: int,
+    object_format: ObjectFormat,
+    known: Layout | None = None,
+    older: Index | None = None,
 ) -> Index:
     """The index that is open as ``fd`` and is, or will be, at ``path``; ``fd`` stays open."""
     st = os.fstat(fd)
@@ -294,7 +305,12 @@ def map_index(
     if version == 4:  # noqa: PLR2004 -- its number is its name
         data = index_v4.expand(mapped, object_format, count)
     recent_s = st.st_mtime_ns // SECOND_NS
-    layout = known or scan(data, object_format, count, recent_s)
+    if known is not None:
+        layout = known
+    elif older is None:
+        layout = scan(data, object_format, count, recent_s)
+    else:
+        layout = follow(older.told(), data, object_format, count, recent_s)
     for _extension in extensions(data, layout.end, object_format):
         pass  # raises if one is not for us
     identity = Identity.of(st)

@@ -77,12 +77,19 @@ def version_and_count(data: Data) -> tuple[int, int]:
 
 def scan(data: Data, object_format: ObjectFormat, count: int, recent_s: int) -> Layout:
     """Find all entries of an index of version 2 or 3."""
-    offsets, recent, unmerged = array("I"), array("I"), array("I")
+    nothing = Layout(array("I"), HEADER.size, array("I"), array("I"))
+    return scan_on(nothing, data, object_format, count, recent_s)
+
+
+def scan_on(
+    known: Layout, data: Data, object_format: ObjectFormat, count: int, recent_s: int
+) -> Layout:
+    """Find those behind the known ones, until there are ``count``; ``known`` is used up."""
+    offsets, at, recent, unmerged = known
     name_at = _OID_AT + object_format.raw_size + 2
     unpack, append = _SCAN[object_format].unpack_from, offsets.append
-    at = HEADER.size
     try:
-        for number in range(count):
+        for number in range(len(offsets), count):
             append(at)
             mtime_s, flags = unpack(data, at)
             if mtime_s >= recent_s:
