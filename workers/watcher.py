@@ -30,6 +30,7 @@ from workers.looking import Looker
 from workers.mounts import MountsBelow
 from workers.pausing import Pausing
 from workers.process import Leave, Worker
+from workers.repose import Repose
 from workers.ripening import Ripening
 from workers.rules import Rules
 from workers.trouble import TroubleError
@@ -44,8 +45,6 @@ BREATH_S: Final = 0.005
 """During long work events are taken this often: the kernel keeps only so many."""
 SAID_S: Final = 0.03
 """What will be done so soon is not worth a word."""
-REST_S: Final = 1.0
-"""A longer wait is a rest."""
 HELD_S: Final = 5.0
 """How often to look whether whoever holds still runs."""
 
@@ -92,7 +91,7 @@ class Watcher:
         self._breathed = 0.0
         self._pausing = Pausing()
         self._reason: str | None = None
-        self._unreleased = False
+        self._repose = Repose(self._desk, self._rules)
         self._growth = Growth()
 
     def serve(self) -> Leave | None:
@@ -123,9 +122,14 @@ class Watcher:
             until = min(until, time.monotonic() + HELD_S)  # then perhaps no more
         elif not self._notes() and self._scans_at_start():
             afresh_at = self._growth.leave_at(until)
-        woken = self._wakeup.wait(min(until, afresh_at))
+        woken = self._wakeup.wait(min(until, afresh_at, self._repose.due))
         self._take(woken)
-        if woken != Woken() or time.monotonic() < afresh_at:
+        now = time.monotonic()
+        if woken != Woken() or now >= until:
+            self._repose.stir(now)
+        elif now >= self._repose.due:
+            self._repose.end_gits()
+        if woken != Woken() or now < afresh_at:
             return None
         self._fill.leave()
         return Leave.AFRESH
@@ -168,7 +172,7 @@ class Watcher:
         self._merge()
         self._fill.turn()
         self._ripening.turn(time.monotonic())
-        self._release()
+        self._repose.rest(self._until() - time.monotonic())
 
     def _commit(self) -> None:
         now = time.monotonic()
@@ -177,7 +181,7 @@ class Watcher:
         commit = self._committing.commit(now)
         if commit is not None:
             self._joining.stand_on(commit)
-            self._unreleased = True
+            self._repose.committed()
 
     def _merge(self) -> None:
         """Merge what has arrived; what is in its way has to be committed first."""
@@ -307,14 +311,6 @@ class Watcher:
             self._committing.add(self._looker.look(portion, now), time.monotonic())
             if time.monotonic() - now > TURN_S:
                 break  # the others are due still
-
-    def _release(self) -> None:
-        """Let go of what is only needed while there is something to do."""
-        if self._until() - time.monotonic() > REST_S:
-            if self._unreleased:
-                self._desk.commits.release()
-                self._unreleased = False
-            self._desk.index().relax()
 
     def _until(self) -> float:
         until = min(self._tree.next_sweep(), self._desk.clear_due())

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes import run, stays, wait_until
+from tests.processes import descendants, run, stays, wait_until
 from tests.repo import Repo
 from tests.scenarios.forms import adopt
 from tests.watching import begin, deletions, watched
 from workers.losses import answer_for
+from workers.repose import GITS_S
 
 POINTER = b"/annex/objects/"
 FILE, EXECUTABLE, LINK = b"100644", b"100755", b"120000"
@@ -785,3 +786,19 @@ def test_metadata_is_generated_where_the_setting_asks_for_it(repo: Repo) -> None
         watching.settle()
 
     assert b"year=" in repo.annex("metadata", "dated")
+
+
+def test_no_git_is_kept_while_nothing_happens(repo: Repo) -> None:
+    """``git check-attr`` keeps 15 MB where the index is large, for as long as it is there."""
+    with watched(repo) as watching:
+        repo.write("file", b"content")
+        watching.settle()
+        pid = watching.process.pid
+        assert "git" in descendants(pid).values()
+
+        wait_until(lambda: not descendants(pid), GITS_S + 15)
+
+        stays(lambda: not descendants(pid), 2)
+        repo.write("another", b"content")
+        watching.settle()
+        assert b"another" in repo.tree()
