@@ -16,7 +16,6 @@ from typing import Final, final
 from spool.record import escape
 from workers.agenda import GONE_S, RENAMED_S, Agenda, Why
 from workers.annex.addpolicy import ALWAYS_GIT
-from workers.annex.pointer import relink
 from workers.byannex import add_by_git_annex
 from workers.desk import Desk
 from workers.examine import Look, look, mode_to_stage, same_file
@@ -28,7 +27,7 @@ from workers.git.trackable import is_trackable
 from workers.guard import Guard
 from workers.ingest import Ingest
 from workers.locking import Locking, lock_all
-from workers.relink import mend
+from workers.relink import leads_astray, mend
 from workers.worktree import WorkTree
 
 log = logging.getLogger(__name__)
@@ -165,7 +164,7 @@ class Looker:
                 found.gone.append(entry)
                 continue
             self._agenda.present(path)
-            if seen is Look.CLEAN and st is not None and self._leads_astray(path, st):
+            if seen is Look.CLEAN and st is not None and leads_astray(self._desk, path, st):
                 found.links.append((path, st, entry))
             elif st is None or seen in (Look.CLEAN, Look.CONFLICT):
                 self._agenda.settle(path)
@@ -174,16 +173,6 @@ class Looker:
             else:
                 (found.links if seen is Look.LINK else found.files).append((path, st, entry))
         return found
-
-    def _leads_astray(self, path: bytes, st: os.stat_result) -> bool:
-        """Whether it is a link into the annex that git knows, and ``git mv`` has broken."""
-        if not stat.S_ISLNK(st.st_mode):
-            return False
-        try:
-            target = os.readlink(self._desk.full(path))
-        except OSError:
-            return False
-        return relink(target, path, self._desk.repository.tuning) is not None
 
     def _as_it_is(self, path: bytes, st: os.stat_result, entry: Entry) -> Finding:
         """A file with the content of an entry that is known already."""

@@ -32,6 +32,17 @@ def mend(desk: Desk, path: bytes, st: os.stat_result) -> tuple[bytes, os.stat_re
     return None if placed is None else (right, placed)
 
 
+def leads_astray(desk: Desk, path: bytes, st: os.stat_result) -> bool:
+    """Whether it is a link into the annex that git knows, and ``git mv`` has broken."""
+    if not stat.S_ISLNK(st.st_mode):
+        return False
+    try:
+        target = os.readlink(desk.full(path))
+    except OSError:
+        return False
+    return relink(target, path, desk.repository.tuning) is not None
+
+
 def put_link(desk: Desk, path: bytes, target: bytes, seen: os.stat_result) -> os.stat_result | None:
     """Put a link in the place of what was seen there; its lstat, None if it was not (just) that.
 
