@@ -93,17 +93,16 @@ def serve(
     make_directory(place.tmp)
     _say_that_it_runs(place, scan_complete=False)
     programs = Programs(lambda: _wish(place))
+    supervisor = Supervisor(instance, _roles(place), starter, log_path, programs)
     try:
-        is_replaced = Supervisor(instance, _roles(place), starter, log_path, programs).run(
-            startdelay_s
-        )
+        is_replaced = supervisor.run(startdelay_s)
     except TroubleError as trouble:
         raise AnnexdError(str(trouble)) from trouble
     remove_remains(place)
     if os.path.isdir(place.tmp):  # else the repository has gone
         _say_that_it_runs(place, scan_complete=True)
     if is_replaced:
-        become_new(place, log_path)
+        become_new(place, log_path, lambda: supervisor.is_to_stop)
 
 
 def check_room(place: Place) -> None:

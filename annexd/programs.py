@@ -11,11 +11,12 @@ import logging
 import math
 import os
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, NoReturn, Self, final
+from typing import Final, Self, final
 
 import annexd
 import spool
@@ -98,11 +99,15 @@ def identity() -> Identity:
     return tuple(_identity(path) for path in paths)
 
 
-def become_new(place: Place, log_path: Path | None) -> NoReturn:
+def become_new(place: Place, log_path: Path | None, is_to_stop: Callable[[], bool]) -> None:
     """Start what is on the disk in this process's place, once nothing of ours is left.
 
-    ``log_path`` is None in the foreground, where that must be the same process.
+    ``log_path`` is None in the foreground, where that must be the same process.  Returns if it is
+    to stop: a signal that comes later ends the new program, which begins by hearing it.
     """
+    signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT))
+    if is_to_stop():
+        return
     start = ("start", "--foreground") if log_path is None else ("start",)
     words = (sys.executable, "-P", "-c", _START, *start, os.fspath(place.worktree))
     # Without the mark of our descendants, which are no more.

@@ -144,7 +144,12 @@ class Supervisor:
         log.info("stopped")
         if self._failure is not None:
             raise NeverReadyError(self._failure)
-        return self._is_replaced and not self._wakeup.stopping
+        return self._is_replaced
+
+    @property
+    def is_to_stop(self) -> bool:
+        """Whether somebody has asked it to stop."""
+        return self._wakeup.stopping
 
     def _turn(self) -> None:
         """Sleep; then see to everything that may have happened."""
