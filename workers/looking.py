@@ -261,7 +261,8 @@ class Looker:
         is_behind: bool | None = None
         for entry in gone:
             new_name = self._renamed.get(entry.path)
-            is_renamed = new_name is not None
+            # Who renames many and then deletes them has deleted them.
+            is_renamed = new_name is not None and self._desk.lstat(new_name) is not None
             # Where some hundreds of thousands are looked at at once, the new name brings the old
             # one along: it would not be known again by an index in which that is gone.
             if self._agenda.is_due(new_name, now) and new_name not in looked_at:

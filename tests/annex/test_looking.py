@@ -179,6 +179,34 @@ def test_both_halves_of_a_rename_are_found_together(
         wakeup.close()
 
 
+def test_what_is_renamed_and_then_deleted_is_deleted(
+    repo: Repo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else thousands, moved to another directory first, would be deleted everywhere unasked."""
+    monkeypatch.setattr(Guard, "files_hold_still", lambda _self: True)
+    repo.add("old", b"content")
+    repo.rename("old", "new")
+    agenda = Agenda()
+    with desk_of(repo) as desk:
+        wakeup, rules = Wakeup(), Rules(desk)
+        tree = WorkTree(
+            desk.top, desk.filesystems, wakeup, lambda _path: nothing(), lambda _path: nothing()
+        )
+        looker = Looker(desk, agenda, Guard(desk), tree, Ingest(desk, rules, nothing))
+        start = time.monotonic()
+        agenda.mark_missing(b"old", start)
+        agenda.mark(b"new", start)
+        assert not looker.look([b"old", b"new"], start)
+        repo.remove("new")
+
+        assert not looker.look([b"old", b"new"], start + RENAMED_S)
+        found = looker.look([b"old"], start + GONE_S + 0.1)
+
+        assert [(finding.path, finding.is_rename) for finding in found] == [(b"old", False)]
+        rules.close()
+        wakeup.close()
+
+
 def test_nothing_is_walked_or_watched_behind_a_link_where_a_directory_was(
     repo: Repo, tmp_path: Path
 ) -> None:
