@@ -16,7 +16,7 @@ from spool.transfer import parse_uuid
 from tests.processes import ANNEXD_SHELL, alive, wait_until
 from tests.repo import Repo
 from workers.annex import p2p
-from workers.annex.p2p import BusyError, Peer, RefusedError, Sent
+from workers.annex.p2p import BusyError, ChangedError, Peer, RefusedError, Sent
 from workers.annex.pipes import EndedError, Pipes, SilentError
 from workers.shell.sending import send_whole
 from workers.shell.wire import Wire
@@ -179,7 +179,7 @@ def test_a_content_that_is_not_there_is_nothing_that_the_server_stands_by(
 def test_an_interrupted_content_is_resumed(repo: Repo, key: Key, source: OpenFile) -> None:
     peer = connect(repo)
     short = OpenFile(source.fd, len(CONTENT) + 1)  # ends before what it promised
-    with pytest.raises(EndedError, match="shorter"):
+    with pytest.raises(ChangedError, match="shorter"):
         peer.put(key, FILE, short)
     tmp = repo.path / ".git/annex/tmp"
     wait_until(lambda: [file for file in tmp.glob("*") if file.stat().st_size > 1000])

@@ -6,9 +6,11 @@ tidies up and ends by itself.
 
 import contextlib
 import os
+import select
 import signal
 import subprocess
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 GRACE_S: Final = 2.0
@@ -51,14 +53,39 @@ def end(process: subprocess.Popen[bytes]) -> None:
     first, and it removes its locks.
     """
     others = _stop(process)
-    process.terminate()
-    signal_all(others, signal.SIGKILL)
-    process.send_signal(signal.SIGCONT)
-    try:
-        process.wait(GRACE_S)
-    except subprocess.TimeoutExpired:
-        signal_all((process.pid, *descendants(process.pid)), signal.SIGKILL)
-        process.wait()
+    with _ends_of(others) as ends:
+        process.terminate()
+        signal_all(others, signal.SIGKILL)
+        process.send_signal(signal.SIGCONT)
+        try:
+            process.wait(GRACE_S)
+        except subprocess.TimeoutExpired:
+            signal_all((process.pid, *descendants(process.pid)), signal.SIGKILL)
+            process.wait()
+        # They die by themselves, a moment later: whoever asks then is to find none.
+        _wait_for_all(ends, GRACE_S)
+
+
+@contextlib.contextmanager
+def _ends_of(pids: Iterable[int]) -> Iterator[list[int]]:
+    """A descriptor for each process that is still there: readable when it has ended."""
+    with contextlib.ExitStack() as cleanup:
+        ends: list[int] = []
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                ends.append(os.pidfd_open(pid))
+                cleanup.callback(os.close, ends[-1])
+        yield ends
+
+
+def _wait_for_all(ends: Iterable[int], timeout_s: float) -> None:
+    """Until all of these are readable, or the time is over."""
+    left, until = set(ends), time.monotonic() + timeout_s
+    while left and (wait_s := until - time.monotonic()) > 0:
+        poll = select.poll()
+        for end_fd in left:
+            poll.register(end_fd, select.POLLIN)
+        left -= {fd for fd, _event in poll.poll(wait_s * 1000)}
 
 
 def _stop(process: subprocess.Popen[bytes]) -> set[int]:
