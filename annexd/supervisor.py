@@ -36,6 +36,7 @@ from annexd.lastword import last_word
 from annexd.leftovers import clear_leftovers
 from annexd.programs import Programs
 from annexd.remains import has_vanished
+from annexd.surroundings import has_terminal
 from spool.record import escape, make_directory, replace
 from workers.annex.masters import end_left
 from workers.process import Post, Worker, enter
@@ -57,6 +58,10 @@ _REPLACED = int(inotify.DELETE | inotify.MOVED_TO)
 
 CRASHES_MAX = 3
 """When a worker has crashed this often before all were ready, the start has failed."""
+
+COLLECTIONS = (20_000, 20, 20)
+"""gc.set_threshold(): a worker makes hardly any cycles, and each walk of all that it holds in a
+burst costs: a twentieth of the processor's time, as Python has it."""
 
 
 class NeverReadyError(TemporaryError):
@@ -98,7 +103,7 @@ class Supervisor:
         self._crew = Crew(place, self._enter)
         # nohup has SIGHUP ignored: then the terminal may go.
         ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
-        self._had_terminal = not ignored and _has_terminal()
+        self._had_terminal = not ignored and has_terminal()
         self._wakeup = Wakeup(Hints.PLAIN, os.fsencode(place.common))
         signal.pthread_sigmask(signal.SIG_SETMASK, ())  # whoever started us may have blocked some
         # Its handler does nothing: that it has one makes the signal end our wait.
@@ -132,6 +137,7 @@ class Supervisor:
         self._settle_in()
         gc.collect()
         gc.freeze()  # what is here now is never collected, so its pages stay shared
+        gc.set_threshold(*COLLECTIONS)
         self._crew.want(self._roles(), startdelay_s)
         if startdelay_s:
             self._announce_ready()
@@ -290,7 +296,7 @@ class Supervisor:
         self._starter.tell(f"STATUS={escape(self._summary())}")
 
     def _hang_up(self) -> None:
-        if self._had_terminal and not _has_terminal():
+        if self._had_terminal and not has_terminal():
             self._stop("the terminal has gone")
             return
         log.info("reload")
@@ -346,11 +352,3 @@ def _is_there(path: Path, status: os.stat_result) -> bool:
         return False
     except OSError:  # it may not be looked at for now
         return True
-
-
-def _has_terminal() -> bool:
-    try:
-        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC))
-    except OSError:
-        return False
-    return True
