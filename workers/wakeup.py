@@ -345,5 +345,6 @@ def _parse(data: bytes) -> list[Event]:
 def _timeout_ms(until: float) -> int | None:
     if until == _FOREVER:
         return None
+    wait_s = max(0.0, until - time.monotonic())  # what is due at once may have been so for ever
     # Rounded up: waking a fraction early would make the caller spin until the time has come.
-    return min(max(0, math.ceil((until - time.monotonic()) * 1000)), 2**31 - 1)
+    return min(math.ceil(wait_s * 1000), 2**31 - 1)
