@@ -43,6 +43,11 @@ def test_names_are_the_bytes_that_the_file_system_has(wakeup: Wakeup, tmp_path: 
     assert seen == set(names)
 
 
+def test_what_has_been_due_for_ever_is_not_waited_for(wakeup: Wakeup) -> None:
+    """Of 10,000 accepted deletions 5,000 are committed, and the others at once: it crashed."""
+    assert wakeup.wait(-math.inf) == Woken()
+
+
 def test_a_wait_ends_at_its_deadline_and_not_before(wakeup: Wakeup) -> None:
     until = soon(0.05)
 
@@ -53,11 +58,6 @@ def test_a_wait_ends_at_its_deadline_and_not_before(wakeup: Wakeup) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_what_has_been_due_for_ever_is_not_waited_for(wakeup: Wakeup) -> None:
-    """Of 10,000 accepted deletions 5,000 are committed, and the others at once: it crashed."""
-    assert wakeup.wait(-math.inf) == Woken()
-
-
 def test_a_request_to_stop_that_came_just_before_the_wait_ends_it(
     wakeup: Wakeup, number: signal.Signals
 ) -> None:
