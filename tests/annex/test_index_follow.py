@@ -10,7 +10,7 @@ import pytest
 from tests.repo import Repo
 from workers.git.index import Index, map_index
 from workers.git.index_entry import SECOND_NS
-from workers.git.index_follow import BLOCK, TRIES, follow
+from workers.git.index_follow import BLOCK, TRIES, Version, follow
 from workers.git.index_format import scan
 from workers.git.objectid import ObjectFormat
 
@@ -47,6 +47,12 @@ def look(repo: Repo, format_: ObjectFormat, older: Index | None = None) -> Index
         os.close(fd)
 
 
+def told(index: Index) -> Version:
+    found = index.told()
+    assert found is not None
+    return found
+
+
 def versions(repo: Repo, format_: ObjectFormat, seed: int) -> Iterator[Index]:
     """Ever newer ones, changed as users change them, at random places."""
     choose = random.Random(seed)  # noqa: S311
@@ -76,10 +82,10 @@ def test_what_is_told_from_an_older_version_is_what_each_entry_says(
     seen = list(versions(repo, format_, seed))
     for old in seen:
         for new in seen:
-            data, recent_s = new.told().data, new.told().recent_s
+            before, (data, _layout, recent_s) = told(old), told(new)
             for second in (recent_s - 10, recent_s, recent_s + 10):
-                told = follow(old.told(), data, format_, len(new), second)
-                assert told == scan(data, format_, len(new), second)
+                layout = follow(before, data, format_, len(new), second)
+                assert layout == scan(data, format_, len(new), second)
 
 
 def test_entries_that_become_recent_or_cease_to_be_are_seen(
@@ -102,8 +108,30 @@ def test_entries_that_become_recent_or_cease_to_be_are_seen(
 
 
 def test_a_torn_index_is_refused_as_ever(repo: Repo, format_: ObjectFormat) -> None:
-    old = look(repo, format_).told()
+    old = told(look(repo, format_))
     count, data = len(old.layout.offsets), bytes(old.data)
     for size in (old.layout.end + 3, old.layout.end - 1, old.layout.offsets[-1] + 5, 40):
         with pytest.raises(ValueError, match="torn"):
             follow(old, data[:size], format_, count, old.recent_s)
+
+
+@pytest.mark.parametrize("names", [("b", "long" * 40), ("c" * 3, "d")])
+def test_an_index_that_somebody_has_written_into_tells_nothing(
+    repo: Repo, format_: ObjectFormat, names: tuple[str, ...]
+) -> None:
+    """``cp backup .git/index``: the old version has the new bytes, and not where we think."""
+    path = repo.path / ".git/index"
+    tell(repo, f"100644 {blob(repo, 1)}\ta")
+    before = path.read_bytes()
+    tell(repo, *(f"100644 {blob(repo, 2)}\t{name}" for name in names))
+    old = look(repo, format_)
+    after = [entry.path for entry in old]
+
+    path.write_bytes(before)
+    here = [entry.path for entry in look(repo, format_, old)]
+    assert old.told() is None
+    tell(repo, *(f"100644 {blob(repo, 3)}\t{name}" for name in names))
+    later = [entry.path for entry in look(repo, format_, old)]
+
+    assert here == [path for path in after if os.fsdecode(path) not in names]
+    assert later == after

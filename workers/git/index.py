@@ -78,6 +78,7 @@ class Index:
         "_map",
         "_near",
         "_raw_size",
+        "_trailer",
         "identity",
         "object_format",
         "path",
@@ -100,6 +101,7 @@ class Index:
         self._data, self._map, self.identity = mapped
         self._layout = layout
         self._raw_size = object_format.raw_size
+        self._trailer = self._end()
         self._near = 0
         # Where the last path was, or would be: the next one often is just there, or a little later.
 
@@ -209,9 +211,21 @@ class Index:
         """Where the entries are, in the form of version 3.  Not to be changed."""
         return self._layout
 
-    def told(self) -> Version:
-        """All that a newer version may be compared with."""
+    def told(self) -> Version | None:
+        """All that a newer version may be compared with.
+
+        None if somebody has written into the file, as ``cp`` does: then what we have mapped is not
+        what we have looked into.
+        """
+        if self._map is not None and self._map.size() != len(self._map):
+            return None
+        if self._end() != self._trailer:
+            return None
         return Version(self._data, self._layout, self.mtime_ns // SECOND_NS)
+
+    def _end(self) -> bytes:
+        """The checksum, unless ``index.skipHash`` has it left out."""
+        return b"" if self._map is None else self._map[-self._raw_size :]
 
     def extensions(self) -> Iterator[tuple[bytes, bytes]]:
         """The extensions worth keeping: signature and content."""
@@ -305,12 +319,15 @@ def map_index(
     if version == 4:  # noqa: PLR2004 -- its number is its name
         data = index_v4.expand(mapped, object_format, count)
     recent_s = st.st_mtime_ns // SECOND_NS
+    # Who writes into the file gives both versions the same bytes.
+    is_another = older is not None and (older.identity is None or older.identity.ino != st.st_ino)
+    told = older.told() if older is not None and is_another else None
     if known is not None:
         layout = known
-    elif older is None:
+    elif told is None:
         layout = scan(data, object_format, count, recent_s)
     else:
-        layout = follow(older.told(), data, object_format, count, recent_s)
+        layout = follow(told, data, object_format, count, recent_s)
     for _extension in extensions(data, layout.end, object_format):
         pass  # raises if one is not for us
     identity = Identity.of(st)
