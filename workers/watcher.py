@@ -123,12 +123,13 @@ class Watcher:
         elif not self._notes() and self._scans_at_start():
             afresh_at = self._growth.leave_at(until)
         woken = self._wakeup.wait(min(until, afresh_at, self._repose.due))
+        if woken == Woken() and self._repose.due <= time.monotonic() < min(until, afresh_at):
+            self._repose.end_gits()  # no turn, that might start some again
+            woken = self._wakeup.wait(min(until, afresh_at))
         self._take(woken)
         now = time.monotonic()
         if woken != Woken() or now >= until:
             self._repose.stir(now)
-        elif now >= self._repose.due:
-            self._repose.end_gits()
         if woken != Woken() or now < afresh_at:
             return None
         self._fill.leave()

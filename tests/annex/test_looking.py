@@ -1,9 +1,11 @@
 """Paths are looked at while their users are at work."""
 
+import contextlib
 import errno
 import os
 import shutil
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -22,6 +24,19 @@ from workers.walk import Walk
 from workers.worktree import WorkTree
 
 
+@contextlib.contextmanager
+def looking(repo: Repo, agenda: Agenda, breathe: Callable[[], None] = nothing) -> Iterator[Looker]:
+    """Who looks at the paths of a repository; no event is heard."""
+    with desk_of(repo) as desk:
+        wakeup, rules = Wakeup(), Rules(desk)
+        tree = WorkTree(
+            desk.top, desk.filesystems, wakeup, lambda _path: nothing(), lambda _path: nothing()
+        )
+        yield Looker(desk, agenda, Guard(desk), tree, Ingest(desk, rules, breathe))
+        rules.close()
+        wakeup.close()
+
+
 def test_what_is_heard_of_a_path_while_it_is_looked_at_is_not_forgotten(repo: Repo) -> None:
     """It was there a moment ago, is deleted, and the event is taken before it is opened."""
     repo.add("file", b"before")
@@ -34,12 +49,7 @@ def test_what_is_heard_of_a_path_while_it_is_looked_at_is_not_forgotten(repo: Re
             repo.remove("file")
             agenda.mark_missing(b"file", time.monotonic())
 
-    with desk_of(repo) as desk:
-        wakeup, rules = Wakeup(), Rules(desk)
-        tree = WorkTree(
-            desk.top, desk.filesystems, wakeup, lambda _path: nothing(), lambda _path: nothing()
-        )
-        looker = Looker(desk, agenda, Guard(desk), tree, Ingest(desk, rules, breathe))
+    with looking(repo, agenda, breathe) as looker:
         repo.write("file", b"after")
         now = time.monotonic()
         agenda.mark(b"file", now)
@@ -48,8 +58,6 @@ def test_what_is_heard_of_a_path_while_it_is_looked_at_is_not_forgotten(repo: Re
 
         assert not found
         assert b"file" in agenda
-        rules.close()
-        wakeup.close()
 
 
 @pytest.mark.parametrize(
@@ -96,12 +104,7 @@ def test_what_was_deleted_before_anybody_looked_counts_as_deleted_at_once(repo: 
     (repo.path / "long ago" / "old").unlink()
     deleted = time.monotonic()
     agenda = Agenda()
-    with desk_of(repo) as desk:
-        wakeup, rules = Wakeup(), Rules(desk)
-        tree = WorkTree(
-            desk.top, desk.filesystems, wakeup, lambda _path: nothing(), lambda _path: nothing()
-        )
-        looker = Looker(desk, agenda, Guard(desk), tree, Ingest(desk, rules, nothing))
+    with looking(repo, agenda) as looker:
         paths = [b"long ago/old", b"now/old"]
         wait_until(lambda: time.monotonic() > deleted + GONE_S + 0.1)
         (repo.path / "now" / "old").unlink()
@@ -111,8 +114,6 @@ def test_what_was_deleted_before_anybody_looked_counts_as_deleted_at_once(repo: 
 
         assert [finding.path for finding in looker.look(paths, now)] == [b"long ago/old"]
         assert [finding.path for finding in looker.look(paths[1:], now + GONE_S)] == paths[1:]
-        rules.close()
-        wakeup.close()
 
 
 def test_nothing_counts_as_deleted_while_new_names_wait_to_be_looked_at(repo: Repo) -> None:
@@ -120,12 +121,7 @@ def test_nothing_counts_as_deleted_while_new_names_wait_to_be_looked_at(repo: Re
     repo.add("old", b"content")
     repo.rename("old", "new")
     agenda = Agenda()
-    with desk_of(repo) as desk:
-        wakeup, rules = Wakeup(), Rules(desk)
-        tree = WorkTree(
-            desk.top, desk.filesystems, wakeup, lambda _path: nothing(), lambda _path: nothing()
-        )
-        looker = Looker(desk, agenda, Guard(desk), tree, Ingest(desk, rules, nothing))
+    with looking(repo, agenda) as looker:
         start = time.monotonic()
         agenda.mark_missing(b"old", start)
         agenda.mark(b"new", start + 0.1)
@@ -139,8 +135,6 @@ def test_nothing_counts_as_deleted_while_new_names_wait_to_be_looked_at(repo: Re
         assert not agenda.is_behind(b"old", start + BEHIND_MAX_S + 0.1, frozenset())
         agenda.settle(b"new")
         assert not agenda.is_behind(b"old", late, frozenset())
-        rules.close()
-        wakeup.close()
 
 
 def test_both_halves_of_a_rename_are_found_together(
@@ -154,12 +148,7 @@ def test_both_halves_of_a_rename_are_found_together(
     repo.git("commit", "-qm", "unlocked")
     repo.rename("old", "new")
     agenda = Agenda()
-    with desk_of(repo) as desk:
-        wakeup, rules = Wakeup(), Rules(desk)
-        tree = WorkTree(
-            desk.top, desk.filesystems, wakeup, lambda _path: nothing(), lambda _path: nothing()
-        )
-        looker = Looker(desk, agenda, Guard(desk), tree, Ingest(desk, rules, nothing))
+    with looking(repo, agenda) as looker:
         start = time.monotonic()
         agenda.mark_missing(b"old", start)
         agenda.mark(b"new", start)
@@ -175,8 +164,6 @@ def test_both_halves_of_a_rename_are_found_together(
         }
         agenda.settle(b"new")
         assert [finding.path for finding in looker.look([b"old"], late)] == [b"old"]
-        rules.close()
-        wakeup.close()
 
 
 def test_what_is_renamed_and_then_deleted_is_deleted(
@@ -187,12 +174,7 @@ def test_what_is_renamed_and_then_deleted_is_deleted(
     repo.add("old", b"content")
     repo.rename("old", "new")
     agenda = Agenda()
-    with desk_of(repo) as desk:
-        wakeup, rules = Wakeup(), Rules(desk)
-        tree = WorkTree(
-            desk.top, desk.filesystems, wakeup, lambda _path: nothing(), lambda _path: nothing()
-        )
-        looker = Looker(desk, agenda, Guard(desk), tree, Ingest(desk, rules, nothing))
+    with looking(repo, agenda) as looker:
         start = time.monotonic()
         agenda.mark_missing(b"old", start)
         agenda.mark(b"new", start)
@@ -203,8 +185,6 @@ def test_what_is_renamed_and_then_deleted_is_deleted(
         found = looker.look([b"old"], start + GONE_S + 0.1)
 
         assert [(finding.path, finding.is_rename) for finding in found] == [(b"old", False)]
-        rules.close()
-        wakeup.close()
 
 
 def test_nothing_is_walked_or_watched_behind_a_link_where_a_directory_was(
@@ -240,12 +220,7 @@ def test_a_file_of_submodules_is_committed_and_a_link_of_that_name_is_not(
     """Only the link is refused by git; written by hand, the file was never committed."""
     path = os.fsencode(name)
     agenda = Agenda()
-    with desk_of(repo) as desk:
-        wakeup, rules = Wakeup(), Rules(desk)
-        tree = WorkTree(
-            desk.top, desk.filesystems, wakeup, lambda _path: nothing(), lambda _path: nothing()
-        )
-        looker = Looker(desk, agenda, Guard(desk), tree, Ingest(desk, rules, nothing))
+    with looking(repo, agenda) as looker:
 
         def look() -> list[bytes]:
             agenda.mark(path, time.monotonic())
@@ -256,5 +231,3 @@ def test_a_file_of_submodules_is_committed_and_a_link_of_that_name_is_not(
         (repo.path / name).unlink()
         (repo.path / name).symlink_to("elsewhere")
         assert not look()
-        rules.close()
-        wakeup.close()

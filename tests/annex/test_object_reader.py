@@ -144,3 +144,20 @@ def test_what_is_there_is_told_of_many_at_once(plain: Repo) -> None:
         many = asked * 2000  # more than a pipe holds
         assert list(reader.has_all(many)) == [oid != absent for oid in many]
         assert reader.get(present[0].encode()) is not None
+
+
+def test_answers_that_nobody_has_taken_are_no_answers_to_the_next_question(plain: Repo) -> None:
+    """Whoever finds the first of many missing gives up: the next to ask was told of the others."""
+    asked = names(plain)
+    commit, *others = by_git(plain, asked)
+    with CatFile(plain.plumbing) as cat:
+        abandoned = cat.get_all([b"0" * len(asked[0]), *asked])
+        assert next(abandoned) is None
+
+        assert cat.get(asked[0]) == commit
+        heads = cat.has_all(asked)
+        assert next(heads)
+        assert list(cat.get_all(asked[1:])) == others
+        with pytest.raises(RuntimeError, match="before all answers"):
+            next(abandoned)
+        assert cat.get_small(asked[0], 0) == Found(commit.oid, commit.kind, commit.size, b"")  # type: ignore[union-attr]

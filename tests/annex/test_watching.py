@@ -796,7 +796,7 @@ def test_no_git_is_kept_while_nothing_happens(repo: Repo) -> None:
         pid = watching.process.pid
         assert "git" in descendants(pid).values()
 
-        wait_until(lambda: not descendants(pid), GITS_S + 15)
+        wait_until(lambda: not descendants(pid), 3 * GITS_S, why=lambda: descendants(pid))
 
         stays(lambda: not descendants(pid), 2)
         repo.write("another", b"content")

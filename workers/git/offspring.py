@@ -6,12 +6,13 @@ tidies up and ends by itself.
 
 import contextlib
 import os
-import select
 import signal
 import subprocess
 import time
 from collections.abc import Iterable, Iterator
 from typing import Final
+
+from workers.git.readable import readable
 
 GRACE_S: Final = 2.0
 """So long a program has to tidy up, when all that it had started is gone."""
@@ -82,10 +83,7 @@ def _wait_for_all(ends: Iterable[int], timeout_s: float) -> None:
     """Until all of these are readable, or the time is over."""
     left, until = set(ends), time.monotonic() + timeout_s
     while left and (wait_s := until - time.monotonic()) > 0:
-        poll = select.poll()
-        for end_fd in left:
-            poll.register(end_fd, select.POLLIN)
-        left -= {fd for fd, _event in poll.poll(wait_s * 1000)}
+        left.difference_update(readable(*left, within_s=wait_s))
 
 
 def _stop(process: subprocess.Popen[bytes]) -> set[int]:

@@ -8,7 +8,7 @@ unknown, so questions must be safe to ask twice).
 
 import contextlib
 import subprocess
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import IO, NamedTuple, NewType, Self, final
 
 from workers.git.offspring import end
@@ -130,31 +130,55 @@ class CatFile(Asking):
     def __init__(self, git: Git, largest: int = 1 << 40) -> None:
         super().__init__(git, "cat-file", "--batch-command")
         self._largest = largest
+        self._owed = 0
+        """Answers to the last questions that nobody has taken."""
+
+        self._owed_contents = False
+        self._asked = 0
+        """How often something was asked."""
 
     def get(self, name: bytes) -> Found | None:
         """One object; None if there is none of that name."""
-        self.send(b"contents %s\n" % name)
-        return self._answer()
+        return next(self._answers((name,), contents=True))
 
     def get_small(self, name: bytes, size_max: int) -> Found | None:
         """One object, unless it is larger than ``size_max``: then its ``data`` is empty."""
-        self.send(b"info %s\n" % name)
-        info = self._head()
+        info = next(self._answers((name,), contents=False))
         return info if info is None or info.size > size_max else self.get(name)
 
     def get_all(self, names: Iterable[bytes]) -> Iterator[Found | None]:
         """Many objects, in order; keeps a pipe-safe number of questions under way."""
         for batch in _batches(names):
-            self.send(b"".join(b"contents %s\n" % name for name in batch))
-            for _name in batch:
-                yield self._answer()
+            yield from self._answers(batch, contents=True)
 
     def has_all(self, names: Iterable[bytes]) -> Iterator[bool]:
         """Of many objects, in order, whether there is one of that name."""
         for batch in _batches(names):
-            self.send(b"".join(b"info %s\n" % name for name in batch))
-            for _name in batch:
-                yield self._head() is not None
+            for found in self._answers(batch, contents=False):
+                yield found is not None
+
+    def _answers(self, names: Sequence[bytes], *, contents: bool) -> Iterator[Found | None]:
+        """Ask about all of these, and take the answers, one by one.
+
+        Whoever takes only some, since one of them was bad news, leaves the others in the pipe:
+        they are read before the next question, or would be taken for its answers.
+        """
+        while self._owed:
+            self._take(contents=self._owed_contents)
+        question = b"contents %s\n" if contents else b"info %s\n"
+        self.send(b"".join(question % name for name in names))
+        self._owed, self._owed_contents = len(names), contents
+        self._asked += 1
+        mine = self._asked
+        for _name in names:
+            if self._asked != mine:
+                raise RuntimeError("something else was asked before all answers were taken")
+            yield self._take(contents=contents)
+
+    def _take(self, *, contents: bool) -> Found | None:
+        found = self._answer() if contents else self._head()
+        self._owed -= 1
+        return found
 
     def _answer(self) -> Found | None:
         head = self._head()
