@@ -263,8 +263,8 @@ class Looker:
             new_name = self._renamed.get(entry.path)
             # Who renames many and then deletes them has deleted them.
             is_renamed = new_name is not None and self._desk.lstat(new_name) is not None
-            # Where some hundreds of thousands are looked at at once, the new name brings the old
-            # one along: it would not be known again by an index in which that is gone.
+            # Of thousands, some hundreds are looked at together: the new name brings the old one
+            # along, since an index in which the old one is gone would not know the file again.
             if self._agenda.is_due(new_name, now) and new_name not in looked_at:
                 self._agenda.wait_until(entry.path, now + STIR_S, Why.RENAMED)
                 continue
