@@ -17,7 +17,7 @@ from spool.queue import Queue
 from spool.transfer import Direction, Lane
 from tests.annex.logs import some_keys
 from tests.processes import alive, attempt, descendants, run, stays, wait_until
-from tests.pushing import has, place, pushing, tip
+from tests.pushing import Pushed, has, place, pushing, tip
 from tests.repo import Repo
 from tests.system.drives import may_mount, mounted_read_only
 from workers.annex.objects import Objects
@@ -32,6 +32,12 @@ def commit(repo: Repo, name: str = "file", content: bytes = b"x") -> str:
     repo.git("add", "--", name)
     repo.git("commit", "-q", "-m", name)
     return repo.head()
+
+
+def note(pusher: Pushed, name: str) -> str | None:
+    """What it says of itself under that name."""
+    state = pusher.state()
+    return state.note(name) if state else None
 
 
 def bare(path: Path) -> Repo:
@@ -437,6 +443,28 @@ def test_nothing_is_fetched_from_a_remote_that_is_not_to_be_pulled_from(
         commit(b, "theirs")
         pusher.settled()
         assert tip(a, "remotes/b/main") == before
+
+
+def test_commits_that_a_remote_cannot_take_as_its_own_may_not_be_pulled_are_held(
+    pair: tuple[Repo, Repo], tmp_path: Path
+) -> None:
+    a, b = pair
+    hub = Repo.bare(tmp_path / "hub")
+    for repo in pair:
+        repo.remote(hub)
+    a.git("push", "-q", "hub", "main")
+    b.git("push", "-q", "hub", f"{commit(b, 'theirs')}:refs/heads/main")
+    a.config("remote.hub.annex-pull", "false")
+    with pushing(a) as pusher:
+        ours = commit(a, "ours")
+        wait_until(has(hub, f"synced/{a.uuid()}/main", ours))
+        wait_until(lambda: note(pusher, "held") is not None, 10)
+        assert "annex-pull" in str(note(pusher, "held"))
+
+        a.git("pull", "-q", "--no-rebase", "--no-edit", "hub", "main")
+
+        wait_until(has(hub, "heads/main", a.head()), 10)
+        wait_until(lambda: note(pusher, "held") is None, 10)
 
 
 def test_a_remote_added_while_it_runs_is_pushed_to_and_one_removed_is_not(

@@ -25,6 +25,14 @@ def lacks(ours: Ours, theirs: Theirs, *, direct: bool, said: Container[ObjectId]
     )
 
 
+def holds(ours: Ours, theirs: Theirs, said: Container[ObjectId]) -> bool:
+    """Whether they have the commit that our branch is at."""
+    if ours.branch is None or ours.head is None:
+        return False
+    places = {theirs.get(own(ours.branch)), theirs.get(synced(ours.branch))}
+    return ours.head in said or ours.head in places
+
+
 def has_news(
     ours: Ours, theirs: Theirs, remote: str, refs: Refs, had: Container[ObjectId] = ()
 ) -> bool:

@@ -218,7 +218,10 @@ class _Exchange:
         required, optional, waiting = self.plan()
         if required and (peer := self.task.peer) and is_read_only(os.fsencode(peer.common)):
             raise ValueError(f"{peer.common} is mounted read-only")
-        is_tagged = self.task.mode is Mode.TAGGED and (waiting or bool(required))
+        pulls = self.task.remote.pulls
+        is_tagged = (waiting and not pulls) or (
+            self.task.mode is Mode.TAGGED and (waiting or bool(required))
+        )
         if is_tagged:
             required, optional = self.tags(), []
         said = self.push(required + optional)
@@ -226,7 +229,7 @@ class _Exchange:
         needed = {update.target for update in required}
         if any(answer.moved for answer in lost):
             self.ask()
-            if self.task.remote.pulls:
+            if pulls:
                 self.fetch_new()
             self.lost = quote(lost)
             return Result.OVERTAKEN
@@ -234,7 +237,9 @@ class _Exchange:
         if refused:
             raise ValueError(quote(refused))
         if is_tagged:
-            return Result.TAGGED
+            peer = self.task.peer
+            is_merged_there = peer is not None and peer.tended and not peer.bare
+            return Result.TAGGED if pulls or is_merged_there else Result.BARRED
         if waiting:
             return Result.WAITING
         self.remove_tags()

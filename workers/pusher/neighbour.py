@@ -11,6 +11,7 @@ import logging
 import math
 import time
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Final, final
@@ -37,13 +38,13 @@ log = logging.getLogger(__name__)
 
 FULL_S: Final = 10.0
 """Until we look again whether there is room."""
-
 PLAIN_S: Final = 4.0
-"""Until it is polled first where only git is, and nobody who could tell: who works with us answers
-soon."""
+"""Until it is polled first where only git is: who works with us answers soon."""
 
 HAD_MAX: Final = 64
 """Commits that are remembered as ours."""
+
+BARRED: Final = "has commits that annex-pull=false keeps away; ours are in its refs/synced only"
 
 UNSEEN: Final = (None, None)
 
@@ -80,6 +81,7 @@ class Neighbour:
         self.pace = Pace()
         self._burst = Burst(remote, here)
         self._refused = ""
+        self._is_barred = False  # from taking what we have, by what it has and we may not pull
         self._retries = False
 
     @property
@@ -105,13 +107,23 @@ class Neighbour:
         return self._account.error
 
     @property
-    def unrelated(self) -> bool:
-        """Whether it is refused because its files have nothing to do with ours."""
-        return self._refused != ""
+    def is_stuck(self) -> bool:
+        """Whether it lacks what we have for more than a moment."""
+        return self._account.error != "" or self._is_barred
+
+    def notes(self) -> Iterator[tuple[str, str]]:
+        """What to say of it in the pusher's state."""
+        name = self.remote.name
+        if self._account.error:
+            yield "failing", f"{name} {self._account.error}"
+        if self._is_barred:
+            yield "held", f"{name} {BARRED}"
+        if self._refused:
+            yield "unrelated", name
 
     @property
     def is_overtaken(self) -> bool:
-        """Whether somebody else's push was faster than the last one of ours."""
+        """Whether somebody else's push was faster than ours."""
         return self._contention.is_overtaken
 
     @property
@@ -130,12 +142,8 @@ class Neighbour:
 
     def holds(self, ours: Ours) -> bool:
         """Whether it has the commit that our branch is at, as far as we know."""
-        if ours.branch is None or ours.head is None or self._settled[1] is None:
-            return False
-        if ours.head in self.said:
-            return True
         theirs = self._settled[1]
-        return ours.head in {theirs.get(own(ours.branch)), theirs.get(synced(ours.branch))}
+        return theirs is not None and compare.holds(ours, theirs, self.said)
 
     @property
     def directory(self) -> str:
@@ -327,6 +335,7 @@ class Neighbour:
 
     def _follow_up(self, outcome: Outcome, task: Task, now: float) -> None:
         self._pause = max(self._pause, self._contention.note(outcome.result, now))
+        self._is_barred = outcome.result is Result.BARRED
         if outcome.result is Result.OVERTAKEN:
             self._settled = UNSEEN
         refused = ""

@@ -202,13 +202,9 @@ class Pusher:
     def _speak(self) -> None:
         running = sum(each.errand is not None for each in self._neighbours.values())
         running += self._trees.running
-        failing = [each for each in self._neighbours.values() if each.failing]
-        notes = [("failing", f"{each.remote.name} {each.failing}") for each in failing]
-        notes += [
-            ("unrelated", each.remote.name) for each in self._neighbours.values() if each.unrelated
-        ]
+        notes = [note for each in self._neighbours.values() for note in each.notes()]
         notes += (*self._trees.notes(), *self._chores.notes())
-        waiting = sum(each.waits or bool(each.failing) for each in self._neighbours.values())
+        waiting = sum(each.waits or each.is_stuck for each in self._neighbours.values())
         waiting += self._trees.pending
         pending = waiting + self._put_off + self._upkeep.pending + self._upkeep.yields
         if pending:

@@ -89,6 +89,8 @@ class Result(StrEnum):
     """It has something that must be merged here before it takes what we have."""
     TAGGED = "tagged"
     """It has what we have, in refs of our own."""
+    BARRED = "barred"
+    """The same, but what it has may not be pulled: nobody will merge it here, nor there perhaps."""
     OVERTAKEN = "overtaken"
     """Somebody else has pushed there while we did."""
     UNRELATED = "unrelated"
