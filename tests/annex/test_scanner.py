@@ -12,7 +12,7 @@ from spool.key import Key
 from spool.queue import Queue
 from spool.remotes import Reach, write_reach
 from spool.state import SCANNED
-from spool.transfer import Direction, Lane
+from spool.transfer import Direction, Lane, Transfer
 from tests.processes import alive, descendants, kill, stays, wait_until
 from tests.repo import Repo
 from tests.scanning import lock_held, place, queued, scanning, sweeps, uuid
@@ -39,6 +39,31 @@ def test_what_is_here_is_queued_for_a_remote_that_lacks_it(pair: tuple[Repo, Rep
         scanned.settled()
 
     assert queued(a, UP, b) == {before: b"before", after: b"d/after"}
+
+
+def test_what_was_queued_when_it_was_logged_is_not_queued_again_when_it_is_committed(
+    pair: tuple[Repo, Repo],
+) -> None:
+    """The job may have been done in between, and not be logged yet."""
+    a, b = pair
+    lane, queue = Lane(UP, uuid(b)), Queue(place(a).layout)
+    with scanning(a) as scanned:
+        a.write("file", b"1")
+        a.annex("add", "-q", "-c", "annex.addunlocked=true", "file")
+        key = a.key("file")
+        scanned.settled()
+        assert queued(a, UP, b) == {key: b"file"}
+        assert queue.cancel(Transfer(UP, uuid(b), Key(key)))
+
+        a.git("commit", "-q", "-m", "file")
+        scanned.settled()
+        assert not queue.count(lane, 1)
+
+        for present in ("1", "0"):  # somewhere else it came and went
+            a.annex("setpresentkey", key, b.uuid(), present)
+            scanned.settled()
+
+    assert queued(a, UP, b) == {key: b"file"}
 
 
 def test_a_queue_that_cannot_be_written_is_said_and_filled_when_it_can(

@@ -5,11 +5,11 @@ not read; and is somebody else about to do it anyway.
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final, final
 
 from spool.key import Key
-from spool.transfer import UUID, Direction, Transfer
+from spool.transfer import UUID, Direction, Lane, Transfer
 from workers.annex.objects import Objects
 from workers.annex.questions import Wants
 from workers.annex.repository import Repository
@@ -100,10 +100,18 @@ class Decider:
         is_download = transfer.direction is Direction.DOWNLOAD
         return is_download and self._objects.locate(transfer.key) is not None
 
-    def logged(self, keys: Iterable[Key]) -> None:
-        """A log says now that these are here."""
-        for key in keys:
-            self.unlogged.pop(key, None)
+    def logged(self, plan: Plan, news: Mapping[Key, frozenset[UUID]]) -> None:
+        """The logs say that now: nothing that has come is waited for."""
+        if not self.unlogged and not self.courtesies:
+            return
+        now = time.monotonic()
+        for key, uuids in news.items():
+            lanes = [Lane(Direction.UPLOAD, uuid) for uuid in uuids]
+            if plan.here in uuids:
+                self.unlogged.pop(key, None)
+                lanes += [Lane(Direction.DOWNLOAD, uuid) for uuid in plan.downloads]
+            for lane in lanes:
+                self.courtesies.withdraw(lane, key, now)
 
     def settle_unlogged(self) -> list[Key]:
         """Content that was here without a log for long enough, and still is here."""

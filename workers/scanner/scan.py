@@ -30,6 +30,7 @@ from workers.git.run import GitError
 from workers.git.stream import ObjectId
 from workers.scanner.contents import Contents, File, Shape, followed
 from workers.scanner.courtesies import Courtesies
+from workers.scanner.decided import Decided
 from workers.scanner.decider import Decider
 from workers.scanner.dropper import Dropper
 from workers.scanner.explorer import Explorer
@@ -42,7 +43,7 @@ from workers.scanner.relevance import concerns, lanes_of, revoke
 from workers.scanner.routes import Routes
 from workers.scanner.watches import Hint
 from workers.scanner.whereabouts import Whereabouts
-from workers.wanted import Item, Plan
+from workers.wanted import Item
 
 
 @final
@@ -79,6 +80,7 @@ class Scan:
         """The tree that was followed in the last turn."""
         self._seen: ObjectId | None = None  # the commit whose files are decided about
         self._whereabouts = Whereabouts(self._branch)
+        self._decided = Decided()
         self._sweep: Sweep | None = None
         self.has_refilled = False
         """Whether there was room in the last turn for what had waited."""
@@ -116,7 +118,7 @@ class Scan:
             self.start_over()
         self._look_at_differences(journalled)
         if reconsidered := self.routes.look():
-            self._take(News(locations_of(self._branch, reconsidered), {}))
+            self._take_again(reconsidered)
         self._go_on()
         self._record_unlogged()
 
@@ -139,8 +141,7 @@ class Scan:
 
     def reconsider(self) -> None:
         """Try again what has failed for good; once in a while, when nothing else is going on."""
-        keys = {entry.transfer.key for entry in failed.listing(self._place.layout)}
-        self._take(News(locations_of(self._branch, keys), {}))
+        self._take_again({entry.transfer.key for entry in failed.listing(self._place.layout)})
 
     @property
     def is_sweeping(self) -> bool:
@@ -197,6 +198,7 @@ class Scan:
     def _forget_waiting(self) -> None:
         """It is going to be found again."""
         self._lanes.forget()
+        self._decided = Decided()
         self._decider.courtesies = Courtesies()
 
     def _begin(self) -> None:
@@ -258,14 +260,17 @@ class Scan:
             self._take_files(files)
         self._seen = new
 
+    def _take_again(self, keys: Collection[Key]) -> None:
+        self._decided.forget(keys)
+        self._take(News(locations_of(self._branch, keys), {}))
+
     def _take(self, news: News) -> None:
         plan = self._known().plan
         self._whereabouts.learn(news.now)
+        self._decided.learn(news.now)
         self.routes.arrived(news.now)
-        self._decider.logged(key for key, uuids in news.now.items() if plan.here in uuids)
+        self._decider.logged(plan, news.now)
         failed.forget_done(self._place.layout, plan.here, news.now)
-        if self._decider.courtesies:
-            self._withdraw(plan, news)
         where = {
             key: uuids
             for key, uuids in news.now.items()
@@ -274,15 +279,6 @@ class Scan:
         if where:
             paths = self._contents.find(tuple(where), self.tree)
             self._decide([Item(key, paths[key], where[key]) for key in where if key in paths])
-
-    def _withdraw(self, plan: Plan, news: News) -> None:
-        now = time.monotonic()
-        for key, uuids in news.now.items():
-            lanes = [Lane(Direction.UPLOAD, uuid) for uuid in uuids]
-            if plan.here in uuids:
-                lanes += [Lane(Direction.DOWNLOAD, uuid) for uuid in plan.downloads]
-            for lane in lanes:
-                self._decider.courtesies.withdraw(lane, key, now)
 
     def _take_files(self, files: Iterable[File]) -> None:
         paths: dict[Key, list[bytes]] = {}
@@ -294,6 +290,9 @@ class Scan:
     def _decide(self, items: Collection[Item]) -> None:
         now = time.time()
         network = self._known()
+        if self._lanes.only is None:  # else this is about some lanes, and says nothing of others
+            items = [item for item in items if not self._decided.covers(item)]
+            self._decided.note(items)
         self._decider.decide(network.plan, items)
         self._lanes.flush(now)
         self._dropper.note(network, items)
