@@ -16,7 +16,7 @@ at a start, for the lock of HEAD may be left when all else has been done: only u
 import logging
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Final, final
 
 from spool.record import escape
@@ -79,15 +79,19 @@ class Abandoned:
             for (path, _), since in self._since.items()
         }
         due = [path for path, age in old.items() if age >= _patience_s(path, found[path])]
-        if not due or self._may_be_held(min(old[path] for path in due)):
+        makers = {found[path].st_uid for path in due}
+        if not due or self._may_be_held(min(old[path] for path in due), makers):
             return bool(found)
         free = [path for path in due if not has_writer(found[path])]
         for path in free:
             _remove(path, found[path])
         return len(free) < len(found)
 
-    def _may_be_held(self, age_s: float) -> bool:
-        """Whether somebody's git is at work here that may hold a lock of that age."""
+    def _may_be_held(self, age_s: float, makers: Collection[int]) -> bool:
+        """Whether somebody's git is at work here that may hold a lock of that age.
+
+        ``makers``: the users whom such locks belong to.
+        """
         mine = os.getpid()
         for pid in filter(str.isdigit, os.listdir("/proc")):
             try:
@@ -96,7 +100,10 @@ class Abandoned:
             except (FileNotFoundError, ProcessLookupError):
                 continue  # it has ended
             except PermissionError:
-                return True  # another user's, and nobody knows where it is at work
+                # Another user's, and nobody knows where it is at work.  It made what is that
+                # user's, and a git that stays for longer (annexd's do) holds nothing.
+                if age_s < UNSEEN_S and _user(pid) in makers:
+                    return True
         return False
 
     def _may_hold(self, pid: str, age_s: float) -> bool:
@@ -147,6 +154,13 @@ def _is_git(pid: str) -> bool:
     """git-annex has git make its locks, or keeps them open."""
     name = _read(pid, "comm")
     return name.startswith(b"git") and not name.startswith(b"git-annex")
+
+
+def _user(pid: str) -> int | None:
+    try:
+        return os.stat(f"/proc/{pid}").st_uid
+    except FileNotFoundError:
+        return None  # it has ended
 
 
 def _parent(pid: str) -> int:

@@ -2,10 +2,11 @@
 
 import os
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
-from tests.processes import python, run, running, stays, wait_until
+from tests.processes import forked, python, reap, run, running, stays, wait_until
 from tests.repo import Repo
 from tests.watching import watched
 from workers.abandoned import _INITIAL_PIDS, INDEX_S, Abandoned
@@ -20,6 +21,8 @@ open("/proc/self/comm", "w").write(sys.argv[3])
 print("ready", flush=True)
 os.read(read, 1)
 """
+
+NOBODY = 65534
 
 NO_CHILD = ("sh", "-c", '"$@" & wait', "sh")
 """Runs a program as somebody else's child: our own are idle when we ask."""
@@ -102,6 +105,34 @@ def test_a_lock_in_another_repository_s_git_says_nothing_here(
         wait_until(lambda: said.exists() and b"ready" in said.read_bytes())
         abandoned.sweep()
         assert not lock.exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+@pytest.mark.parametrize(
+    ("maker", "age_s", "is_left"), [(NOBODY, 100, False), (0, 100, True), (0, 601, False)]
+)
+def test_another_user_s_git_holds_no_lock_but_that_user_s(
+    tmp_path: Path, maker: int, age_s: int, *, is_left: bool
+) -> None:
+    """Where it is at work cannot be seen; annexd of another user has some all the time."""
+    said = tmp_path / "said"
+    argv = (*NO_CHILD, *python(HOLD, tmp_path / "x", "closed", "git"))
+    with TemporaryDirectory() as home, running(argv, tmp_path, output=said):
+        wait_until(lambda: said.exists() and b"ready" in said.read_bytes())
+        gitdir = Path(home)
+        lock = gitdir / "HEAD.lock"
+        leave(lock, age_s)
+        for path in (gitdir, lock):
+            os.chown(path, maker if path == lock else NOBODY, NOBODY)
+
+        def sweep() -> None:
+            os.setuid(NOBODY)
+            place = os.fsencode(gitdir)
+            assert Abandoned({place}, {place}).sweep() == is_left
+
+        with forked(sweep) as child:
+            assert reap(child) == 0
+        assert lock.exists() == is_left
 
 
 def test_a_watcher_whose_private_ref_is_locked_by_a_dead_git_gets_on(repo: Repo) -> None:
