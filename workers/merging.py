@@ -289,7 +289,8 @@ class Merging:
         now = time.monotonic()
         paths = {} if head.oid is None else self._haste.doubtful(head.oid, arrived)
         conflicts = {note.path: False for note in found.notes if note.fate is Fate.KEPT_BOTH}
-        if any(self._is_programs(arrival.commit) for arrival in arrived):
+        theirs = [arrival.commit for arrival in arrived if self._is_programs(arrival.commit)]
+        if theirs and not (head.branch and self._midmerge.sees_all(head.branch, theirs)):
             paths |= conflicts
         paths |= dict.fromkeys(found.put_back, True)
         until = self._doubts.wait(paths, now)

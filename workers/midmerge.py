@@ -52,6 +52,7 @@ class Midmerge:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
+        self._ancestry = Ancestry(desk.git, desk.commits.text_of)
         self._since: dict[ObjectId, float] = {}
         """Since when each of their commits has been waited for."""
 
@@ -65,15 +66,29 @@ class Midmerge:
         is_in_time = any(now < since + LONGEST_S for since in self._since.values())
         return now + LOOK_S if is_in_time else None
 
+    def sees_all(self, branch: RefName, commits: Iterable[ObjectId]) -> bool:
+        """Whether each of those commits is an assistant's at a path, where it has nothing else.
+
+        Then nobody is merging it with what we have; and who is first is followed by the other.
+        """
+        heads = [each.only_head() for each in self._assistants(branch)]
+        return None not in heads and all(
+            any(head and self._ancestry.contains(head, commit) for head in heads)
+            for commit in commits
+        )
+
     def _merging(self, branch: RefName) -> Iterable[ObjectId]:
         """The commits that they had before those merges."""
+        for each in self._assistants(branch):
+            head = each.merges_into(self._desk)
+            if head is not None:
+                yield head
+
+    def _assistants(self, branch: RefName) -> Iterable["_Assistant"]:
         here = self._desk.repository
         found = remotes.parse(here.settings, {}, top=here.top, home=Path.home())
         paths = (each.way.path for each in found if each.pulls and isinstance(each.way, LocalPath))
-        for gitdir in _tended(paths):
-            head = _Assistant(gitdir, branch).merges_into(self._desk)
-            if head is not None:
-                yield head
+        return (_Assistant(gitdir, branch) for gitdir in _tended(paths))
 
 
 def _tended(paths: Iterable[Path]) -> Iterable[Path]:
@@ -118,6 +133,15 @@ class _Assistant:
         except (GitError, OSError, ValueError):  # it has gone, or is being made anew
             return None
         return None
+
+    def only_head(self) -> ObjectId | None:
+        """Its commit, if it has got nothing that it would have to merge with that."""
+        try:
+            head = self._refs.get(self._branch)
+            is_apart = head is None or any(self._is_apart(head, got) for got in self._got())
+            return None if is_apart or self._is_stopped() else head
+        except (GitError, OSError, ValueError):
+            return None
 
     def _is_awake(self) -> bool:
         """Whether it has done something a moment ago, or been given something to do.

@@ -12,7 +12,7 @@ from tests.merging.steps import merged, note, push, save
 from tests.merging.test_assistants import merge_like_an_assistant
 from tests.repo import Repo
 from tests.scanning import lock_held
-from workers.merging import Merging, Yielding
+from workers.merging import Merged, Merging, Yielding
 from workers.midmerge import PATIENCE_S
 
 
@@ -70,6 +70,28 @@ def test_markers_are_not_mended_while_an_assistant_merges_what_was_there_before(
     push(a)
     merged(merging)
     assert a.head() in b.commits("main")
+
+
+@pytest.mark.usefixtures("assistant")
+@pytest.mark.parametrize("has_ours", [False, True])
+def test_a_conflict_with_what_an_assistant_has_committed_alone_is_merged_at_once(
+    pair: tuple[Repo, Repo], merging: Merging, *, has_ours: bool
+) -> None:
+    """It follows; if it has ours, too, it is merging by itself."""
+    a, b = pair
+    save(a, "file.x", b"first")
+    push(a)
+    b.git("merge", "-q", "synced/main")
+    save(a, "file.x", b"theirs")
+    a.git("commit", "-q", "--amend", "-m", "git-annex in a")
+    save(b, "file.x", b"ours")
+    push(a)
+    if has_ours:
+        b.git("push", "-q", "a", "main:synced/main")
+
+    outcome = merging.merge()
+
+    assert isinstance(outcome, Yielding if has_ours else Merged)
 
 
 def test_a_conflict_where_no_assistant_runs_is_not_waited_for(

@@ -32,6 +32,7 @@ from workers.pusher.interest import read_theirs, refs_of_interest
 from workers.pusher.pace import APART_SHARE, FILES_SHARE, Pace
 from workers.pusher.peer import Peer
 from workers.pusher.polling import Polling
+from workers.pusher.unsaved import Unsaved
 from workers.pusher.values import Mode, Ours, Outcome, Result, Task, Theirs, own, synced
 
 log = logging.getLogger(__name__)
@@ -80,6 +81,7 @@ class Neighbour:
         self._polling = Polling(time.monotonic(), first_s)
         self.pace = Pace()
         self._burst = Burst(remote, here)
+        self._unsaved = Unsaved(here)
         self._refused = ""
         self._is_barred = False  # from taking what we have, by what it has and we may not pull
         self._retries = False
@@ -153,7 +155,7 @@ class Neighbour:
     def adopt(self, here: Repository) -> None:
         """The configuration was read again: try again what it had kept from being done."""
         self._here, self._refs = here, Refs(here.git)
-        self._burst = Burst(self.remote, here)
+        self._burst, self._unsaved = Burst(self.remote, here), Unsaved(here)
         self._peer_seen, self._has_met = None, False
         self.retry()
 
@@ -215,7 +217,9 @@ class Neighbour:
             return None, self._contention.give_up_at
         self._burst.begin()
         bring_at = max(
-            self._bring_at(ours, theirs, self._peer, now), self._worthwhile_at(ours, theirs, now)
+            self._bring_at(ours, theirs, self._peer, now),
+            self._worthwhile_at(ours, theirs, now),
+            self._unsaved.push_at(ours, theirs, self._peer, now),
         )
         self.waits = bring_at > now
         if self._burst.ready is not None:
