@@ -26,7 +26,7 @@ from spool.key import Key, from_file
 from spool.record import escape
 from workers.annex import keysdb, smudge
 from workers.annex.keysdb import Unlocked
-from workers.annex.pointer import POINTER_MAX, format_pointer
+from workers.annex.pointer import format_pointer
 from workers.copying import UNREADABLE, copy, finishing, write_all
 from workers.descent import Descent
 from workers.desk import Desk
@@ -266,7 +266,7 @@ class Fill:
     def _copy(self, pointer: Pointer, descent: Descent) -> _Copied | None:
         name = reach(pointer.entry.path, descent)
         seen = None if name is None else look(name)
-        if name is None or seen is None or seen.st_size > POINTER_MAX:
+        if name is None or seen is None or seen.st_size > CANONICAL_MAX:
             return None
         if read_key_at(name, seen) != pointer.key:
             return None
