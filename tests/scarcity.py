@@ -1,14 +1,18 @@
 """Too little of what the kernel grants a user, as the tests speak of it.
 
-In a user namespace of a child's own, where limits can be lowered without harm to anybody.
+In a user namespace of a child's own, where limits can be lowered without harm to anybody; and
+files that must stay small, in any child.
 """
 
+import contextlib
 import ctypes
 import functools
 import os
+import resource
+import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -40,6 +44,19 @@ def scarce(limit: str, least: int) -> Callable[[Callable[..., None]], Callable[.
 def allow(limit: str, most: int) -> None:
     """Change a limit from within."""
     Path("/proc/sys/user", limit).write_text(str(most))
+
+
+@contextlib.contextmanager
+def files_of_at_most(size: int) -> Iterator[None]:
+    """No file of this process may become larger: as on a full disk, but by EFBIG."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
 
 
 def _live(test: Callable[[], None], limit: str, least: int) -> None:

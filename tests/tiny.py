@@ -56,6 +56,14 @@ def chatty(worker: Worker) -> None:
     obey(worker)
 
 
+def late(worker: Worker) -> None:
+    """Its startup is over when there is a file ``go``."""
+    worker.wakeup.watch(os.fsencode(worker.place.worktree))
+    while not worker.wakeup.stopping and not (worker.place.worktree / "go").exists():
+        worker.wakeup.wait()
+    obey(worker)
+
+
 def stubborn(worker: Worker) -> None:
     """Does not stop when asked to."""
     say_idle(worker)
@@ -180,7 +188,7 @@ def _leave_pid(worker: Worker, name: str, pid: int) -> None:
 
 MAINS = (
     *(obey, chatty, answer, clerk, syncer, stubborn, defective, fragile, busy, sleeper, leaver),
-    weary,
+    *(late, weary),
 )
 
 

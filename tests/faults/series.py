@@ -122,7 +122,7 @@ ALL: Final = {
         "a busy user",
         5_000,
         "commands",
-        ("scenarios/test_user_at_work.py",),
+        ("scenarios/test_user_at_work.py", "scenarios/test_hands_in_the_annex.py"),
         ("test_a_held_index_is_waited_for",),
     ),
     "N": Series(

@@ -1,8 +1,6 @@
 """Caches: all right, or None."""
 
 import os
-import resource
-import signal
 from pathlib import Path
 
 import pytest
@@ -11,6 +9,7 @@ from hypothesis import strategies as st
 
 from spool import cache
 from tests.processes import forked, reap
+from tests.scarcity import files_of_at_most
 
 SHARED = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 LEAF = (
@@ -130,9 +129,7 @@ def test_a_full_disk_leaves_the_old_one_and_nothing_beside_it(path: bytes) -> No
     cache.store(path, 1, "old")
 
     def write() -> None:
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10))
-        with pytest.raises(OSError, match="File too large"):
+        with files_of_at_most(10), pytest.raises(OSError, match="File too large"):
             cache.store(path, 1, "x" * 100_000)
 
     with forked(write) as child:

@@ -3,6 +3,7 @@
 import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,30 @@ def test_what_no_process_can_have_for_a_number_holds_nothing(place: Place, pid: 
     found = read_hold(place.hold)
 
     assert found is None or not found.in_force(time.time())
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_a_hold_of_a_process_of_somebody_else_is_in_force() -> None:
+    """It may not be sent a signal, and so it is there."""
+
+    def ask() -> None:
+        os.setresuid(65534, 65534, 65534)
+        assert Hold(2000.0, os.getppid()).in_force(1000.0)
+
+    with forked(ask) as child:
+        assert reap(child) == 0
+
+
+@pytest.mark.parametrize("make", [os.mkdir, os.mkfifo, lambda path: os.symlink("/dev/zero", path)])
+def test_what_is_no_file_holds_nothing(place: Place, make: Callable[[Path], None]) -> None:
+    make(place.hold)
+
+    assert read_hold(place.hold) is None
+    assert hold_in_force(place, time.time()) is None
+
+
+def test_where_annexd_has_never_run_nothing_is_held(tmp_path: Path) -> None:
+    assert hold_in_force(Place(tmp_path, tmp_path, tmp_path), time.time()) is None
 
 
 def test_a_persons_hold_outlasts_a_command_that_holds_too(place: Place) -> None:

@@ -2,8 +2,6 @@
 
 import errno
 import os
-import resource
-import signal
 import sys
 from decimal import Decimal
 from pathlib import Path
@@ -22,6 +20,7 @@ from spool.queue import TMP_MAX_AGE_S
 from spool.transfer import Lane, Outcome, Transfer
 from spool.transferlock import TransferLocks
 from tests.processes import forked, reap, wait_until
+from tests.scarcity import files_of_at_most
 from tests.spool import FROM, NOW, TO, U1, U2, Spool, forbidden, some_key, upload
 
 
@@ -121,9 +120,8 @@ def test_a_job_that_cannot_be_put_on_the_failed_list_stays_in_the_queue(spool: S
     spool.queue.add(upload(1), Info.begun(NOW - 9, b"file"))
 
     def give_up() -> None:
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (1, 1))
-        assert settle_all(spool, TO, Outcome.PERMFAIL, NOW) == 1
+        with files_of_at_most(1):
+            assert settle_all(spool, TO, Outcome.PERMFAIL, NOW) == 1
 
     with forked(give_up) as child:
         assert reap(child) == 0

@@ -2,8 +2,6 @@
 
 import errno
 import os
-import resource
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +10,7 @@ import pytest
 from spool import text
 from spool.info import TEXT_MAX_BYTES
 from tests.processes import forked, reap
+from tests.scarcity import files_of_at_most
 from tests.spool import Spool
 
 
@@ -87,12 +86,11 @@ def test_a_file_that_cannot_be_written_whole_is_not_there(tmp_path: Path, fd: in
     (tmp_path / "file").write_bytes(b"old")
 
     def write() -> None:
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10))
-        with pytest.raises(OSError, match="File too large"):
-            text.replace(b"file", b"x" * 20, dir_fd=fd, tmp_fd=fd)
-        with pytest.raises(OSError, match="File too large"):
-            text.write_new(b"other", b"x" * 20, dir_fd=fd)
+        with files_of_at_most(10):
+            with pytest.raises(OSError, match="File too large"):
+                text.replace(b"file", b"x" * 20, dir_fd=fd, tmp_fd=fd)
+            with pytest.raises(OSError, match="File too large"):
+                text.write_new(b"other", b"x" * 20, dir_fd=fd)
 
     with forked(write) as child:
         assert reap(child) == 0
