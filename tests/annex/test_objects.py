@@ -1,18 +1,22 @@
 """Objects and the locks that keep them, with git-annex as judge."""
 
 import errno
+import fcntl
 import hashlib
 import os
 import random
+import signal
+import time
 from pathlib import Path
 
 import pytest
 
 from spool.key import Key
-from tests.processes import run
+from tests.processes import forked, reap, run
 from tests.repo import Repo
-from workers.annex.contentlock import keep, promised_until
+from workers.annex.contentlock import keep, promise, promised_until
 from workers.annex.hashdirs import lower, mixed
+from workers.annex.lockfile import FLOCK
 from workers.annex.objects import Objects, Stored
 from workers.annex.repository import Repository, find
 
@@ -249,3 +253,113 @@ def test_who_freezes_the_object_at_the_same_time_is_no_trouble(
         assert kept
 
     assert os.listdir(os.path.dirname(path)) == [os.path.basename(path)]
+
+
+def frozen(path: bytes) -> bool:
+    """Whether nothing but the object is in its directory, and that is not to be written to."""
+    directory = os.path.dirname(path)
+    return os.listdir(directory) == [os.path.basename(path)] and not (
+        os.stat(directory).st_mode & 0o222
+    )
+
+
+def test_what_was_promised_cannot_be_dropped_until_the_promise_is_withdrawn(kept: Kept) -> None:
+    repo, found, key, path = kept
+    until = time.time() + 1000
+    with promise(found, path, until) as here:
+        assert here
+        assert promised_until(path) == int(until)
+        with pytest.raises(AssertionError, match="locked"):
+            repo.annex("dropkey", "--force", key)
+
+    assert promised_until(path) == 0
+    assert frozen(path)
+    repo.annex("dropkey", "--force", key)
+    with promise(found, path, until) as here:
+        assert not here
+    assert not os.path.exists(os.path.dirname(path))
+
+
+def test_a_promise_outlives_who_made_it_and_was_killed_or_has_failed(kept: Kept) -> None:
+    repo, found, key, path = kept
+    until = time.time() + 1000
+
+    def make_it_and_die() -> None:
+        with promise(found, path, until):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    with forked(make_it_and_die) as child:
+        assert reap(child) == -signal.SIGKILL
+    assert promised_until(path) == int(until)
+    with pytest.raises(AssertionError, match="locked"):
+        repo.annex("dropkey", "--force", key)
+
+    with pytest.raises(OSError, match="cut off"), promise(found, path, until + 5):
+        raise OSError("cut off")
+    assert promised_until(path) == int(until) + 5
+
+
+def test_a_longer_promise_to_somebody_else_stays(kept: Kept) -> None:
+    """Neither a shorter one, nor the end of it, changes it."""
+    _repo, found, _key, path = kept
+    now = time.time()
+
+    def promise_longer() -> None:
+        with promise(found, path, now + 2000):
+            os._exit(0)  # cut off
+
+    with forked(promise_longer) as child:
+        assert reap(child) == 0
+    with promise(found, path, now + 1000) as here:
+        assert here
+        assert promised_until(path) == int(now + 2000)
+
+    assert promised_until(path) == int(now + 2000)
+
+
+def test_a_promise_that_somebody_has_withdrawn_for_us_is_no_trouble(kept: Kept) -> None:
+    _repo, found, _key, path = kept
+    with promise(found, path, time.time() + 1000) as here:
+        assert here
+        os.chmod(os.path.dirname(path), 0o700)
+        os.unlink(path + b".rtm")
+        os.chmod(os.path.dirname(path), 0o500)
+
+    assert frozen(path)
+
+
+def test_the_lock_file_stays_while_another_keeps_the_object_and_the_last_one_removes_it(
+    kept: Kept,
+) -> None:
+    _repo, found, _key, path = kept
+    taken, told = os.pipe(), os.pipe()
+
+    def keep_it() -> None:
+        with keep(found, path) as here:
+            os.write(taken[1], b"+" if here else b"-")
+            os.read(told[0], 1)
+
+    with forked(keep_it) as child:
+        assert os.read(taken[0], 1) == b"+"
+        with keep(found, path) as here:
+            assert here
+        assert os.path.exists(path + b".lck")
+        os.write(told[1], b".")
+        assert reap(child) == 0
+    for fd in (*taken, *told):
+        os.close(fd)
+
+    assert frozen(path)
+
+
+def test_what_git_annex_drops_at_this_moment_is_not_kept(kept: Kept) -> None:
+    _repo, found, _key, path = kept
+    os.chmod(os.path.dirname(path), 0o700)
+    lock = os.open(path + b".lck", os.O_RDWR | os.O_CREAT)
+    fcntl.fcntl(lock, fcntl.F_OFD_SETLK, FLOCK.pack(fcntl.F_WRLCK, 0, 0, 0, 0))
+
+    with keep(found, path) as here:
+        assert not here
+
+    assert os.path.exists(path + b".lck")
+    os.close(lock)

@@ -2,10 +2,12 @@
 
 import os
 import time
+from pathlib import Path
 
 import pytest
 
 from tests.desks import desk_of
+from tests.processes import run
 from tests.repo import Repo
 from tests.spool import some_key
 from workers.desk import Desk
@@ -69,3 +71,145 @@ def test_files_are_committed_though_git_has_lost_the_git_annex_branch(
     assert any("left unsaid" in record.getMessage() for record in caplog.records)
     assert not list((repo.path / ".git/annex/journal").glob("*"))
     kept.rename(repo.path / ".git/objects" / tip[:2] / tip[2:])
+
+
+def head_message(repo: Repo) -> bytes:
+    return repo.git("log", "-1", "--format=%B").strip()
+
+
+def staging(desk: Desk, name: str) -> Staging:
+    return Staging([found(desk, name)])
+
+
+def test_on_a_detached_head_nothing_is_committed(repo: Repo) -> None:
+    repo.git("commit", "-q", "--allow-empty", "-m", "start")
+    repo.git("checkout", "-q", "--detach")
+    head = repo.head()
+    repo.write("file", b"content")
+    with desk_of(repo) as desk:
+        assert Stage(desk, Footing(desk)).commit(staging(desk, "file")) is Outcome.BUSY
+
+    assert repo.head() == head
+    assert repo.git("ls-files") == b""
+
+
+@pytest.mark.parametrize("name", ["index.lock", "refs/heads/main.lock"])
+def test_what_somebody_has_locked_is_left_to_him_for_a_while(repo: Repo, name: str) -> None:
+    repo.git("commit", "-q", "--allow-empty", "-m", "start")
+    head = repo.head()
+    repo.write("file", b"content")
+    lock = repo.write(f".git/{name}", b"")
+    with desk_of(repo) as desk:
+        stage = Stage(desk, Footing(desk))
+        assert stage.commit(staging(desk, "file")) is Outcome.BUSY
+        assert repo.head() == head
+
+        lock.unlink()
+        assert stage.commit(staging(desk, "file")) is Outcome.DONE
+
+    assert set(repo.tree()) == {b"file"}
+    assert not repo.status()
+    repo.check()
+
+
+def test_an_index_that_a_user_has_changed_meanwhile_is_not_replaced(repo: Repo) -> None:
+    repo.git("commit", "-q", "--allow-empty", "-m", "start")
+    repo.write("file", b"content")
+    repo.write("users", b"of the user's")
+    with desk_of(repo) as desk:
+        stage = Stage(desk, Footing(desk))
+        real = desk.others.let_head_move
+
+        def user_is_faster() -> bool:
+            repo.git("add", "users")
+            return real()
+
+        desk.others.let_head_move = user_is_faster  # type: ignore[method-assign]
+        assert stage.commit(staging(desk, "file")) is Outcome.MOVED
+
+    assert repo.git("ls-files") == b"users\n"
+
+
+def hook(repo: Repo, name: str, script: str) -> None:
+    path = repo.write(f".git/hooks/{name}", f"#!/bin/sh\n{script}\n".encode())
+    path.chmod(0o755)
+
+
+def test_a_hook_may_write_another_message(repo: Repo) -> None:
+    hook(repo, "commit-msg", 'echo "as the hook wants it" >"$1"')
+    repo.write("file", b"content")
+    with desk_of(repo) as desk:
+        assert Stage(desk, Footing(desk)).commit(staging(desk, "file")) is Outcome.DONE
+
+    assert head_message(repo) == b"as the hook wants it"
+    assert set(repo.tree()) == {b"file"}
+
+
+def test_a_branch_that_a_hook_has_moved_is_not_set_back(repo: Repo) -> None:
+    repo.git("commit", "-q", "--allow-empty", "-m", "start")
+    move = 'git update-ref refs/heads/main "$(git commit-tree -p main -m faster main^{tree})"'
+    hook(repo, "pre-commit", move)
+    repo.write("file", b"content")
+    with desk_of(repo) as desk:
+        stage = Stage(desk, Footing(desk))
+        assert stage.commit(staging(desk, "file")) is Outcome.MOVED
+
+    assert head_message(repo) == b"faster"
+    assert repo.tree() == {}
+
+
+def test_a_commit_is_signed_where_the_user_wants_that(repo: Repo, tmp_path: Path) -> None:
+    run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / "key"])
+    (tmp_path / "signers").write_text("test@example.com " + (tmp_path / "key.pub").read_text())
+    for name, value in (
+        ("gpg.format", "ssh"),
+        ("user.signingKey", str(tmp_path / "key")),
+        ("gpg.ssh.allowedSignersFile", str(tmp_path / "signers")),
+        ("commit.gpgSign", "true"),
+    ):
+        repo.config(name, value)
+    repo.write("file", b"content")
+    with desk_of(repo) as desk:
+        assert Stage(desk, Footing(desk)).commit(staging(desk, "file")) is Outcome.DONE
+    assert b"gpgsig" not in repo.git("cat-file", "commit", "HEAD")  # it may ask for a passphrase
+
+    repo.config("annex.allowsign", "true")
+    repo.write("other", b"content")
+    with desk_of(repo) as desk:
+        assert Stage(desk, Footing(desk)).commit(staging(desk, "other")) is Outcome.DONE
+
+    repo.git("verify-commit", "HEAD")
+    assert set(repo.tree()) == {b"file", b"other"}
+    assert len(repo.commits()) == 2
+    repo.check()
+
+
+def test_what_cannot_be_seen_is_not_committed_as_deleted(repo: Repo) -> None:
+    """Its directory has become a link to itself, say: nobody can tell what is behind that."""
+    repo.write("d/file", b"content")
+    repo.git("add", "d/file")
+    repo.git("commit", "-q", "-m", "file")
+    (repo.path / "d/file").rename(repo.path / "elsewhere")
+    (repo.path / "d").rmdir()
+    (repo.path / "d").symlink_to("d")
+    with desk_of(repo) as desk:
+        unseen = Staging([Finding(b"d/file", None, None)])
+        assert Stage(desk, Footing(desk)).commit(unseen) is Outcome.NOTHING
+        assert unseen.outdated == [b"d/file"]
+        (repo.path / "d").unlink()
+        assert Stage(desk, Footing(desk)).commit(Staging(unseen.findings)) is Outcome.DONE
+
+    assert repo.tree() == {}
+
+
+def test_what_is_in_the_index_and_in_head_already_makes_no_commit(repo: Repo) -> None:
+    """Only its times are new: the index learns them."""
+    repo.write("file", b"content")
+    repo.git("add", "file")
+    repo.git("commit", "-q", "-m", "file")
+    repo.replace("file", b"content")
+    with desk_of(repo) as desk:
+        assert Stage(desk, Footing(desk)).commit(staging(desk, "file")) is Outcome.NOTHING
+
+    assert len(repo.commits()) == 1
+    assert repo.git("diff-files") == b""

@@ -115,14 +115,11 @@ def _while_thawed(repository: Repository, directory: bytes, do: Callable[[], _Do
 
     Somebody else may have thawed it, too, and freeze it again before we are done.
     """
-    for left in reversed(range(_ATTEMPTS)):
-        with _thawed(repository, directory):
-            try:
-                return do()
-            except PermissionError:
-                if not left:
-                    raise
-    raise AssertionError(directory)
+    for _ in range(_ATTEMPTS - 1):
+        with _thawed(repository, directory), contextlib.suppress(PermissionError):  # once more
+            return do()
+    with _thawed(repository, directory):
+        return do()
 
 
 @contextlib.contextmanager
