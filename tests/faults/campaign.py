@@ -63,7 +63,7 @@ class Point:
         def fail(call: Call) -> int:
             if call.number == self.number:
                 struck.append(call.name)
-            sticks = self.how.endswith("+") and call.name in struck
+            sticks = self.how.endswith("+") and call.name in struck and call.is_of_a_file
             return code if call.number == self.number or sticks else GO_ON
 
         return fail
@@ -113,8 +113,8 @@ class Campaign:
                 if call.program.startswith("git"):
                     yield Point(call.number, "kill-caller")
                 continue
-            if not any(target.startswith("~/") for target in call.targets):
-                continue  # a pipe
+            if not call.is_of_a_file:
+                continue
             for code in ERRORS.get(call.name, ()):
                 yield Point(call.number, errno.errorcode[code])
                 yield Point(call.number, errno.errorcode[code] + "+")

@@ -27,7 +27,7 @@ from typing import Final, final
 
 from tests.faults.names import Call, describe
 from tests.faults.systemcalls import machine, program
-from tests.processes import PATIENCE, descendants, forked, reap
+from tests.processes import PATIENCE, descendants, forked, kill, reap
 
 _PR_SET_NO_NEW_PRIVS: Final = 38
 _SET_MODE_FILTER: Final = 1
@@ -40,7 +40,11 @@ _NOTIFICATION: Final = struct.Struct("=QIIiIQ6Q")
 _ANSWER: Final = struct.Struct("=QqiI")
 _CONTINUE: Final = 1
 
-LIMIT_S: Final = 60.0
+LIMIT_S: Final = 120.0
+"""More than ``workers.abandoned.INDEX_S``, for which a lock of a killed git is respected."""
+
+STOP_S: Final = 3.0
+"""Agrees with ``annexd.service.STOP_S``: what does not stop by then is killed."""
 
 
 class StuckError(AssertionError):
@@ -97,7 +101,9 @@ def intercepted(  # noqa: PLR0913 -- what, where, and until when
 ) -> Trace:
     """Run ``function`` in a child; ``judge`` says what becomes of each change below ``place``.
 
-    Once ``until`` is true, or ``patience_s`` after the first strike, the child gets SIGTERM.
+    Once ``until`` is true, or ``patience_s`` after the first strike, the child gets SIGTERM; and a
+    while later the programs that it waits for are killed, as a supervisor kills all of a worker's:
+    a git-annex without room for its database tries again and again, for minutes.
     Returns when all of its family have ended.  ``StuckError`` if that takes too long.
     """
     ours, theirs = socket.socketpair()
@@ -165,10 +171,9 @@ class _Watch:
         self._family = {pid}
         self._killing = False
         self._status: int | None = None
-        self._struck = math.inf
+        self._struck = self._asked = math.inf
 
     def run(self, until: Callable[[], bool] | None, patience_s: float, limit_s: float) -> Trace:
-        asked = False
         poll = select.poll()
         poll.register(self._listener, select.POLLIN)
         deadline = time.monotonic() + limit_s
@@ -184,11 +189,21 @@ class _Watch:
             if ready & select.POLLHUP and self._status is not None:
                 self._trace.status = self._status
                 return self._trace
-            is_over = time.monotonic() - self._struck > patience_s
-            if not asked and self._status is None and (is_over or (until and until())):
-                asked = True
-                os.kill(self._pid, signal.SIGTERM)
+            self._see_to_end(until, patience_s)
             deadline = self._see_to(deadline)
+
+    def _see_to_end(self, until: Callable[[], bool] | None, patience_s: float) -> None:
+        now = time.monotonic()
+        if self._status is not None:
+            return
+        if self._asked == math.inf:
+            if now - self._struck > patience_s or (until and until()):
+                self._asked = now
+                os.kill(self._pid, signal.SIGTERM)
+        elif now - self._asked > STOP_S * PATIENCE:
+            self._asked = now
+            for pid in descendants(self._pid):
+                kill(pid)
 
     def _see_to(self, deadline: float) -> float:
         if time.monotonic() < deadline:
@@ -197,10 +212,27 @@ class _Watch:
         self._killing = True
         if self._status is None:
             self._trace.said = "stuck"
+            told = self._describe()
             self._kill_family()
-            at = self._trace.calls[-1] if self._trace.calls else None
-            raise StuckError(f"it did not end; the last thing that it changed: {at}")
+            raise StuckError(f"it did not end; {told}")
         return time.monotonic() + 10
+
+    def _describe(self) -> str:
+        """What it was about."""
+        at = self._trace.calls[-1] if self._trace.calls else None
+        was = "was not asked to" if self._asked == math.inf else "was asked to"
+        waits = [
+            f"{pid} {name} in {_read(pid, 'wchan')}: {_read(pid, 'cmdline')[-200:]}"
+            for pid, name in {self._pid: "it", **descendants(self._pid)}.items()
+        ]
+        return (
+            f"the last thing that it changed: {at}; struck: {self._trace.struck}; it {was}; "
+            f"there are: {waits}; said: {self._said()[-1000:]}"
+        )
+
+    def _said(self) -> str:
+        file = self._place / ".said"
+        return file.read_text(errors="backslashreplace") if file.exists() else ""
 
     def _reap(self) -> None:
         if self._status is None:
@@ -250,6 +282,12 @@ class _Watch:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
         self._family = {self._pid}  # numbers are used again: look anew the next time
+
+
+def _read(pid: int, file: str) -> str:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/{file}").read_text(errors="replace").replace("\0", " ")
+    return "?"
 
 
 def _of_session(leader: int) -> Iterator[int]:

@@ -33,6 +33,11 @@ class Call:
         """The same for the same change in another run: without what is random in the names."""
         return f"{self.program} {self.name} {' -> '.join(map(_plain, self.targets))}"
 
+    @property
+    def is_of_a_file(self) -> bool:
+        """A pipe is never full of a disk's errors."""
+        return any(target.startswith(f"{_PLACE}/") for target in self.targets)
+
     def __str__(self) -> str:
         return f"#{self.number} {self.program} {self.name}({', '.join(self.targets)})"
 
