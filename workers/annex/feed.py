@@ -66,7 +66,8 @@ def locations_of(branch: Branch, keys: Iterable[Key]) -> dict[Key, frozenset[UUI
     """Where some keys are, journal included."""
     paths = {key: log_path(key, branch.repository.tuning) for key in keys}
     logs = branch.read_all(paths.values())
-    return {key: locations(logs[path]) for key, path in paths.items()}
+    said = {log: locations(log) for log in set(logs.values())}
+    return {key: said[logs[path]] for key, path in paths.items()}
 
 
 def journalled_locations(branch: Branch) -> list[Located]:

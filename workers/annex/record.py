@@ -74,9 +74,14 @@ def record_arrivals(branch: Branch, told: Mapping[bytes, bytes], uuid: UUID, now
 
 
 def _having(uuid: UUID, status: Status, now: float) -> Update:
+    known: dict[bytes, bytes] = {}  # of a burst, all logs say the same
+
     def update(_path: bytes, log: bytes) -> bytes:
-        changed = presence.change(log, uuid, status, now)
-        return log if changed is None else changed
+        new = known.get(log)
+        if new is None:
+            changed = presence.change(log, uuid, status, now)
+            new = known[log] = log if changed is None else changed
+        return new
 
     return update
 
