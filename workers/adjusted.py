@@ -26,6 +26,7 @@ from workers.git.refs import Head
 from workers.git.stream import ObjectId
 from workers.git.tree import Change
 from workers.git.update_refs import Expected, Move
+from workers.nofiles import check_fifos
 
 _PRESENCE: Final = frozenset((b"hidemissing", b"unlockpresent"))
 _HEADS: Final = b"refs/heads/"
@@ -57,6 +58,7 @@ def readjust(desk: Desk, now: float) -> None:
 
 
 def _carry_over(desk: Desk) -> None:
+    check_fifos(desk)
     run_annex(desk.repository, *_PROPAGATE)
 
 
@@ -71,6 +73,7 @@ def merge(desk: Desk, commit: ObjectId) -> None:
 
     Raises ``GitError``.
     """
+    check_fifos(desk)
     run_annex(desk.repository, "merge", "-q", commit)
 
 

@@ -41,6 +41,7 @@ from workers.losses import AUTOMATIC, Losses
 from workers.maker import is_made_by_annexd
 from workers.massdeletion import HOW_TO_ACCEPT, Consent
 from workers.midmerge import Midmerge
+from workers.nofiles import make_room
 from workers.resolve import Fate
 from workers.rewritten import done_with
 from workers.sight import Sight
@@ -245,6 +246,9 @@ class Merging:
         self, held: tuple[str, ...], arrived: list[Arrival], changes: list[Change]
     ) -> Dirty | Held | None:
         dirty = adjusted.in_the_way(self._desk, changes)
+        _tell_moved(renamed := make_room(self._desk, dirty))
+        if renamed:
+            dirty = adjusted.in_the_way(self._desk, changes)
         if block := self._out_of_sight(dirty):
             return Held((*held, _blocked(block, arrived)), passing=True)
         return Dirty(dirty) if dirty else None
@@ -329,8 +333,7 @@ class Merging:
 
     def _move(self, head: Head, goal: ObjectId, applied: Applied) -> bool:
         desk = self._desk
-        for path in applied.renamed:
-            log.info("moved aside: what was in the way is now %s", escape(os.fsdecode(path)))
+        _tell_moved(applied.renamed)
         may_move = desk.others.let_head_move
         if head.branch is None or not desk.update_refs.move(
             Move(head.branch, goal, head.oid), allowed=may_move
@@ -356,6 +359,11 @@ class Merging:
 def _blocked(block: Blocked, arrived: Iterable[Arrival]) -> str:
     path = escape(os.fsdecode(block.path))
     return f"{path}: {block.why}; the merge of {_names(arrived)} waits for it"
+
+
+def _tell_moved(renamed: Iterable[bytes]) -> None:
+    for path in renamed:
+        log.info("moved aside: what was in the way is now %s", escape(os.fsdecode(path)))
 
 
 def _names(arrived: Iterable[Arrival]) -> str:

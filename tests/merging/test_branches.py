@@ -1,5 +1,7 @@
 """Merging where branches move: pushes, rewritten histories, adjusted branches, who goes first."""
 
+import os
+import stat
 import time
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from workers.git.index_entry import FILE
 from workers.git.tree import Version
 from workers.joining import RETRY_S, STUCK_S, Joining
 from workers.merging import Merged, Merging, Quiet, Yielding
+from workers.nofiles import FifoError
 from workers.syncedbranch import Follower
 
 
@@ -231,6 +234,51 @@ def test_a_file_takes_a_directorys_place_on_an_adjusted_branch(
     if not strange:
         assert paths(b) == {"name"}
         assert b.status() == b""
+
+
+def test_what_is_no_file_makes_room_on_an_adjusted_branch(
+    pair: tuple[Repo, Repo], merging: Merging
+) -> None:
+    """Nobody commits it, so it was in the way of everything for good."""
+    a, b = pair
+    b.annex("adjust", "-q", "--unlock")
+    os.mkfifo(b.path / "file")
+    note(a, "file", b"one\n")
+    push(a)
+
+    merged(merging)
+
+    assert b.read("file") == b"one\n"
+    assert [stat.S_ISFIFO(os.lstat(b.path / name).st_mode) for name in paths(b) - {"file"}] == [
+        True
+    ]
+
+
+@pytest.mark.timeout(100)
+def test_git_annex_is_not_left_waiting_for_a_fifo(
+    pair: tuple[Repo, Repo], merging: Merging
+) -> None:
+    """It opens what it takes for a pointer file, to fill it."""
+    a, b = pair
+    save(a, "file", b"content")
+    push(a)
+    merged(merging)
+    b.annex("get", "-q", "file")
+    b.annex("adjust", "-q", "--hide-missing")
+    b.remove("file")
+    os.mkfifo(b.path / "file")
+    # What git's filter leaves there of each file that git makes.
+    (b.path / ".git/annex/smudge.log").write_bytes(a.key("file") + b" file\n")
+    note(a, "other", b"one\n")
+    push(a)
+
+    with pytest.raises(FifoError, match="file is a FIFO"):
+        merging.merge()
+
+    (b.path / "file").unlink()
+    b.git("commit", "-qam", "deleted")
+    merged(merging)
+    assert b.read("other") == b"one\n"
 
 
 def test_what_git_annex_cannot_propagate_is_held_and_said_once(

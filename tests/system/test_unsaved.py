@@ -12,7 +12,7 @@ from tests.scanning import lock_held
 from workers.annex.repository import find
 from workers.git.stream import ObjectId
 from workers.pusher import peer
-from workers.pusher.unsaved import LONGEST_S, Unsaved
+from workers.pusher.unsaved import LONGEST_S, UNTOLD_S, Unsaved
 from workers.pusher.values import Ours, own
 
 NOW = 1000.0
@@ -28,7 +28,8 @@ def assistant(pair: tuple[Repo, Repo]) -> Iterator[None]:
 def both_have(a: Repo, b: Repo) -> None:
     """A file of each kind, committed in both; then ``a`` changes all of them, and adds one."""
     a.write("text", b"first")
-    a.git("add", "text")
+    a.write("beside", b"first")
+    a.git("add", "text", "beside")
     for name, unlocked in (("annexed", "true"), ("locked", "false")):
         a.git("-c", f"annex.addunlocked={unlocked}", "annex", "add", "-q", str(a.write(name, b"1")))
     a.git("commit", "-qm", "first")
@@ -71,6 +72,7 @@ SAVES: dict[str, Callable[[Repo], object]] = {
     "new": lambda b: b.write("new", b"another"),
     "deleted": lambda b: b.remove("text"),
     "a directory": directory,
+    "beside ours": lambda b: b.write("beside", b"saved"),
     "staged": lambda b: (b.write("text", b"saved"), b.git("add", "text")),
 }
 
@@ -89,8 +91,7 @@ def test_what_is_saved_where_we_would_change_it_comes_first(
 
 
 NOTHING: dict[str, Callable[[Repo], object]] = {
-    "elsewhere": lambda b: b.write("other", b"saved"),
-    "as it was": same,
+    "new": lambda b: b.write("other", b"saved"),
     "emptied of content": lambda b: b.annex("drop", "-q", "--force", "annexed"),
     "committed": lambda b: (b.write("text", b"saved"), b.git("commit", "-qam", "saved")),
 }
@@ -114,6 +115,17 @@ def test_what_is_never_committed_is_not_waited_for_long(pair: tuple[Repo, Repo])
 
     assert held(a, b, NOW, unsaved)
     assert not held(a, b, NOW + LONGEST_S, unsaved)
+
+
+def test_what_git_has_not_been_told_of_is_waited_for_less_long(pair: tuple[Repo, Repo]) -> None:
+    """Git over there would not merge, and the assistant would commit what was there before."""
+    a, b = pair
+    both_have(a, b)
+    same(b)
+    unsaved = Unsaved(find(a.path))
+
+    assert held(a, b, NOW, unsaved)
+    assert not held(a, b, NOW + UNTOLD_S, unsaved)
 
 
 def test_what_it_commits_is_fetched_and_ours_not_pushed_before(

@@ -5,15 +5,23 @@ the conflict.  If it commits first, we get that, merge it here, and it follows. 
 that our commits change is not what its index says, and was written a moment ago, nothing is pushed
 there.  Who saves a moment later is too late: then it has both.
 
+Nor, for less long, while git over there would take such a file for changed because the index has
+not been told yet that it was filled: git would not merge, the assistant would commit what the file
+was before we changed it, and merge that with ours.  And with files that are not committed yet a
+merge that is no fast-forward goes wrong (git stashes them, and git-annex's filter does not know
+them), wherever they are.
+
 Only looked at, at paths, for as long as it takes an assistant to commit.  Times without further
 note are the monotonic clock's, s.
 """
 
+import contextlib
 import math
 import os
 import stat
 import time
 from collections.abc import Iterable, Iterator
+from enum import IntEnum
 from itertools import islice
 from typing import Final, final
 
@@ -39,8 +47,14 @@ FRESH_S: Final = 15.0
 LONGEST_S: Final = 10.0
 """For it to commit; on a busy machine it takes some seconds."""
 
-LOOK_S: Final = 0.1
+UNTOLD_S: Final = 3.0
+"""For it to tell the index; sometimes it never does."""
+
+LOOK_S: Final = 0.2
 """How often to look."""
+
+FILES_MAX: Final = 2000
+"""In a larger work tree only what we change is looked at."""
 
 PATHS_MAX: Final = 256
 READ_MAX: Final = 4 << 20
@@ -50,6 +64,19 @@ LARGEST: Final = 16 << 20
 """Bytes of a tree, or of a commit."""
 
 _DEFAULTS: Final = StatSettings()
+
+
+class Finding(IntEnum):
+    """What is there, the worst last."""
+
+    NOTHING = 0
+    UNTOLD = 1
+    """A file is what the index says, and git does not know it."""
+    UNSAVED = 2
+    """Somebody has changed something."""
+
+
+_LONGEST_S: Final = {Finding.NOTHING: 0.0, Finding.UNTOLD: UNTOLD_S, Finding.UNSAVED: LONGEST_S}
 
 
 @final
@@ -62,42 +89,46 @@ class Unsaved:
         self._changes: tuple[Change, ...] = ()
         """What the second of those commits would change over there, which is at the first."""
         self._since = math.inf
+        self._given: ObjectId | None = None
+        """What was pushed there last."""
 
     def push_at(self, ours: Ours, theirs: Theirs, there: Peer, now: float) -> float:
         """When to push: ``now``, or ask again."""
-        if not self._is_unsaved(ours, theirs, there):
-            self._since = math.inf
-            return now
+        finding = self._look(ours, theirs, there)
+        given = theirs.get(synced(ours.branch or b""))
+        if finding is Finding.NOTHING or given != self._given:
+            self._since, self._given = math.inf, given
         self._since = min(self._since, now)
-        return now + LOOK_S if now < self._since + LONGEST_S else now
+        longest_s = _LONGEST_S[finding]
+        return now + LOOK_S if now < self._since + longest_s else now
 
-    def _is_unsaved(self, ours: Ours, theirs: Theirs, there: Peer) -> bool:
+    def _look(self, ours: Ours, theirs: Theirs, there: Peer) -> Finding:
         if there.bare or ours.branch is None or ours.head is None:
-            return False
+            return Finding.NOTHING
         base = theirs.get(own(ours.branch))
         if base is None or ours.head in {base, theirs.get(synced(ours.branch))}:
-            return False
+            return Finding.NOTHING
         try:
             if not assistant_runs(os.fsencode(there.common) + b"/annex"):
-                return False
+                return Finding.NOTHING
             # What it has checked out; on an adjusted branch files are others than in ours.
             if Refs(Git(there.gitdir, None)).head().branch != own(ours.branch):
-                return False
+                return Finding.NOTHING
             with ObjectReader(self._here.git, LARGEST) as objects:
                 changes = self._changed(objects, base, ours.head)
                 with read_index(
                     os.fsencode(there.gitdir) + b"/index", there.object_format
                 ) as index:
                     look = _Look(os.fsencode(there.gitdir.parent), index, objects)
-                    return any(map(look.is_unsaved, changes))
+                    return max(map(look.at, changes), default=Finding.NOTHING) or look.elsewhere()
         except (GitError, StreamEndedError, LookupError, ValueError, OSError):
-            return False  # not ours to look at, or on its way: then we do as if nobody was there
+            return Finding.NOTHING  # not ours to look at, or on its way: as if nobody was there
 
     def _changed(self, objects: ObjectReader, old: ObjectId, new: ObjectId) -> tuple[Change, ...]:
         if self._about != (old, new):
             trees = [objects.tree_of(commit.encode()) for commit in (old, new)]
             if trees[0] is None or trees[1] is None:
-                return ()  # it has gone on from what we know: that is fetched first
+                raise LookupError(old)  # it has gone on from what we know: that is fetched first
 
             def read(oids: Iterable[ObjectId]) -> Iterator[Found | None]:
                 return objects.get_all(oid.encode() for oid in oids)
@@ -118,21 +149,38 @@ class _Look:
         self._objects = objects
         self._now = time.time()
 
-    def is_unsaved(self, change: Change) -> bool:
-        """Whether the path that we change was changed there, too, and is not committed."""
+    def at(self, change: Change) -> Finding:
+        """What was done there to a path that we change, and is not committed."""
         entry = self._index.get(change.path)
         if entry is not None and Version(entry.mode, entry.oid) != change.old:
-            return self._is_fresh(self._index.mtime_ns)  # staged, and not committed
+            is_fresh = self._is_fresh(self._index.mtime_ns)
+            return Finding.UNSAVED if is_fresh else Finding.NOTHING  # staged only
         path = os.path.join(self._top, change.path)
         try:
             st = os.lstat(path)
         except (FileNotFoundError, NotADirectoryError):
-            return entry is not None and self._is_gone(path)
-        if stat.S_ISDIR(st.st_mode):
-            return entry is not None and self._is_fresh(st.st_ctime_ns)
-        if not self._is_fresh(st.st_ctime_ns):
-            return False
-        return entry is None or not (is_clean(entry, st, _DEFAULTS) or self._has(entry, path, st))
+            is_gone = entry is not None and self._is_gone(path)
+            return Finding.UNSAVED if is_gone else Finding.NOTHING
+        if entry is None:
+            is_new = not stat.S_ISDIR(st.st_mode) and self._is_fresh(st.st_ctime_ns)
+            return Finding.UNSAVED if is_new else Finding.NOTHING
+        return self._compare(entry, path, st)
+
+    def elsewhere(self) -> Finding:
+        """Whether some file was saved: where there are not too many to look at."""
+        if len(self._index) > FILES_MAX:
+            return Finding.NOTHING
+        for entry in self._index:
+            path = os.path.join(self._top, entry.path)
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                if self._compare(entry, path, os.lstat(path)) is Finding.UNSAVED:
+                    return Finding.UNSAVED
+        return Finding.NOTHING
+
+    def _compare(self, entry: Entry, path: bytes, st: os.stat_result) -> Finding:
+        if not self._is_fresh(st.st_ctime_ns) or is_clean(entry, st, _DEFAULTS):
+            return Finding.NOTHING
+        return Finding.UNTOLD if self._has(entry, path, st) else Finding.UNSAVED
 
     def _is_gone(self, path: bytes) -> bool:
         """Whether it has gone a moment ago: what is sparse, or not mounted, went earlier."""
