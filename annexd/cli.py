@@ -58,10 +58,11 @@ def _expected() -> tuple[type[Exception], ...]:
 
 
 def _express(args: Sequence[str]) -> int | None:
-    """``shell``, and the plainest ``status`` and ``start``, without typer; None for all others.
+    """``shell``, and the plainest ``status``, ``start`` and ``stop``; None for all others.
 
-    typer imports pydantic.  For the status, which programs ask for again and again, that takes four
-    times as long as answering; and a daemon would keep it in the memory of all its processes.
+    Without typer, which imports pydantic.  For the status, which programs ask for again and again,
+    that takes four times as long as answering; a daemon would keep it in the memory of all its
+    processes; and who wants it stopped may have a busy machine.
     """
     if args[:1] == ["shell"] and args[1:] not in (["-h"], ["--help"]):
         from annexd.commands_shell import serve
@@ -82,6 +83,12 @@ def _express(args: Sequence[str]) -> int | None:
             from annexd.launch import start
 
             start(directory)
+        case "stop", []:
+            from annexd.repository import find_place
+            from annexd.stopping import stop
+
+            if stop(find_place(directory)) is None:
+                sys.stderr.write("annexd does not run here\n")
         case "start", ["--foreground"]:
             from annexd.daemon import run_in_foreground
             from annexd.repository import find_place

@@ -74,14 +74,14 @@ def stop(directory: Directory = None, *, autostart: Autostart = False) -> None:
 
     Sends SIGTERM to the pid in .git/annex/daemon.pid, if that is annexd.
     """
-    from annexd import daemon
+    from annexd import stopping
 
     _check_alone(directory, autostart=autostart)
     if autostart:
         from annexd.autostart import everywhere
 
-        everywhere(daemon.stop)
-    elif daemon.stop(find_place(directory)) is None:
+        everywhere(stopping.stop)
+    elif stopping.stop(find_place(directory)) is None:
         typer.echo("annexd does not run here", err=True)
 
 
@@ -90,11 +90,11 @@ def restart(directory: Directory = None) -> None:
 
     Where the disk is too full for a start it is not stopped, either.
     """
-    from annexd import daemon, launch
+    from annexd import daemon, launch, stopping
 
     place = find_place(directory)
     daemon.check_room(place)
-    daemon.stop(place)
+    stopping.stop(place)
     launch.begin(place).finish()
 
 

@@ -1,4 +1,4 @@
-"""annexd as a process: what it asks before it starts, what it is, and how it is stopped.
+"""annexd as a process: what it asks before it starts, and what it is.
 
 The order matters.  First the questions (``annexd.admission``), which touch nothing.  Then, in the
 process that will stay, the lock; and only the owner of the lock touches the log and the rest.
@@ -12,8 +12,6 @@ import contextlib
 import dataclasses
 import logging
 import os
-import select
-import signal
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -23,7 +21,7 @@ from annexd import __version__
 from annexd.admission import Admission, RefusedError, admit, read_admission
 from annexd.daemonstatus import write_daemon_status
 from annexd.errors import AnnexdError, TemporaryError, describe
-from annexd.instance import AlreadyRunningError, Holder, Instance, find_holder
+from annexd.instance import AlreadyRunningError, Instance, find_holder
 from annexd.notify import Notify
 from annexd.ownenviron import forget_git
 from annexd.programs import Programs, Wish, become_new
@@ -44,9 +42,6 @@ ROOM_BYTES = 64 << 10
 
 FILES_MIN = 256
 """So many files each process must be allowed to have open: batches would fail again and again."""
-
-STOP_S = 10.0
-"""A supervisor is gone 5 s after it was asked to stop.  If it is not by now, it never will be."""
 
 
 def run_in_foreground(place: Place, startdelay_s: float = 0.0) -> None:
@@ -152,41 +147,3 @@ def _wish(place: Place) -> Wish:
     except RefusedError as failure:
         log.warning("skip the configuration: %s", failure)
         return Wish.NOTHING
-
-
-def stop(place: Place) -> Holder | None:
-    """Stop annexd; returns what has been stopped, when all of it is gone.  None: none ran."""
-    holder = find_holder(place)
-    if holder is None:
-        return None
-    if not holder.is_annexd:
-        raise AnnexdError(
-            f"{holder} runs here, not annexd; stop it with: git annex assistant --stop"
-        )
-    if holder.pid <= 0:
-        raise AnnexdError(
-            f"annexd runs in {os.fspath(place.worktree)!r} in another container; stop it there"
-        )
-    with contextlib.suppress(ProcessLookupError):  # it has just ended
-        pidfd = os.pidfd_open(holder.pid)
-        try:
-            # Now the number cannot come to mean another process; so look once more what it means.
-            if find_holder(place) == holder:
-                _end(holder, pidfd)
-        finally:
-            os.close(pidfd)
-    return holder
-
-
-def _end(holder: Holder, pidfd: int) -> None:
-    try:
-        signal.pidfd_send_signal(pidfd, signal.SIGTERM)
-    except PermissionError:
-        raise AnnexdError(f"{holder} runs as another user; stop it as that user") from None
-    ended = select.poll()
-    ended.register(pidfd, select.POLLIN)
-    if not ended.poll(STOP_S * 1000):
-        raise TemporaryError(
-            f"{holder} has not stopped within {STOP_S:.0f} s; if it is stuck, this is safe: "
-            f"kill -9 {holder.pid}"
-        )

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import final
 
 from annexd.admission import find_programs
-from annexd.daemon import stop
 from annexd.errors import TemporaryError
 from annexd.launch import begin
 from annexd.repository import find_place
 from annexd.show import show_status
+from annexd.stopping import stop
 from spool.layout import lock_dirs, queue_lane
 from spool.place import Place
 from spool.transfer import Direction, Lane, parse_uuid

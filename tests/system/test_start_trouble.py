@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from annexd import daemon
+from annexd import stopping
 from annexd.errors import AnnexdError
 from spool.place import Place
 from tests.processes import Process, alive, descendants, forked, kill, reap, start, wait_until
@@ -127,7 +127,7 @@ def test_who_may_not_stop_it_is_told_whose_it_is(annexd: Annexd) -> None:
     def stop() -> None:
         os.setresuid(65534, 65534, 65534)
         with pytest.raises(AnnexdError, match=rf"annexd \(pid {pid}\) runs as another user"):
-            daemon.stop(Place(shared, shared / ".git", shared / ".git"))
+            stopping.stop(Place(shared, shared / ".git", shared / ".git"))
 
     with forked(stop) as child:
         assert reap(child) == 0

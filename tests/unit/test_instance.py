@@ -4,17 +4,18 @@ import fcntl
 import os
 import signal
 import struct
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from annexd import daemon
+from annexd import stopping
 from annexd.errors import AnnexdError
 from annexd.instance import AlreadyRunningError, Instance, find_holder
 from spool import lock
 from spool.place import Place
-from tests.processes import forked, wait_until
+from tests.processes import forked, run_to_end, wait_until
 
 
 @pytest.fixture
@@ -165,7 +166,20 @@ def test_one_whose_pid_means_nothing_here_is_not_stopped_from_here(place: Place)
         fcntl.fcntl(fd, fcntl.F_OFD_SETLK, flock)
 
     with pytest.raises(AnnexdError, match="stop it there"):
-        daemon.stop(place)
+        stopping.stop(place)
 
     for fd in fds:
         os.close(fd)
+
+
+def test_stopping_it_takes_little_code(place: Place) -> None:
+    """On a busy machine, importing typer, or all that runs, took longer than anything else."""
+    program = (
+        "import atexit, sys; from annexd import cli; "
+        "atexit.register(lambda: print(*sys.modules)); cli.main()"
+    )
+
+    done = run_to_end([sys.executable, "-c", program, "stop", place.worktree])
+
+    assert done.stderr == b"annexd does not run here\n"
+    assert not {b"typer", b"pydantic", b"annexd.supervisor"} & set(done.stdout.split())
