@@ -99,6 +99,11 @@ class Place:
         return self.annexd / "tmp"
 
     @property
+    def adjusting(self) -> Path:
+        """What git is making of the work tree of an adjusted branch (``workers.torn``)."""
+        return self.annexd / "adjusting"
+
+    @property
     def hold(self) -> Path:
         """No automatic commits while it stands: expiry (Unix s), then a pid."""
         return self.annexd / "hold"

@@ -8,13 +8,14 @@ one commit that has everything and descends from ``main``, so it meets no confli
 Source: git-annex-formats.md §9, "Adjusted branches"; git-annex-adjust(1).
 """
 
+import contextlib
 import os
 import stat
 from collections.abc import Iterable, Iterator
 from typing import Final
 
 from workers.annex import presencelog
-from workers.annex.adjustedname import ADJUSTED
+from workers.annex.adjustedname import ADJUSTED, original_of
 from workers.annex.run_annex import run_annex
 from workers.desk import Desk
 from workers.emptyfile import is_content
@@ -27,6 +28,7 @@ from workers.git.stream import ObjectId
 from workers.git.tree import Change
 from workers.git.update_refs import Expected, Move
 from workers.nofiles import check_fifos
+from workers.torn import noted
 
 _PRESENCE: Final = frozenset((b"hidemissing", b"unlockpresent"))
 _HEADS: Final = b"refs/heads/"
@@ -44,7 +46,7 @@ def propagate(desk: Desk, head: Head) -> bool:
     """
     if head.branch is None or head.oid is None or _is_made_by_annex(desk, head.oid):
         return False
-    _carry_over(desk)
+    _carry_over(desk, head)
     return True
 
 
@@ -54,12 +56,16 @@ def readjust(desk: Desk, now: float) -> None:
     Raises ``GitError``, ``OSError``.
     """
     presencelog.note_change(desk.repository, now)
-    _carry_over(desk)
+    _carry_over(desk, desk.head())
 
 
-def _carry_over(desk: Desk) -> None:
+def _carry_over(desk: Desk, head: Head) -> None:
     check_fifos(desk)
-    run_annex(desk.repository, *_PROPAGATE)
+    original = None if head.branch is None else original_of(head.branch)
+    goal = None if original is None else desk.refs.get(original)
+    # What is shown from now on, as its content has come, git writes, too.
+    with contextlib.nullcontext() if goal is None else noted(desk, goal):
+        run_annex(desk.repository, *_PROPAGATE)
 
 
 def shows_presence(branch: RefName) -> bool:
@@ -74,7 +80,8 @@ def merge(desk: Desk, commit: ObjectId) -> None:
     Raises ``GitError``.
     """
     check_fifos(desk)
-    run_annex(desk.repository, "merge", "-q", commit)
+    with noted(desk, commit):
+        run_annex(desk.repository, "merge", "-q", commit)
 
 
 def set_back(desk: Desk, head: Head, original: RefName) -> None:

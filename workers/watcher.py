@@ -33,6 +33,7 @@ from workers.process import Leave, Worker
 from workers.repose import Repose
 from workers.ripening import Ripening
 from workers.rules import Rules
+from workers.torn import mend
 from workers.trouble import TroubleError
 from workers.voice import Voice
 from workers.wakeup import Woken
@@ -159,6 +160,9 @@ class Watcher:
 
     def _work(self) -> None:
         """What nothing hinders."""
+        if torn := mend(self._desk):  # before anybody takes them for a user's
+            self._agenda.look_all(torn, time.monotonic())
+            self._fill.look_at(torn)
         if take_back(self._desk.place.accept):
             self._committing.accept()
             self._joining.accept()

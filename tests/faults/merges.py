@@ -141,6 +141,7 @@ def adjusted(place: Path) -> None:
     b.annex("adjust", "-q", "--unlock")
     a.remove("goes")
     a.write("comes", b"comes")
+    a.replace("edited", b"edited by a")
     a.annex("add", "-q", ".")
     a.git("commit", "-q", "-a", "-m", "changes")
     send(a, b)

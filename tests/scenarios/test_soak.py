@@ -67,6 +67,16 @@ def zombies(daemon: Annexd) -> list[int]:
     return sorted(before & ended())
 
 
+def high(figures: list[int]) -> float:
+    """How large it was at its largest, but for a tenth of the time.
+
+    A worker that has grown by 3 MiB begins afresh (``workers.growth``), so that its size is a saw:
+    its median depends on where the teeth are.  In one run of 28 minutes a pusher's medians were
+    11.0 and 11.9 MB, and what this gives 13.8 and 13.0.
+    """
+    return statistics.quantiles(figures, n=10)[-1]
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(0)
 def test_after_hours_of_work_it_is_as_large_as_it_was(
@@ -100,7 +110,7 @@ def test_after_hours_of_work_it_is_as_large_as_it_was(
         for role in look(daemon):
             for what, kind in enumerate(("KiB", "descriptors")):
                 before, after = (
-                    statistics.median(each[which].get(role, (0, 0))[what] for each in part)
+                    high([each[which].get(role, (0, 0))[what] for each in part])
                     for part in (middle, last)
                 )
                 slack = 512 if kind == "KiB" else 1

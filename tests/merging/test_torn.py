@@ -1,0 +1,159 @@
+"""What git had begun to write on an adjusted branch is undone, and a user's files are not."""
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from spool.record import format_record
+from tests.desks import desk_of
+from tests.processes import wait_until
+from tests.repo import Repo
+from tests.watching import watched
+from workers.desk import Desk
+from workers.git.stream import ObjectId
+from workers.torn import mend, noted
+
+TEXT = b"a line of text\n" * 1000
+
+
+@pytest.fixture
+def adjusted(repo: Repo) -> tuple[Repo, ObjectId]:
+    """On an adjusted branch, and a commit of its original with more files, that is to be merged."""
+    repo.config("annex.largefiles", "largerthan=100kb or include=*.dat")
+    repo.write("tracked.dat", b"before")
+    repo.write("tracked.txt", b"before\n")
+    repo.annex("add", "-q", ".")
+    repo.git("commit", "-q", "-m", "before")
+    for name in ("tracked.dat", "d/new.dat"):
+        repo.replace(name, b"after")
+    for name in ("tracked.txt", "d/new.txt"):
+        repo.replace(name, TEXT)
+    repo.annex("add", "-q", ".")
+    repo.git("commit", "-q", "-a", "-m", "after")
+    goal = ObjectId(repo.head())
+    repo.git("reset", "-q", "--hard", "HEAD~1")
+    repo.annex("adjust", "-q", "--unlock")
+    return repo, goal
+
+
+class _Killed(BaseException):
+    """Before git-annex has come back."""
+
+
+def begun(desk: Desk, goal: ObjectId, files: dict[str, bytes]) -> None:
+    """What is there when git is killed."""
+
+    def write_and_die() -> None:
+        for name, content in files.items():
+            path = Path(os.fsdecode(desk.full(os.fsencode(name))))
+            path.parent.mkdir(exist_ok=True)
+            path.unlink(missing_ok=True)
+            path.write_bytes(content)
+        raise _Killed
+
+    with pytest.raises(_Killed), noted(desk, goal):
+        write_and_die()
+
+
+@pytest.fixture
+def desk(adjusted: tuple[Repo, ObjectId]) -> Iterator[Desk]:
+    with desk_of(adjusted[0]) as desk:
+        yield desk
+
+
+@pytest.mark.parametrize("size", [0, 20, 5000])
+def test_what_ends_too_soon_is_as_it_was(
+    adjusted: tuple[Repo, ObjectId], desk: Desk, size: int
+) -> None:
+    repo, goal = adjusted
+    pointer = b"/annex/objects/SHA256E-s5--"[:size]
+    texts, annexed = TEXT[:size], pointer
+    begun(
+        desk,
+        goal,
+        {"tracked.dat": annexed, "d/new.dat": annexed, "tracked.txt": texts, "d/new.txt": texts},
+    )
+
+    assert sorted(mend(desk)) == [b"d/new.dat", b"d/new.txt", b"tracked.dat", b"tracked.txt"]
+
+    assert not repo.exists("d/new.dat")
+    assert not repo.exists("d/new.txt")
+    assert repo.read("tracked.txt") == b"before\n"
+    repo.annex("smudge", "--update")
+    assert repo.read("tracked.dat") == b"before"
+    assert not repo.status()
+    assert not desk.place.adjusting.exists()
+    assert mend(desk) == []
+
+
+def test_what_is_written_to_its_end_and_what_is_a_users_stays(
+    adjusted: tuple[Repo, ObjectId], desk: Desk
+) -> None:
+    repo, goal = adjusted
+    repo.write("unrelated", b"")
+    files = {"tracked.txt": TEXT, "d/new.txt": b"a line of my own", "d/new.dat": b"mine"}
+    begun(desk, goal, files)
+
+    assert mend(desk) == []
+
+    for name, content in files.items():
+        assert repo.read(name) == content
+    assert repo.read("unrelated") == b""
+    assert not desk.place.adjusting.exists()
+
+
+def test_an_empty_file_that_was_there_before_is_no_doing_of_gits(
+    adjusted: tuple[Repo, ObjectId], desk: Desk
+) -> None:
+    repo, goal = adjusted
+    repo.write("d/new.txt", b"")
+    time_of_it = os.stat(repo.path / "d/new.txt").st_ctime_ns
+    wait_until(lambda: time.time_ns() > time_of_it + 50_000_000)  # a tick of the kernel's clock
+    begun(desk, goal, {})
+
+    assert mend(desk) == []
+
+    assert repo.read("d/new.txt") == b""
+
+
+@pytest.mark.parametrize("what", ["garbage", "lost", "link", "directory"])
+def test_a_note_that_says_nothing_is_no_trouble(
+    adjusted: tuple[Repo, ObjectId], desk: Desk, what: str
+) -> None:
+    repo, _goal = adjusted
+    note = desk.place.adjusting
+    match what:
+        case "garbage":
+            note.write_bytes(b"\xff\0")
+        case "lost":
+            note.write_bytes(format_record((("from", "1" * 40), ("to", "2" * 40))))
+        case "link":
+            note.symlink_to(repo.path / "tracked.txt")
+        case _:
+            note.mkdir()
+
+    assert mend(desk) == []
+    assert not os.path.lexists(note)
+    assert repo.read("tracked.txt") == b"before\n"
+
+
+def test_at_a_start_it_is_undone_before_anything_is_committed(
+    adjusted: tuple[Repo, ObjectId],
+) -> None:
+    """The machine has lost its power in the middle: nobody remembers but the note."""
+    repo, goal = adjusted
+    with desk_of(repo) as desk:
+        begun(desk, goal, {"tracked.dat": b"", "d/new.txt": b"", "tracked.txt": TEXT[:5]})
+    head = repo.head()
+
+    with watched(repo) as watcher:
+        repo.write("other", b"other")
+        watcher.settle()
+        wait_until(lambda: repo.holds("tracked.dat", b"before"), 20, why=watcher.log.read_text)
+
+    assert repo.git("diff", "--name-only", head, "HEAD") == b"other\n"
+    assert not repo.status()
+    repo.check()

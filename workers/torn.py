@@ -1,0 +1,134 @@
+"""Files that git had begun to write when it was killed, or had no more room.
+
+On an adjusted branch it is git that changes the work tree (``workers.adjusted``), in place, file by
+file: what it has begun is empty, or ends too soon.  Committed as an edit, which it looks like, it
+would be in conflict with what was to come, in all clones.  So it is noted before what is to be
+made of what; and while the note is there nothing is looked at until such files are as they were:
+not there, or as the index has them.
+
+A file is git's, begun and not done, if it has changed since the note was written, and is the
+beginning of just what git was to write there.  A user who makes an empty file of that name in the
+same moment gets the one that comes, as if he had made it a moment before that.
+
+If killed: the note stays, and the next turn, or the next start, begins with it.
+"""
+
+import contextlib
+import logging
+import os
+import re
+import stat
+from collections.abc import Iterator
+from typing import Final, NamedTuple, final
+
+from spool.record import escape, format_record, parse_record, read, replace, take_back
+from workers.annex.pointer import format_pointer, parse_link
+from workers.descent import Descent
+from workers.desk import Desk
+from workers.git.index_entry import GITLINK, LINK, is_clean
+from workers.git.stream import MissingObjectError, ObjectId
+from workers.git.tree import Version
+from workers.inplace import Done, take_away
+from workers.lease import open_to_read
+from workers.nearby import sync_directory
+from workers.pointing import reach
+
+log = logging.getLogger(__name__)
+
+_OID: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+SIZE_MAX: Final = 16 << 20
+"""Bytes: larger ones are not compared, and count as a user's.  Pointers have a hundred."""
+
+
+@final
+class _Torn(NamedTuple):
+    """One such file."""
+
+    path: bytes
+    st: os.stat_result
+    is_tracked: bool
+
+
+@contextlib.contextmanager
+def noted(desk: Desk, goal: ObjectId) -> Iterator[None]:
+    """Note, durably, that the work tree is about to be made that of ``goal``, by git."""
+    head = desk.head().oid or desk.conventions.object_format.empty_tree()
+    path = desk.place.adjusting
+    replace(path, format_record((("from", head), ("to", goal))))
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        sync_directory(directory)
+    finally:
+        os.close(directory)
+    yield
+    take_back(path)
+
+
+def mend(desk: Desk) -> list[bytes]:
+    """Undo what was begun and not done; the paths of which that was so.
+
+    Raises ``GitError``, ``OSError`` (a full disk); then it has to be called again.
+    """
+    path = desk.place.adjusting
+    if not os.path.lexists(path):
+        return []
+    torn = list(_find(desk))
+    for each in torn:
+        if not each.is_tracked:
+            _remove(desk, each)
+    back = [each.path for each in torn if each.is_tracked]
+    if back:
+        listed = b"".join(name + b"\0" for name in back)
+        desk.git.run("checkout-index", "-q", "-f", "-z", "--stdin", stdin=listed)
+    for each in torn:
+        log.info("undone what git had begun to write: %s", escape(os.fsdecode(each.path)))
+    take_back(path)
+    return [each.path for each in torn]
+
+
+def _find(desk: Desk) -> Iterator[_Torn]:
+    try:
+        fields = dict(parse_record(read(desk.place.adjusting) or b""))
+        old, new = (_OID.fullmatch(fields[name]) for name in ("from", "to"))
+        since_ns = os.lstat(desk.place.adjusting).st_mtime_ns
+        changes = desk.commits.changes(old[0], new[0]) if old and new else []
+    except (ValueError, KeyError, FileNotFoundError, MissingObjectError):
+        return  # not ours; or gone, with what it was about
+    index = desk.index()
+    for change in changes:
+        st = desk.lstat(change.path)
+        if st is None or not stat.S_ISREG(st.st_mode) or st.st_ctime_ns < since_ns:
+            continue
+        entry = index.get(change.path)
+        if entry is not None and is_clean(entry, st, desk.conventions.stat):
+            continue
+        known = () if entry is None else (Version(entry.mode, entry.oid),)
+        if any(_is_beginning(desk, change.path, st, each) for each in (change.new, *known)):
+            yield _Torn(change.path, st, entry is not None)
+
+
+def _is_beginning(desk: Desk, path: bytes, st: os.stat_result, version: Version | None) -> bool:
+    """Whether a file is less than what git writes for a version of it, and nothing else."""
+    if version is None or version.mode == GITLINK or st.st_size >= SIZE_MAX:
+        return False
+    text = desk.commits.find(version.oid, SIZE_MAX)
+    if text is not None and version.mode == LINK:  # the original's; the adjusted one has a pointer
+        key = parse_link(text)
+        text = None if key is None else format_pointer(key)
+    if not text or st.st_size >= len(text):
+        return False
+    try:
+        fd = open_to_read(desk.full(path))
+    except OSError:  # gone, or a link now
+        return False
+    with open(fd, "rb") as file:
+        return text.startswith(file.read(len(text)))
+
+
+def _remove(desk: Desk, torn: _Torn) -> None:
+    with Descent(desk.top) as descent:
+        name = reach(torn.path, descent)
+        if name is not None and take_away(desk.temporary(), name, torn.st) is not Done.YES:
+            log.info("skip %s: it has changed meanwhile", escape(os.fsdecode(torn.path)))
