@@ -29,7 +29,8 @@ def both_have(a: Repo, b: Repo) -> None:
     """A file of each kind, committed in both; then ``a`` changes all of them, and adds one."""
     a.write("text", b"first")
     a.write("beside", b"first")
-    a.git("add", "text", "beside")
+    a.write(".gitignore", b"*.log\n")
+    a.git("add", "text", "beside", ".gitignore")
     for name, unlocked in (("annexed", "true"), ("locked", "false")):
         a.git("-c", f"annex.addunlocked={unlocked}", "annex", "add", "-q", str(a.write(name, b"1")))
     a.git("commit", "-qm", "first")
@@ -72,6 +73,8 @@ SAVES: dict[str, Callable[[Repo], object]] = {
     "new": lambda b: b.write("new", b"another"),
     "deleted": lambda b: b.remove("text"),
     "a directory": directory,
+    "new beside ours": lambda b: b.write("d/other", b"saved"),
+    "deleted beside ours": lambda b: b.remove("beside"),
     "beside ours": lambda b: b.write("beside", b"saved"),
     "staged": lambda b: (b.write("text", b"saved"), b.git("add", "text")),
 }
@@ -91,7 +94,8 @@ def test_what_is_saved_where_we_would_change_it_comes_first(
 
 
 NOTHING: dict[str, Callable[[Repo], object]] = {
-    "new": lambda b: b.write("other", b"saved"),
+    "ignored": lambda b: b.write("other.log", b"saved"),
+    "another repository": lambda b: Repo.plain(b.path / "inner").write("file", b"saved"),
     "emptied of content": lambda b: b.annex("drop", "-q", "--force", "annexed"),
     "committed": lambda b: (b.write("text", b"saved"), b.git("commit", "-qam", "saved")),
 }

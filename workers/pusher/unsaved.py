@@ -15,7 +15,6 @@ Only looked at, at paths, for as long as it takes an assistant to commit.  Times
 note are the monotonic clock's, s.
 """
 
-import contextlib
 import math
 import os
 import stat
@@ -23,6 +22,7 @@ import time
 from collections.abc import Iterable, Iterator
 from enum import IntEnum
 from itertools import islice
+from pathlib import Path
 from typing import Final, final
 
 from spool.daemons import assistant_runs
@@ -30,7 +30,15 @@ from workers.annex.backend import verifier
 from workers.annex.pointer import POINTER_MAX, parse_pointer
 from workers.annex.repository import Repository
 from workers.git.index import Index, read_index
-from workers.git.index_entry import EXECUTABLE, FILE, LINK, Entry, StatSettings, is_clean
+from workers.git.index_entry import (
+    EXECUTABLE,
+    FILE,
+    LINK,
+    Entry,
+    StatSettings,
+    is_clean,
+    mode_of,
+)
 from workers.git.objectid import blob_id
 from workers.git.objectreader import ObjectReader
 from workers.git.refs import Refs
@@ -91,6 +99,8 @@ class Unsaved:
         self._since = math.inf
         self._given: ObjectId | None = None
         """What was pushed there last."""
+        self._ignored: set[bytes] = set()
+        """New files over there that are not added."""
 
     def push_at(self, ours: Ours, theirs: Theirs, there: Peer, now: float) -> float:
         """When to push: ``now``, or ask again."""
@@ -119,7 +129,7 @@ class Unsaved:
                 with read_index(
                     os.fsencode(there.gitdir) + b"/index", there.object_format
                 ) as index:
-                    look = _Look(os.fsencode(there.gitdir.parent), index, objects)
+                    look = _Look(there.gitdir, index, objects, self._ignored)
                     return max(map(look.at, changes), default=Finding.NOTHING) or look.elsewhere()
         except (GitError, StreamEndedError, LookupError, ValueError, OSError):
             return Finding.NOTHING  # not ours to look at, or on its way: as if nobody was there
@@ -143,9 +153,13 @@ class Unsaved:
 class _Look:
     """At one work tree."""
 
-    def __init__(self, top: bytes, index: Index, objects: ObjectReader) -> None:
-        self._top = top
+    def __init__(
+        self, gitdir: Path, index: Index, objects: ObjectReader, ignored: set[bytes]
+    ) -> None:
+        self._gitdir = gitdir
+        self._top = os.fsencode(gitdir.parent)
         self._index = index
+        self._ignored = ignored
         self._objects = objects
         self._now = time.time()
 
@@ -167,15 +181,53 @@ class _Look:
         return self._compare(entry, path, st)
 
     def elsewhere(self) -> Finding:
-        """Whether some file was saved: where there are not too many to look at."""
+        """Whether anything was saved: where there is not too much to look at."""
         if len(self._index) > FILES_MAX:
             return Finding.NOTHING
         for entry in self._index:
             path = os.path.join(self._top, entry.path)
-            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-                if self._compare(entry, path, os.lstat(path)) is Finding.UNSAVED:
-                    return Finding.UNSAVED
-        return Finding.NOTHING
+            try:
+                found = self._compare(entry, path, os.lstat(path))
+            except (FileNotFoundError, NotADirectoryError):
+                found = Finding.UNSAVED if self._is_gone(path) else Finding.NOTHING
+            if found is Finding.UNSAVED:
+                return found
+        return Finding.UNSAVED if self._has_new(self._new()) else Finding.NOTHING
+
+    def _new(self) -> Iterator[bytes]:
+        """What is not in the index, and was made or written a moment ago."""
+        count, pending = 0, [b""]
+        while pending:
+            directory = pending.pop()
+            with os.scandir(os.path.join(self._top, directory)) as found:
+                for each in found:
+                    count += 1
+                    if count > FILES_MAX:
+                        return
+                    if each.name == b".git":
+                        continue
+                    path = os.path.join(directory, each.name)
+                    if each.is_dir(follow_symlinks=False):
+                        if not os.path.lexists(os.path.join(each.path, b".git")):
+                            pending.append(path)
+                    elif self._index.get(path) is None:
+                        st = each.stat(follow_symlinks=False)
+                        if mode_of(st) and self._is_fresh(st.st_ctime_ns):
+                            yield path
+
+    def _has_new(self, paths: Iterable[bytes]) -> bool:
+        """Whether one of them is to be added; those that are ignored are remembered."""
+        unknown = [path for path in paths if path not in self._ignored]
+        if not unknown:
+            return False
+        git = Git(self._gitdir, Path(os.fsdecode(self._top)))
+        names = b"".join(b"%b\0" % path for path in unknown)
+        try:
+            told = git.run("check-ignore", "-z", "--stdin", stdin=names)
+        except GitError:  # status 1: none is
+            return True
+        self._ignored.update(told.split(b"\0"))
+        return not self._ignored.issuperset(unknown)
 
     def _compare(self, entry: Entry, path: bytes, st: os.stat_result) -> Finding:
         if not self._is_fresh(st.st_ctime_ns) or is_clean(entry, st, _DEFAULTS):
