@@ -18,7 +18,8 @@ from workers.desk import Desk
 from workers.footing import Footing
 from workers.git.stream import ObjectId
 from workers.incoming import Fingerprint, Incoming
-from workers.merging import Held, Merged, Merging, Quiet, Yielding
+from workers.merging import Merging
+from workers.outcome import Held, Merged, Quiet, Yielding
 from workers.syncedbranch import Follower
 
 log = logging.getLogger(__name__)

@@ -13,8 +13,6 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from enum import Enum, auto
 from typing import Final, final
 
 from spool.record import escape
@@ -28,6 +26,7 @@ from workers.courtesy import Courtesy
 from workers.desk import Desk
 from workers.doubts import Doubts
 from workers.footing import PUSHED, Footing
+from workers.gathering import Gathering
 from workers.git.ancestry import is_ancestor
 from workers.git.commit import Signature, committer_time
 from workers.git.index_install import LOCK
@@ -42,6 +41,7 @@ from workers.maker import is_made_by_annexd
 from workers.massdeletion import HOW_TO_ACCEPT, Consent
 from workers.midmerge import Midmerge
 from workers.nofiles import make_room
+from workers.outcome import Held, Merged, Outcome, Quiet, Yielding
 from workers.resolve import Fate
 from workers.rewritten import done_with
 from workers.sight import Sight
@@ -52,52 +52,6 @@ log = logging.getLogger(__name__)
 UNDONE: Final = b"kept by annexd: deleted in haste\n"
 
 _OUT_OF_SIGHT: Final = "it is out of sight: not mounted, or not readable"
-
-
-class Quiet(Enum):
-    """What a merge came to, when there is nothing to say about it."""
-
-    NOTHING = auto()
-    """Nothing has arrived that is not merged."""
-    BUSY = auto()
-    """Somebody is changing the index, or HEAD: again when that is over."""
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class Merged:
-    """HEAD's branch, the index and the work tree have what had arrived."""
-
-    commit: ObjectId
-    held: tuple[str, ...] = ()
-    passing: bool = False
-    """As in ``Held``."""
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class Held:
-    """A person must decide: why."""
-
-    reasons: tuple[str, ...]
-    passing: bool = False
-    """Whether it may have passed without anybody hearing of it: a drive is mounted again, say."""
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class Yielding:
-    """It can wait.
-
-    For others to merge first (``workers.courtesy``), or for what was done in haste to be taken back
-    (``workers.doubts``).
-    """
-
-    until: float
-    """Of the monotonic clock."""
-
-
-Outcome = Quiet | Merged | Dirty | Held | Yielding
 
 
 @final
@@ -111,6 +65,7 @@ class Merging:
         self._sight = Sight(desk)
         self._arrivals = Arrivals(desk.git, desk.commits.text_of)
         self._courtesy = Courtesy()
+        self._gathering = Gathering()
         self._losses = Losses(desk.commits)
         self._haste = Haste(desk, self._losses)
         self._doubts = Doubts()
@@ -232,7 +187,8 @@ class Merging:
             changes = desk.commits.changes(before or self._empty(), found.commit)
             if much := self._deletes_much(before, found.commit, arrived, changes):
                 return Held((*held, much))
-            if not propagated and (yielding := self._yielding(found.commit, arrived, changes)):
+            yielding = None if propagated else self._yielding(found.commit, arrived, changes)
+            if yielding := yielding or self._gather(found.commit, arrived):
                 return yielding
             if obstacle := self._in_the_way(held, arrived, changes):
                 return obstacle
@@ -241,6 +197,12 @@ class Merging:
             return Held(held) if held else Quiet.NOTHING
         now = desk.head().oid
         return Quiet.BUSY if now is None else Merged(now, held)
+
+    def _gather(self, goal: ObjectId, arrived: list[Arrival]) -> Yielding | None:
+        """Whether more may come in a moment; who only follows need not wait for it."""
+        commits = {arrival.commit for arrival in arrived}
+        until = None if goal in commits else self._gathering.wait(commits, time.monotonic())
+        return None if until is None else Yielding(until)
 
     def _in_the_way(
         self, held: tuple[str, ...], arrived: list[Arrival], changes: list[Change]
@@ -255,7 +217,9 @@ class Merging:
 
     def _readjust(self, found: Confluence, goal: ObjectId) -> None:
         found.tell()
+        began = time.monotonic()
         adjusted.merge(self._desk, goal)
+        self._gathering.merged(time.monotonic() - began)
         self._is_held = self._accepted = False
         self._courtesy.relieve()
         self._forget_pushed(goal)

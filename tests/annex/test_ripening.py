@@ -12,7 +12,8 @@ from tests.processes import wait_until
 from tests.repo import Repo
 from workers.desk import Desk
 from workers.footing import Footing
-from workers.merging import Merged, Merging
+from workers.merging import Merging
+from workers.outcome import Merged
 from workers.ripening import Ripening
 
 NAME = "new\nline"

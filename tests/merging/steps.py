@@ -3,7 +3,8 @@
 import shutil
 
 from tests.repo import Repo
-from workers.merging import Merged, Merging
+from workers.merging import Merging
+from workers.outcome import Merged
 
 
 def push(a: Repo) -> None:

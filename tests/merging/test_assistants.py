@@ -12,7 +12,8 @@ from tests.repo import Repo
 from workers.doubts import LONGEST_S, SETTLE_S
 from workers.git.commit import MADE_BY
 from workers.maker import ANNEXD
-from workers.merging import Merged, Merging, Yielding
+from workers.merging import Merging
+from workers.outcome import Merged, Yielding
 
 
 def claim(repo: Repo) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.desks import desk_of, nothing, paths
 from tests.merging.steps import follows, merged, note, push, save
-from tests.processes import wait_until
+from tests.processes import pause, wait_until
 from tests.repo import Repo
 from workers.apply import Dirty
 from workers.desk import Desk
@@ -18,9 +18,17 @@ from workers.git.commit import Signature
 from workers.git.index_entry import FILE
 from workers.git.tree import Version
 from workers.joining import RETRY_S, STUCK_S, Joining
-from workers.merging import Merged, Merging, Quiet, Yielding
+from workers.merging import Merging
 from workers.nofiles import FifoError
+from workers.outcome import Merged, Quiet, Yielding
 from workers.syncedbranch import Follower
+
+
+def gathered(merging: Merging) -> None:
+    """Merge on an adjusted branch, where more is waited for first (``workers.gathering``)."""
+    while isinstance(outcome := merging.merge(), Yielding):
+        pause(max(0.0, outcome.until - time.monotonic()))
+    assert isinstance(outcome, Merged), outcome
 
 
 def test_where_no_file_has_arrived_the_git_annex_branch_is_left_to_the_pusher(
@@ -49,7 +57,7 @@ def test_a_branch_without_commits_takes_over_what_arrives(
     a.git("push", "-q", c.path, "main:synced/main")
 
     with desk_of(c) as desk:
-        merged(Merging(desk, Footing(desk), nothing))
+        gathered(Merging(desk, Footing(desk), nothing))
 
     follows(a, c)
 
@@ -201,7 +209,7 @@ def test_an_adjusted_branch_gives_and_gets(
     note(a, "of a", b"a")
     a.git("push", "-q", "b", "main:main" if how == "pushed" else "main:synced/main")
 
-    merged(merging)
+    gathered(merging)
 
     assert b.git("symbolic-ref", "HEAD").strip() == b"refs/heads/adjusted/main(unlocked)"
     assert paths(b) == {"locked", "of a", "of b"}
@@ -234,6 +242,25 @@ def test_a_file_takes_a_directorys_place_on_an_adjusted_branch(
     if not strange:
         assert paths(b) == {"name"}
         assert b.status() == b""
+
+
+def test_what_two_others_have_is_merged_at_once_on_an_adjusted_branch(
+    pair: tuple[Repo, Repo], merging: Merging
+) -> None:
+    """It takes git-annex a second or more; whoever merged them apart made others merge that."""
+    a, b = pair
+    b.annex("adjust", "-q", "--unlock")
+    note(b, "of b", b"b")
+    note(a, "of a", b"a")
+    push(a)
+    assert isinstance(merging.merge(), Yielding)
+    note(a, "of a, too", b"a")
+    push(a)
+
+    gathered(merging)
+
+    assert paths(b) == {"of a", "of a, too", "of b"}
+    assert b.git("rev-list", "--merges", "--count", "main").strip() == b"1"
 
 
 def test_what_is_no_file_makes_room_on_an_adjusted_branch(
@@ -273,11 +300,11 @@ def test_git_annex_is_not_left_waiting_for_a_fifo(
     push(a)
 
     with pytest.raises(FifoError, match="file is a FIFO"):
-        merging.merge()
+        gathered(merging)
 
     (b.path / "file").unlink()
     b.git("commit", "-qam", "deleted")
-    merged(merging)
+    gathered(merging)
     assert b.read("other") == b"one\n"
 
 
@@ -317,7 +344,7 @@ def test_a_conflict_on_an_adjusted_branch_is_resolved_as_on_any_other(
     save(a, "f.txt", b"of a")
     save(b, "f.txt", b"of b, longer")
     push(a)
-    merged(merging)
+    gathered(merging)
     b.git("push", "-q", a.path, "main:synced/main")
 
     with desk_of(a) as desk:
@@ -357,7 +384,7 @@ def test_an_edit_on_an_adjusted_branch_does_not_revert_what_arrives(
     run_anyhow(b, "merge", "-q", "synced/main")  # a user's: it stops half-way
     b.annex("add", "-q", "f.txt")
     b.git("commit", "-q", "-m", "of b")
-    merged(merging)
+    gathered(merging)
 
     assert len(paths(b)) == 2
     assert all(".variant-" in name for name in paths(b))

@@ -11,7 +11,8 @@ from tests.processes import pause
 from tests.repo import Repo
 from workers.apply import Dirty
 from workers.footing import Footing
-from workers.merging import Merging, Quiet
+from workers.merging import Merging
+from workers.outcome import Quiet
 
 FILES = 150
 

@@ -22,7 +22,8 @@ from workers.git.index_entry import Entry
 from workers.git.index_racy import Staged
 from workers.guard import Guard
 from workers.losses import answer_for
-from workers.merging import Held, Merging
+from workers.merging import Merging
+from workers.outcome import Held
 
 
 def test_a_link_does_not_lead_out_of_the_repository(

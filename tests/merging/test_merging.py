@@ -13,7 +13,8 @@ from tests.repo import Repo
 from workers.apply import Dirty
 from workers.desk import Desk
 from workers.git.run import GitError
-from workers.merging import Held, Merging, Quiet
+from workers.merging import Merging
+from workers.outcome import Held, Quiet
 
 
 def test_files_of_all_kinds_arrive(pair: tuple[Repo, Repo], merging: Merging) -> None:

@@ -18,7 +18,8 @@ from workers.fill import Fill
 from workers.footing import Footing
 from workers.inplace import Done, Name, look, put, replace, take_away
 from workers.joining import PASSING_S, Joining
-from workers.merging import Held, Merging
+from workers.merging import Merging
+from workers.outcome import Held
 
 pytestmark = may_mount
 
