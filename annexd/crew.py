@@ -202,11 +202,13 @@ class Crew:
             case Action.ARM_TIMER:
                 service.timer = time.monotonic() + service.delay_s
             case Action.TERMINATE:
-                os.kill(_pid(service), signal.SIGTERM)
+                assert service.pid is not None  # noqa: S101 -- for mypy: the table says so
+                os.kill(service.pid, signal.SIGTERM)
                 service.timer = time.monotonic() + STOP_S
             case Action.KILL:
                 log.warning("kill %s[%d]: it did not stop in time", service.name, service.pid)
-                _kill_group(_pid(service))
+                assert service.pid is not None  # noqa: S101 -- for mypy: the table says so
+                _kill_group(service.pid)
                 service.timer = time.monotonic() + KILL_S
             case Action.GIVE_UP:
                 log.error("left %s[%d]: it cannot be killed", service.name, service.pid)
@@ -228,12 +230,6 @@ class Crew:
     def _live(self, service: Service) -> Leave | None:
         role = service.role
         return role.main(self._enter(Post(service.name, service.slot, role.hints)))
-
-
-def _pid(service: Service) -> int:
-    if service.pid is None:
-        raise AssertionError(f"{service.name} is {service.state} and has no process")
-    return service.pid
 
 
 def _ended() -> int | None:

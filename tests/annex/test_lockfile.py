@@ -3,11 +3,12 @@
 import os
 import signal
 from pathlib import Path
+from typing import cast, final
 
 import pytest
 
 from tests.processes import forked, kill, reap, wait_until
-from workers.annex.lockfile import HeldTooLongError, Hold, held
+from workers.annex.lockfile import HeldTooLongError, Hold, _is_taken, held
 from workers.annex.sharing import Sharing
 
 ALONE = Sharing()
@@ -71,3 +72,37 @@ def test_what_was_locked_under_a_name_that_leads_elsewhere_by_now_does_not_count
         os.unlink(path)
         with held(ALONE, path, within_s=0) as fd:
             assert os.path.samestat(os.fstat(fd), os.stat(path))
+
+
+@final
+class Vanishing:
+    """A directory in which somebody removes a lock file just when it is made."""
+
+    def __init__(self, times: int) -> None:
+        self._left = times
+
+    def create(self, path: bytes, flags: int) -> int:
+        fd = ALONE.create(path, flags)
+        if self._left:
+            self._left -= 1
+            os.unlink(path)
+        return fd
+
+
+def test_a_lock_file_that_is_removed_at_once_is_made_again(tmp_path: Path) -> None:
+    """Else two would hold it: the one without a name, and the next one."""
+    path = os.fsencode(tmp_path / "journal.lck")
+    with held(cast(Sharing, Vanishing(3)), path, within_s=10) as fd:
+        assert os.path.samestat(os.fstat(fd), os.stat(path))
+        with pytest.raises(HeldTooLongError), held(ALONE, path, within_s=0):
+            pass
+
+
+def test_what_cannot_be_locked_at_all_is_an_error(tmp_path: Path) -> None:
+    """Not waited for: nobody will let go of it."""
+    fd = os.open(tmp_path / "file", os.O_WRONLY | os.O_CREAT)
+    try:
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            _is_taken(fd, Hold.SHARED)
+    finally:
+        os.close(fd)

@@ -1,6 +1,7 @@
 """Starts and stops that go wrong: what is told, and what goes on all the same."""
 
 import os
+import pty
 import shutil
 import signal
 from pathlib import Path
@@ -10,7 +11,16 @@ import pytest
 from annexd import stopping
 from annexd.errors import AnnexdError
 from spool.place import Place
-from tests.processes import Process, alive, descendants, forked, kill, reap, start, wait_until
+from tests.processes import (
+    Process,
+    alive,
+    descendants,
+    forked,
+    kill,
+    reap,
+    start,
+    wait_until,
+)
 from tests.system.conftest import CLI, Annexd
 
 
@@ -92,14 +102,20 @@ def test_a_broken_configuration_stops_nothing_that_runs(annexd: Annexd) -> None:
 OBEYING = ("obey", "obey-2")
 
 
-def test_a_broken_configuration_restarts_nothing_that_was_replaced(
-    annexd: Annexd, tmp_path: Path
-) -> None:
-    """Whether it is to become the new program cannot be read then."""
+def wrapped_git_annex(tmp_path: Path) -> Path:
+    """A directory with a git-annex that can be replaced."""
     own = tmp_path / "bin"
     own.mkdir()
     (own / "git-annex").write_text(f'#!/bin/sh\nexec "{shutil.which("git-annex")}" "$@"\n')
     (own / "git-annex").chmod(0o755)
+    return own
+
+
+def test_a_broken_configuration_restarts_nothing_that_was_replaced(
+    annexd: Annexd, tmp_path: Path
+) -> None:
+    """Whether it is to become the new program cannot be read then."""
+    own = wrapped_git_annex(tmp_path)
     annexd.repo.config("annex.autoupgrade", "true")
     annexd("start", env={"PATH": f"{own}:{os.environ['PATH']}"})
     pid, config = annexd.pid(), annexd.place.gitdir / "config"
@@ -155,3 +171,39 @@ def test_one_that_is_stopped_by_a_signal_is_told_after_a_while_and_how_to_end_it
     kill(pid)
     wait_until(lambda: not any(alive(each) for each in below))
     assert annexd("start").status == 0
+
+
+def test_a_replaced_git_annex_is_used_from_then_on_where_that_is_wanted(
+    annexd: Annexd, tmp_path: Path
+) -> None:
+    own = wrapped_git_annex(tmp_path)
+    annexd.repo.config("annex.autoupgrade", "true")
+    annexd("start", env={"PATH": f"{own}:{os.environ['PATH']}"})
+    pid = annexd.pid()
+
+    os.utime(own / "git-annex", (0, 0))
+    os.kill(pid, signal.SIGHUP)
+
+    wait_until(lambda: not alive(pid), 30)
+    assert "stop: annexd or git-annex has been replaced" in annexd.place.log.read_text()
+    wait_until(lambda: annexd.runs() and annexd.pid() != pid, 30)
+
+
+def test_what_is_in_the_foreground_goes_with_its_terminal(annexd: Annexd) -> None:
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.environ["TINY_ROLES"] = annexd.roles
+        os.chdir(annexd.repo.path)
+        argv = [os.fspath(each) for each in (*CLI, "start", "--foreground")]
+        os.execv(argv[0], argv)  # noqa: S606 -- a terminal needs a process that leads its session
+    said = b""
+    while b": ready after " not in said:
+        said += os.read(terminal, 1000)
+    below = descendants(pid)
+    assert below
+
+    os.close(terminal)  # the kernel hangs up
+
+    assert reap(pid) == 0
+    assert not any(alive(each) for each in below)
+    assert not annexd.runs()
