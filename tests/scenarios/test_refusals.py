@@ -1,7 +1,10 @@
 """Where annexd cannot work it says why, in one line that tells what to do, and harms nothing."""
 
+import contextlib
 import os
+import re
 import signal
+import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -347,6 +350,43 @@ def test_a_stopped_process_is_named_and_nothing_is_in_sync(
         assert b"does not answer: stopped" in daemon.ask("wait", "--timeout", "1").stderr
     fleet.settle()
     wait_until(lambda: daemon.status()["in_sync"])
+
+
+def test_nobody_can_connect_to_any_of_its_processes(pair: tuple[Repo, Repo], fleet: Fleet) -> None:
+    """No socket listens, on no network and in no file system; nor those of its programs."""
+    a, b = pair
+    fleet.serve(a, b)
+    a.write("file", b"content")
+    synced(a, b)
+    found = set[str]()
+    for repo in pair:
+        pid = Annexd(repo).pid()
+        for each in (pid, *descendants(pid)):
+            for fd in Path(f"/proc/{each}/fd").glob("*"):
+                with contextlib.suppress(FileNotFoundError):  # it has just been closed
+                    found.update(re.findall(r"socket:\[(\d+)\]", os.readlink(fd)))
+
+    assert found.isdisjoint(listening())
+    server = socket.socket(socket.AF_UNIX)
+    server.bind(b"\0annexd-test-%d" % os.getpid())
+    server.listen()
+    assert str(os.fstat(server.fileno()).st_ino) in listening()
+    server.close()
+
+
+def listening() -> set[str]:
+    """The inodes of the sockets that anybody may connect to.  Source: proc_net(5), unix and tcp."""
+    found = set[str]()
+    for line in Path("/proc/net/unix").read_text().splitlines()[1:]:
+        _num, _references, _protocol, flags, _type, _state, inode = line.split()[:7]
+        if int(flags, 16) & 0x10000:
+            found.add(inode)
+    for name in ("tcp", "tcp6"):
+        for line in Path("/proc/net", name).read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == "0A":
+                found.add(fields[9])
+    return found
 
 
 def test_a_stopped_supervisor_is_named(repo: Repo, fleet: Fleet) -> None:
