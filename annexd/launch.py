@@ -97,8 +97,14 @@ class _Daemon:
         self._notify = Notify.from_environment()
 
     def live(self) -> None:
-        """Leave everything behind, and serve."""
-        _detach(self._write_end)
+        """Leave the session for good, everything else behind, and serve."""
+        os.setsid()
+        if os.fork():
+            os._exit(0)
+        _let_go(self._write_end)
+        self._serve()
+
+    def _serve(self) -> None:
         try:
             serve(self._place, self._admission, self._startdelay_s, self, self._place.log)
         except AnnexdError as failure:
@@ -128,11 +134,8 @@ class _Daemon:
             self._write_end = -1
 
 
-def _detach(write_end: int) -> None:
-    """Become a daemon: no terminal, no working directory, none of the caller's descriptors."""
-    os.setsid()
-    if os.fork():
-        os._exit(0)
+def _let_go(write_end: int) -> None:
+    """Have no terminal, no working directory, and none of the caller's descriptors."""
     os.chdir("/")
     null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
     for fd in (0, 1, 2):

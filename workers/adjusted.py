@@ -28,7 +28,7 @@ from workers.git.stream import ObjectId
 from workers.git.tree import Change
 from workers.git.update_refs import Expected, Move
 from workers.nofiles import check_fifos
-from workers.torn import noted
+from workers.torn import merging, showing
 
 _PRESENCE: Final = frozenset((b"hidemissing", b"unlockpresent"))
 _HEADS: Final = b"refs/heads/"
@@ -64,7 +64,7 @@ def _carry_over(desk: Desk, head: Head) -> None:
     original = None if head.branch is None else original_of(head.branch)
     goal = None if original is None else desk.refs.get(original)
     # What is shown from now on, as its content has come, git writes, too.
-    with contextlib.nullcontext() if goal is None else noted(desk, goal):
+    with contextlib.nullcontext() if goal is None else showing(desk, goal):
         run_annex(desk.repository, *_PROPAGATE)
 
 
@@ -80,7 +80,10 @@ def merge(desk: Desk, commit: ObjectId) -> None:
     Raises ``GitError``.
     """
     check_fifos(desk)
-    with noted(desk, commit):
+    branch = desk.head().branch
+    original = None if branch is None else original_of(branch)
+    before = None if original is None else desk.refs.get(original)
+    with merging(desk, before, commit):
         run_annex(desk.repository, "merge", "-q", commit)
 
 

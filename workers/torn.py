@@ -7,8 +7,9 @@ made of what; and while the note is there nothing is looked at until such files 
 not there, or as the index has them.
 
 A file is git's, begun and not done, if it has changed since the note was written, and is the
-beginning of just what git was to write there.  A user who makes an empty file of that name in the
-same moment gets the one that comes, as if he had made it a moment before that.
+beginning of just what git was to write there; or if it is not there, of those that were looked at
+before a merge, for git removes what it is going to write anew.  A user who makes an empty file of
+that name in the same moment gets the one that comes, as if he had made it a moment before that.
 
 If killed: the note stays, and the next turn, or the next start, begins with it.
 """
@@ -19,6 +20,7 @@ import os
 import re
 import stat
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from typing import Final, NamedTuple, final
 
 from spool.record import escape, format_record, parse_record, read, replace, take_back
@@ -35,6 +37,7 @@ from workers.pointing import reach
 
 log = logging.getLogger(__name__)
 
+_MERGE: Final = "merge"
 _OID: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 SIZE_MAX: Final = 16 << 20
 """Bytes: larger ones are not compared, and count as a user's.  Pointers have a hundred."""
@@ -45,16 +48,29 @@ class _Torn(NamedTuple):
     """One such file."""
 
     path: bytes
-    st: os.stat_result
+    st: os.stat_result | None
+    """None: it is not there."""
     is_tracked: bool
 
 
+def merging(desk: Desk, old: ObjectId | None, new: ObjectId) -> AbstractContextManager[None]:
+    """Note, durably, that git is about to change those files that differ.  All were clean before.
+
+    ``old`` and ``new`` are commits of the original branch.
+    """
+    return _noted(desk, _MERGE, old, new)
+
+
+def showing(desk: Desk, original: ObjectId) -> AbstractContextManager[None]:
+    """Note that git is about to show those files of the original branch whose contents are here."""
+    return _noted(desk, "show", desk.head().oid, original)
+
+
 @contextlib.contextmanager
-def noted(desk: Desk, goal: ObjectId) -> Iterator[None]:
-    """Note, durably, that the work tree is about to be made that of ``goal``, by git."""
-    head = desk.head().oid or desk.conventions.object_format.empty_tree()
+def _noted(desk: Desk, what: str, old: ObjectId | None, new: ObjectId) -> Iterator[None]:
+    old = old or desk.conventions.object_format.empty_tree()
     path = desk.place.adjusting
-    replace(path, format_record((("from", head), ("to", goal))))
+    replace(path, format_record((("what", what), ("from", old), ("to", new))))
     with path.open("rb") as file:
         os.fsync(file.fileno())
     directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -76,8 +92,8 @@ def mend(desk: Desk) -> list[bytes]:
         return []
     torn = list(_find(desk))
     for each in torn:
-        if not each.is_tracked:
-            _remove(desk, each)
+        if each.st is not None and not each.is_tracked:
+            _remove(desk, each.path, each.st)
     back = [each.path for each in torn if each.is_tracked]
     if back:
         listed = b"".join(name + b"\0" for name in back)
@@ -94,19 +110,33 @@ def _find(desk: Desk) -> Iterator[_Torn]:
         old, new = (_OID.fullmatch(fields[name]) for name in ("from", "to"))
         since_ns = os.lstat(desk.place.adjusting).st_mtime_ns
         changes = desk.commits.changes(old[0], new[0]) if old and new else []
+        were_clean = fields["what"] == _MERGE
     except (ValueError, KeyError, FileNotFoundError, MissingObjectError):
         return  # not ours; or gone, with what it was about
     index = desk.index()
     for change in changes:
-        st = desk.lstat(change.path)
-        if st is None or not stat.S_ISREG(st.st_mode) or st.st_ctime_ns < since_ns:
+        st, entry = desk.lstat(change.path), index.get(change.path)
+        if st is None:
+            is_edit = change.old is not None and change.new is not None
+            if were_clean and is_edit and entry is not None and _has_room(desk, change.path):
+                yield _Torn(change.path, None, is_tracked=True)
             continue
-        entry = index.get(change.path)
+        if not stat.S_ISREG(st.st_mode) or st.st_ctime_ns < since_ns:
+            continue
         if entry is not None and is_clean(entry, st, desk.conventions.stat):
             continue
         known = () if entry is None else (Version(entry.mode, entry.oid),)
         if any(_is_beginning(desk, change.path, st, each) for each in (change.new, *known)):
             yield _Torn(change.path, st, entry is not None)
+
+
+def _has_room(desk: Desk, path: bytes) -> bool:
+    """Whether there are but directories above it, if anything."""
+    while path := os.path.dirname(path):
+        st = desk.lstat(path)
+        if st is not None and not stat.S_ISDIR(st.st_mode):
+            return False
+    return True
 
 
 def _is_beginning(desk: Desk, path: bytes, st: os.stat_result, version: Version | None) -> bool:
@@ -127,8 +157,8 @@ def _is_beginning(desk: Desk, path: bytes, st: os.stat_result, version: Version 
         return text.startswith(file.read(len(text)))
 
 
-def _remove(desk: Desk, torn: _Torn) -> None:
+def _remove(desk: Desk, path: bytes, seen: os.stat_result) -> None:
     with Descent(desk.top) as descent:
-        name = reach(torn.path, descent)
-        if name is not None and take_away(desk.temporary(), name, torn.st) is not Done.YES:
-            log.info("skip %s: it has changed meanwhile", escape(os.fsdecode(torn.path)))
+        name = reach(path, descent)
+        if name is not None and take_away(desk.temporary(), name, seen) is not Done.YES:
+            log.info("skip %s: it has changed meanwhile", escape(os.fsdecode(path)))

@@ -76,7 +76,7 @@ class Oracle:
         """I6: each name is as it was, or as it would be in the end; a new one may come empty.
 
         git-annex first makes a pointer, and then fills it.  What git writes itself is empty for a
-        moment: that is noted (``workers.torn``), and so nobody takes it for an edit.
+        moment, or gone: that is noted (``workers.torn``), and so nobody takes it for an edit.
         """
         name, now = repo.path.name, worktree(repo)
         is_noted = (repo.path / ".git/annex/annexd/adjusting").exists()
@@ -86,7 +86,8 @@ class Oracle:
             if path not in before and path in after:
                 allowed.add(replace(after[path], here=False))
             if is_noted and before.get(path) != after.get(path):
-                allowed.add(Entry(Kind.FILE, digest(b"")))
+                allowed |= {None, Entry(Kind.FILE, digest(b""))}
+                allowed |= {replace(after[path], here=False)} if path in after else set()
             if now.get(path) not in allowed:
                 told = " or ".join(sorted(str(each or "nothing") for each in allowed))
                 yield f"I6 {name}: {path!r}: {now.get(path)}, not {told}"

@@ -13,8 +13,9 @@ from tests.processes import wait_until
 from tests.repo import Repo
 from tests.watching import watched
 from workers.desk import Desk
+from workers.git.refname import RefName
 from workers.git.stream import ObjectId
-from workers.torn import mend, noted
+from workers.torn import mend, merging, showing
 
 TEXT = b"a line of text\n" * 1000
 
@@ -54,8 +55,15 @@ def begun(desk: Desk, goal: ObjectId, files: dict[str, bytes]) -> None:
             path.write_bytes(content)
         raise _Killed
 
-    with pytest.raises(_Killed), noted(desk, goal):
+    before = desk.refs.get(RefName(b"refs/heads/main"))
+    with pytest.raises(_Killed), merging(desk, before, goal):
         write_and_die()
+
+
+def wait_for_a_tick(repo: Repo, name: str) -> None:
+    """Until the kernel's clock says of a new file that it is younger."""
+    made_ns = os.stat(repo.path / name).st_ctime_ns
+    wait_until(lambda: time.time_ns() > made_ns + 50_000_000)
 
 
 @pytest.fixture
@@ -89,6 +97,54 @@ def test_what_ends_too_soon_is_as_it_was(
     assert mend(desk) == []
 
 
+def test_what_git_has_removed_to_write_it_anew_is_there_again(
+    adjusted: tuple[Repo, ObjectId], desk: Desk
+) -> None:
+    repo, goal = adjusted
+    begun(desk, goal, {})
+    repo.remove("tracked.txt")
+    repo.remove("tracked.dat")
+
+    assert sorted(mend(desk)) == [b"tracked.dat", b"tracked.txt"]
+
+    repo.annex("smudge", "--update")
+    assert (repo.read("tracked.txt"), repo.read("tracked.dat")) == (b"before\n", b"before")
+    assert not repo.status()
+
+
+def test_what_a_user_has_deleted_is_not_brought_back_when_files_were_but_to_be_shown(
+    adjusted: tuple[Repo, ObjectId], desk: Desk
+) -> None:
+    """Nobody has looked whether it was there before."""
+    repo, goal = adjusted
+    repo.remove("tracked.dat")
+    repo.write("d/new.dat", b"")
+    wait_for_a_tick(repo, "d/new.dat")
+    with pytest.raises(_Killed), showing(desk, goal):
+        raise _Killed
+
+    assert mend(desk) == []
+
+    assert not repo.exists("tracked.dat")
+    assert repo.read("d/new.dat") == b""
+
+
+def test_what_is_to_be_shown_and_ends_too_soon_is_gone(
+    adjusted: tuple[Repo, ObjectId], desk: Desk
+) -> None:
+    repo, goal = adjusted
+
+    def write_and_die() -> None:
+        repo.write("d/new.dat", b"/annex/obj")
+        raise _Killed
+
+    with pytest.raises(_Killed), showing(desk, goal):
+        write_and_die()
+
+    assert mend(desk) == [b"d/new.dat"]
+    assert not repo.exists("d/new.dat")
+
+
 def test_what_is_written_to_its_end_and_what_is_a_users_stays(
     adjusted: tuple[Repo, ObjectId], desk: Desk
 ) -> None:
@@ -110,8 +166,7 @@ def test_an_empty_file_that_was_there_before_is_no_doing_of_gits(
 ) -> None:
     repo, goal = adjusted
     repo.write("d/new.txt", b"")
-    time_of_it = os.stat(repo.path / "d/new.txt").st_ctime_ns
-    wait_until(lambda: time.time_ns() > time_of_it + 50_000_000)  # a tick of the kernel's clock
+    wait_for_a_tick(repo, "d/new.txt")
     begun(desk, goal, {})
 
     assert mend(desk) == []
@@ -129,7 +184,9 @@ def test_a_note_that_says_nothing_is_no_trouble(
         case "garbage":
             note.write_bytes(b"\xff\0")
         case "lost":
-            note.write_bytes(format_record((("from", "1" * 40), ("to", "2" * 40))))
+            note.write_bytes(
+                format_record((("what", "merge"), ("from", "1" * 40), ("to", "2" * 40)))
+            )
         case "link":
             note.symlink_to(repo.path / "tracked.txt")
         case _:
