@@ -132,6 +132,18 @@ def test_what_git_has_not_been_told_of_is_waited_for_less_long(pair: tuple[Repo,
     assert not held(a, b, NOW + UNTOLD_S, unsaved)
 
 
+def test_where_no_branch_is_checked_out_nothing_is_waited_for(pair: tuple[Repo, Repo]) -> None:
+    """In the middle of a rebase."""
+    a, b = pair
+    both_have(a, b)
+    b.write("text", b"saved")
+    here = find(a.path)
+    there = peer.look(b.path, here.common)
+    assert there is not None
+
+    assert Unsaved(here).push_at(Ours(None, None, None), {}, there, NOW) == NOW
+
+
 def test_what_it_commits_is_fetched_and_ours_not_pushed_before(
     pair: tuple[Repo, Repo],
 ) -> None:

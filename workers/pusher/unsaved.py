@@ -104,28 +104,29 @@ class Unsaved:
 
     def push_at(self, ours: Ours, theirs: Theirs, there: Peer, now: float) -> float:
         """When to push: ``now``, or ask again."""
-        finding = self._look(ours, theirs, there)
-        given = theirs.get(synced(ours.branch or b""))
+        if ours.branch is None:
+            return now
+        finding = self._look(ours.branch, ours.head, theirs, there)
+        given = theirs.get(synced(ours.branch))
         if finding is Finding.NOTHING or given != self._given:
             self._since, self._given = math.inf, given
         self._since = min(self._since, now)
         longest_s = _LONGEST_S[finding]
         return now + LOOK_S if now < self._since + longest_s else now
 
-    def _look(self, ours: Ours, theirs: Theirs, there: Peer) -> Finding:
-        if there.bare or ours.branch is None or ours.head is None:
-            return Finding.NOTHING
-        base = theirs.get(own(ours.branch))
-        if base is None or ours.head in {base, theirs.get(synced(ours.branch))}:
+    def _look(self, branch: bytes, head: ObjectId | None, theirs: Theirs, there: Peer) -> Finding:
+        base = theirs.get(own(branch))
+        is_given = head in {base, theirs.get(synced(branch))}
+        if there.bare or base is None or head is None or is_given:
             return Finding.NOTHING
         try:
             if not assistant_runs(os.fsencode(there.common) + b"/annex"):
                 return Finding.NOTHING
             # What it has checked out; on an adjusted branch files are others than in ours.
-            if Refs(Git(there.gitdir, None)).head().branch != own(ours.branch):
+            if Refs(Git(there.gitdir, None)).head().branch != own(branch):
                 return Finding.NOTHING
             with ObjectReader(self._here.git, LARGEST) as objects:
-                changes = self._changed(objects, base, ours.head)
+                changes = self._changed(objects, base, head)
                 with read_index(
                     os.fsencode(there.gitdir) + b"/index", there.object_format
                 ) as index:
