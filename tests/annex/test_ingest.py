@@ -129,9 +129,17 @@ def test_what_changes_while_it_is_read_is_looked_at_later(
 ) -> None:
     old(repo, "file", os.urandom(size))
     with taking(repo) as take:
-        take.meanwhile = lambda: change(repo)
+        looks = []
+
+        def change_it() -> None:
+            looks.append(repo.path)
+            change(repo)
+
+        take.meanwhile = change_it
         assert take(b"file") is Why.UNSTABLE
         assert take.leftovers() == []
+        if change is opened_for_writing:  # he waits for us: the rest is not read
+            assert len(looks) == 1
 
         take.meanwhile = nothing
         wait_for = os.stat(repo.path / "file")
@@ -338,7 +346,7 @@ def test_a_key_that_says_nothing_of_its_content_is_kept_if_the_object_is_the_sam
 
         os.chmod(os.path.dirname(place), 0o700)
         os.chmod(place, 0o600)
-        os.truncate(place, size - 1)
+        os.truncate(place, size + 1)  # it begins as the file does
         touched(repo, content)
         other = take(b"file")
         assert isinstance(other, Finding)
