@@ -5,7 +5,7 @@ from pathlib import Path
 
 from spool.key import Key
 from tests.desks import nothing, paths
-from tests.merging.steps import arrive, follows, merged, push, save
+from tests.merging.steps import arrive, follows, merged, note, push, save
 from tests.repo import Repo
 from tests.system.drives import drive, may_mount
 from workers.annex.keysdb import associated_files
@@ -165,3 +165,26 @@ def test_whoever_is_faster_keeps_what_he_has(tmp_path: Path) -> None:
         assert move(old, new, seen) is Done.CHANGED
     finally:
         os.close(directory)
+
+
+def test_what_is_moved_here_and_replaced_there_is_under_both_names(
+    pair: tuple[Repo, Repo], merging: Merging
+) -> None:
+    """Git takes it for changed under its new name and deleted there, which nobody did."""
+    a, b = pair
+    (a.path / "old").symlink_to("somewhere")
+    a.git("add", "old")
+    a.git("commit", "-qm", "a link")
+    push(a)
+    merged(merging)
+    b.git("mv", "old", "new")
+    b.git("commit", "-qm", "moved")
+    a.remove("old")
+    note(a, "old", b"a file by now\n")
+    push(a)
+
+    merged(merging)
+
+    assert os.readlink(b.path / "new") == "somewhere"
+    assert b.read("old") == b"a file by now\n"
+    assert b.status() == b""

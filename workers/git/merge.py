@@ -159,6 +159,7 @@ class Merger:
             if message.kind in _RENAMES
             for path in message.paths
         )
+        merged = replace(merged, conflicts=tuple(map(_as_moved, merged.conflicts)))
         if not mixed:
             return merged
         ours, theirs = (
@@ -168,6 +169,15 @@ class Merger:
         conflicts = [each for each in merged.conflicts if each.path not in mixed]
         conflicts += [Conflict(path, None, ours.get(path), theirs.get(path)) for path in mixed]
         return replace(merged, conflicts=tuple(sorted(conflicts, key=lambda each: each.path)))
+
+
+def _as_moved(conflict: Conflict) -> Conflict:
+    """A file that one side has moved there unchanged, and the other has replaced at its old name.
+
+    By a link where it was a file, say.  git calls that modify/delete, at the new name.
+    """
+    sides = [side for side in (conflict.ours, conflict.theirs) if side is not None]
+    return replace(conflict, base=None) if sides == [conflict.base] else conflict
 
 
 def parse_merge(sides: tuple[ObjectId, ObjectId], out: bytes) -> Merged:
