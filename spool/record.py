@@ -18,6 +18,7 @@ import errno
 import os
 import re
 import stat
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -56,7 +57,12 @@ def _unescape_one(match: re.Match[str]) -> str:
     code = match[1]
     if not code:
         raise ValueError(f"lone backslash in {match.string!r}")
-    return _SHORT[code] if code in _SHORT else chr(int(code[1:], 16))
+    if code in _SHORT:
+        return _SHORT[code]
+    number = int(code[1:], 16)
+    if number > sys.maxunicode:  # chr raises ValueError, or, beyond a C int, OverflowError
+        raise ValueError(f"no such character in {match.string!r}")
+    return chr(number)
 
 
 def format_record(fields: Iterable[tuple[str, str]]) -> bytes:

@@ -65,6 +65,13 @@ def test_a_torn_record_is_refused_or_has_fewer_lines(
     assert found == fields[: len(found)]
 
 
+@pytest.mark.parametrize("code", ["\\U00110000", "\\U7fffffff", "\\U80000000", "\\Uffffffff"])
+def test_what_is_no_character_is_refused(code: str) -> None:
+    """The last two were an OverflowError, of which a worker died."""
+    with pytest.raises(ValueError, match="no such character"):
+        parse_record(f"name {code}\n".encode())
+
+
 @given(st.binary())
 def test_any_bytes_are_parsed_or_refused(data: bytes) -> None:
     try:
