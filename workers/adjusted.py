@@ -35,6 +35,8 @@ _HEADS: Final = b"refs/heads/"
 _BASIS: Final = b"refs/basis/"
 _MESSAGE: Final = b"\n\ngit-annex adjusted branch"
 _COMMIT_MAX: Final = 1 << 16
+_NEAR: Final = 64
+"""Commits of ours that may wait to be carried over."""
 
 _PROPAGATE: Final = ("sync", "-q", "--no-push", "--no-pull", "--no-content", "--no-commit")
 
@@ -108,6 +110,42 @@ def set_back(desk: Desk, head: Head, original: RefName) -> None:
     if noted is not None and noted != bases[0]:
         moves.append(Move(basis, bases[0], noted))
     desk.update_refs.move(*moves)
+
+
+def catch_up(desk: Desk, head: Head, original: RefName) -> None:
+    """Have the original branch at least at what the adjusted one is made from.
+
+    git-annex moves the adjusted branch first, and may be killed then.  What is committed next it
+    would carry over to a tree that has not those files, so that their edits are in nobody's tree.
+    """
+    now = desk.refs.get(original)
+    made_from = None if head.oid is None else _made_from(desk, head.oid)
+    if head.branch is None or now is None or made_from is None or made_from == now:
+        return
+    if merge_bases(desk.git, now, made_from) != (now,):
+        return
+    moves = [Move(original, made_from, now)]
+    basis = parse_ref_name(_BASIS + head.branch.removeprefix(_HEADS))
+    noted = desk.refs.get(basis)
+    if noted is not None and noted != made_from:
+        moves.append(Move(basis, made_from, noted))
+    desk.update_refs.move(*moves)
+
+
+def _made_from(desk: Desk, commit: ObjectId) -> ObjectId | None:
+    """The commit of the original branch below an adjusted one; None if it is not near."""
+    for _step in range(_NEAR):
+        text = desk.commits.content(commit, _COMMIT_MAX)
+        parents = [
+            line[7:] for line in text.split(b"\n\n")[0].split(b"\n") if line[:7] == b"parent "
+        ]
+        if not parents:
+            return None
+        parent = ObjectId(parents[0].decode())
+        if text.rstrip().endswith(_MESSAGE):
+            return parent
+        commit = parent
+    return None
 
 
 def in_the_way(desk: Desk, changes: Iterable[Change]) -> tuple[bytes, ...]:

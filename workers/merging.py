@@ -177,6 +177,7 @@ class Merging:
         desk = self._desk
         if os.path.lexists(desk.index().path + LOCK) or not desk.others.let_head_move():
             return Quiet.BUSY
+        adjusted.catch_up(desk, head, original)
         adjusted.set_back(desk, head, original)  # before git-annex sees it there
         propagated = adjusted.propagate(desk, head)
         before = desk.refs.get(original)

@@ -263,6 +263,26 @@ def test_what_two_others_have_is_merged_at_once_on_an_adjusted_branch(
     assert b.git("rev-list", "--merges", "--count", "main").strip() == b"1"
 
 
+def test_an_edit_is_carried_over_though_git_annex_was_killed_when_it_had_moved_one_branch(
+    pair: tuple[Repo, Repo], merging: Merging
+) -> None:
+    """To the tree of the original branch, which did not have the file, it brought nothing."""
+    a, b = pair
+    before = b.git("rev-parse", "main").decode().strip()
+    b.annex("adjust", "-q", "--unlock")
+    save(a, "file", b"first")
+    push(a)
+    gathered(merging)
+    for ref in ("refs/heads/main", "refs/basis/adjusted/main(unlocked)"):
+        b.git("update-ref", ref, before)
+    save(b, "file", b"edited")
+
+    gathered(merging)
+
+    assert b.read("file") == b"edited"
+    assert b.key("file") in b.git("show", "main:file")
+
+
 def test_what_is_no_file_makes_room_on_an_adjusted_branch(
     pair: tuple[Repo, Repo], merging: Merging
 ) -> None:
