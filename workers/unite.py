@@ -9,12 +9,13 @@ Nothing but the object database and a private ref is written; the caller moves a
 
 import stat
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from operator import attrgetter
 from pathlib import Path
 from typing import Final, final
 
+from workers.git.agreed import disagreements
 from workers.git.ancestry import merge_bases
 from workers.git.commit import Commits, Signature, committer_time
 from workers.git.merge import Conflict, Merged, Merger, Unrelated, canonical
@@ -100,6 +101,7 @@ class Uniter:
         return ours if ours is not None and ours == theirs else b""
 
     def _commit(self, merged: Merged, bases: tuple[ObjectId, ...]) -> United:
+        merged = self._with_disagreements(merged, bases)
         resolution = self._resolve(merged, bases)
         tree = self._commits.tree_made_of(merged.objects, merged.tree, resolution.edits)
         dates = (committer_time(self._commits.content(side, COMMIT_MAX)) for side in merged.sides)
@@ -108,6 +110,25 @@ class Uniter:
             tree, merged.sides, author=who, committer=who, message=MESSAGE
         )
         return United(commit, resolution.notes)
+
+    def _with_disagreements(self, merged: Merged, bases: tuple[ObjectId, ...]) -> Merged:
+        """With what git does not call a conflict, and is one (``workers.git.agreed``)."""
+        one, other, *before = map(self._commits.tree_of, (*merged.sides, *bases))
+        read = self._tree_reader(merged)
+        known = {*merged.invented, *(conflict.path for conflict in merged.conflicts)}
+        found = disagreements((one, other), merged.tree, before, merged.objects.keys(), read)
+        more = tuple(each for each in found if each.path not in known)
+        return replace(merged, conflicts=(*merged.conflicts, *more)) if more else merged
+
+    def _tree_reader(self, merged: Merged) -> Callable[[ObjectId], TreeObject]:
+        @cache
+        def tree_object(oid: ObjectId) -> TreeObject:
+            made = merged.objects.get(oid)
+            if made is not None:
+                return TreeObject(made.data, self._commits.object_format)
+            return self._commits.tree_object(oid)
+
+        return tree_object
 
     def _resolve(self, merged: Merged, bases: tuple[ObjectId, ...]) -> Resolution:
         if merged.is_clean:
@@ -124,12 +145,7 @@ class Uniter:
             content = self._commits.content(version.oid, self._pointers.size_max)
             return self._pointers.parse(version.mode, content)
 
-        @cache
-        def tree_object(oid: ObjectId) -> TreeObject:
-            made = merged.objects.get(oid)
-            if made is not None:
-                return TreeObject(made.data, self._commits.object_format)
-            return self._commits.tree_object(oid)
+        tree_object = self._tree_reader(merged)
 
         def in_tree(path: bytes) -> Version | None:
             return entry_at(merged.tree, path, tree_object)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.repo import Repo
@@ -460,6 +460,42 @@ def identities(files: Mapping[bytes, File]) -> set[bytes]:
     return {key(c) if c.startswith(b"key:") else c for _mode, c in files.values()}
 
 
+@pytest.mark.parametrize("above", [b"", b"deep/er/"])
+def test_what_both_sides_have_is_not_overwritten_by_what_git_takes_for_a_rename(
+    history: History, above: bytes
+) -> None:
+    """One has renamed ``d``; the other has a copy there, too, and has changed ``d``."""
+    old, new, beside = above + b"d", above + b"v", above + b"beside"
+    start = history.commit({old: (FILE, b"key:1"), beside: (FILE, b"1\n")})
+    moved = history.commit({new: (FILE, b"key:1"), beside: (FILE, b"2\n")}, start)
+    copied = {old: (FILE, b"text\n"), new: (FILE, b"key:1"), beside: (FILE, b"1\n")}
+    made = history.unite(moved, history.commit(copied, start))
+
+    found = {path: content for path, (_mode, content) in history.files(made).items()}
+    assert found == {old: b"text\n", new: key(b"key:1"), beside: b"2\n"}
+
+
+def test_the_same_where_a_directory_has_taken_the_old_name(history: History) -> None:
+    start = history.commit({b"d": (FILE, b"key:1")})
+    moved = history.commit({b"v": (FILE, b"key:1"), b"d/x": (FILE, b"x\n")}, start)
+    copied = history.commit({b"d": (FILE, b"text\n"), b"v": (FILE, b"key:1")}, start)
+    files = history.files(history.unite(moved, copied))
+
+    assert files[b"v"][1] == key(b"key:1")
+    assert files[b"d/x"][1] == b"x\n"
+    assert b"text\n" in {content for _mode, content in files.values()}
+
+
+def test_a_rename_is_followed_where_nobody_else_has_that_name(history: History) -> None:
+    lines = b"".join(b"line %d\n" % number for number in range(20))
+    start = history.commit({b"d": (FILE, lines)})
+    moved = history.commit({b"v": (FILE, lines)}, start)
+    changed = history.commit({b"d": (FILE, lines + b"more\n")}, start)
+    made = history.files(history.unite(moved, changed))
+
+    assert {path: content for path, (_mode, content) in made.items()} == {b"v": lines + b"more\n"}
+
+
 @settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
@@ -467,6 +503,11 @@ def identities(files: Mapping[bytes, File]) -> set[bytes]:
     base=EDITS,
     sides=st.lists(EDITS, min_size=2, max_size=3),
     seed=st.integers(0, 1000),
+)
+@example(
+    base={},
+    sides=[{b"d": (FILE, b"key:1")}, {b"d/x": (FILE, b"0\n")}, {b"d": (FILE, b"0\n")}],
+    seed=238,
 )
 def test_all_come_to_the_same_commit_in_any_order_and_nothing_new_is_lost(
     history: History,

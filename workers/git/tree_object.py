@@ -10,7 +10,7 @@ Source: git-mktree(1); the format of a tree object: mode in octal, space, name, 
 import re
 from bisect import bisect_left
 from collections.abc import Callable, Mapping
-from typing import Final, final
+from typing import Final, Self, final
 
 from workers.git.index_entry import TREE
 from workers.git.objectid import ObjectFormat
@@ -48,6 +48,25 @@ class TreeObject:
                 if at < len(ordered) and self._key(self._entries[at]) == key:
                     found[name] = self._version(self._entries[at])
         return found
+
+    def directories(self) -> dict[bytes, ObjectId]:
+        """The directories in it, by name."""
+        found = (entry for entry in self._entries if entry.startswith(_DIRECTORY))
+        return {self._key(entry)[:-1]: self._version(entry).oid for entry in found}
+
+    def without(self, other: Self | None) -> Self:
+        """A tree of the entries that another one has not, alike; all, if that is None."""
+        if other is None:
+            return self
+        left = frozenset(self._entries).difference(other._entries)  # noqa: SLF001 -- our own
+        kept = b"".join(entry for entry in self._entries if entry in left)
+        return type(self)(kept, self._format)
+
+    def versions(self) -> dict[bytes, Version]:
+        """What it has, by name; a directory has mode ``TREE``."""
+        return {
+            self._key(entry).removesuffix(b"/"): self._version(entry) for entry in self._entries
+        }
 
     def oids(self) -> list[ObjectId]:
         """What the entries lead to."""
