@@ -38,6 +38,9 @@ _COMMIT_MAX: Final = 1 << 16
 _NEAR: Final = 64
 """Commits of ours that may wait to be carried over."""
 
+_LENIENT: Final = ("-c", "core.checkStat=minimal")
+"""For git, where one file has several names: each name may have its own inode (exfat-fuse)."""
+
 _PROPAGATE: Final = ("sync", "-q", "--no-push", "--no-pull", "--no-content", "--no-commit")
 
 
@@ -82,11 +85,29 @@ def merge(desk: Desk, commit: ObjectId) -> None:
     Raises ``GitError``.
     """
     check_fifos(desk)
-    branch = desk.head().branch
-    original = None if branch is None else original_of(branch)
+    head = desk.head()
+    original = None if head.branch is None else original_of(head.branch)
     before = None if original is None else desk.refs.get(original)
+    lenient = _LENIENT if desk.casefold else ()
     with merging(desk, before, commit):
-        run_annex(desk.repository, "merge", "-q", commit)
+        run_annex(desk.repository, "merge", "-q", *lenient, commit)
+    if desk.casefold and head.oid is not None:
+        _write_missing(desk, head.oid)
+
+
+def _write_missing(desk: Desk, before: ObjectId) -> None:
+    """Write what git has just written and then removed under another name.
+
+    Where names that differ by case only lead to one file, the new one of a file that was renamed by
+    somebody else is made first, and the old one removed then.
+    """
+    head, index = desk.head().oid, desk.index()
+    changes = [] if head is None else desk.commits.changes(before, head)
+    created = [each.path for each in changes if each.new is not None and index.get(each.path)]
+    missing = [path for path in created if desk.lstat(path) is None]
+    if missing:
+        names = b"".join(path + b"\0" for path in missing)
+        desk.git.run("checkout-index", "-u", "-f", "-z", "--stdin", stdin=names)
 
 
 def set_back(desk: Desk, head: Head, original: RefName) -> None:
@@ -155,8 +176,12 @@ def in_the_way(desk: Desk, changes: Iterable[Change]) -> tuple[bytes, ...]:
     """
     index, found, changes = desk.index(), [], list(changes)
     gone = {change.path for change in changes if change.new is None}
+    if desk.casefold is not None:
+        desk.casefold.know(index)
     for change in changes:
         entry, st = index.get(change.path), desk.lstat(change.path)
+        if entry is None and desk.casefold and desk.casefold.name_of(change.path) in gone:
+            continue  # renamed by somebody else; the old name is looked at for itself
         if entry is None and st is not None and stat.S_ISDIR(st.st_mode):
             clean = gone.issuperset(_below(desk, change.path))
         elif entry is None or st is None:

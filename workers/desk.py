@@ -18,6 +18,7 @@ from workers.annex.branch import Branch
 from workers.annex.objects import Objects
 from workers.annex.pointer import POINTER_MAX, parse_link, parse_pointer
 from workers.annex.repository import Repository, find_with_worktree
+from workers.casefold import Casefold
 from workers.filesystems import Filesystems
 from workers.foreign import Others
 from workers.git.commit import Commits
@@ -146,6 +147,9 @@ class Desk:
         """As ``workers.git`` reads them; ``repository.settings`` are the same for ``annex``."""
         self.conventions = conventions
         self.others.may_be_pushed_to = settings.get("receive.denycurrentbranch") in _ALLOWING
+        folds = settings.flag("core.ignorecase") is True
+        self.casefold = Casefold(self.top) if folds else None
+        """Which names lead to one file; None: each leads to its own."""
         self.objects = Objects(repository)
         self.branch = Branch(repository)
         """The git-annex branch."""

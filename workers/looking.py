@@ -112,6 +112,7 @@ class Looker:
         """Look at these paths now; those with no finding are settled, or put off."""
         index = self._desk.index()
         self._seen_ns = time.time_ns()
+        paths = self._as_known(paths, index)
         found = self._sort(paths, index)
         links, files, gone, findings = found.links, found.files, found.gone, found.findings
         looked_at = frozenset(paths)
@@ -146,6 +147,15 @@ class Looker:
         self._read(reads, now, findings)
         return findings
 
+    def _as_known(self, paths: Sequence[bytes], index: Index) -> Sequence[bytes]:
+        """By the names that the index has, where a file has others, too."""
+        if self._desk.casefold is None:
+            return paths
+        names = self._desk.casefold.names_of(paths, index)
+        for path in names.keys() - names.values():
+            self._agenda.settle(path)
+        return list(dict.fromkeys(names.values()))
+
     def _sort(self, paths: Sequence[bytes], index: Index) -> "_Sorted":
         """What each path is, by its lstat."""
         written_ns, settings = index.mtime_ns, self._desk.conventions.stat
@@ -160,6 +170,10 @@ class Looker:
             st = self._desk.lstat(path)
             entry = entries[0] if entries else None
             seen = look(st, entries, settings, written_ns)
+            casefold = self._desk.casefold
+            if seen is not Look.CLEAN and casefold and casefold.is_shared(path):
+                self._refuse(path, "another file's name differs by case only, and is the same here")
+                continue
             if seen is Look.GONE and entry is not None:
                 found.gone.append(entry)
                 continue

@@ -7,6 +7,7 @@ what it needs.
 
 import contextlib
 import os
+import re
 import shutil
 import tempfile
 import zlib
@@ -26,6 +27,7 @@ _NOWHERE: Final = {
     "GIT_CONFIG_NOSYSTEM": "1",
     "GIT_ATTR_NOSYSTEM": "1",
 }
+_SPECIAL: Final = re.compile(rb'[\x00-\x1f"\\]')
 _VERSION: Final = {ObjectFormat.SHA1: 0, ObjectFormat.SHA256: 1}
 
 
@@ -42,9 +44,8 @@ def neutral_repository(
     try:
         for name in ("objects/info", "refs", "worktree"):
             (gitdir / name).mkdir(parents=True)
-        # By a link, because a path may hold characters that mean something in this file.
-        (gitdir / "real").symlink_to(common / "objects")
-        (gitdir / "objects/info/alternates").write_bytes(b"../real\n")
+        objects = os.path.realpath(os.fsencode(common / "objects"))
+        (gitdir / "objects/info/alternates").write_bytes(_quote(objects) + b"\n")
         (gitdir / "HEAD").write_bytes(b"ref: refs/heads/none\n")
         settings = f"[core]\n\trepositoryFormatVersion = {_VERSION[object_format]}\n"
         settings += f"\tattributesFile = {os.devnull}\n\texcludesFile = {os.devnull}\n"
@@ -56,6 +57,14 @@ def neutral_repository(
         yield Git(gitdir, gitdir / "worktree"), _NOWHERE
     finally:
         shutil.rmtree(gitdir)
+
+
+def _quote(path: bytes) -> bytes:
+    """A path as that file may have it, whatever characters it holds.
+
+    Source: gitrepository-layout(5); the quotes are git's own, as of ``core.quotePath``.
+    """
+    return b'"' + _SPECIAL.sub(lambda match: b"\\%03o" % match[0][0], path) + b'"'
 
 
 def written_objects(neutral: Git) -> dict[ObjectId, Loose]:

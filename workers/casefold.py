@@ -1,0 +1,83 @@
+"""Names that differ by case only, where the file system takes them for one (``core.ignorecase``).
+
+Who renames ``two`` to ``TWO`` there has the file under a name that leads to it as before.  git
+keeps the name that it knows, and so do we: as another file it would be two files everywhere else.
+And two files of others that differ by case only are one here; what is written to it, or its end,
+would be said of both.
+"""
+
+import contextlib
+import os
+from collections.abc import Iterable
+from typing import Final, final
+
+from workers.git.index import Index
+
+_TEXT: Final = ("utf-8", "surrogateescape")
+
+
+@final
+class Casefold:
+    """Which names of the work tree's are those of one file."""
+
+    def __init__(self, top: bytes) -> None:
+        self._top = top
+        self._index: Index | None = None
+        self._files: dict[str, list[bytes]] = {}
+        self._directories: dict[str, bytes] = {}
+
+    def know(self, index: Index) -> None:
+        """What is called how."""
+        if index is self._index:
+            return
+        self._index, self._files, self._directories = index, {}, {}
+        for entry in index:
+            names = self._files.setdefault(_fold(entry.path), [])
+            if entry.path not in names:
+                names.append(entry.path)
+            above = entry.path
+            while above := above.rpartition(b"/")[0]:
+                if self._directories.setdefault(_fold(above), above) == above:
+                    break  # and so are those above it
+
+    def names_of(self, paths: Iterable[bytes], index: Index) -> dict[bytes, bytes]:
+        """The name of each, as ``name_of``, in this index."""
+        self.know(index)
+        return {path: self.name_of(path) for path in paths}
+
+    def name_of(self, path: bytes) -> bytes:
+        """The name that the index has for a file that somebody has found under this one."""
+        known = self._files.get(_fold(path), [])
+        if path in known:
+            return path
+        if known and self._are_one(path, known[0]):
+            return known[0]
+        directory, slash, base = path.rpartition(b"/")
+        return self._directory(directory) + slash + base
+
+    def is_shared(self, path: bytes) -> bool:
+        """Whether the index has other names for the file of this one."""
+        names = self._files.get(_fold(path), [])
+        return any(name != path and self._are_one(name, path) for name in names)
+
+    def _directory(self, path: bytes) -> bytes:
+        known = self._directories.get(_fold(path))
+        if known is not None and self._are_one(path, known):
+            return known
+        above, slash, base = path.rpartition(b"/")
+        return self._directory(above) + slash + base if above else path
+
+    def _are_one(self, one: bytes, other: bytes) -> bool:
+        """Whether two names that are equal but for case lead to one file: where is just one."""
+        if one == other:
+            return True
+        names, others = one.split(b"/"), other.split(b"/")
+        at = next(number for number, name in enumerate(names) if name != others[number])
+        found: list[bytes] = []
+        with contextlib.suppress(OSError):  # it is gone, by either name
+            found = os.listdir(os.path.join(self._top, *names[:at]))
+        return not {names[at], others[at]}.issubset(found)
+
+
+def _fold(path: bytes) -> str:
+    return path.decode(*_TEXT).casefold()
