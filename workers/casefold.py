@@ -37,8 +37,9 @@ class Casefold:
                 names.append(entry.path)
             above = entry.path
             while above := above.rpartition(b"/")[0]:
-                if self._directories.setdefault(_fold(above), above) == above:
+                if _fold(above) in self._directories:
                     break  # and so are those above it
+                self._directories[_fold(above)] = above
 
     def names_of(self, paths: Iterable[bytes], index: Index) -> dict[bytes, bytes]:
         """The name of each, as ``name_of``, in this index."""

@@ -52,6 +52,13 @@ def test_a_new_file_is_in_the_directory_that_the_index_has(plain: Repo) -> None:
     assert known.name_of(b"N/old") == b"n/old"
 
 
+def test_so_is_one_in_a_directory_that_has_but_directories(plain: Repo) -> None:
+    plain.write("N/new", b"x")
+    known = casefold(plain, "n/sub/deep/old")
+
+    assert known.name_of(b"N/new") == b"n/new"
+
+
 def test_two_files_that_are_there_are_two(plain: Repo) -> None:
     """The setting is copied about, and some directories of a file system fold and others not."""
     for name in ("two", "TWO", "d/f", "D/f"):
