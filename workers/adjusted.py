@@ -15,12 +15,13 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from workers.annex import presencelog
-from workers.annex.adjustedname import ADJUSTED, original_of
+from workers.annex.adjustedname import ADJUSTED, MESSAGE, basis_of, original_of
 from workers.annex.run_annex import run_annex
 from workers.desk import Desk
 from workers.emptyfile import is_content
 from workers.footing import PUSHED
 from workers.git.ancestry import merge_bases
+from workers.git.commit import parents_of
 from workers.git.index_entry import is_clean
 from workers.git.refname import RefName, parse_ref_name
 from workers.git.refs import Head
@@ -31,9 +32,6 @@ from workers.nofiles import check_fifos
 from workers.torn import merging, showing
 
 _PRESENCE: Final = frozenset((b"hidemissing", b"unlockpresent"))
-_HEADS: Final = b"refs/heads/"
-_BASIS: Final = b"refs/basis/"
-_MESSAGE: Final = b"\n\ngit-annex adjusted branch"
 _COMMIT_MAX: Final = 1 << 16
 _NEAR: Final = 64
 """Commits of ours that may wait to be carried over."""
@@ -126,7 +124,7 @@ def set_back(desk: Desk, head: Head, original: RefName) -> None:
         return
     pushed = parse_ref_name(PUSHED + now.encode())
     moves = [Move(pushed, now, Expected.ANYTHING), Move(original, bases[0], now)]
-    basis = parse_ref_name(_BASIS + head.branch.removeprefix(_HEADS))
+    basis = basis_of(head.branch)
     noted = desk.refs.get(basis)
     if noted is not None and noted != bases[0]:
         moves.append(Move(basis, bases[0], noted))
@@ -134,38 +132,39 @@ def set_back(desk: Desk, head: Head, original: RefName) -> None:
 
 
 def catch_up(desk: Desk, head: Head, original: RefName) -> None:
-    """Have the original branch at least at what the adjusted one is made from.
+    """Have the original branch at least at what the adjusted one is made from, and its note, too.
 
-    git-annex moves the adjusted branch first, and may be killed then.  What is committed next it
+    git-annex moves the adjusted branch first, and may be killed then (and git, when it moves all in
+    one transaction for us).  What is committed next it
     would carry over to a tree that has not those files, so that their edits are in nobody's tree.
     """
     now = desk.refs.get(original)
     made_from = None if head.oid is None else _made_from(desk, head.oid)
-    if head.branch is None or now is None or made_from is None or made_from == now:
+    if head.branch is None or now is None or made_from is None:
         return
-    if merge_bases(desk.git, now, made_from) != (now,):
-        return
-    moves = [Move(original, made_from, now)]
-    basis = parse_ref_name(_BASIS + head.branch.removeprefix(_HEADS))
+    moves = []
+    if made_from != now:
+        if merge_bases(desk.git, now, made_from) != (now,):
+            return
+        moves.append(Move(original, made_from, now))
+    basis = basis_of(head.branch)
     noted = desk.refs.get(basis)
     if noted is not None and noted != made_from:
         moves.append(Move(basis, made_from, noted))
-    desk.update_refs.move(*moves)
+    if moves:
+        desk.update_refs.move(*moves)
 
 
 def _made_from(desk: Desk, commit: ObjectId) -> ObjectId | None:
     """The commit of the original branch below an adjusted one; None if it is not near."""
     for _step in range(_NEAR):
         text = desk.commits.content(commit, _COMMIT_MAX)
-        parents = [
-            line[7:] for line in text.split(b"\n\n")[0].split(b"\n") if line[:7] == b"parent "
-        ]
+        parents = parents_of(text)
         if not parents:
             return None
-        parent = ObjectId(parents[0].decode())
-        if text.rstrip().endswith(_MESSAGE):
-            return parent
-        commit = parent
+        if text.rstrip().endswith(MESSAGE):
+            return parents[0]
+        commit = parents[0]
     return None
 
 
@@ -202,4 +201,4 @@ def _below(desk: Desk, directory: bytes) -> Iterator[bytes]:
 
 
 def _is_made_by_annex(desk: Desk, commit: ObjectId) -> bool:
-    return desk.commits.content(commit, _COMMIT_MAX).rstrip().endswith(_MESSAGE)
+    return desk.commits.content(commit, _COMMIT_MAX).rstrip().endswith(MESSAGE)

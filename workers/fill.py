@@ -144,11 +144,7 @@ class Fill:
         if self._must_sweep:
             self._fill(self._pointers_among(self._desk.index()))
             self._must_sweep, self._swept = False, now
-        if self._paths:
-            index, paths = self._desk.index(), sorted(self._paths)
-            entries = (index.get(path) for path in paths)
-            self._fill(self._pointers_among(entry for entry in entries if entry is not None))
-            self._paths.difference_update(paths)
+        self.fill_noted()
         while self._keys:
             keys = list(islice(self._keys, FILES_MAX))
             self._fill(self._pointers_to(keys))
@@ -157,6 +153,14 @@ class Fill:
         if not self._waiting:
             self._tries = 0
         self._readjusting.turn()
+
+    def fill_noted(self) -> None:
+        """Fill those that ``look_at`` was told of.  Raises as ``turn``."""
+        if self._paths:
+            index, paths = self._desk.index(), sorted(self._paths)
+            entries = (index.get(path) for path in paths)
+            self._fill(self._pointers_among(entry for entry in entries if entry is not None))
+            self._paths.difference_update(paths)
 
     def _pointers_to(self, keys: Iterable[Key]) -> Iterator[Pointer]:
         """The files that point to those of the keys that are here."""

@@ -12,21 +12,19 @@ next merge starts from the new HEAD.
 import logging
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, final
 
 from spool.record import escape
 from workers import adjusted
+from workers.adjusting import Adjusting, Shown
 from workers.annex import siblings
 from workers.annex.adjustedname import original_of
 from workers.apply import Applied, Blocked, Dirty, Obstacle, apply
 from workers.arrivals import Arrival, Arrivals
 from workers.confluence import Confluence, unite_all
-from workers.courtesy import Courtesy
 from workers.desk import Desk
-from workers.doubts import Doubts
 from workers.footing import PUSHED, Footing
-from workers.gathering import Gathering
 from workers.git.ancestry import is_ancestor
 from workers.git.commit import Signature, committer_time
 from workers.git.index_install import LOCK
@@ -36,16 +34,14 @@ from workers.git.stream import ObjectId
 from workers.git.tree import Change
 from workers.git.update_refs import Move
 from workers.haste import Haste
-from workers.losses import AUTOMATIC, Losses
-from workers.maker import is_made_by_annexd
+from workers.losses import Losses
 from workers.massdeletion import HOW_TO_ACCEPT, Consent
-from workers.midmerge import Midmerge
 from workers.nofiles import make_room
-from workers.outcome import Held, Merged, Outcome, Quiet, Yielding
-from workers.resolve import Fate
+from workers.outcome import Held, Merged, Outcome, Quiet
+from workers.patience import Patience
 from workers.rewritten import done_with
 from workers.sight import Sight
-from workers.unite import EMAIL, NAME, is_annexds
+from workers.unite import EMAIL, NAME
 
 log = logging.getLogger(__name__)
 
@@ -64,12 +60,9 @@ class Merging:
         self._breathe = breathe
         self._sight = Sight(desk)
         self._arrivals = Arrivals(desk.git, desk.commits.text_of)
-        self._courtesy = Courtesy()
-        self._gathering = Gathering()
         self._losses = Losses(desk.commits)
         self._haste = Haste(desk, self._losses)
-        self._doubts = Doubts()
-        self._midmerge = Midmerge(desk)
+        self._patience = Patience(desk, self._haste)
         self._consent = Consent()
         self._is_held = self._accepted = False
         self._left = ""
@@ -103,14 +96,19 @@ class Merging:
         if head.oid is not None:
             goal = done_with(self._desk, head.oid, arrived)
             if goal != head.oid:
-                if not self._move(head, goal, Applied(())):
+                if not self._move(_shown(head, goal, ()), goal):
                     return Quiet.BUSY
                 rest = self.merge()
                 return Merged(goal) if rest is Quiet.NOTHING else rest
         return self._merge_plain(head, arrived)
 
-    def _merge_plain(self, head: Head, arrived: list[Arrival]) -> Outcome:
-        """Merge all of it, or as much as what is in the way of some lets through."""
+    def _merge_plain(
+        self, head: Head, arrived: list[Arrival], adjusting: Adjusting | None = None
+    ) -> Outcome:
+        """Merge all of it, or as much as what is in the way of some lets through.
+
+        ``head`` is the original branch where HEAD is an adjusted one.
+        """
         desk = self._desk
         blocks: list[str] = []
         while True:
@@ -121,8 +119,8 @@ class Merging:
             changes = desk.commits.changes(head.oid or self._empty(), found.commit)
             if much := self._deletes_much(head.oid, found.commit, arrived, changes):
                 return Held((*held, much), passing)
-            yielding = self._doubting(head, arrived, found)
-            yielding = yielding or self._yielding(found.commit, arrived, changes)
+            yielding = self._patience.doubting(head, arrived, found)
+            yielding = yielding or self._patience.yielding(found.commit, arrived, changes)
             if yielding is not None:
                 return yielding
             if not desk.others.let_head_move():
@@ -131,10 +129,11 @@ class Merging:
             if head.oid is not None and (undone := self._undo(head.oid, found.commit, changes)):
                 found.commit = undone
                 changes = desk.commits.changes(head.oid, undone)
-            applied = apply(desk, changes, self._breathe)
+            shown = _shown(head, found.commit, changes, adjusting)
+            applied = apply(desk, shown.changes, self._breathe)
             block = self._out_of_sight(applied.paths) if isinstance(applied, Dirty) else applied
             if not isinstance(block, Blocked):
-                return self._conclude(head, applied, Merged(found.commit, held, passing))
+                return self._conclude(shown, applied, Merged(found.commit, held, passing))
             free = [each for each in arrived if not self._leads_to(head, each, block.path)]
             blocks.append(_blocked(block, [each for each in arrived if each not in free]))
             if len(free) == len(arrived):
@@ -179,6 +178,13 @@ class Merging:
             return Quiet.BUSY
         adjusted.catch_up(desk, head, original)
         adjusted.set_back(desk, head, original)  # before git-annex sees it there
+        adjusting = Adjusting.of(desk, head, original)
+        if adjusting is not None:
+            return self._merge_unlocked(adjusting)
+        return self._merge_by_git_annex(head, original)
+
+    def _merge_by_git_annex(self, head: Head, original: RefName) -> Outcome:
+        desk = self._desk
         propagated = adjusted.propagate(desk, head)
         before = desk.refs.get(original)
         arrived = self._arrivals.of(desk.repository, original, before)
@@ -188,8 +194,10 @@ class Merging:
             changes = desk.commits.changes(before or self._empty(), found.commit)
             if much := self._deletes_much(before, found.commit, arrived, changes):
                 return Held((*held, much))
-            yielding = None if propagated else self._yielding(found.commit, arrived, changes)
-            if yielding := yielding or self._gather(found.commit, arrived):
+            yielding = (
+                None if propagated else self._patience.yielding(found.commit, arrived, changes)
+            )
+            if yielding := yielding or self._patience.gather(found.commit, arrived):
                 return yielding
             if obstacle := self._in_the_way(held, arrived, changes):
                 return obstacle
@@ -199,11 +207,21 @@ class Merging:
         now = desk.head().oid
         return Quiet.BUSY if now is None else Merged(now, held)
 
-    def _gather(self, goal: ObjectId, arrived: list[Arrival]) -> Yielding | None:
-        """Whether more may come in a moment; who only follows need not wait for it."""
-        commits = {arrival.commit for arrival in arrived}
-        until = None if goal in commits else self._gathering.wait(commits, time.monotonic())
-        return None if until is None else Yielding(until)
+    def _merge_unlocked(self, adjusting: Adjusting) -> Outcome:
+        """The same without git-annex."""
+        desk = self._desk
+        if adjusting.waiting:
+            shown = adjusting.propagated()
+            if not desk.update_refs.move(*shown.moves, allowed=desk.others.let_head_move):
+                return Quiet.BUSY
+            self._footing.stand_on(adjusting.branch, shown.tip)
+            desk.commits.release()
+            rest = self.merge()
+            return Merged(shown.tip) if rest is Quiet.NOTHING else rest
+        arrived = self._arrivals.of(desk.repository, adjusting.original, adjusting.base)
+        if not arrived:
+            return Quiet.NOTHING
+        return self._merge_plain(Head(adjusting.original, adjusting.base), arrived, adjusting)
 
     def _in_the_way(
         self, held: tuple[str, ...], arrived: list[Arrival], changes: list[Change]
@@ -220,52 +238,11 @@ class Merging:
         found.tell()
         began = time.monotonic()
         adjusted.merge(self._desk, goal)
-        self._gathering.merged(time.monotonic() - began)
+        self._patience.merged(time.monotonic() - began)
         self._is_held = self._accepted = False
-        self._courtesy.relieve()
+        self._patience.relieve()
         self._forget_pushed(goal)
         log.info("merged %s", goal)
-
-    def _yielding(
-        self, goal: ObjectId, arrived: list[Arrival], changes: list[Change]
-    ) -> Yielding | None:
-        """Whether others may go first; None if there is something to bring, or to follow.
-
-        Nor if somebody may have to merge it who cannot resolve conflicts.
-        """
-        commits = {arrival.commit for arrival in arrived}
-        if changes or goal in commits or not all(map(self._is_annexds, commits)):
-            self._courtesy.relieve()
-            return None
-        until = self._courtesy.wait(time.monotonic())
-        return None if until is None else Yielding(until)
-
-    def _is_annexds(self, commit: ObjectId) -> bool:
-        return is_annexds(self._desk.commits.text_of(commit) or b"")
-
-    def _is_programs(self, commit: ObjectId) -> bool:
-        text = self._desk.commits.text_of(commit) or b""
-        is_ours = is_annexds(text) or is_made_by_annexd(text)
-        return text.partition(b"\n\n")[2].startswith(AUTOMATIC) and not is_ours
-
-    def _doubting(self, head: Head, arrived: list[Arrival], found: Confluence) -> Yielding | None:
-        """Whether to wait for what was done in haste to be taken back, or for a botched merge.
-
-        An assistant that has both sides of a conflict is merging them, too, and then stays stuck in
-        what we have made of it (git: deleted by them).  What we put right on top of its own merge
-        it follows.
-        """
-        now = time.monotonic()
-        paths = {} if head.oid is None else self._haste.doubtful(head.oid, arrived)
-        conflicts = {note.path: False for note in found.notes if note.fate is Fate.KEPT_BOTH}
-        theirs = [arrival.commit for arrival in arrived if self._is_programs(arrival.commit)]
-        if theirs and not (head.branch and self._midmerge.sees_all(head.branch, theirs)):
-            paths |= conflicts
-        paths |= dict.fromkeys(found.put_back, True)
-        until = self._doubts.wait(paths, now)
-        if until is None and head.branch is not None and (conflicts or found.mended):
-            until = self._midmerge.wait(head.branch, now)
-        return None if until is None else Yielding(until)
 
     def _merge_siblings(self) -> None:
         merge = siblings.merge_news(self._desk.branch)  # the rest is the pusher's
@@ -274,14 +251,15 @@ class Merging:
         self._left = merge.why
 
     def _conclude(
-        self, head: Head, applied: Applied | Dirty | Blocked | Obstacle, merged: Merged
+        self, shown: Shown, applied: Applied | Dirty | Blocked | Obstacle, merged: Merged
     ) -> Outcome:
         """Have the branch follow the work tree and the index, if those are what they should be."""
         if isinstance(applied, Dirty):
             return applied
-        if not isinstance(applied, Applied) or not self._move(head, merged.commit, applied):
+        if not isinstance(applied, Applied):
             return Quiet.BUSY
-        return merged
+        _tell_moved(applied.renamed)
+        return merged if self._move(shown, merged.commit) else Quiet.BUSY
 
     def _deletes_much(
         self, old: ObjectId | None, new: ObjectId, arrived: list[Arrival], changes: list[Change]
@@ -296,17 +274,14 @@ class Merging:
             return ""
         return f"a merge of {_names(arrived)} would delete {count} files; {HOW_TO_ACCEPT}"
 
-    def _move(self, head: Head, goal: ObjectId, applied: Applied) -> bool:
+    def _move(self, shown: Shown, goal: ObjectId) -> bool:
         desk = self._desk
-        _tell_moved(applied.renamed)
-        may_move = desk.others.let_head_move
-        if head.branch is None or not desk.update_refs.move(
-            Move(head.branch, goal, head.oid), allowed=may_move
-        ):
+        branch = shown.moves[0].name
+        if not desk.update_refs.move(*shown.moves, allowed=desk.others.let_head_move):
             return False
         self._is_held = self._accepted = False
-        self._courtesy.relieve()
-        self._footing.stand_on(head.branch, goal)
+        self._patience.relieve()
+        self._footing.stand_on(branch, shown.tip)
         desk.commits.release()
         self._forget_pushed(goal)
         log.info("merged %s", goal)
@@ -333,3 +308,12 @@ def _tell_moved(renamed: Iterable[bytes]) -> None:
 
 def _names(arrived: Iterable[Arrival]) -> str:
     return " ".join(arrival.ref.decode(errors="backslashreplace") for arrival in arrived)
+
+
+def _shown(
+    head: Head, goal: ObjectId, changes: Sequence[Change], adjusting: Adjusting | None = None
+) -> Shown:
+    if adjusting is not None:
+        return adjusting.shown(goal, changes)
+    moves = () if head.branch is None else (Move(head.branch, goal, head.oid),)
+    return Shown(goal, changes, moves)

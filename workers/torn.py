@@ -10,8 +10,11 @@ A file is git's, begun and not done, if it has changed since the note was writte
 beginning of just what git was to write there; or if it is not there, of those that were looked at
 before a merge, for git removes what it is going to write anew.  A user who makes an empty file of
 that name in the same moment gets the one that comes, as if he had made it a moment before that.
+A whole pointer is git's, too, if the index was not told of it: nobody else writes pointers, and it
+would stand where the file was for as long as the disk is full.
 
-If killed: the note stays, and the next turn, or the next start, begins with it.
+If killed: the note stays until what was put back has its content again, and the next turn, or the
+next start, begins with it.
 """
 
 import contextlib
@@ -24,7 +27,7 @@ from contextlib import AbstractContextManager
 from typing import Final, NamedTuple, final
 
 from spool.record import escape, format_record, parse_record, read, replace, take_back
-from workers.annex.pointer import format_pointer, parse_link
+from workers.annex.pointer import format_pointer, parse_link, parse_pointer
 from workers.descent import Descent
 from workers.desk import Desk
 from workers.git.index_entry import GITLINK, LINK, is_clean
@@ -85,6 +88,7 @@ def _noted(desk: Desk, what: str, old: ObjectId | None, new: ObjectId) -> Iterat
 def mend(desk: Desk) -> list[bytes]:
     """Undo what was begun and not done; the paths of which that was so.
 
+    If there are any, ``settle`` is to be called when those that are pointers now are filled.
     Raises ``GitError``, ``OSError`` (a full disk); then it has to be called again.
     """
     path = desk.place.adjusting
@@ -97,11 +101,17 @@ def mend(desk: Desk) -> list[bytes]:
     back = [each.path for each in torn if each.is_tracked]
     if back:
         listed = b"".join(name + b"\0" for name in back)
-        desk.git.run("checkout-index", "-q", "-f", "-z", "--stdin", stdin=listed)
+        desk.git.run("checkout-index", "-q", "-f", "-u", "-z", "--stdin", stdin=listed)
     for each in torn:
         log.info("undone what git had begun to write: %s", escape(os.fsdecode(each.path)))
-    take_back(path)
+    if not torn:
+        settle(desk)
     return [each.path for each in torn]
+
+
+def settle(desk: Desk) -> None:
+    """Nothing is left of what git had begun."""
+    take_back(desk.place.adjusting)
 
 
 def _find(desk: Desk) -> Iterator[_Torn]:
@@ -126,7 +136,8 @@ def _find(desk: Desk) -> Iterator[_Torn]:
         if entry is not None and is_clean(entry, st, desk.conventions.stat):
             continue
         known = () if entry is None else (Version(entry.mode, entry.oid),)
-        if any(_is_beginning(desk, change.path, st, each) for each in (change.new, *known)):
+        versions = (change.new, *known)
+        if any(_is_begun(desk, change.path, st, each, or_pointer=were_clean) for each in versions):
             yield _Torn(change.path, st, entry is not None)
 
 
@@ -139,15 +150,22 @@ def _has_room(desk: Desk, path: bytes) -> bool:
     return True
 
 
-def _is_beginning(desk: Desk, path: bytes, st: os.stat_result, version: Version | None) -> bool:
-    """Whether a file is less than what git writes for a version of it, and nothing else."""
+def _is_begun(
+    desk: Desk, path: bytes, st: os.stat_result, version: Version | None, *, or_pointer: bool
+) -> bool:
+    """Whether a file is less than what git writes for a version of it, or all of a pointer to it.
+
+    All of a text may as well be what a user has saved.
+    """
     if version is None or version.mode == GITLINK or st.st_size >= SIZE_MAX:
         return False
     text = desk.commits.find(version.oid, SIZE_MAX)
     if text is not None and version.mode == LINK:  # the original's; the adjusted one has a pointer
         key = parse_link(text)
         text = None if key is None else format_pointer(key)
-    if not text or st.st_size >= len(text):
+    if not text or st.st_size > len(text):
+        return False
+    if st.st_size == len(text) and not (or_pointer and parse_pointer(text)):
         return False
     try:
         fd = open_to_read(desk.full(path))

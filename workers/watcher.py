@@ -33,7 +33,7 @@ from workers.process import Leave, Worker
 from workers.repose import Repose
 from workers.ripening import Ripening
 from workers.rules import Rules
-from workers.torn import mend
+from workers.torn import mend, settle
 from workers.trouble import TroubleError
 from workers.voice import Voice
 from workers.wakeup import Woken
@@ -163,6 +163,8 @@ class Watcher:
         if torn := mend(self._desk):  # before anybody takes them for a user's
             self._agenda.look_all(torn, time.monotonic())
             self._fill.look_at(torn)
+            self._fill.fill_noted()
+            settle(self._desk)
         if take_back(self._desk.place.accept):
             self._committing.accept()
             self._joining.accept()

@@ -76,7 +76,8 @@ class Oracle:
         """I6: each name is as it was, or as it would be in the end; a new one may come empty.
 
         git-annex first makes a pointer, and then fills it.  What git writes itself is empty for a
-        moment, or gone: that is noted (``workers.torn``), and so nobody takes it for an edit.
+        moment, or gone: that is noted (``workers.torn``), and so nobody takes it for an edit; and
+        what is put back comes as a pointer, too, for which the note stays until it is filled.
         """
         name, now = repo.path.name, worktree(repo)
         is_noted = (repo.path / ".git/annex/annexd/adjusting").exists()
@@ -87,7 +88,9 @@ class Oracle:
                 allowed.add(replace(after[path], here=False))
             if is_noted and before.get(path) != after.get(path):
                 allowed |= {None, Entry(Kind.FILE, digest(b""))}
-                allowed |= {replace(after[path], here=False)} if path in after else set()
+                allowed |= {
+                    replace(when[path], here=False) for when in (before, after) if path in when
+                }
             if now.get(path) not in allowed:
                 told = " or ".join(sorted(str(each or "nothing") for each in allowed))
                 yield f"I6 {name}: {path!r}: {now.get(path)}, not {told}"

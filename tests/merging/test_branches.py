@@ -249,7 +249,7 @@ def test_what_two_others_have_is_merged_at_once_on_an_adjusted_branch(
 ) -> None:
     """It takes git-annex a second or more; whoever merged them apart made others merge that."""
     a, b = pair
-    b.annex("adjust", "-q", "--unlock")
+    b.annex("adjust", "-q", "--hide-missing")
     note(b, "of b", b"b")
     note(a, "of a", b"a")
     push(a)
@@ -263,24 +263,29 @@ def test_what_two_others_have_is_merged_at_once_on_an_adjusted_branch(
     assert b.git("rev-list", "--merges", "--count", "main").strip() == b"1"
 
 
+@pytest.mark.parametrize("adjustment", ["--unlock", "--hide-missing"])
+@pytest.mark.parametrize("left", [1, 2])
 def test_an_edit_is_carried_over_though_git_annex_was_killed_when_it_had_moved_one_branch(
-    pair: tuple[Repo, Repo], merging: Merging
+    pair: tuple[Repo, Repo], merging: Merging, adjustment: str, left: int
 ) -> None:
     """To the tree of the original branch, which did not have the file, it brought nothing."""
     a, b = pair
     before = b.git("rev-parse", "main").decode().strip()
-    b.annex("adjust", "-q", "--unlock")
-    save(a, "file", b"first")
+    b.annex("adjust", "-q", adjustment)
+    basis = b.git("for-each-ref", "--format=%(refname)", "refs/basis").decode().strip()
+    note(a, "file", b"first\n")
     push(a)
     gathered(merging)
-    for ref in ("refs/heads/main", "refs/basis/adjusted/main(unlocked)"):
+    for ref in (basis, "refs/heads/main")[:left]:
         b.git("update-ref", ref, before)
-    save(b, "file", b"edited")
+    note(b, "file", b"edited\n")
 
     gathered(merging)
 
-    assert b.read("file") == b"edited"
-    assert b.key("file") in b.git("show", "main:file")
+    assert b.git("rev-parse", basis) == b.git("rev-parse", "main")
+    assert b.git("cat-file", "-p", "main").count(b"parent ") == 1
+    assert b.read("file") == b"edited\n"
+    assert b.git("show", "main:file") == b"edited\n"
 
 
 def test_what_is_no_file_makes_room_on_an_adjusted_branch(

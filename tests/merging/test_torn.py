@@ -13,9 +13,10 @@ from tests.processes import wait_until
 from tests.repo import Repo
 from tests.watching import watched
 from workers.desk import Desk
+from workers.fill import Fill
 from workers.git.refname import RefName
 from workers.git.stream import ObjectId
-from workers.torn import mend, merging, showing
+from workers.torn import mend, merging, settle, showing
 
 TEXT = b"a line of text\n" * 1000
 
@@ -93,7 +94,30 @@ def test_what_ends_too_soon_is_as_it_was(
     repo.annex("smudge", "--update")
     assert repo.read("tracked.dat") == b"before"
     assert not repo.status()
+    settle(desk)
     assert not desk.place.adjusting.exists()
+    assert mend(desk) == []
+
+
+def test_a_whole_pointer_that_the_index_was_not_told_of_is_as_it_was(
+    adjusted: tuple[Repo, ObjectId], desk: Desk
+) -> None:
+    """Git could write the files, but not the index: the content of neither version is seen."""
+    repo, goal = adjusted
+    pointer = repo.git("show", f"{goal}:d/new.dat").replace(b"../", b"").replace(b".git", b"")
+    pointer = b"/annex/objects/" + pointer.rpartition(b"/")[2] + b"\n"
+    begun(desk, goal, {"tracked.dat": pointer, "d/new.dat": pointer})
+
+    assert sorted(mend(desk)) == [b"d/new.dat", b"tracked.dat"]
+
+    assert not repo.exists("d/new.dat")
+    assert desk.place.adjusting.exists()
+    fill = Fill(desk, lambda: None)
+    fill.look_at([b"tracked.dat"])
+    fill.fill_noted()
+    assert repo.read("tracked.dat") == b"before"
+    assert not repo.status()
+    settle(desk)
     assert mend(desk) == []
 
 

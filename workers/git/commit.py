@@ -36,6 +36,7 @@ _LATIN_1: Final = {0xDC00 + byte: byte for byte in range(0x80, 0x100)}
 
 
 MADE_BY: Final = b"made-by "
+_KEPT: Final = (b"author ", b"committer ", b"encoding ", MADE_BY)
 
 
 class Signature(NamedTuple):
@@ -196,14 +197,24 @@ class Commits:
 
         Blocks while the file system is synced; what it leads to is durable on return.
         """
-        data = format_commit(tree, parents, author, committer, message)
-        oid = self._objects.add(b"commit", data)
+        oid = self.add(format_commit(tree, parents, author, committer, message))
+        self.hold(oid)
+        return oid
+
+    def add(self, commit: bytes) -> ObjectId:
+        """Add a commit, by its content.  It is in the repository after ``hold``."""
+        return self._objects.add(b"commit", commit)
+
+    def hold(self, commit: ObjectId) -> None:
+        """Write all that was added, and hold this commit, which leads to it, by the private ref.
+
+        Blocks while the file system is synced; what it leads to is durable on return.
+        """
         self._objects.stage()
         self._sync()
         self._objects.publish()
-        self._refs.move(Move(self._private, oid, Expected.ANYTHING))
+        self._refs.move(Move(self._private, commit, Expected.ANYTHING))
         self._objects.secure()
-        return oid
 
     def start(self) -> None:
         """Remove what a killed process with this private ref has left.  First of all, once."""
@@ -251,6 +262,25 @@ def format_commit(
         )
     )
     return _utf8(data)
+
+
+def successor(
+    like: bytes, tree: ObjectId, parents: Sequence[ObjectId], message: bytes | None = None
+) -> bytes:
+    """A commit (its content) by the same people at the same time, with the same message or another.
+
+    ``message`` comes with the empty line before it.  Signatures are not kept: they are of another.
+    """
+    head, empty, text = like.partition(b"\n\n")
+    kept = [line for line in head.split(b"\n") if line.startswith(_KEPT)]
+    lines = (b"tree " + tree.encode(), *(b"parent " + each.encode() for each in parents), *kept)
+    return b"\n".join(lines) + (empty + text if message is None else message)
+
+
+def parents_of(commit: bytes) -> list[ObjectId]:
+    """Of a commit, by its content."""
+    lines = commit.partition(b"\n\n")[0].split(b"\n")
+    return [ObjectId(line[7:].decode()) for line in lines if line.startswith(b"parent ")]
 
 
 def program_of(commit: bytes) -> bytes:
