@@ -104,6 +104,11 @@ class Place:
         return self.annexd / "adjusting"
 
     @property
+    def merging(self) -> Path:
+        """The files of a merge are being changed (``workers.apply``): that merge goes on first."""
+        return self.annexd / "merging"
+
+    @property
     def hold(self) -> Path:
         """No automatic commits while it stands: expiry (Unix s), then a pid."""
         return self.annexd / "hold"

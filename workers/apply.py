@@ -10,8 +10,10 @@ In this order, so that a crash, or a user who is faster, costs nothing:
 But a ``.gitattributes`` comes first, because it says how the files that come with it are written.
 
 Killed between 3 and 4: what has changed looks like a user's edit that is just what the other tree
-has.  It is committed as such, and merges cleanly.  The same is left, and reported as dirty, if in 3
-a user comes between.
+has.  But half of a rename is a deletion, and committed as one it is in conflict with what was to
+come; so a file (``Place.merging``) tells the next start to merge before it commits anything: then
+what is done is done, and the rest follows.  It stays until a merge has come to its end.  If a user
+comes between in 3, what was changed is reported as dirty.
 """
 
 import contextlib
@@ -25,6 +27,7 @@ from spool.key import Key
 from workers.annex import keysdb
 from workers.annex.keysdb import Unlocked
 from workers.annex.pointer import POINTER_MAX, parse_pointer
+from workers.begun import begin
 from workers.descent import Descent
 from workers.desk import Desk
 from workers.git.index_entry import GITLINK, LINK
@@ -125,6 +128,8 @@ def _carry_out(
     desk: Desk, found: Survey, movable: Sequence[_Movable], breathe: Callable[[], None]
 ) -> Applied | Dirty | Blocked:
     rendered: dict[bytes, Rendered] = {}
+    if found.steps:
+        begin(desk)
     try:
         with Descent(desk.top) as descent:
             names = Names(desk, descent, rendered)

@@ -22,6 +22,7 @@ from workers.annex import siblings
 from workers.annex.adjustedname import original_of
 from workers.apply import Applied, Blocked, Dirty, Obstacle, apply
 from workers.arrivals import Arrival, Arrivals
+from workers.begun import end, was_begun
 from workers.confluence import Confluence, unite_all
 from workers.desk import Desk
 from workers.footing import PUSHED, Footing
@@ -37,7 +38,7 @@ from workers.haste import Haste
 from workers.losses import Losses
 from workers.massdeletion import HOW_TO_ACCEPT, Consent
 from workers.nofiles import make_room
-from workers.outcome import Held, Merged, Outcome, Quiet
+from workers.outcome import Held, Merged, Outcome, Quiet, Yielding
 from workers.patience import Patience
 from workers.rewritten import done_with
 from workers.sight import Sight
@@ -82,6 +83,12 @@ class Merging:
 
         Raises ``GitError``, ``StreamEndedError``, ``OSError`` (a full disk); to be tried again.
         """
+        outcome = self._merge()
+        if outcome is not Quiet.BUSY and not isinstance(outcome, Dirty | Yielding):
+            end(self._desk)
+        return outcome
+
+    def _merge(self) -> Outcome:
         head = self._footing.settle()
         if head.branch is None:
             return Quiet.NOTHING
@@ -98,7 +105,7 @@ class Merging:
             if goal != head.oid:
                 if not self._move(_shown(head, goal, ()), goal):
                     return Quiet.BUSY
-                rest = self.merge()
+                rest = self._merge()
                 return Merged(goal) if rest is Quiet.NOTHING else rest
         return self._merge_plain(head, arrived)
 
@@ -119,10 +126,11 @@ class Merging:
             changes = desk.commits.changes(head.oid or self._empty(), found.commit)
             if much := self._deletes_much(head.oid, found.commit, arrived, changes):
                 return Held((*held, much), passing)
-            yielding = self._patience.doubting(head, arrived, found)
-            yielding = yielding or self._patience.yielding(found.commit, arrived, changes)
-            if yielding is not None:
-                return yielding
+            if not was_begun(desk):  # else it has been waited for
+                yielding = self._patience.doubting(head, arrived, found)
+                yielding = yielding or self._patience.yielding(found.commit, arrived, changes)
+                if yielding is not None:
+                    return yielding
             if not desk.others.let_head_move():
                 return Quiet.BUSY
             found.tell()
@@ -216,7 +224,7 @@ class Merging:
                 return Quiet.BUSY
             self._footing.stand_on(adjusting.branch, shown.tip)
             desk.commits.release()
-            rest = self.merge()
+            rest = self._merge()
             return Merged(shown.tip) if rest is Quiet.NOTHING else rest
         arrived = self._arrivals.of(desk.repository, adjusting.original, adjusting.base)
         if not arrived:

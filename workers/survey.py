@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple, final
 
 from workers.annex.pointer import POINTER_MAX, parse_pointer
+from workers.begun import was_begun
 from workers.descent import BoundaryError, Descent, ObstacleError
 from workers.desk import Desk
 from workers.emptyfile import is_content
@@ -33,7 +34,7 @@ from workers.git.index_entry import (
     same_type,
 )
 from workers.git.objectid import ObjectFormat, blob_id
-from workers.git.stream import StreamEndedError
+from workers.git.stream import ObjectId, StreamEndedError
 from workers.git.tree import Change, Version
 from workers.handmade import is_allowed, named_twice
 from workers.inplace import Name, look
@@ -117,6 +118,7 @@ class _Surveyor:
         self._settings = desk.conventions.stat
         self._ignored: CheckIgnore | None = None
         self._obstacles: set[bytes] = set()
+        self._goes_on = was_begun(desk)
         self._writable: bytes | None = None
         """The last directory that was found to be writable."""
 
@@ -222,8 +224,9 @@ class _Surveyor:
             return False
         if entry is not None and (entry.mode, entry.oid) == change.new:
             return self._is_clean(entry, name, st)
-        return same_type(change.new.mode, st, self._settings) and holds(
-            name, st, change.new, self._format
+        return same_type(change.new.mode, st, self._settings) and (
+            holds(name, st, change.new, self._format)
+            or (self._goes_on and self._is_content(change.new.oid, name))
         )
 
     @staticmethod
@@ -240,20 +243,21 @@ class _Surveyor:
             return True
         # It was recorded so soon after it was written that it may have been written again.
         return holds(name, st, Version(entry.mode, entry.oid), self._format) or self._is_content(
-            entry, name
+            entry.oid, name
         )
 
-    def _is_content(self, entry: Entry, name: Name) -> bool:
-        """Whether a file has the content of the key that its entry points to."""
-        found = self._desk.reader.get_small(entry.oid.encode(), POINTER_MAX)
+    def _is_content(self, oid: ObjectId, name: Name) -> bool:
+        """Whether a file has the content of the key that a blob points to."""
+        found = self._desk.reader.get_small(oid.encode(), POINTER_MAX)
         key = None if found is None else parse_pointer(found.data)
         content = None if key is None else self._desk.objects.locate(key)
         if content is None:
             return False
-        with (
-            open(open_to_read(name.name, name.directory), "rb") as file,
-            open(content, "rb") as whole,
-        ):
+        try:
+            fd = open_to_read(name.name, name.directory)
+        except OSError:  # a link; gone; not for us to read: not known to be it, at any rate
+            return False
+        with open(fd, "rb") as file, open(content, "rb") as whole:
             if os.fstat(file.fileno()).st_size != os.fstat(whole.fileno()).st_size:
                 return False
             while chunk := file.read(SMALL):

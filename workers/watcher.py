@@ -12,6 +12,7 @@ from typing import Final, final
 
 from spool.record import Fields, take_back
 from workers.agenda import Agenda
+from workers.begun import was_begun
 from workers.committing import MANNERS_S, Committing
 from workers.desk import Desk
 from workers.fill import Fill
@@ -168,6 +169,8 @@ class Watcher:
         if take_back(self._desk.place.accept):
             self._committing.accept()
             self._joining.accept()
+        if was_begun(self._desk):  # half of it looks like a user's deletion
+            self._merge()
         if self._rules.autocommit:
             self._look()
             if self._looker.ask_git_annex():  # nobody else wants to commit what it has staged

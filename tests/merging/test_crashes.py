@@ -1,18 +1,21 @@
 """Killed anywhere in a merge: every file is old or new, and the next run completes it."""
 
 import os
+import shutil
 import signal
 from pathlib import Path
 
 import pytest
 
 from tests.desks import copy_pair, desk_of, make_pair, nothing
+from tests.merging.steps import push, save
 from tests.processes import pause
 from tests.repo import Repo
 from workers.apply import Dirty
+from workers.begun import begin, was_begun
 from workers.footing import Footing
 from workers.merging import Merging
-from workers.outcome import Quiet
+from workers.outcome import Merged, Quiet
 
 FILES = 150
 
@@ -81,3 +84,32 @@ def test_a_killed_merge(template: Path, tmp_path: Path, delay_s: float) -> None:
     assert b.status() == b""
     assert merge(b) is Quiet.NOTHING
     b.git("fsck", "--strict", "--no-dangling")
+
+
+@pytest.mark.parametrize("done", [1, 2])
+def test_half_a_conflict_is_completed_and_no_deletion(
+    tmp_path_factory: pytest.TempPathFactory, tmp_path: Path, done: int
+) -> None:
+    """The file has got its new name, and the other one has come or not; the index knows neither."""
+    a, b = copy_pair(make_pair(tmp_path_factory), tmp_path)
+    for repo in (a, b):
+        save(repo, "f", f"of {repo.path.name}".encode() * 99)
+    push(a)
+    b.annex("get", "-q", "--key", a.key("f"), "--from", "a")
+    expected = Repo(tmp_path / "undisturbed")
+    shutil.copytree(b.path, expected.path, symlinks=True)
+    expected.git("update-index", "-q", "--refresh")  # they are other inodes
+    assert isinstance(merge(expected), Merged)
+    names = sorted(name.decode() for name in expected.tree() if b".variant-" in name)
+    for name in names[:done]:
+        shutil.copy(expected.path / name, b.path / name)
+    b.remove("f")
+    with desk_of(b) as desk:
+        begin(desk)
+
+    assert isinstance(merge(b), Merged)
+
+    assert b.git("rev-parse", "HEAD") == expected.git("rev-parse", "HEAD")
+    assert b.status() == b""
+    with desk_of(b) as desk:
+        assert not was_begun(desk)
