@@ -115,9 +115,11 @@ def what_is_left(status: Status, seq: int) -> Left:
         working.append("annexd is starting")
     near = [at for at in status.remotes if not at.is_away]
     unpushed = [at for at in near if _keeps_failing(at.push)]
+    unexported = [at for at in near if _keeps_failing(at.tree)]
     failing = [_error(at, at.push) for at in unpushed]
+    failing += [_error(at, at.tree) for at in unexported]
     for worker in status.workers:
-        if not _only_tries_again(worker, seq, len(unpushed)):
+        if not _only_tries_again(worker, seq, len(unpushed) + len(unexported)):
             _look_at_worker(worker, status, seq, working, blocked)
     if status.running:
         working.append(f"{len(status.running)} transfers run")

@@ -157,6 +157,10 @@ def test_a_program_that_keeps_a_tree_and_hangs_or_dies_is_told_and_tried_again(
 
     wait_until(lambda: count(tmp_path / "calm") == 1, 20, lambda: told(daemon))
     wait_until(lambda: b"cannot export" in told(daemon), 40, lambda: told(daemon))
+    done = daemon.ask("wait")
+    assert done.status == 1, done
+    assert b"not in sync: moody: " in done.stderr, done
+    assert b"more to do" not in done.stderr, done
     if mood == "hangs":
         pid = int((moody / "pid").read_text())
         wait_until(lambda: not alive(pid), 20)
