@@ -35,6 +35,9 @@ BUSY_S: Final = 0.2
 PASSING_S: Final = 30.0
 """How often to look whether what is in the way has passed, if nobody tells."""
 
+AGAIN_S: Final = 0.2
+"""How soon, if somebody does: who unlocks a tree unlocks one directory after another."""
+
 
 @final
 class Joining:
@@ -79,6 +82,11 @@ class Joining:
     def reload(self) -> None:
         """Settings may have changed: what was held may be wanted."""
         self._seen = None
+
+    def look_again(self, now: float) -> None:
+        """What is in the way may have passed: permissions have changed, or mounts."""
+        if self._look_at < math.inf:
+            self._look_at = min(self._look_at, now + AGAIN_S)
 
     def stand_on(self, head: ObjectId) -> None:
         """We have moved HEAD's branch ourselves."""

@@ -237,7 +237,11 @@ class Watcher:
             self._fill.sweep()
         for directory in self._mounts.hear(woken.ready):
             self._tree.look_at(directory)
+            self._joining.look_again(time.monotonic())
         self._tree.take(woken.events)
+        if self._tree.modes_changed:
+            self._tree.modes_changed = False
+            self._joining.look_again(time.monotonic())
         self._fill.take(woken.events)
         self._guard.take(woken.events)
         if self._guard.settings_changed:

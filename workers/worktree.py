@@ -42,6 +42,7 @@ MASK: Final = int(
     | inotify.EXCL_UNLINK
 )
 _ISDIR: Final = int(inotify.ISDIR)
+_ATTRIB: Final = int(inotify.ATTRIB)
 _AWAY: Final = int(inotify.MOVED_FROM)
 _GONE: Final = int(inotify.MOVED_FROM | inotify.DELETE)
 _UNWATCHED: Final = int(inotify.IGNORED)
@@ -79,6 +80,8 @@ class WorkTree:
         self._unwalked: dict[bytes, None] = {b"": None}
         self.rules_changed = False
         """Whether a .gitignore or .gitattributes may have changed; for the caller to take back."""
+        self.modes_changed = False
+        """Whether a directory's permissions may have changed; for the caller to take back."""
         self.suspect: set[bytes] = set()
         """Directories that could not be read."""
         self.boundaries: set[bytes] = set()
@@ -125,6 +128,8 @@ class WorkTree:
             directory = self._paths.get(event.wd)
             if directory is None:
                 continue
+            if event.mask & _ATTRIB and (event.mask & _ISDIR or not event.name):
+                self.modes_changed = True
             if event.mask & _UNWATCHED:
                 self._drop(directory)
             elif not event.name:

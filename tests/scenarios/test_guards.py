@@ -306,3 +306,24 @@ def test_a_directory_that_cannot_be_read_is_not_deleted(
     a.write("files/new", b"new")
     synced(a, b)
     assert not a.deletions()
+
+
+@pytest.mark.parametrize("mode", [0o555, 0])
+def test_what_comes_into_a_directory_that_is_closed_is_there_as_soon_as_it_is_open(
+    pair: tuple[Repo, Repo], fleet: Fleet, mode: int
+) -> None:
+    """Not half a minute later, when somebody looks whether it is."""
+    a, b = pair
+    fill(a, 5)
+    sender = fleet.annexd(a)
+    daemon = fleet.annexd(b, via=PLAIN_RIGHTS)
+    synced(a, b)
+    (b.path / "files").chmod(mode)
+
+    a.write("files/new", b"new")
+    sender.wait()
+    assert b"holds back files/new" in daemon.ask("wait").stderr
+    (b.path / "files").chmod(0o755)
+
+    wait_until(lambda: b.exists("files/new"), 8)
+    synced(a, b)
