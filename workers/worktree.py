@@ -128,12 +128,11 @@ class WorkTree:
             directory = self._paths.get(event.wd)
             if directory is None:
                 continue
-            if event.mask & _ATTRIB and (event.mask & _ISDIR or not event.name):
-                self.modes_changed = True
             if event.mask & _UNWATCHED:
                 self._drop(directory)
             elif not event.name:
                 # About the directory itself: gone, moved, unmounted, or its permissions.
+                self.modes_changed |= bool(event.mask & _ATTRIB)
                 self.look_at(directory if not event.mask & _SELF else _parent(directory))
             elif event.name == _GIT:
                 if directory:  # it has become a repository, or ceased to be one
@@ -151,6 +150,7 @@ class WorkTree:
                         self.look_at(directory)
 
     def _take_directory(self, path: bytes, mask: int) -> None:
+        self.modes_changed |= bool(mask & _ATTRIB)
         if mask & _AWAY:
             # Its watches go on under a name that it has no more.
             self._unwatch(path)
