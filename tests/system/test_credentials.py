@@ -180,6 +180,7 @@ def test_an_agent_with_keys_comes_before_one_without(
         ("error: open('f'): Permission denied", False),
         ("ssh: connect to host h port 22: Connection refused", False),
         ("Permission denied (os error 13)", False),
+        ("/mnt/tmp: createDirectory: permission denied (Read-only file system)", False),
     ],
 )
 def test_what_asks_for_a_person_is_told_from_what_does_not(said: str, *, needed: bool) -> None:

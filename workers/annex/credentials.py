@@ -15,7 +15,8 @@ NEEDED: Final = "needs credentials"
 
 _NEEDED: Final = re.compile(
     rf"{NEEDED}|"
-    r"Permission denied \((?!os error)|Host key verification failed|"
+    # ssh's; in small letters it is a file's, as git-annex tells it
+    r"(?-i:Permission denied \((?!os error))|Host key verification failed|"
     r"REMOTE HOST IDENTIFICATION HAS CHANGED|No \S+ host key is known|"
     r"Too many authentication failures|No (?:more|supported) authentication methods|"
     r"agent refused operation|communication with agent failed|"
