@@ -164,10 +164,13 @@ def _look_at_worker(
         blocked.append("commits are held; release them: annexd release")
     elif state.pending and status.hold is None and (why := state.note("waits")) is not None:
         blocked.append(f"{name} waits: {escape(why)}")
+    elif state.pending and (hook := state.note("refused")) is not None:
+        blocked.append(f"{name} may not commit, a hook refuses: {escape(hook)}")
     elif state.pending:
-        path = state.note("open")
+        path, trouble = state.note("open"), state.note("trouble")
         writing = f": {escape(path)} is open for writing" if path is not None else ""
-        working.append(f"{name} has {state.pending} more to do{writing}")
+        failing = f": {escape(trouble)}" if trouble is not None else ""
+        working.append(f"{name} has {state.pending} more to do{writing or failing}")
     else:
         blocked += (
             f"{name} {verb} {escape(path)}"

@@ -144,6 +144,11 @@ class Committing:
             self._batch.note(now)
         self.held.clear()
 
+    def ask_again(self) -> None:
+        """A hook that has refused a commit may be another one now."""
+        if self.refusal:
+            self._not_before = -math.inf
+
     def notes(self) -> Fields:
         """What a person may want to know, or has to decide."""
         notes: list[tuple[str, str]] = []

@@ -216,8 +216,10 @@ class Watcher:
 
     def _listen(self) -> None:
         """Watch, and take all that has happened before now."""
-        if self._voice.listen() and (self._voice.wants_all() or self._tree.limited):
-            self._tree.look_at(b"")  # it is to be known what is there now
+        if self._voice.listen():
+            self._committing.ask_again()
+            if self._voice.wants_all() or self._tree.limited:
+                self._tree.look_at(b"")  # it is to be known what is there now
         self._guard.listen()
         self._joining.listen()
         self._fill.listen()

@@ -309,6 +309,22 @@ def test_a_hook_that_is_waited_for_is_named(repo: Repo, fleet: Fleet) -> None:
     assert b"waits for the hook pre-commit" in daemon.ask("wait", "--timeout", "1").stderr
 
 
+def test_a_hook_that_refuses_is_named_and_asked_again_at_a_poke(repo: Repo, fleet: Fleet) -> None:
+    """Only a person can end that, so nobody waits for it."""
+    hook = repo.path / ".git/hooks/pre-commit"
+    hook.write_text("#!/bin/sh\nexit 1\n")
+    hook.chmod(0o755)
+    daemon = fleet.annexd(repo)
+    repo.write("file", b"x")
+
+    done = daemon.ask("wait", timeout_s=20)
+    assert done.status == 1, done
+    assert b"a hook refuses: pre-commit" in done.stderr, done
+    hook.unlink()
+    daemon.wait(10)  # it would be asked again in half a minute
+    assert b"file" in repo.tree()
+
+
 def test_while_a_worker_cannot_start_nothing_is_in_sync(repo: Repo, fleet: Fleet) -> None:
     """What it said last, before it died, was that it was idle."""
     daemon = fleet.annexd(repo)
