@@ -164,8 +164,8 @@ def _look_at_worker(
         blocked.append("commits are held; release them: annexd release")
     elif state.pending and status.hold is None and (why := state.note("waits")) is not None:
         blocked.append(f"{name} waits: {escape(why)}")
-    elif state.pending and (hook := state.note("refused")) is not None:
-        blocked.append(f"{name} may not commit, a hook refuses: {escape(hook)}")
+    elif state.pending and (refusal := state.note("refused")) is not None:
+        blocked.append(f"{name} may not commit, a hook refuses: {escape(refusal)}")
     elif state.pending:
         path, trouble = state.note("open"), state.note("trouble")
         writing = f": {escape(path)} is open for writing" if path is not None else ""
