@@ -42,6 +42,8 @@ pytestmark = pytest.mark.skipif(WHY_NOT is not None, reason=WHY_NOT or "")
 CUTS = {"ingest locked": 3, "fill": 3, "upload": 0}
 """New ones, beside those that are kept."""
 
+RUNS = 4
+
 
 @pytest.fixture
 def memory() -> Iterator[Path]:
@@ -59,13 +61,16 @@ def test_after_a_power_cut_nothing_is_lost_and_the_next_start_completes_it(
     trial.prepare()
     old = remembered_cuts(trial)
     new = random.Random(f"{seed()} D {name}").sample(list(trial.cuts()), CUTS[name])
-    checked: list[Cut] = []
+    wanted, checked = {*old, *new}, set[Cut]()
     problems: list[str] = []
-    for cut, told in trial.check({*old, *new}):
-        checked.append(cut)
-        problems += told
+    for _run in range(RUNS):  # one may make fewer calls than the one that was counted
+        for cut, told in trial.check(wanted - checked):
+            checked.add(cut)
+            problems += told
+        if checked == wanted:
+            break
 
-    assert len(checked) == len({*old, *new}) > 0
+    assert checked == wanted != set()
     assert not problems, f"ANNEXD_SEED={seed()}\n" + "\n".join(problems)
 
 
