@@ -1,8 +1,9 @@
 """Adjusted branches: HEAD is git-annex's own version of a branch, and others get the original.
 
-What is committed on ``adjusted/main(unlocked)`` has to be carried over to ``main`` (*propagated*),
-and what arrives for ``main`` must come to the adjusted branch.  Both rewrite the adjusted branch,
-and are left to git-annex, run while we hold still.  The merging itself is ours: git-annex is given
+What is committed on ``adjusted/main(fixed)`` has to be carried over to ``main`` (*propagated*), and
+what arrives for ``main`` must come to the adjusted branch.  Both rewrite the adjusted branch, and
+where we do not do it ourselves (``workers.adjusting``) it is left to git-annex, run while we hold
+still.  The merging itself is ours: git-annex is given
 one commit that has everything and descends from ``main``, so it meets no conflict.
 
 Source: git-annex-formats.md §9, "Adjusted branches"; git-annex-adjust(1).
@@ -16,6 +17,7 @@ from typing import Final
 
 from workers.annex import presencelog
 from workers.annex.adjustedname import ADJUSTED, MESSAGE, basis_of, original_of
+from workers.annex.adjustment import parse_adjustment
 from workers.annex.run_annex import run_annex
 from workers.desk import Desk
 from workers.emptyfile import is_content
@@ -31,7 +33,6 @@ from workers.git.update_refs import Expected, Move
 from workers.nofiles import check_fifos
 from workers.torn import merging, showing
 
-_PRESENCE: Final = frozenset((b"hidemissing", b"unlockpresent"))
 _COMMIT_MAX: Final = 1 << 16
 _NEAR: Final = 64
 """Commits of ours that may wait to be carried over."""
@@ -74,7 +75,8 @@ def _carry_over(desk: Desk, head: Head) -> None:
 def shows_presence(branch: RefName) -> bool:
     """Whether an adjusted branch depends on which contents are here."""
     match = ADJUSTED.fullmatch(branch)
-    return match is not None and not _PRESENCE.isdisjoint(match[3].split(b"-"))
+    how = None if match is None else parse_adjustment(match[3])
+    return how is not None and how.shows_presence
 
 
 def merge(desk: Desk, commit: ObjectId) -> None:

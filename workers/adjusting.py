@@ -1,13 +1,17 @@
-"""An unlocked adjusted branch, made as git-annex makes it, but with our own hands.
+"""An adjusted branch, made as git-annex makes it, but with our own hands.
 
-Its tip is one commit on top of one of the original branch, with a pointer for each link there; and
-on top of that is what has been committed since.  *Propagating* carries that over to the original
-branch, with a link for each pointer, and gives the tip its new place: no file changes.  *Showing*
-another commit of the original branch changes the files that differ, as any merge does.
+Its tip is one commit on top of one of the original branch, with a pointer for each link there, say
+(``workers.annex.adjustment``); and on top of that is what has been committed since.  *Propagating*
+carries that over to the original branch, with a link for each pointer, and gives the tip its new
+place: no file changes.  *Showing* another commit of the original branch, or what is here now,
+changes the files that differ, as any merge does.
 
 git-annex itself would let git change the work tree: users' commands meet its ``index.lock`` for a
-second, and files are written in place, name by name.  Other adjustments, and merges that a user has
-made there, are left to it (``workers.adjusted``).
+second, and files are written in place, name by name.  ``fixed``, merges that a user has made there,
+and file systems where names that differ by case only are one file, are left to it
+(``workers.adjusted``).
+
+A file that is hidden may get its name used: then it has another one in the original branch.
 
 The commits are those that git-annex would make: of the same branch every clone makes the same.
 
@@ -17,13 +21,15 @@ their values one by one; ``adjusted.catch_up`` and ``set_back`` make good what c
 Source: git-annex-formats.md §9, "Adjusted branches"; git-annex-adjust(1).
 """
 
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Self, final
 
+from spool.key import Key, to_file
 from workers.annex.adjustedname import ADJUSTED, MESSAGE, basis_of
+from workers.annex.adjustment import Adjustment, Kind, parse_adjustment
 from workers.annex.pointer import (
-    LINK_MAX,
     POINTER_MAX,
     format_link,
     format_pointer,
@@ -32,14 +38,16 @@ from workers.annex.pointer import (
 )
 from workers.desk import Desk
 from workers.git.commit import parents_of, successor
-from workers.git.index_entry import EXECUTABLE, FILE, LINK
+from workers.git.index_entry import EXECUTABLE, FILE, LINK, TREE
 from workers.git.refname import RefName
 from workers.git.refs import Head
 from workers.git.stream import MissingObjectError, ObjectId
 from workers.git.tree import Change, Version
+from workers.git.tree_edit import entry_at
 from workers.git.update_refs import Expected, Move
+from workers.variant import variant_names
 
-UNLOCKED: Final = b"unlocked"
+Edit = tuple[bytes, Version | None]
 
 _COMMIT_MAX: Final = 16 << 20
 _WAITING_MAX: Final = 1000
@@ -65,6 +73,7 @@ class Adjusting:
     tip: ObjectId
     original: RefName
     base: ObjectId
+    how: Adjustment
     waiting: Sequence[ObjectId]
     """Commits that are to be propagated, the oldest first."""
 
@@ -73,7 +82,8 @@ class Adjusting:
         """None if git-annex has to do it.  Raises ``MissingObjectError``."""
         match = None if head.branch is None else ADJUSTED.fullmatch(head.branch)
         base = desk.refs.get(original)
-        if match is None or match[3] != UNLOCKED or desk.casefold is not None:
+        how = None if match is None else parse_adjustment(match[3])
+        if how is None or desk.casefold is not None:
             return None
         if head.branch is None or head.oid is None or base is None:
             return None
@@ -85,7 +95,7 @@ class Adjusting:
             waiting.append(parents[0])
             text = _text(desk, parents[0])
             parents = parents_of(text)
-        made = cls(desk, head.branch, head.oid, original, base, waiting[-2::-1])
+        made = cls(desk, head.branch, head.oid, original, base, how, waiting[-2::-1])
         return made if parents == [base] else None
 
     def propagated(self) -> Shown:
@@ -98,7 +108,9 @@ class Adjusting:
         for commit in self.waiting:
             text = _text(self.desk, commit)
             changes = commits.changes(parents_of(text)[0], commit)
-            edits = {each.path: self._locked(each.path, each.new) for each in changes}
+            edits = {each.path: self._carried(each.path, each.new) for each in changes}
+            if self.how.hides:
+                edits = dict(self._moved(tree, changes)) | edits
             tree = commits.tree(tree, edits)
             text = successor(text, tree, (goal,))
             goal = commits.add(text)
@@ -110,9 +122,27 @@ class Adjusting:
         Raises ``GitError``, ``MissingObjectError``, ``OSError`` (a full disk).
         """
         commits = self.desk.commits
-        edits = {each.path: self._unlocked(each.new) for each in changes}
+        edits = {each.path: self._adjusted(each.path, each.new) for each in changes}
         tree = commits.tree(commits.tree_of(self.tip), edits)
         return self._show(goal, _text(self.desk, goal), tree)
+
+    def anew(self) -> Shown | None:
+        """The same commit, as it is to be shown now; None if it is shown so.  Looks at all files.
+
+        Raises ``GitError``, ``MissingObjectError``, ``OSError`` (a full disk).
+        """
+        commits, empty = self.desk.commits, self.desk.conventions.object_format.empty_tree()
+        now = {each.path: each.new for each in commits.changes(empty, self.tip)}
+        edits: dict[bytes, Version | None] = {}
+        for path, _old, version in commits.changes(empty, self.base):
+            if self._key(version) is not None:
+                adjusted = self._adjusted(path, version)
+                if adjusted != now.get(path):
+                    edits[path] = adjusted
+        if not edits:
+            return None
+        tree = commits.tree(commits.tree_of(self.tip), edits)
+        return self._show(self.base, _text(self.desk, self.base), tree)
 
     def _show(self, goal: ObjectId, text: bytes, tree: ObjectId) -> Shown:
         commits = self.desk.commits
@@ -126,21 +156,79 @@ class Adjusting:
         )
         return Shown(tip, commits.changes(self.tip, tip), moves)
 
-    def _unlocked(self, version: Version | None) -> Version | None:
-        if version is None or version.mode != LINK:
+    def _adjusted(self, path: bytes, version: Version | None) -> Version | None:
+        """A version of the original branch, as it is shown."""
+        key = self._key(version)
+        if version is None or key is None:
             return version
-        commits = self.desk.commits
-        key = parse_link(commits.content(version.oid, LINK_MAX))
-        return version if key is None else Version(FILE, commits.blob(format_pointer(key)))
+        kind = self.how.kind
+        if self.how.shows_presence:
+            is_here = self.desk.objects.locate(key) is not None
+            if self.how.hides and not is_here:
+                return None
+            if kind is Kind.BY_PRESENCE:
+                return self._pointer(key) if is_here else self._locked(path, key, version)
+        if kind is Kind.UNLOCKED and version.mode == LINK:
+            return self._pointer(key)
+        return self._locked(path, key, version) if kind is Kind.LOCKED else version
 
-    def _locked(self, path: bytes, version: Version | None) -> Version | None:
-        if version is None or version.mode not in (FILE, EXECUTABLE):
+    def _carried(self, path: bytes, version: Version | None) -> Version | None:
+        """A version of the adjusted branch, as it comes to the original one."""
+        key = self._key(version)
+        if version is None or key is None or self.how.kind is Kind.ANY:
             return version
-        commits = self.desk.commits
-        key = parse_pointer(commits.content(version.oid, POINTER_MAX))
-        if key is None:
+        return self._locked(path, key, version)
+
+    def _locked(self, path: bytes, key: Key, version: Version) -> Version:
+        if version.mode == LINK:
             return version
-        return Version(LINK, commits.blob(format_link(key, path, self.desk.repository.tuning)))
+        target = format_link(key, path, self.desk.repository.tuning)
+        return Version(LINK, self.desk.commits.blob(target))
+
+    def _pointer(self, key: Key) -> Version:
+        return Version(FILE, self.desk.commits.blob(format_pointer(key)))
+
+    def _key(self, version: Version | None) -> Key | None:
+        if version is None or version.mode not in (FILE, EXECUTABLE, LINK):
+            return None
+        text = self.desk.commits.content(version.oid, POINTER_MAX)
+        return parse_link(text) if version.mode == LINK else parse_pointer(text)
+
+    def _moved(self, tree: ObjectId, changes: Iterable[Change]) -> Iterator[Edit]:
+        """Other names for hidden files where new ones were made.  They stay hidden."""
+        read, base = self.desk.commits.tree_object, self.desk.commits.tree_of(self.base)
+        for change in changes:
+            if change.old is not None or change.new is None:
+                continue
+            for path in _with_parents(change.path):
+                hidden = entry_at(base, path, read)
+                if hidden is None or hidden != entry_at(tree, path, read):
+                    continue  # or it has another name already
+                if hidden.mode == TREE and path != change.path:
+                    continue
+                key = self._key(hidden)
+                if path == change.path and key is not None and key == self._key(change.new):
+                    continue  # somebody has brought it back
+                identity = hidden.oid.encode() if key is None else to_file(key)
+                long_name = None if key is None else identity
+                names = variant_names(path, identity, long_name)
+                free = next(each for each in names if entry_at(tree, each, read) is None)
+                yield path, None
+                if hidden.mode != TREE:
+                    yield free, hidden
+                else:
+                    yield from self._below(free, hidden.oid)
+
+    def _below(self, directory: bytes, tree: ObjectId) -> Iterator[Edit]:
+        empty = self.desk.conventions.object_format.empty_tree()
+        for each in self.desk.commits.changes(empty, tree):
+            yield directory + b"/" + each.path, each.new
+
+
+def _with_parents(path: bytes) -> Iterator[bytes]:
+    yield path
+    while path := os.path.dirname(path):
+        yield path
 
 
 def _text(desk: Desk, commit: ObjectId) -> bytes:

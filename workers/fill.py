@@ -84,7 +84,7 @@ class Fill:
         self._must_sweep = True
         self._swept = -math.inf
         self._spent = Spent()
-        self._readjusting = Readjusting(desk)
+        self._readjusting = Readjusting(desk, breathe)
         self._readjusting.hear()  # nobody has listened until now
         self.filled = 0
         """Files, since the start."""
@@ -110,6 +110,10 @@ class Fill:
     def look_at(self, paths: Iterable[bytes]) -> None:
         """These files may be pointers now, to contents that were here before."""
         self._paths.update(paths)
+
+    def resume(self) -> None:
+        """Complete what may have been left half-way.  Raises as ``turn``."""
+        self._readjusting.resume()
 
     def sweep(self) -> None:
         """Have every file looked at: hints may have been lost."""

@@ -170,6 +170,7 @@ class Watcher:
             self._committing.accept()
             self._joining.accept()
         if was_begun(self._desk):  # half of it looks like a user's deletion
+            self._fill.resume()
             self._merge()
         if self._rules.autocommit:
             self._look()

@@ -129,7 +129,7 @@ def renamed(place: Path) -> None:
     send(a, b)
 
 
-def adjusted(place: Path) -> None:
+def adjusted(place: Path, how: str = "--unlock") -> None:
     """``b`` is on a branch that git-annex has adjusted, with an edit."""
     a, b = make_pair(place)
     for name in ("edited", "goes", "stays"):
@@ -138,7 +138,7 @@ def adjusted(place: Path) -> None:
     a.git("commit", "-q", "-m", "files")
     a.annex("sync", "-q", "--content")
     b.annex("sync", "-q", "--content")
-    b.annex("adjust", "-q", "--unlock")
+    b.annex("adjust", "-q", how)
     a.remove("goes")
     a.write("comes", b"comes")
     a.replace("edited", b"edited by a")
@@ -146,3 +146,8 @@ def adjusted(place: Path) -> None:
     a.git("commit", "-q", "-a", "-m", "changes")
     send(a, b)
     b.replace("stays", b"edited by b")
+
+
+def hiding(place: Path) -> None:
+    """The same; what has come is not shown, as its content is not here."""
+    adjusted(place, "--hide-missing")

@@ -371,6 +371,7 @@ ALL: dict[str, Transaction] = {
         role("merge what was pushed into the branch", merges.pushed_into, ("watcher", "b")),
         role("merge renames", merges.renamed, ("watcher", "b")),
         role("merge in an adjusted branch", merges.adjusted, ("watcher", "b")),
+        role("merge where the missing is hidden", merges.hiding, ("watcher", "b")),
         role("commit moved links", moved_links, ("watcher", "a")),
         role("fill", pointers, ("watcher", "b")),
         role("upload", to_move(UP), ("transferrer", "a")),

@@ -15,8 +15,17 @@ from workers.git.index_install import LOCK
 from workers.git.refname import RefName
 from workers.merging import Merging
 from workers.outcome import Quiet
+from workers.readjusting import Readjusting
 
 MAIN = RefName(b"refs/heads/main")
+KINDS = {
+    "unlocked": ("--unlock",),
+    "locked": ("--lock",),
+    "unlockpresent": ("--unlock-present",),
+    "hidemissing": ("--hide-missing",),
+    "hidemissing-unlocked": ("--hide-missing", "--unlock"),
+    "hidemissing-locked": ("--hide-missing", "--lock"),
+}
 REFS = ("refs/heads/main", "refs/heads/adjusted", "refs/basis")
 
 
@@ -31,14 +40,13 @@ def beside(repo: Repo) -> Repo:
     return Repo(copy)
 
 
-@pytest.fixture
-def unlocked(pair: tuple[Repo, Repo], merging: Merging) -> tuple[Repo, Repo]:
-    """``b`` is on the adjusted branch, with files of all kinds."""
+def make_kinds(pair: tuple[Repo, Repo], merging: Merging) -> None:
+    """``b`` gets files of all kinds, and the contents of most."""
     a, b = pair
-    for name in ("edited", "deep/renamed", "deep/stays", "goes", "stays", "runs"):
+    for name in ("edited", "deep/renamed", "deep/stays", "goes", "stays", "runs", "away", "gone"):
         save(a, name, name.encode() * 20)
-    a.annex("lock", "-q", "edited", "deep/renamed", "goes")
     (a.path / "runs").chmod(0o755)
+    a.annex("lock", "-q", "edited", "deep/renamed", "goes", "away")
     note(a, "text", b"text\n")
     os.symlink("nowhere", a.path / "link")
     a.git("add", "link")
@@ -46,14 +54,31 @@ def unlocked(pair: tuple[Repo, Repo], merging: Merging) -> tuple[Repo, Repo]:
     push(a)
     merged(merging)
     b.annex("get", "-q", ".")
-    b.annex("adjust", "-q", "--unlock")
-    return a, b
+    b.annex("drop", "-q", "--force", "away", "gone")
+
+
+@pytest.fixture
+def unlocked(pair: tuple[Repo, Repo], merging: Merging) -> tuple[Repo, Repo]:
+    """``b`` is on the adjusted branch."""
+    make_kinds(pair, merging)
+    pair[1].annex("adjust", "-q", "--unlock")
+    return pair
+
+
+@pytest.fixture(params=KINDS)
+def adjusted(
+    pair: tuple[Repo, Repo], merging: Merging, request: pytest.FixtureRequest
+) -> tuple[Repo, Repo]:
+    """``b`` is on an adjusted branch of each kind."""
+    make_kinds(pair, merging)
+    pair[1].annex("adjust", "-q", *KINDS[request.param])
+    return pair
 
 
 def test_what_was_committed_is_carried_over_to_the_same_commits(
-    unlocked: tuple[Repo, Repo], merging: Merging
+    adjusted: tuple[Repo, Repo], merging: Merging
 ) -> None:
-    b = unlocked[1]
+    b = adjusted[1]
     b.replace("edited", b"edited by b")
     b.replace("text", b"edited text\n")
     b.annex("add", "-q", ".")
@@ -79,12 +104,12 @@ def test_what_was_committed_is_carried_over_to_the_same_commits(
 
 
 def test_what_arrives_is_shown_as_git_annex_would_show_it(
-    unlocked: tuple[Repo, Repo], merging: Merging
+    adjusted: tuple[Repo, Repo], merging: Merging, desk: Desk
 ) -> None:
-    a, b = unlocked
+    a, b = adjusted
     a.remove("edited")
     save(a, "edited", b"edited by a")
-    save(a, "sub/new", b"new")
+    save(a, "new", b"new")
     note(a, "text", b"edited text\n")
     a.git("rm", "-q", "goes", "runs")
     a.git("mv", "deep/renamed", "up")
@@ -100,7 +125,8 @@ def test_what_arrives_is_shown_as_git_annex_would_show_it(
     assert b.status() == b""
     assert b.read("up") == b"deep/renamed" * 20
     assert merging.merge() is Quiet.NOTHING
-    b.annex("get", "-q", "--from", "a")
+    b.annex("get", "-q", "--key", a.key("edited"), "--from", "a")
+    Readjusting(desk, nothing).resume()
     assert b.read("edited") == b"edited by a"
     b.check()
 
@@ -140,13 +166,62 @@ def test_it_waits_for_whoever_changes_the_index(
     assert b.read("of a") == b"a\n"
 
 
+def test_what_has_come_and_gone_is_shown_as_git_annex_would_show_it(
+    adjusted: tuple[Repo, Repo], desk: Desk
+) -> None:
+    b = adjusted[1]
+    keys = {name: adjusted[0].key(name) for name in ("away", "goes", "stays")}
+    b.annex("get", "-q", "--key", keys["away"], "--from", "a")
+    for name in ("goes", "stays"):
+        b.annex("drop", "-q", "--force", "--key", keys[name])
+    theirs = beside(b)
+    theirs.annex("sync", "-q", "--no-pull", "--no-push", "--no-content", "--no-commit")
+    desk.reload()
+
+    readjusting = Readjusting(desk, nothing)
+    readjusting.resume()
+
+    assert refs(b) == refs(theirs)
+    assert b.git("ls-files", "-s") == theirs.git("ls-files", "-s")
+    assert b.status() == b""
+    before = refs(b)
+    readjusting.resume()
+    assert refs(b) == before
+    b.check()
+
+
+@pytest.mark.parametrize("what", ["file", "directory", "below"])
+def test_what_is_hidden_gets_another_name_where_its_own_is_used(
+    pair: tuple[Repo, Repo], merging: Merging, what: str
+) -> None:
+    """Nobody could see it; and it is others' file."""
+    a, b = pair
+    old = "d/one" if what == "directory" else "d"
+    new = "d/of b" if what == "below" else "d"
+    save(a, old, b"of a")
+    push(a)
+    merged(merging)
+    b.annex("adjust", "-q", "--hide-missing")
+    note(b, new, b"of b\n")
+
+    merged(merging)
+
+    listed = b.git("ls-tree", "-r", "--name-only", "main").decode().split("\n")
+    (moved,) = (name for name in listed if ".variant-" in name)
+    assert moved.startswith("d.variant-")
+    assert moved.endswith("/one") == (what == "directory")
+    assert b.git("show", f"main:{moved}") == a.git("show", f"main:{old}")
+    assert b.git("ls-files").decode() == new + "\n"
+    assert b.status() == b""
+
+
 @pytest.mark.parametrize("what", ["another adjustment", "a merge", "ahead"])
 def test_the_rest_is_git_annexs(unlocked: tuple[Repo, Repo], desk: Desk, what: str) -> None:
     b = unlocked[1]
     match what:
         case "another adjustment":
             b.git("checkout", "-q", "main")
-            b.annex("adjust", "-q", "--hide-missing")
+            b.annex("adjust", "-q", "--fix")
         case "a merge":
             b.git("checkout", "-q", "-b", "side")
             note(b, "of side", b"side\n")

@@ -249,7 +249,7 @@ def test_what_two_others_have_is_merged_at_once_on_an_adjusted_branch(
 ) -> None:
     """It takes git-annex a second or more; whoever merged them apart made others merge that."""
     a, b = pair
-    b.annex("adjust", "-q", "--hide-missing")
+    b.annex("adjust", "-q", "--fix")
     note(b, "of b", b"b")
     note(a, "of a", b"a")
     push(a)
@@ -263,7 +263,7 @@ def test_what_two_others_have_is_merged_at_once_on_an_adjusted_branch(
     assert b.git("rev-list", "--merges", "--count", "main").strip() == b"1"
 
 
-@pytest.mark.parametrize("adjustment", ["--unlock", "--hide-missing"])
+@pytest.mark.parametrize("adjustment", ["--unlock", "--hide-missing", "--fix"])
 @pytest.mark.parametrize("left", [1, 2])
 def test_an_edit_is_carried_over_though_git_annex_was_killed_when_it_had_moved_one_branch(
     pair: tuple[Repo, Repo], merging: Merging, adjustment: str, left: int
@@ -316,7 +316,7 @@ def test_git_annex_is_not_left_waiting_for_a_fifo(
     push(a)
     merged(merging)
     b.annex("get", "-q", "file")
-    b.annex("adjust", "-q", "--hide-missing")
+    b.annex("adjust", "-q", "--fix")
     b.remove("file")
     os.mkfifo(b.path / "file")
     # What git's filter leaves there of each file that git makes.
@@ -482,7 +482,7 @@ def test_a_merge_that_changes_no_file_lets_others_go_first(
     assert merged(merging).commit == a.head()
 
 
-@pytest.mark.parametrize("adjustment", ["--unlock", "--hide-missing"])
+@pytest.mark.parametrize("adjustment", ["--unlock", "--hide-missing", "--fix"])
 def test_on_an_adjusted_branch_others_may_go_first_too(
     pair: tuple[Repo, Repo], merging: Merging, adjustment: str
 ) -> None:
