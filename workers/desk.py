@@ -108,6 +108,10 @@ class Desk:
                 if own and entry.is_file(follow_symlinks=False):
                     os.unlink(entry.path)
 
+    def suspect_locks(self) -> None:
+        """A git has failed: perhaps another one was killed, and its locks have to be looked for."""
+        self._has_locks = True
+
     def clear_due(self) -> float:
         """When ``clear_up`` may have something to do again (monotonic, s)."""
         has_locks = self._has_locks or os.path.lexists(self.gitdir + b"/HEAD.lock")

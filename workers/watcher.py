@@ -108,6 +108,7 @@ class Watcher:
             except OSError as failure:
                 self._pausing.full(failure)
             except (GitError, StreamEndedError, UnsupportedIndexError, BrokenRefError) as failure:
+                self._desk.suspect_locks()
                 self._desk.close()
                 self._rules.close()
                 self._pausing.refused(failure)
