@@ -25,7 +25,7 @@ from workers.annex.repository import find
 _APART: Final = re.compile(
     r"objects/|annex/objects/|logs/|annex/annexd/(cache|state|poke|remotes)/|annex/journal/|refs/"
     # git-annex's database, what it and git keep for themselves, and what it leaves when killed
-    r"|annex/othertmp/jlog|annexindex[^/]*/|annex/(keysdb|fsck|export|\w+\.log$)|(COMMIT_EDITMSG|ORIG_HEAD|FETCH_HEAD|AUTO_MERGE)$"
+    r"|annex/othertmp/jlog|annexindex[^/]*/|annex/(keysdb|fsck|export|\w+\.(log|lck)$)|(COMMIT_EDITMSG|ORIG_HEAD|FETCH_HEAD|AUTO_MERGE)$"
     r"|annex/[a-z.]+[0-9a-f]+-\d+-[0-9a-f]+\.tmp$"
     r"|annex/transfer/queue/tmp/(used|spare)\.|packed-refs$"
 )
