@@ -37,7 +37,7 @@ from workers.annex.pointer import (
     parse_pointer,
 )
 from workers.desk import Desk
-from workers.git.commit import parents_of, successor
+from workers.git.commit import parents_of, people_of, successor
 from workers.git.index_entry import EXECUTABLE, FILE, LINK, TREE
 from workers.git.refname import RefName
 from workers.git.refs import Head
@@ -46,6 +46,9 @@ from workers.git.tree import Change, Version
 from workers.git.tree_edit import entry_at
 from workers.git.update_refs import Expected, Move
 from workers.variant import variant_names
+
+AMENDED: Final = b"\n\ngit commit --amend\n"
+"""The message of what was amended on top of git-annex's own commit, which has none to keep."""
 
 Edit = tuple[bytes, Version | None]
 
@@ -87,34 +90,41 @@ class Adjusting:
             return None
         if head.branch is None or head.oid is None or base is None:
             return None
-        waiting, parents = list[ObjectId](), [head.oid]
-        text = b""
-        while not text.rstrip().endswith(MESSAGE):
-            if len(parents) != 1 or len(waiting) == _WAITING_MAX:
-                return None  # a merge of the user's own; or not made by git-annex
-            waiting.append(parents[0])
-            text = _text(desk, parents[0])
+        waiting, commit, people = list[ObjectId](), head.oid, people_of(_text(desk, base))
+        while len(waiting) < _WAITING_MAX:
+            text = _text(desk, commit)
             parents = parents_of(text)
-        made = cls(desk, head.branch, head.oid, original, base, how, waiting[-2::-1])
-        return made if parents == [base] else None
+            is_first = text.rstrip().endswith(MESSAGE)
+            if len(parents) != 1 or (is_first and parents != [base]):
+                return None  # a merge of the user's own; or not made by git-annex
+            if not is_first or people_of(text) != people:
+                waiting.append(commit)  # by hand, or what git-annex has made was amended by hand
+            if parents == [base]:
+                return cls(desk, head.branch, head.oid, original, base, how, waiting[::-1])
+            commit = parents[0]
+        return None
 
     def propagated(self) -> Shown:
         """The original branch with what was committed.  No file changes.
 
         Raises ``GitError``, ``MissingObjectError``, ``OSError`` (a full disk).
         """
-        commits, goal, text = self.desk.commits, self.base, b""
-        tree = commits.tree_of(goal)
+        commits, goal = self.desk.commits, self.base
+        tree, made = commits.tree_of(goal), _text(self.desk, goal)
         for commit in self.waiting:
             text = _text(self.desk, commit)
-            changes = commits.changes(parents_of(text)[0], commit)
+            is_amended = text.rstrip().endswith(MESSAGE)
+            parent = parents_of(text)[0]
+            changes = commits.changes(self._pure() if parent == self.base else parent, commit)
+            if is_amended and not changes:
+                continue  # by nobody: another version of git-annex has made it, say
             edits = {each.path: self._carried(each.path, each.new) for each in changes}
             if self.how.hides:
                 edits = dict(self._moved(tree, changes)) | edits
             tree = commits.tree(tree, edits)
-            text = successor(text, tree, (goal,))
-            goal = commits.add(text)
-        return self._show(goal, text, commits.tree_of(self.tip))
+            made = successor(text, tree, (goal,), AMENDED if is_amended else None)
+            goal = commits.add(made)
+        return self._show(goal, made, commits.tree_of(self.tip))
 
     def shown(self, goal: ObjectId, changes: Iterable[Change]) -> Shown:
         """Another commit of the original branch, to which these changes lead.
@@ -131,18 +141,26 @@ class Adjusting:
 
         Raises ``GitError``, ``MissingObjectError``, ``OSError`` (a full disk).
         """
+        tree = self._tree(self.tip)
+        if tree == self.desk.commits.tree_of(self.tip):
+            return None
+        return self._show(self.base, _text(self.desk, self.base), tree)
+
+    def _pure(self) -> ObjectId:
+        """A tip that is made of the original branch only: what somebody has amended."""
+        return self._show(self.base, _text(self.desk, self.base), self._tree(self.base)).tip
+
+    def _tree(self, like: ObjectId) -> ObjectId:
+        """That of another commit, where each annexed file is as it is to be shown now."""
         commits, empty = self.desk.commits, self.desk.conventions.object_format.empty_tree()
-        now = {each.path: each.new for each in commits.changes(empty, self.tip)}
+        now = {each.path: each.new for each in commits.changes(empty, like)}
         edits: dict[bytes, Version | None] = {}
         for path, _old, version in commits.changes(empty, self.base):
             if self._key(version) is not None:
                 adjusted = self._adjusted(path, version)
                 if adjusted != now.get(path):
                     edits[path] = adjusted
-        if not edits:
-            return None
-        tree = commits.tree(commits.tree_of(self.tip), edits)
-        return self._show(self.base, _text(self.desk, self.base), tree)
+        return commits.tree(commits.tree_of(like), edits)
 
     def _show(self, goal: ObjectId, text: bytes, tree: ObjectId) -> Shown:
         commits = self.desk.commits

@@ -166,6 +166,46 @@ def test_it_waits_for_whoever_changes_the_index(
     assert b.read("of a") == b"a\n"
 
 
+def test_where_nothing_was_amended_nothing_is_carried_over(
+    unlocked: tuple[Repo, Repo], merging: Merging
+) -> None:
+    """Another version of git-annex may have made the tip in another way."""
+    b = unlocked[1]
+    main, tip = b.git("rev-parse", "main"), b.head()
+    b.git("-c", "user.name=Another", "commit", "-q", "--amend", "--no-edit", "--date=now")
+    assert b.head() != tip
+
+    merged(merging)
+
+    assert b.git("rev-parse", "main") == main
+    assert b.head() == tip
+
+
+@pytest.mark.parametrize("message", [(), ("-m", "better")])
+def test_what_was_amended_is_carried_over(
+    adjusted: tuple[Repo, Repo], merging: Merging, message: tuple[str, ...]
+) -> None:
+    """Once a commit is carried over, what a user amends is git-annex's own one."""
+    b = adjusted[1]
+    note(b, "new", b"new\n")
+    merged(merging)
+    before = b.git("ls-tree", "-r", "main")
+    b.write("text", b"edited text\n")
+    b.config("user.name", "Another")  # or in another second
+    b.git("commit", "-q", "-a", "--amend", *(message or ("--no-edit",)))
+
+    merged(merging)
+
+    assert b.git("show", "main:text") == b"edited text\n"
+    assert b.git("diff", "--name-only", "main~", "main") == b"text\n"
+    assert len(b.git("ls-tree", "-r", "main").splitlines()) == len(before.splitlines())
+    said = b.git("show", "-s", "--format=%s", "main").decode().strip()
+    assert said == (message[1] if message else "git commit --amend")
+    assert b.git("show", "-s", "--format=%s", "HEAD").strip() == b"git-annex adjusted branch"
+    assert b.status() == b""
+    assert merging.merge() is Quiet.NOTHING
+
+
 def test_what_has_come_and_gone_is_shown_as_git_annex_would_show_it(
     adjusted: tuple[Repo, Repo], desk: Desk
 ) -> None:

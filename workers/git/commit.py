@@ -283,6 +283,12 @@ def parents_of(commit: bytes) -> list[ObjectId]:
     return [ObjectId(line[7:].decode()) for line in lines if line.startswith(b"parent ")]
 
 
+def people_of(commit: bytes) -> list[bytes]:
+    """Who has written a commit, by its content, and committed it, and when: the lines."""
+    lines = commit.partition(b"\n\n")[0].split(b"\n")
+    return [line for line in lines if line.startswith((b"author ", b"committer "))]
+
+
 def program_of(commit: bytes) -> bytes:
     """What made a commit (its content), if it says so; see ``Signature``."""
     for line in commit.partition(b"\n\n")[0].split(b"\n"):
