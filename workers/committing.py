@@ -33,7 +33,7 @@ from workers.stage import Outcome, Stage, Staging
 log = logging.getLogger(__name__)
 
 MANNERS_S: Final = 5.0
-"""What a user has staged is left to him for so long after the index has changed last."""
+"""What a user has staged is left to him for so long after he has staged anything last."""
 
 POLITE_S: Final = 1.0
 """Nothing is committed for so long after the index was changed by a user…"""
@@ -108,6 +108,11 @@ class Committing:
     def respect(self, until: float) -> None:
         """Somebody else has written the index: what is staged there is his until then."""
         self._staged_until = max(self._staged_until, until)
+
+    def look_after(self, until: float) -> None:
+        """Something may be staged: that is taken care of then, or sooner."""
+        if self._staged_until == -math.inf:
+            self._staged_until = until
 
     def be_polite(self, now: float) -> None:
         """A user is staging something, and is about to commit it: let him, for a moment."""

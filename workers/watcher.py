@@ -18,7 +18,7 @@ from workers.desk import Desk
 from workers.fill import Fill
 from workers.footing import Footing
 from workers.git.index import Index
-from workers.git.index_compare import changed_paths
+from workers.git.index_compare import changed_paths, differ_in_content
 from workers.git.index_format import UnsupportedIndexError
 from workers.git.refs import BrokenRefError
 from workers.git.run import GitError
@@ -290,8 +290,11 @@ class Watcher:
             written = index.mtime_ns / 1e9 - time.time() + now
             self._committing.respect(min(written, now) + MANNERS_S)
         elif is_foreign:
-            self._committing.respect(now + MANNERS_S)
-            self._committing.be_polite(now)
+            # git rewrites it for a mere look, too: at each, where a file is dated in the future.
+            if index.identity == self._index.identity or differ_in_content(self._index, index):
+                self._committing.respect(now + MANNERS_S)
+                self._committing.be_polite(now)
+            self._committing.look_after(now + MANNERS_S)
             self._compare(index, now)
         self._index = index
 

@@ -5,7 +5,7 @@ import random
 
 from tests.repo import Repo
 from workers.git.index import Index, read_index
-from workers.git.index_compare import BLOCK, changed_paths
+from workers.git.index_compare import BLOCK, changed_paths, differ_in_content
 from workers.git.objectid import ObjectFormat
 
 
@@ -40,3 +40,24 @@ def test_every_path_that_differs_is_told_and_no_other(repo: Repo) -> None:
             assert set(changed_paths(old, new)) == differing
             assert set(changed_paths(new, old)) == differing
             old = new
+
+
+def test_what_git_only_remembers_of_files_is_no_other_content(repo: Repo) -> None:
+    path = os.fsencode(repo.path / ".git/index")
+    for name in ("one", "two"):
+        repo.write(name, b"x")
+    repo.git("add", ".")
+    old = read_index(path, ObjectFormat.SHA1)
+
+    for name in ("one", "two"):
+        os.utime(repo.path / name, (1, 1))
+    repo.git("update-index", "--refresh")
+
+    new = read_index(path, ObjectFormat.SHA1)
+    assert set(changed_paths(old, new)) == {b"one", b"two"}
+    assert not differ_in_content(old, new)
+    for change in (("--chmod=+x", "two"), ("--skip-worktree", "two"), ("--force-remove", "one")):
+        repo.git("update-index", *change)
+        before, new = new, read_index(path, ObjectFormat.SHA1)
+        assert differ_in_content(before, new), change
+        assert differ_in_content(new, before), change

@@ -271,6 +271,26 @@ def test_staged_work_is_not_lost(pair: tuple[Repo, Repo], fleet: Fleet) -> None:
     assert b.read("staged") == b"for the next commit of mine\n"
 
 
+def test_who_only_looks_keeps_nothing_that_is_staged_from_being_committed(
+    repo: Repo, fleet: Fleet
+) -> None:
+    """Where a file is dated in the future, ``git status`` writes the index each time."""
+    repo.write("ahead", b"dated")
+    os.utime(repo.path / "ahead", (4e9, 4e9))
+    repo.write("f", b"f")
+    fleet.annexd(repo)
+    synced(repo)
+
+    repo.git("rm", "-q", "f")
+
+    def is_committed() -> bool:
+        repo.git("status")
+        return b"f" not in repo.tree()
+
+    wait_until(is_committed, 20)
+    synced(repo)
+
+
 def test_hold_makes_one_commit_of_many_changes(pair: tuple[Repo, Repo], fleet: Fleet) -> None:
     a, b = pair
     daemon = fleet.annexd(a)

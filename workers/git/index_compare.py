@@ -25,6 +25,16 @@ def changed_paths(old: Index, new: Index) -> Iterator[bytes]:
     yield from before
 
 
+def differ_in_content(old: Index, new: Index) -> bool:
+    """Whether they differ in more than what they remember of the files' stat data."""
+    start = _common(old, new)
+    old_end, new_end = _common_end(old, new, start)
+    if old_end != new_end:
+        return True
+    pairs = ((old[number], new[number]) for number in range(start, old_end))
+    return any(before._replace(stat=after.stat) != after for before, after in pairs)
+
+
 def _common(old: Index, new: Index) -> int:
     """How many entries at the beginning are the same."""
     end = min(len(old), len(new))
