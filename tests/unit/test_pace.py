@@ -1,6 +1,16 @@
 """How soon an exchange with a remote is worthwhile."""
 
-from workers.pusher.pace import APART_SHARE, GATHER_S, HURRIED_S, MOMENT_S, SPACING_S, Pace
+from workers.pusher.pace import (
+    APART_SHARE,
+    GATHER_S,
+    HURRIED_S,
+    MOMENT_S,
+    SOON_AVERAGE_S,
+    SOON_IN_A_ROW,
+    SOON_S,
+    SPACING_S,
+    Pace,
+)
 
 
 def exchanged(pace: Pace, began: float, ended: float) -> None:
@@ -26,10 +36,10 @@ def test_while_much_is_exchanged_there_are_pauses() -> None:
 
 def test_behind_ssh_logs_wait_for_the_files_that_they_are_about_and_files_hardly() -> None:
     pace = Pace()
-    assert pace.apart_at(100.0) == pace.apart_at(100.5) == 100.0 + GATHER_S
-    exchanged(pace, 101.0, 103.0)
-    assert pace.apart_at(103.0) == pace.logs_at(103.0) > 103.0 + GATHER_S
-    assert 103.0 < pace.files_at(103.0, APART_SHARE) < pace.files_at(103.0)
+    assert pace.apart_at(100.0) == pace.apart_at(100.1) == 100.0 + SOON_S
+    exchanged(pace, 103.0, 105.0)
+    assert pace.apart_at(105.0) == pace.logs_at(105.0) > 105.0 + GATHER_S
+    assert 105.0 < pace.files_at(105.0, APART_SHARE) < pace.files_at(105.0)
 
     exchanged(pace, 110.0, 110.1)
     pace.hurry(120.0)
@@ -54,3 +64,19 @@ def test_for_whoever_waits_there_is_no_pause_before_the_next_ones() -> None:
     after = 102.0 + HURRIED_S
     exchanged(pace, after, after + 0.1)
     assert pace.logs_at(after + 0.1) == after + 0.1 + SPACING_S
+
+
+def test_what_was_sent_is_told_soon_if_it_is_not_told_all_the_time() -> None:
+    """Of a file that is sent to a hub, the name goes at once; the others wait for where it is."""
+    pace, now = Pace(), 100.0
+    for _ in range(SOON_IN_A_ROW):
+        pace.files_at(now)
+        exchanged(pace, now, now + 0.1)  # does not count
+        assert pace.alone_at(now + 0.1) == pace.apart_at(now + 0.2) == now + 0.1 + SOON_S
+        exchanged(pace, now + 0.4, now + 0.5)
+        now += 0.6
+
+    assert pace.alone_at(now) == pace.logs_at(now) == now - 0.1 + SPACING_S
+    pace.rest()
+    now += SOON_AVERAGE_S
+    assert pace.apart_at(now) == now + SOON_S

@@ -251,7 +251,7 @@ class Neighbour:
         if peer is None:
             return self.pace.apart_at(now)
         if peer.uuid is None or not peer.tells_us:
-            return self.pace.logs_at(now)
+            return self.pace.alone_at(now)
         return self.pace.gathered_at(now, begins=self._here.uuid < peer.uuid)
 
     def _plan_other(self, ours: Ours, now: float) -> tuple[Task | None, float]:
@@ -315,7 +315,8 @@ class Neighbour:
         now = time.monotonic()
         self.pace.end(now)
         if task.ask or task.peer is None:
-            self._polling.note(now, was_news=outcome.pushed or outcome.fetched)
+            was_news = outcome.pushed or outcome.fetched
+            self._polling.note(now, was_asked=task.ask, was_news=was_news)
         outcome = replace(outcome, result=self._contention.judge(outcome.result))
         if outcome.result is Result.FAILED:
             self._account.fail(outcome.error)

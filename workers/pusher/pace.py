@@ -5,14 +5,18 @@ contents that arrives would cost both sides an exchange.  Where annexd runs, too
 more, for what both have to say about one file to go together; one of the two begins, the other
 then finds it all told.  And while thousands of files come, an exchange that takes long is followed
 by a pause, for what comes meanwhile to go together: a short one before files, a longer one before
-what is about logs alone.  For ``HURRIED_S`` after a poke there are no such waits: whoever makes one
-waits for the outcome, and that may take one exchange after another.
+what is about logs alone.  But some about logs alone go almost at once, if there are few: a file was
+sent to where others get it from, and they cannot know that it is there.  For ``HURRIED_S``
+after a poke there are no such waits: whoever makes one waits for the outcome, and that may take one
+exchange after another.
 
 All times are the monotonic clock's, s.
 """
 
 import math
 from typing import Final, final
+
+from workers.pusher.allowance import Allowance
 
 SPACING_S: Final = 2.0
 """Between two exchanges of the git-annex branch alone."""
@@ -32,6 +36,13 @@ LOGS_PAUSE_MAX_S: Final = 8.0
 GATHER_S: Final = 1.0
 """For what annexd there will have to say, too; it needs no hurry, as it sends what it has."""
 
+SOON_S: Final = 0.3
+"""By then most files have been committed that the logs are about."""
+
+SOON_IN_A_ROW: Final = 3
+SOON_AVERAGE_S: Final = 3.0
+"""So many are so soon; if there are more, only at this distance."""
+
 FIRST_S: Final = 1.0
 """Whoever begins does so as much earlier."""
 
@@ -50,6 +61,9 @@ class Pace:
         self._ended = -math.inf
         self._noticed = math.inf
         """When there came to be something to tell."""
+        self._soon = Allowance(SOON_IN_A_ROW, SOON_AVERAGE_S)
+        self._is_soon_until = -math.inf
+        """If the next one begins before then, it is sooner than others about logs alone."""
         self._hurried_until = -math.inf
 
     def hurry(self, now: float) -> None:
@@ -67,6 +81,8 @@ class Pace:
     def begin(self, now: float) -> None:
         """An exchange begins."""
         self._began = now
+        if now < self._is_soon_until:
+            self._soon.use(now)
         self.rest()
 
     def end(self, now: float) -> None:
@@ -75,6 +91,7 @@ class Pace:
 
     def files_at(self, now: float, share: float = FILES_SHARE) -> float:
         """When an exchange of files is worthwhile."""
+        self._is_soon_until = -math.inf
         if self.hurries(now):
             return -math.inf
         return self._ended + min(share * self._lasted_s(), FILES_PAUSE_MAX_S)
@@ -98,10 +115,24 @@ class Pace:
         if self.hurries(now):
             lasted_s = self._ended - self._began if self._began > -math.inf else 0.0
             return max(self._noticed + MOMENT_S, self._ended + min(lasted_s, SPACING_S))
-        return max(self._noticed + GATHER_S, self.logs_at(now))
+        return self._at_least_soon(max(self._noticed + GATHER_S, self.logs_at(now)))
+
+    def alone_at(self, now: float) -> float:
+        """The same, where nobody has anything to say."""
+        self._noticed = min(self._noticed, now)
+        return self._at_least_soon(self.logs_at(now))
 
     def gathered_at(self, now: float, *, begins: bool) -> float:
         """The same, where annexd will have something to say, too; ``begins``: before it does."""
         self._noticed = min(self._noticed, now)
         wait_s = GATHER_S if begins else GATHER_S + FIRST_S
         return -math.inf if self.hurries(now) else max(self._noticed + wait_s, self.logs_at(now))
+
+    def _at_least_soon(self, at: float) -> float:
+        """Then; or sooner, if there have been few that were, and they do not take long."""
+        self._is_soon_until = -math.inf
+        soon_at = max(self._noticed + SOON_S, self._ended)
+        if soon_at >= at or self._soon.next_at > soon_at or self._lasted_s() > SHORT_S:
+            return at
+        self._is_soon_until = at
+        return soon_at

@@ -5,9 +5,9 @@ If it can, at once; but not so often that it would be all that we do.
 All times are the monotonic clock's, s.
 """
 
-import math
-from collections import deque
 from typing import Final, final
+
+from workers.pusher.allowance import Allowance
 
 FIRST_S: Final = 30.0
 LONGEST_S: Final = 3600.0
@@ -16,10 +16,9 @@ LONGEST_S: Final = 3600.0
 HINTED_S: Final = 2.0
 """Between two questions on the average, however many hints there are."""
 
-AT_ONCE: Final = 3
-LEAST_S: Final = 0.3
-"""So many may follow each other at this distance: a copy and a push are two hints, a second apart.
-"""
+AT_ONCE: Final = 6
+"""So many follow each other without delay: one file elsewhere makes a push of it, another that says
+where its content is, and one that says who has got it."""
 
 
 @final
@@ -29,8 +28,7 @@ class Polling:
     def __init__(self, asked_at: float, first_s: float = FIRST_S) -> None:
         self.asked_at = asked_at
         self._first_s = self._pause_s = first_s
-        self._asked: deque[float] = deque(maxlen=AT_ONCE)
-        """When it was asked last."""
+        self._hinted = Allowance(AT_ONCE, HINTED_S)
 
     @property
     def due_at(self) -> float:
@@ -40,18 +38,15 @@ class Polling:
     @property
     def hinted_at(self) -> float:
         """When to ask again if it says that there is something new."""
-        if not self._asked:
-            return -math.inf
-        is_full = len(self._asked) == AT_ONCE
-        allowed_at = self._asked[0] + AT_ONCE * HINTED_S if is_full else -math.inf
-        return max(self._asked[-1] + LEAST_S, allowed_at)
+        return self._hinted.next_at
 
     def hurry(self) -> None:
         """There is something new, or there may be: more may follow soon."""
         self._pause_s = self._first_s
 
-    def note(self, now: float, *, was_news: bool) -> None:
-        """It has been asked."""
+    def note(self, now: float, *, was_asked: bool, was_news: bool) -> None:
+        """It has been asked, or told something, whereby one sees what it has, too."""
         self.asked_at = now
-        self._asked.append(now)
+        if was_asked:
+            self._hinted.use(now)
         self._pause_s = self._first_s if was_news else min(2 * self._pause_s, LONGEST_S)

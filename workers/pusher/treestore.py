@@ -160,7 +160,7 @@ class TreeStore:
         self._not_before = now + SHARE * (now - self._began)
         was_news = outcome.fetched or outcome.pushed
         if task.asks:
-            self._polling.note(now, was_news=was_news)
+            self._polling.note(now, was_asked=True, was_news=was_news)
         elif was_news:
             self._polling.hurry()
         self.lacking = len(self._lacking())

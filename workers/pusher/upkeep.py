@@ -30,7 +30,8 @@ from workers.git.refname import RefName
 from workers.git.refs import BrokenRefError, Refs
 from workers.git.stream import ObjectId, StreamEndedError
 from workers.pusher.agreed import Agreed
-from workers.pusher.pace import HURRIED_S
+from workers.pusher.allowance import Allowance
+from workers.pusher.pace import HURRIED_S, SOON_AVERAGE_S, SOON_IN_A_ROW
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +39,7 @@ QUIET_S: Final = 0.1
 LATEST_S: Final = 1.0
 SPACING_S: Final = 2.0
 HURRIED_SPACING_S: Final = 0.3
-"""The same, while somebody waits."""
+"""The same, while somebody waits, or if there have been few."""
 
 AGAIN_S: Final = 5.0
 """After a failure."""
@@ -60,6 +61,8 @@ class Upkeep:
         """Where we last left the branch, or looked at what others had done to it."""
         self._first: float | None = None
         self._committed = -math.inf
+        self._soon = Allowance(SOON_IN_A_ROW, SOON_AVERAGE_S)
+        """To commit something soon after something else."""
         self._united = -math.inf
         self._deferred = False
         self._hurried_until = -math.inf
@@ -125,6 +128,8 @@ class Upkeep:
                 self._merge(now)
                 due = min(due, self._yields_until)
             if due <= now:
+                if now < self._committed + SPACING_S:
+                    self._soon.use(now)
                 self._commit()
                 due = now  # watch the journal again, and look
         except BranchMissingError:
@@ -186,7 +191,10 @@ class Upkeep:
         """How long after the last commit the next one may be."""
         if self._first is None or self._first >= self._committed + SPACING_S:
             return 0.0  # the last commit was not just before what is in the journal now
-        return HURRIED_SPACING_S if time.monotonic() < self._hurried_until else SPACING_S
+        spacing_s = SPACING_S
+        if time.monotonic() < self._hurried_until or self._soon.next_at <= self._committed:
+            spacing_s = HURRIED_SPACING_S  # that a file was sent that was logged just now, say
+        return spacing_s
 
     def _journal_changed(self) -> float | None:
         """When the journal last changed (Unix s); None if it is empty."""
