@@ -45,6 +45,7 @@ from workers.git.stream import MissingObjectError, ObjectId
 from workers.git.tree import Change, Version
 from workers.git.tree_edit import entry_at
 from workers.git.update_refs import Expected, Move
+from workers.rewritten import reflog, replaced
 from workers.variant import variant_names
 
 AMENDED: Final = b"\n\ngit commit --amend\n"
@@ -115,7 +116,8 @@ class Adjusting:
             text = _text(self.desk, commit)
             is_amended = text.rstrip().endswith(MESSAGE)
             parent = parents_of(text)[0]
-            changes = commits.changes(self._pure() if parent == self.base else parent, commit)
+            before = self._before(commit) if parent == self.base else parent
+            changes = commits.changes(before, commit)
             if is_amended and not changes:
                 continue  # by nobody: another version of git-annex has made it, say
             edits = {each.path: self._carried(each.path, each.new) for each in changes}
@@ -146,8 +148,19 @@ class Adjusting:
             return None
         return self._show(self.base, _text(self.desk, self.base), tree)
 
-    def _pure(self) -> ObjectId:
-        """A tip that is made of the original branch only: what somebody has amended."""
+    def _before(self, amended: ObjectId) -> ObjectId:
+        """The tip, made of the original branch only, that somebody has amended.
+
+        As the reflog tells.  Without it, as it would be made now: then a file whose content has
+        come meanwhile looks like one that was taken away.
+        """
+        older = {new: old for old, new in replaced(reflog(self.desk))}
+        before = amended
+        while before in older:
+            before = older.pop(before)
+        text = b"" if before == amended else self.desk.commits.text_of(before)
+        if text and parents_of(text) == [self.base]:
+            return before
         return self._show(self.base, _text(self.desk, self.base), self._tree(self.base)).tip
 
     def _tree(self, like: ObjectId) -> ObjectId:

@@ -45,7 +45,7 @@ def done_with(desk: Desk, head: ObjectId, arrived: Iterable[Arrival]) -> ObjectI
     Raises ``GitError``, ``MissingObjectError``.
     """
     commits = [arrival.commit for arrival in arrived]
-    for old, new in replaced(_reflog(desk)):
+    for old, new in replaced(reflog(desk)):
         if _is_before(desk, new, head) and _comes_back(desk, old, head, commits):
             head = _merge_as_done(desk, head, old)
     return head
@@ -72,7 +72,7 @@ def _merge_as_done(desk: Desk, head: ObjectId, old: ObjectId) -> ObjectId:
     return commits.commit(tree, (head, old), author=who, committer=who, message=MESSAGE)
 
 
-def _reflog(desk: Desk) -> bytes:
+def reflog(desk: Desk) -> bytes:
     """The end of the branch's, as far as there is one."""
     branch = desk.head().branch
     if branch is None:

@@ -206,6 +206,28 @@ def test_what_was_amended_is_carried_over(
     assert merging.merge() is Quiet.NOTHING
 
 
+@pytest.mark.parametrize("times", [1, 2])
+def test_what_has_come_since_it_was_amended_is_not_deleted(
+    pair: tuple[Repo, Repo], merging: Merging, times: int
+) -> None:
+    a, b = pair
+    key = a.add("hidden", b"hidden").decode()
+    note(a, "text", b"text\n")
+    push(a)
+    merged(merging)
+    b.annex("adjust", "-q", "--hide-missing")
+    b.config("user.name", "Another")
+    for time in range(times):
+        b.write("text", b"edited %d\n" % time)
+        b.git("commit", "-q", "-a", "--amend", "-m", f"edited {time}")
+    b.annex("get", "-q", "--key", key, "--from", "a")
+
+    merged(merging)
+
+    assert b.git("ls-tree", "--name-only", "main") == b"hidden\ntext\n"
+    assert b.git("show", "main:text") == b"edited %d\n" % (times - 1)
+
+
 def test_what_has_come_and_gone_is_shown_as_git_annex_would_show_it(
     adjusted: tuple[Repo, Repo], desk: Desk
 ) -> None:
