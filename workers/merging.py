@@ -188,7 +188,7 @@ class Merging:
         adjusted.set_back(desk, head, original)  # before git-annex sees it there
         adjusting = Adjusting.of(desk, head, original)
         if adjusting is not None:
-            return self._merge_unlocked(adjusting)
+            return self._merge_adjusting(adjusting)
         return self._merge_by_git_annex(head, original)
 
     def _merge_by_git_annex(self, head: Head, original: RefName) -> Outcome:
@@ -215,7 +215,7 @@ class Merging:
         now = desk.head().oid
         return Quiet.BUSY if now is None else Merged(now, held)
 
-    def _merge_unlocked(self, adjusting: Adjusting) -> Outcome:
+    def _merge_adjusting(self, adjusting: Adjusting) -> Outcome:
         """The same without git-annex."""
         desk = self._desk
         if adjusting.waiting:

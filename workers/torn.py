@@ -85,15 +85,17 @@ def _noted(desk: Desk, what: str, old: ObjectId | None, new: ObjectId) -> Iterat
     take_back(path)
 
 
+def is_noted(desk: Desk) -> bool:
+    """Whether git may have begun what it has not done, or it was undone and is not filled yet."""
+    return os.path.lexists(desk.place.adjusting)
+
+
 def mend(desk: Desk) -> list[bytes]:
     """Undo what was begun and not done; the paths of which that was so.
 
-    If there are any, ``settle`` is to be called when those that are pointers now are filled.
+    ``settle`` is to be called when those that are pointers now are filled.
     Raises ``GitError``, ``OSError`` (a full disk); then it has to be called again.
     """
-    path = desk.place.adjusting
-    if not os.path.lexists(path):
-        return []
     torn = list(_find(desk))
     for each in torn:
         if each.st is not None and not each.is_tracked:
@@ -104,8 +106,6 @@ def mend(desk: Desk) -> list[bytes]:
         desk.git.run("checkout-index", "-q", "-f", "-u", "-z", "--stdin", stdin=listed)
     for each in torn:
         log.info("undone what git had begun to write: %s", escape(os.fsdecode(each.path)))
-    if not torn:
-        settle(desk)
     return [each.path for each in torn]
 
 

@@ -34,7 +34,7 @@ from workers.process import Leave, Worker
 from workers.repose import Repose
 from workers.ripening import Ripening
 from workers.rules import Rules
-from workers.torn import mend, settle
+from workers.torn import is_noted, mend, settle
 from workers.trouble import TroubleError
 from workers.voice import Voice
 from workers.wakeup import Woken
@@ -162,7 +162,8 @@ class Watcher:
 
     def _work(self) -> None:
         """What nothing hinders."""
-        if torn := mend(self._desk):  # before anybody takes them for a user's
+        if is_noted(self._desk):  # before anybody takes them for a user's
+            torn = mend(self._desk)
             self._agenda.look_all(torn, time.monotonic())
             self._fill.look_at(torn)
             self._fill.fill_noted()
