@@ -61,6 +61,8 @@ class Committing:
         self._findings: dict[bytes, Finding] = {}
         self._staged_until = -math.inf
         """When what the user has staged is taken care of; minus infinity: nothing is staged."""
+        self._is_users = False
+        """Whether somebody has staged something, or it is only to be looked whether he has."""
         self._not_before = -math.inf
         self._polite_since: float | None = None
         self._tries = 0
@@ -106,8 +108,13 @@ class Committing:
         self._batch.disturb(now)
 
     def respect(self, until: float) -> None:
-        """Somebody else has written the index: what is staged there is his until then."""
-        self._staged_until = max(self._staged_until, until)
+        """Somebody else has written the index: what is staged there is his until then.
+
+        That is as good as a look at what may be staged, and may come before it: what git-annex has
+        staged for us waits for nobody, if no user has staged anything.
+        """
+        self._staged_until = max(self._staged_until, until) if self._is_users else until
+        self._is_users = True
 
     def look_after(self, until: float) -> None:
         """Something may be staged: that is taken care of then, or sooner."""
@@ -225,7 +232,7 @@ class Committing:
         self.second_looks.note(staging.findings, now)
         self._tries, self._not_before = 0, -math.inf
         if now >= self._staged_until:
-            self._staged_until = -math.inf
+            self._staged_until, self._is_users = -math.inf, False
         self._count_deletions(staging, now)
         if not self._findings:
             self._accepted.clear()

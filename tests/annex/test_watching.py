@@ -11,6 +11,7 @@ from tests.processes import descendants, run, stays, wait_until
 from tests.repo import Repo
 from tests.scenarios.forms import adopt
 from tests.watching import begin, deletions, watched
+from workers.committing import MANNERS_S
 from workers.losses import answer_for
 from workers.repose import GITS_S
 
@@ -786,6 +787,18 @@ def test_metadata_is_generated_where_the_setting_asks_for_it(repo: Repo) -> None
         watching.settle()
 
     assert b"year=" in repo.annex("metadata", "dated")
+
+
+def test_what_git_annex_stages_for_us_waits_for_nobody_who_only_looks(repo: Repo) -> None:
+    """A ``git status`` that records new times is no user's staging; each file waited for 5 s."""
+    repo.git("config", "annex.genmetadata", "true")  # so git-annex adds, as with annex.thin
+    repo.write("old", b"content")
+    with watched(repo) as watching:
+        repo.git("update-index", "--force-write-index")  # as git status does now and then
+        watching.answer(lambda state: state.pending > 0)
+        repo.write("file", b"another content")
+
+        wait_until(lambda: b"file" in repo.tree(), MANNERS_S - 1)
 
 
 def test_no_git_is_kept_while_nothing_happens(repo: Repo) -> None:
