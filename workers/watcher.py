@@ -10,7 +10,7 @@ import math
 import time
 from typing import Final, final
 
-from spool.record import Fields, take_back
+from spool.record import take_back
 from workers.agenda import Agenda
 from workers.begun import was_begun
 from workers.committing import MANNERS_S, Committing
@@ -29,6 +29,7 @@ from workers.ingest import Ingest
 from workers.joining import Joining
 from workers.looking import Looker
 from workers.mounts import MountsBelow
+from workers.outlook import HELD_S, Outlook
 from workers.pausing import Pausing
 from workers.process import Leave, Worker
 from workers.repose import Repose
@@ -47,9 +48,6 @@ BREATH_S: Final = 0.005
 """During long work events are taken this often: the kernel keeps only so many."""
 SAID_S: Final = 0.03
 """What will be done so soon is not worth a word."""
-HELD_S: Final = 5.0
-"""How often to look whether whoever holds still runs."""
-
 TURN_S: Final = 1.0
 """So long files are read, before what there is gets committed."""
 PORTION: Final = 500
@@ -93,6 +91,18 @@ class Watcher:
         self._breathed = 0.0
         self._pausing = Pausing()
         self._reason: str | None = None
+        self._outlook = Outlook(
+            self._desk,
+            self._rules,
+            self._guard,
+            self._tree,
+            self._agenda,
+            self._committing,
+            self._joining,
+            self._fill,
+            self._ripening,
+            self._pausing,
+        )
         self._repose = Repose(self._desk, self._rules)
         self._growth = Growth()
 
@@ -119,11 +129,11 @@ class Watcher:
         return leave
 
     def _sleep(self) -> Leave | None:
-        until = self._until()
+        until = self._outlook.until(self._reason)
         afresh_at = math.inf
         if self._committing.remembers or self._joining.remembers:
             until = min(until, time.monotonic() + HELD_S)  # then perhaps no more
-        elif not self._notes() and self._scans_at_start():
+        elif not self._outlook.notes(self._reason) and self._scans_at_start():
             afresh_at = self._growth.leave_at(until)
         woken = self._wakeup.wait(min(until, afresh_at, self._repose.due))
         if woken == Woken() and self._repose.due <= time.monotonic() < min(until, afresh_at):
@@ -185,7 +195,7 @@ class Watcher:
         self._merge()
         self._fill.turn()
         self._ripening.turn(time.monotonic())
-        self._repose.rest(self._until() - time.monotonic())
+        self._repose.rest(self._outlook.until(self._reason) - time.monotonic())
 
     def _commit(self) -> None:
         now = time.monotonic()
@@ -327,53 +337,19 @@ class Watcher:
         if not due:
             return
         if len(due) > MANY:
-            self._voice.busy(self._notes())
+            self._voice.busy(self._outlook.notes(self._reason))
         for start in range(0, len(due), PORTION):
             portion = due[start : start + PORTION]
             self._committing.add(self._looker.look(portion, now), time.monotonic())
             if time.monotonic() - now > TURN_S:
                 break  # the others are due still
 
-    def _until(self) -> float:
-        until = min(self._tree.next_sweep(), self._desk.clear_due())
-        now = time.monotonic()
-        if now < self._pausing.until:
-            return min(until, self._pausing.until)
-        if self._reason is not None:
-            return min(until, now + HELD_S)
-        if self._tree.has_to_walk:
-            return now
-        until = min(until, self._joining.due(), self._fill.due(), self._ripening.due)
-        if self._rules.commits_staged:
-            until = min(until, self._committing.due())
-        if self._rules.autocommit:
-            until = min(until, self._agenda.next_due(), self._committing.second_looks.due)
-        return until
-
     def _say(self) -> None:
-        until = self._until()
+        until = self._outlook.until(self._reason)
         now = time.monotonic()
         # What is in the way may make each turn so long that the next one is always due at once.
         if until - now > SAID_S or self._voice.is_asked or self._guard.notes():
-            self._voice.idle(self._notes())
-
-    def _notes(self) -> Fields:
-        notes: list[tuple[str, str]] = []
-        pending = self._joining.is_pending + len(self._joining.held) + len(self._fill)
-        pending += self._ripening.is_misjudged + self._pausing.is_on
-        if self._rules.autocommit:
-            pending += self._agenda.pending()
-        if self._rules.commits_staged:
-            pending += len(self._committing)
-        if pending:
-            notes += [("pending", str(pending)), *self._guard.notes()]
-        notes += (("held", reason) for reason in self._joining.held)
-        notes += (("open", path) for path in self._joining.open)
-        notes += self._committing.notes()
-        if self._reason is not None:
-            notes.append(("waits", self._reason))
-        notes += self._pausing.notes()
-        return (*notes, *self._agenda.notes(), *self._tree.notes())
+            self._voice.idle(self._outlook.notes(self._reason))
 
     def _new_looker(self) -> Looker:
         ingest = Ingest(self._desk, self._rules, self._breathe)

@@ -1,0 +1,84 @@
+"""What the watcher has still to do: what it says of that, and when the next of it is due.
+
+Each of its parts knows this of itself.  Here it is put together, and only of those parts that are
+at work: while something hinders, or the disk is full, the others wait.
+"""
+
+import time
+from dataclasses import dataclass
+from typing import Final, final
+
+from spool.record import Fields
+from workers.agenda import Agenda
+from workers.committing import Committing
+from workers.desk import Desk
+from workers.fill import Fill
+from workers.guard import Guard
+from workers.joining import Joining
+from workers.pausing import Pausing
+from workers.ripening import Ripening
+from workers.rules import Rules
+from workers.worktree import WorkTree
+
+HELD_S: Final = 5.0
+"""How often to look whether whoever holds still runs."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """Over all parts of the watcher."""
+
+    desk: Desk
+    rules: Rules
+    guard: Guard
+    tree: WorkTree
+    agenda: Agenda
+    committing: Committing
+    joining: Joining
+    fill: Fill
+    ripening: Ripening
+    pausing: Pausing
+
+    def until(self, reason: str | None) -> float:
+        """When the next turn is due (monotonic, s), if nothing happens before.
+
+        ``reason`` is what hinders, if anything does.
+        """
+        until = min(self.tree.next_sweep(), self.desk.clear_due())
+        now = time.monotonic()
+        if now < self.pausing.until:
+            return min(until, self.pausing.until)
+        if reason is not None:
+            return min(until, now + HELD_S)
+        if self.tree.has_to_walk:
+            return now
+        until = min(until, self.joining.due(), self.fill.due(), self.ripening.due)
+        if self.rules.commits_staged:
+            until = min(until, self.committing.due())
+        if self.rules.autocommit:
+            until = min(until, self.agenda.next_due(), self.committing.second_looks.due)
+        return until
+
+    def notes(self, reason: str | None) -> Fields:
+        """What ``state/watcher`` is to say, beside idle or busy."""
+        pending = self._pending()
+        notes: list[tuple[str, str]] = []
+        if pending:
+            notes += [("pending", str(pending)), *self.guard.notes()]
+        notes += (("held", why) for why in self.joining.held)
+        notes += (("open", path) for path in self.joining.open)
+        notes += self.committing.notes()
+        if reason is not None:
+            notes.append(("waits", reason))
+        notes += self.pausing.notes()
+        return (*notes, *self.agenda.notes(), *self.tree.notes())
+
+    def _pending(self) -> int:
+        pending = self.joining.is_pending + len(self.joining.held) + len(self.fill)
+        pending += self.ripening.is_misjudged + self.pausing.is_on
+        if self.rules.autocommit:
+            pending += self.agenda.pending()
+        if self.rules.commits_staged:
+            pending += len(self.committing)
+        return pending
