@@ -22,6 +22,7 @@ from tests.repo import Repo
 from tests.system.drives import may_mount, mounted_read_only
 from workers.annex.objects import Objects
 from workers.annex.repository import find
+from workers.annex.verification import unverified
 from workers.pusher import errand as pushers_errand
 from workers.pusher.sending import MANY
 
@@ -749,6 +750,54 @@ def test_a_remote_helper_that_pushes_from_within_hears_nothing_of_git_annex_s_ho
     assert ran.exists() == (hook == "own")
 
 
+@pytest.mark.parametrize("kind", ["bare", "clone"])
+def test_nothing_is_pushed_while_a_special_remote_waits_for_a_person_to_agree_to_it(
+    kind: str, pair: tuple[Repo, Repo], tmp_path: Path
+) -> None:
+    """Who has sent us there may be an attacker; git-annex's pre-push hook was not run."""
+    a, b = pair
+    store = tmp_path / "store"
+    store.mkdir()
+    set_up = ("type=directory", f"directory={store}", "encryption=none")
+    b.annex("initremote", "-q", "store", *set_up)
+    a.annex("sync", "-q", "--no-content")
+    a.annex("enableremote", "-q", "store", f"directory={store}")
+    if "annex-verified=manual" not in a.git("config", "--list").decode():
+        pytest.skip("git-annex is too old to ask")
+    there = b
+    if kind == "bare":
+        there = bare(tmp_path / "hub.git")
+        a.git("remote", "add", "hub", str(there.path))
+        a.git("remote", "remove", "b")
+    name = "hub" if kind == "bare" else "b"
+    before = tip(there, "heads/synced/main")
+    with pushing(a) as pusher:
+        new = commit(a, "new")
+        wait_until(lambda: "verifyremote store" in (pusher.record(name).last_error or ""), 20)
+        assert tip(there, "heads/synced/main") == before
+
+        a.config("remote.store.annex-verified", "verified")
+
+        wait_until(has(there, "heads/synced/main", new), 20, pusher.state)
+
+
+def test_what_was_agreed_to_is_known_by_the_log_too(repo: Repo, tmp_path: Path) -> None:
+    """A remote of before 2026 has no setting that says so."""
+    repo.annex("initremote", "-q", "store", "type=directory", f"directory={tmp_path}", NO_GPG)
+    if not (repo.path / ".git/annex/verified-remote.log").exists():
+        pytest.skip("git-annex is too old to ask")
+    repo.git("config", "--unset", "remote.store.annex-verified")
+    found = find(repo.path)
+    assert unverified(found.settings, found.layout.annex) == []
+
+    (repo.path / ".git/annex/verified-remote.log").write_bytes(b"")
+
+    assert unverified(found.settings, found.layout.annex) == ["store"]
+    refused, _ = attempt(["git-annex", "pre-push", "origin", "url"], repo.path)
+    assert refused
+
+
+NO_GPG = "encryption=none"
 WITHIN = """\
 #!/bin/sh
 while read -r line; do

@@ -9,6 +9,7 @@ from workers.annex.remotes import Remote, Special
 from workers.annex.remoteurl import Helper, Ssh
 from workers.annex.repository import Repository
 from workers.annex.stockhooks import PUSH_HOOKS, only_stock_hooks
+from workers.annex.verification import unverified
 from workers.git.exchange import NO_DELTAS, UPLOAD, Way
 from workers.git.refs import Refs
 from workers.pusher.values import Task, own
@@ -27,8 +28,7 @@ ANNEXDS: Final = frozenset(("annexd", "annexd-shell"))
 def way_to(here: Repository, task: Task) -> Way:
     """For one exchange."""
     peer, way, configured = task.peer, task.remote.way, here.settings.values
-    hooks = here.settings.get("core.hookspath")
-    stock = hooks is None and only_stock_hooks(here.common, PUSH_HOOKS)
+    silent = _have_hooks_nothing_to_say(here)
     setting = f"remote.{task.remote.name}."
     receives = _annexd_over_there(task.remote) if peer is None else peer.receive_pack
     sends = None if peer is None else UPLOAD
@@ -40,11 +40,19 @@ def way_to(here: Repository, task: Task) -> Way:
         task.remote.name,
         names=names,
         env=ssh.for_git(here, task.remote.settings, way) if isinstance(way, Ssh) else {},
-        verify=not stock,
+        verify=not silent,
         receive_pack=None if setting + "receivepack" in configured else receives,
         upload_pack=None if setting + "uploadpack" in configured else sends,
-        settings=NO_DELTAS if peer else WITHIN if stock and isinstance(way, Helper) else (),
+        settings=NO_DELTAS if peer else WITHIN if silent and isinstance(way, Helper) else (),
     )
+
+
+def _have_hooks_nothing_to_say(here: Repository) -> bool:
+    """Whether a push runs no hook here but git-annex's own, and that would not refuse it."""
+    if here.settings.get("core.hookspath") or not only_stock_hooks(here.common, PUSH_HOOKS):
+        return False
+    asks = (here.common / "hooks" / "pre-push").exists()  # older ones do not make it
+    return not (asks and unverified(here.settings, here.layout.annex))
 
 
 def _annexd_over_there(remote: Remote) -> str | None:
