@@ -15,6 +15,7 @@ from tests.processes import descendants, wait_until
 from tests.repo import Repo
 from tests.transfers.station import Station, add_many
 from workers.transferrer import role
+from workers.transferrer.byannex import WHY_MAX, abridged
 
 UP, DOWN = Direction.UPLOAD, Direction.DOWNLOAD
 
@@ -149,3 +150,15 @@ def test_many_are_asked_for_ahead_and_one_that_fails_takes_none_along(store: Sto
         assert store.uuid in repo.whereis(key)
     assert store.uuid not in repo.whereis(bad)
     assert bad in store.station.put_off(lane)
+
+
+def test_of_a_long_complaint_the_beginning_and_the_end_are_kept() -> None:
+    """A failed request is a page of its headers, and in its last words the reason."""
+    said = "HttpException Request {\n  host = x\n" + "  header = y\n" * 100 + "} (Refused here)"
+
+    why = abridged(said)
+
+    assert len(why) == WHY_MAX
+    assert why.startswith("HttpException Request { host = x ")
+    assert why.endswith("} (Refused here)")
+    assert abridged("one\n two ") == "one two"

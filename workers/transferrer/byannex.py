@@ -52,7 +52,9 @@ AHEAD_MAX_BYTES: Final = 4 << 20
 """Of what was asked for and is not done yet."""
 
 WHY_MAX: Final = 250
-"""So much of each thing said is kept as the reason."""
+"""So many characters of each thing said are kept as the reason."""
+
+_HEAD: Final = 80
 
 
 _CONNECTION: Final = re.compile(
@@ -213,7 +215,7 @@ class AnnexMover:
         all_said = " / ".join(words)
         # ssh says why first, and whoever has started it that something went wrong.
         asking = [line for line in words if are_needed(line)]
-        shown = [line[:WHY_MAX] for line in (asking or words)[-4:]]
+        shown = [abridged(line) for line in (asking or words)[-4:]]
         why = " / ".join(shown) or "git-annex does not say why"
         # git-annex has put it on the failed list, but it stays in the queue: it is not given up.
         failed.clear(self._paths, claim.lane, [claim.transfer.key])
@@ -299,3 +301,15 @@ def _size(claim: Claim) -> int:
 
 def _request(claim: Claim) -> tuple[Transfer, bytes]:
     return claim.transfer, claim.info.associated_file or b""
+
+
+def abridged(said: str) -> str:
+    """What was said in one line, and if that is long, its beginning and its end.
+
+    What has failed stands at the beginning; why, mostly at the end, as in what Haskell shows of a
+    failed request.
+    """
+    line = " ".join(said.split())
+    if len(line) <= WHY_MAX:
+        return line
+    return f"{line[:_HEAD]} … {line[len(line) - (WHY_MAX - _HEAD - 3) :]}"
