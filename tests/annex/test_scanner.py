@@ -1,8 +1,10 @@
 """The scanner, in real repositories: what it queues, when, and what it does not."""
 
 import errno
+import functools
 import os
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,7 @@ from workers.annex.branch import Branch
 from workers.annex.repository import find
 from workers.scanner import courtesies, decider, dropper, lanes
 from workers.scanner import role as scanner
+from workers.scanner.dropped import SECOND_THOUGHTS_S
 from workers.scanner.explorer import Explorer
 from workers.scanner.network import survey
 from workers.wakeup import Wakeup
@@ -169,6 +172,32 @@ def test_what_a_user_gets_is_passed_on(pair: tuple[Repo, Repo], tmp_path: Path) 
         scanned.settled()
 
     assert queued(b, UP, c) == {key: b"file"}
+
+
+def test_what_was_dropped_a_moment_ago_may_be_got_again_by_who_has_dropped_it(
+    pair: tuple[Repo, Repo],
+) -> None:
+    """His "git annex get" failed where we were fetching it again already."""
+    a, b = pair
+    a.add("file", b"content")
+    a.annex("sync", "-q", "--no-content")
+    b.annex("sync", "-q", "--no-content")
+    b.annex("get", "-q", "file")
+    queue, way = Queue(place(b).layout), Lane(Direction.DOWNLOAD, uuid(a))
+
+    def put_off(since: float) -> bool:
+        return [job.not_before > since + SECOND_THOUGHTS_S / 2 for job in queue.jobs(way)] == [True]
+
+    with scanning(b) as scanned:
+        scanned.settled()
+        for _ in range(2):
+            b.annex("drop", "-q", "file")
+            now = time.time()
+            wait_until(functools.partial(put_off, now), why=scanned.state)
+
+            b.annex("get", "-q", "file")
+
+            wait_until(lambda: not queued(b, Direction.DOWNLOAD, a), why=scanned.state)
 
 
 def test_a_restart_in_sync_looks_at_no_file(pair: tuple[Repo, Repo]) -> None:

@@ -70,6 +70,14 @@ def locations_of(branch: Branch, keys: Iterable[Key]) -> dict[Key, frozenset[UUI
     return {key: said[logs[path]] for key, path in paths.items()}
 
 
+def committed_locations_of(branch: Branch, keys: Iterable[Key]) -> dict[Key, frozenset[UUID]]:
+    """Where some keys are, as the branch has it, without the journal."""
+    paths = {key: log_path(key, branch.repository.tuning) for key in keys}
+    tip = branch.tip()
+    logs = {} if tip is None else branch.committed(tip, paths.values(), set())
+    return {key: locations(logs.get(path, b"")) for key, path in paths.items()}
+
+
 def journalled_locations(branch: Branch) -> list[Located]:
     """The keys whose location logs the journal has, and where they are, all told."""
     paths = branch.journal.paths() | branch.private.paths()

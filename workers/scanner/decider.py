@@ -14,6 +14,7 @@ from workers.annex.objects import Objects
 from workers.annex.questions import Wants
 from workers.annex.repository import Repository
 from workers.scanner.courtesies import Courtesies, Late
+from workers.scanner.dropped import Dropped
 from workers.scanner.lanes import Lanes
 from workers.scanner.neighbours import Neighbours
 from workers.scanner.routes import Routes
@@ -47,6 +48,7 @@ class Decider:
         self.courtesies = Courtesies()
         """What others will do by themselves, most likely."""
 
+        self._dropped = Dropped()
         self._repository = repository
         self._objects = Objects(repository)
         self._lanes = lanes
@@ -80,13 +82,26 @@ class Decider:
             self._lanes.offer(transfer, path, until)
         for transfer in (*judged.now, *judged.released):
             if not self._will_come(plan, transfer, item):
-                self._lanes.offer(transfer, path)
+                self._offer_one(plan, transfer, path)
             elif not self._lanes.takes(transfer.lane):
                 continue
             elif not self.courtesies.leave(transfer, path, time.monotonic()):
                 self._lanes.fall_behind(transfer.lane, path)
 
-    def late(self) -> list[Late]:
+    def offer_late(self, plan: Plan) -> bool:
+        """Offer what others should have done; whether there was anything."""
+        late = self._late()
+        for transfer, path in late:
+            self._offer_one(plan, transfer, path)
+        return bool(late)
+
+    def _offer_one(self, plan: Plan, transfer: Transfer, path: bytes) -> None:
+        until = self._dropped.back_at(plan.here, transfer)
+        if until:
+            self._lanes.put_off(transfer, until)
+        self._lanes.offer(transfer, path, until)
+
+    def _late(self) -> list[Late]:
         """What others have not done in time, though they do not seem to be at it."""
         now = time.monotonic()
         if now < self.courtesies.next_look():
@@ -100,8 +115,16 @@ class Decider:
         is_download = transfer.direction is Direction.DOWNLOAD
         return is_download and self._objects.locate(transfer.key) is not None
 
-    def logged(self, plan: Plan, news: Mapping[Key, frozenset[UUID]]) -> None:
+    def logged(
+        self,
+        plan: Plan,
+        before: Mapping[Key, frozenset[UUID]],
+        news: Mapping[Key, frozenset[UUID]],
+    ) -> None:
         """The logs say that now: nothing that has come is waited for."""
+        for taker, key in self._dropped.learn(before, news):
+            for lane in _lanes_to(plan, taker):
+                self._lanes.withdraw(Transfer(lane.direction, lane.uuid, key))
         if not self.unlogged and not self.courtesies:
             return
         now = time.monotonic()
@@ -138,3 +161,10 @@ class Decider:
             for other in item.locations
             if other not in {plan.here, transfer.uuid}
         )
+
+
+def _lanes_to(plan: Plan, taker: UUID) -> list[Lane]:
+    """By which contents get there."""
+    if taker == plan.here:
+        return [Lane(Direction.DOWNLOAD, uuid) for uuid in plan.downloads]
+    return [Lane(Direction.UPLOAD, taker)]

@@ -61,6 +61,14 @@ class Lanes:
         if self.takes(lane):
             self._offered.setdefault(lane, []).append(Job(transfer.key, path, not_before))
 
+    def put_off(self, transfer: Transfer, until: float) -> None:
+        """If it is queued, let nobody make it before that time (Unix time, s)."""
+        self._queue.retry(transfer, until)
+
+    def withdraw(self, transfer: Transfer) -> None:
+        """It need not be made any more."""
+        self._queue.cancel(transfer)
+
     def fall_behind(self, lane: Lane, path: bytes) -> None:
         """Have what the lane needs from this path on found again, later."""
         self.behind[lane] = min(path, self.behind.get(lane, path))

@@ -5,14 +5,20 @@ branch.  A journal file that has not changed since is not read again.
 """
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Final, NamedTuple, final
 
 from spool.key import Key
 from spool.transfer import UUID
 from workers.annex.branch import REF, Branch
-from workers.annex.feed import Moved, location_changes, locations_of, setting_changes
+from workers.annex.feed import (
+    Moved,
+    committed_locations_of,
+    location_changes,
+    locations_of,
+    setting_changes,
+)
 from workers.annex.journal import to_path
 from workers.annex.location import log_key
 from workers.git.refname import RefName
@@ -20,6 +26,9 @@ from workers.git.refs import Refs
 from workers.git.stream import ObjectId
 
 BATCH: Final = 4000
+
+JOURNAL_MAX: Final = 500
+"""Of so many keys in the journal the branch is asked what it says, too."""
 
 
 class News(NamedTuple):
@@ -79,6 +88,16 @@ class Logs:
         while batch := list(islice(changes, BATCH)):
             yield self._with_journal(batch)
         self.seen = new
+
+    def before(self, news: News) -> Mapping[Key, frozenset[UUID]]:
+        """Where the keys were; of those in the journal, if they are few, by what the branch says.
+
+        Many are what somebody adds or brings.
+        """
+        journalled = [key for key in news.now if key not in news.before]
+        if not 0 < len(journalled) <= JOURNAL_MAX:
+            return news.before
+        return news.before | committed_locations_of(self._branch, journalled)
 
     def _with_journal(self, batch: list[Moved]) -> News:
         now = {moved.key: moved.after for moved in batch}

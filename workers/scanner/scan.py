@@ -269,7 +269,7 @@ class Scan:
         self._whereabouts.learn(news.now)
         self._decided.learn(news.now)
         self.routes.arrived(news.now)
-        self._decider.logged(plan, news.now)
+        self._decider.logged(plan, self._logs.before(news), news.now)
         failed.forget_done(self._place.layout, plan.here, news.now)
         where = {
             key: uuids
@@ -313,9 +313,7 @@ class Scan:
 
     def _go_on(self) -> None:
         now, courtesies = time.time(), self._decider.courtesies
-        if late := self._decider.late():
-            for transfer, path in late:
-                self._lanes.offer(transfer, path)
+        if self._decider.offer_late(self._known().plan):
             self._lanes.flush(now)
         self.has_refilled = self._lanes.refill(now) > 0
         drained = frozenset[Lane]()
