@@ -66,6 +66,9 @@ class Staging:
     """So many files are something that git has already: what they were before, maybe."""
     outdated: list[bytes] = field(default_factory=list)
     """Filled in: paths that have changed since they were found, and are left out."""
+    published: set[ObjectId] = field(default_factory=set)
+    """Filled in: blobs that are in the repository already, while no ref may have led to them: by an
+    attempt that failed, or with a merge that was committed first."""
     refusal: str = ""
     """Filled in: what the hook said."""
     commit: ObjectId | None = None
@@ -138,6 +141,8 @@ class Stage:
             self._make_durable(prepared)
         else:
             commit = self._make(tree, head.oid, message)
+            if not desk.commits.are_safe(staging.published):
+                return Outcome.BUSY  # tried again when they are, or are seen to be gone
         self._log(finding.key for finding in findings if finding.key is not None)
         if tree is not None and not self._desk.others.let_head_move():
             return Outcome.BUSY
@@ -195,18 +200,22 @@ class Stage:
 
     def _current(self, staging: Staging) -> Iterable[Finding]:
         """Those findings that still hold."""
-        there = self._desk.commits.still_has(
-            finding.staged.oid for finding in staging.findings if finding.staged is not None
-        )
+        commits, index = self._desk.commits, self._desk.index()
+        blobs = {each.staged.oid for each in staging.findings if each.staged is not None}
+        entries = (index.get(finding.path) for finding in staging.findings)
+        led = {entry.oid for entry in entries if entry is not None}  # of another name, or mode
+        staging.published = {oid for oid in blobs - led if not commits.is_new(oid)}
+        lost = staging.published - commits.still_has(staging.published)
         for finding in staging.findings:
             if finding.st is None:
                 holds = self._is_gone(finding.path)
             else:
                 holds = is_same(self._desk.lstat(finding.path), finding.st)
-            if holds and (finding.staged is None or finding.staged.oid in there):
+            if holds and (finding.staged is None or finding.staged.oid not in lost):
                 yield finding
             else:
                 staging.outdated.append(finding.path)
+        staging.published -= lost
 
     def _is_gone(self, path: bytes) -> bool:
         """Whether there is no file; a directory may have taken its place."""

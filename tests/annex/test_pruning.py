@@ -1,18 +1,16 @@
 """``git gc --prune=now``, typed while annexd writes: it takes nothing that a ref is to lead to."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.processes import descendants, kill, start, wait_until
+from tests.pruning import pruning
 from tests.repo import Repo
 from workers.git.objectid import ObjectFormat
 from workers.git.objects import ObjectWriter
 from workers.git.permissions import Sharing
-from workers.git.pruning import pruner, wait_for
+from workers.git.pruning import let_prune, pruner, wait_for
 from workers.git.stream import ObjectId
 
 PRUNE = ("prune", "--expire=now")
@@ -26,23 +24,6 @@ def plain(tmp_path: Path) -> Repo:
 
 def writer(repo: Repo) -> ObjectWriter:
     return ObjectWriter(repo.plumbing, ObjectFormat.SHA1, Sharing.parse(None), b"test")
-
-
-@contextmanager
-def pruning(repo: Repo, *args: str) -> Iterator[int]:
-    """A process that looks like ``git gc`` at work; its pid."""
-    argv = ("sh", "-c", "sleep 60 & wait", "gc", *args)
-    gc = start(argv, repo.path.parent / "stderr")
-    wait_until(lambda: b"gc" in Path(f"/proc/{gc.pid}/cmdline").read_bytes())
-    lock = repo.path / ".git/gc.pid"
-    lock.write_text(f"{gc.pid} {os.uname().nodename}")
-    try:
-        yield gc.pid
-    finally:
-        for child in descendants(gc.pid):
-            kill(child)
-        gc.wait(10)
-        lock.unlink()
 
 
 def publish(repo: Repo, made: ObjectWriter) -> ObjectId:
@@ -123,3 +104,13 @@ def test_a_guard_that_a_killed_process_left_is_removed(plain: Repo) -> None:
     writer(plain).sweep()
 
     assert [path.name for path in keeps(plain)] == ["pack-x.keep"]
+
+
+def test_a_gc_that_nobody_has_seen_at_work_is_noticed_when_it_has_ended(plain: Repo) -> None:
+    common = plain.path / ".git"
+    before = let_prune(common)
+    assert let_prune(common) == before
+
+    plain.git("gc", "--prune=now", "-q")
+
+    assert let_prune(common) != before

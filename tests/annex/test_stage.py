@@ -8,6 +8,7 @@ import pytest
 
 from tests.desks import desk_of
 from tests.processes import run
+from tests.pruning import pruning
 from tests.repo import Repo
 from tests.spool import some_key
 from workers.desk import Desk
@@ -16,6 +17,7 @@ from workers.footing import Footing
 from workers.git.commit import Signature
 from workers.git.index_entry import FILE, StatData
 from workers.git.index_racy import Staged
+from workers.git.stream import ObjectId
 from workers.maker import is_made_by_annexd
 from workers.stage import Outcome, Stage, Staging
 
@@ -71,6 +73,46 @@ def test_files_are_committed_though_git_has_lost_the_git_annex_branch(
     assert any("left unsaid" in record.getMessage() for record in caplog.records)
     assert not list((repo.path / ".git/annex/journal").glob("*"))
     kept.rename(repo.path / ".git/objects" / tip[:2] / tip[2:])
+
+
+def test_what_a_gc_may_yet_take_is_not_committed_before_it_has_ended(repo: Repo) -> None:
+    """A merge had published the file's blob, and nothing led to it when the gc looked."""
+    repo.git("commit", "-q", "--allow-empty", "-m", "start")
+    repo.write("file", b"content")
+    with desk_of(repo) as desk:
+        stage = Stage(desk, Footing(desk))
+        file = found(desk, "file")
+        assert file.staged is not None
+        blob = file.staged.oid
+        desk.commits.hold(ObjectId(repo.head()))
+        with pruning(repo, "--prune=now"):
+            assert stage.commit(Staging([file])) is Outcome.BUSY
+            (repo.path / ".git/objects" / blob[:2] / blob[2:]).unlink()
+        again = Staging([file])
+        assert stage.commit(again) is Outcome.NOTHING
+        assert again.outdated == [b"file"]
+
+        assert stage.commit(staging(desk, "file")) is Outcome.DONE
+
+    assert set(repo.tree()) == {b"file"}
+    repo.check()
+
+
+def test_a_pack_that_a_gc_has_taken_is_not_believed_to_be_there(repo: Repo) -> None:
+    """What is written while a gc is at work goes into a pack, and git knows packs by heart."""
+    repo.git("commit", "-q", "--allow-empty", "-m", "start")
+    repo.write("file", b"content")
+    with desk_of(repo) as desk:
+        stage = Stage(desk, Footing(desk))
+        file = found(desk, "file")
+        assert file.staged is not None
+        with pruning(repo, "--prune=now"):
+            desk.commits.hold(ObjectId(repo.head()))
+        assert desk.commits.find(file.staged.oid, 100) == b"content"
+        repo.git("gc", "-q", "--prune=now")
+        again = Staging([file])
+        assert stage.commit(again) is Outcome.NOTHING
+        assert again.outdated == [b"file"]
 
 
 def head_message(repo: Repo) -> bytes:

@@ -11,13 +11,15 @@ Killed before the private ref has moved: objects that nothing refers to.  After 
 leads to a commit that is on no branch.  Neither matters to the next process.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from operator import attrgetter
 from typing import IO, Final, NamedTuple, Self, final
 
 from workers.git.conventions import Conventions
+from workers.git.gitdirs import common_dir
 from workers.git.objectreader import ObjectReader
 from workers.git.objects import Loose, ObjectWriter
+from workers.git.pruning import pruner
 from workers.git.refname import RefName
 from workers.git.refs import Refs
 from workers.git.run import Git
@@ -107,8 +109,26 @@ class Commits:
         added = set(oids)
         coming = {oid for oid in added if self._objects.has(oid)}
         others = list(added - coming)
+        if others:  # a git that has read of a pack takes it to be there for good
+            self._reader.close()
         there = self._reader.has_all(others)
         return coming.union(oid for oid, has in zip(others, there, strict=True) if has)
+
+    def are_safe(self, oids: Collection[ObjectId]) -> bool:
+        """Whether blobs that were published before the commit that is held are there to stay.
+
+        Other than what was written for that commit, they are not ``secure``: a ``git gc
+        --prune=now`` that looked before it was held may take them yet.
+        """
+        if not oids:
+            return True
+        if pruner(common_dir(self.git.gitdir)) is not None:
+            return False
+        return self.still_has(oids) == set(oids)
+
+    def is_new(self, oid: ObjectId) -> bool:
+        """Whether a blob was added and is not in the repository yet."""
+        return self._objects.get(oid) is not None
 
     def tree_of(self, commit: str) -> ObjectId:
         """The tree of a commit (or of a tree).  Raises ``MissingObjectError``."""

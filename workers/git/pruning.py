@@ -16,6 +16,8 @@ from typing import Final
 from workers.git.readable import readable
 
 _ASKED: Final = (b"--prune=now", b"--prune=all", b"--expire=now", b"--expire=all")
+PRUNING_S: Final = 30.0
+"""For a user's ``git gc``; in large repositories it takes longer, and we go on."""
 _PID: Final = re.compile(rb"[0-9]{1,9}")
 
 
@@ -44,3 +46,17 @@ def wait_for(pid: int, longest_s: float) -> None:
             readable(ends, within_s=longest_s)
         finally:
             os.close(ends)
+
+
+def let_prune(common: Path) -> int | None:
+    """Wait for one to end; as long as the answer is the same, none has begun.
+
+    In a small repository it is done before anybody has seen it at work; but it has made ``gc.pid``.
+    """
+    pid = pruner(common)
+    if pid is not None:
+        wait_for(pid, PRUNING_S)
+    try:
+        return common.stat().st_mtime_ns
+    except OSError:  # gone with its drive
+        return None

@@ -11,13 +11,12 @@ are left that nothing leads to; git's garbage collection sees to them.
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final, Self, final
 
 from workers.annex.repository import Repository
 from workers.git.carry import carry
 from workers.git.exchange import Said, Update
-from workers.git.pruning import pruner, wait_for
+from workers.git.pruning import let_prune
 from workers.git.refname import RefName
 from workers.git.refs import Refs
 from workers.git.run import DURABLE, Git, GitError
@@ -30,9 +29,6 @@ from workers.pusher.values import Theirs, tracking
 _NO_HOOKS: Final = "core.hooksPath=/dev/null"
 _BRANCHES: Final = b"refs/heads/"
 _OVERTAKEN: Final = b"fetch first"
-
-PRUNING_S: Final = 30.0
-"""For a user's ``git gc``; in large repositories it takes longer, and the exchange goes on."""
 
 Known = Callable[[ObjectId], bool]
 """Whether a commit is in the history of one of ours."""
@@ -73,11 +69,11 @@ class Direct:
             return False
         tips = [theirs[ref] for ref, _ in pairs]
         moves = [Move(ours, theirs[ref], kept[ours]) for ref, ours in pairs]
-        _let_prune(self.here.common)
+        before = let_prune(self.here.common)
         return (
             carry(there, self.here.git, tips, common)
             and self._move(self.here.git, "annexd fetch", moves)
-            and (not _let_prune(self.here.common) or carry(there, self.here.git, tips, common))
+            and (let_prune(self.here.common) == before or carry(there, self.here.git, tips, common))
         )
 
     def push(self, updates: Sequence[Update], theirs: Theirs) -> list[Said] | None:
@@ -92,12 +88,12 @@ class Direct:
         moves = [move for move in moves if move.new != move.old]
         common = set(filter(self.known, theirs.values()))
         tips = [move.new for move in moves if move.new]
-        _let_prune(self.peer.common)
+        before = let_prune(self.peer.common)
         if tips and not (common and carry(self.here.git, self._there, tips, common)):
             return None
         if moves and not self._move(self._there, "annexd push", moves):
             return None
-        if tips and _let_prune(self.peer.common):
+        if tips and let_prune(self.peer.common) != before:
             carry(self.here.git, self._there, tips, common)
         self._track(moves)
         if tips and not self.peer.has_annexd:  # else it sees to garbage itself
@@ -141,17 +137,6 @@ class Direct:
                 return writer.move(*moves)
         except GitError:  # a lock, a hook, a directory in the way: git will say it
             return False
-
-
-def _let_prune(common: Path) -> bool:
-    """Wait for a ``git gc --prune=now`` to end; whether there was one.
-
-    It takes what arrives before a ref leads to it, and what it has not seen a ref lead to.
-    """
-    pid = pruner(common)
-    if pid is not None:
-        wait_for(pid, PRUNING_S)
-    return pid is not None
 
 
 def _wanted(update: Update, theirs: Theirs) -> tuple[ObjectId | None, ...]:
