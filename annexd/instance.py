@@ -12,7 +12,8 @@ free afterwards.
 Such locks belong to the process (``spool.lock``): they are taken by the daemon itself, after its
 last fork.
 
-``annex/annexd/lock`` is held beside it, and tells annexd from the assistant.
+``annex/annexd/lock`` is held beside it, and tells annexd from the assistant; or, where somebody has
+just deleted that, the supervisor's title does.
 
 If killed: the kernel drops all three locks; what stands in the files then means nothing.
 
@@ -28,6 +29,9 @@ from spool import lock
 from spool.lock import FileLock
 from spool.place import Place
 from spool.record import make_directory
+
+TITLE = "annexd: supervisor"
+"""How a supervisor's command line begins."""
 
 _MAKE = lock.OPEN | os.O_CREAT
 
@@ -67,9 +71,17 @@ def find_holder(place: Place) -> Holder | None:
     pid = lock.owner_pid(place.layout.daemon_pid)
     own = lock.owner_pid(os.fsencode(place.lock))
     if pid is not None:
-        return Holder(pid, is_annexd=own == pid)
+        return Holder(pid, is_annexd=own == pid or (own is None and _is_titled(pid)))
     # Somebody has deleted ``daemon.pid``; annexd makes it again in a moment.
     return None if own is None else Holder(own, is_annexd=True)
+
+
+def _is_titled(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            return file.read(len(TITLE)) == TITLE.encode()
+    except OSError:  # it has just ended, or is in another container
+        return False
 
 
 @final

@@ -31,7 +31,7 @@ from annexd import child, strays
 from annexd.bulletin import Bulletin
 from annexd.crew import Crew
 from annexd.errors import TemporaryError, describe
-from annexd.instance import Instance
+from annexd.instance import TITLE, Instance
 from annexd.lastword import last_word
 from annexd.leftovers import clear_leftovers
 from annexd.programs import Programs
@@ -131,7 +131,7 @@ class Supervisor:
 
         Whether it is to be started again, from programs that have been replaced.
         """
-        set_title("annexd", f"annexd: supervisor {self._place.worktree}")
+        set_title("annexd", f"{TITLE} {self._place.worktree}")
         strays.adopt()
         clear_leftovers(self._place)
         self._settle_in()

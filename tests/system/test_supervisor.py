@@ -384,6 +384,15 @@ def test_deleting_our_whole_directory_costs_nothing(nest: StartNest) -> None:
     wait_until(lambda: one.pid("obey") != old)
 
 
+def test_it_is_no_assistant_while_our_directory_is_gone(nest: StartNest) -> None:
+    """Annexd's own commands, "annexd stop" too, took it for one, for a second."""
+    one = nest("obey").ready()
+
+    one.place.annexd.rename(one.place.annex / "away")
+
+    assert find_holder(one.place) == Holder(one.process.pid, is_annexd=True)
+
+
 def test_deleting_all_that_is_in_our_directory_costs_nothing(nest: StartNest) -> None:
     one = nest("obey").ready()
 
