@@ -34,6 +34,7 @@ from workers.git.refs import Head
 from workers.git.stream import ObjectId
 from workers.git.tree import Change
 from workers.git.update_refs import Move
+from workers.handmade import refused
 from workers.haste import Haste
 from workers.losses import Losses
 from workers.massdeletion import HOW_TO_ACCEPT, Consent
@@ -137,16 +138,25 @@ class Merging:
             if head.oid is not None and (undone := self._undo(head.oid, found.commit, changes)):
                 found.commit = undone
                 changes = desk.commits.changes(head.oid, undone)
-            shown = _shown(head, found.commit, changes, adjusting)
-            applied = apply(desk, shown.changes, self._breathe)
-            block = self._out_of_sight(applied.paths) if isinstance(applied, Dirty) else applied
+            block = self._apply(head, found.commit, changes, adjusting)
             if not isinstance(block, Blocked):
-                return self._conclude(shown, applied, Merged(found.commit, held, passing))
+                return self._conclude(*block, Merged(found.commit, held, passing))
             free = [each for each in arrived if not self._leads_to(head, each, block.path)]
             blocks.append(_blocked(block, [each for each in arrived if each not in free]))
             if len(free) == len(arrived):
                 return Held((*found.held, *blocks), passing=True)
             arrived = free
+
+    def _apply(
+        self, head: Head, goal: ObjectId, changes: list[Change], adjusting: Adjusting | None
+    ) -> tuple[Shown, Applied | Dirty | Obstacle] | Blocked:
+        if refusal := refused(changes):  # before it is shown as anything
+            return Blocked(*refusal)
+        shown = _shown(head, goal, changes, adjusting)
+        applied = apply(self._desk, shown.changes, self._breathe)
+        if isinstance(applied, Dirty) and (block := self._out_of_sight(applied.paths)):
+            return block
+        return applied if isinstance(applied, Blocked) else (shown, applied)
 
     def _undo(self, head: ObjectId, goal: ObjectId, changes: list[Change]) -> ObjectId | None:
         """A commit on top that has what nobody means to delete; a pure function of the goal."""

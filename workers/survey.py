@@ -36,7 +36,7 @@ from workers.git.index_entry import (
 from workers.git.objectid import ObjectFormat, blob_id
 from workers.git.stream import ObjectId, StreamEndedError
 from workers.git.tree import Change, Version
-from workers.handmade import is_allowed, named_twice
+from workers.handmade import refused
 from workers.inplace import Name, look
 from workers.lease import open_to_read
 
@@ -44,14 +44,12 @@ SMALL: Final = 1 << 20
 """Bytes: a file that is larger is not read to find out what it is."""
 
 _REPOSITORY: Final = "another repository is in the way"
-_REFUSED: Final = "git refuses such a name, which may be an attack"
 _IN_CONFLICT: Final = "it is in conflict here: resolve that, then git add"
 _LEFT_ALONE: Final = (
     "it was edited, and git was told not to look at it: "
     "git update-index --no-skip-worktree --no-assume-unchanged"
 )
 _NO_SUBMODULE: Final = "a submodule is to be there, and nobody commits what is: move that away"
-_TWICE: Final = "there are two files of that name, which git never makes"
 
 
 class Step(NamedTuple):
@@ -92,8 +90,8 @@ def survey(desk: Desk, index: Index, changes: Iterable[Change]) -> Survey:
     """Look at every path that is to change, in order."""
     told = list(changes)
     listed = {change.path: change for change in told}
-    if (twice := named_twice(told, listed)) is not None:
-        return Survey(index, blocked=Block(twice, _TWICE))
+    if (refusal := refused(told)) is not None:
+        return Survey(index, blocked=Block(*refusal))
     with Descent(desk.top) as descent:
         surveyor = _Surveyor(desk, index, listed, descent)
         try:
@@ -128,9 +126,6 @@ class _Surveyor:
 
     def visit(self, change: Change) -> None:
         """Decide about one path."""
-        if not is_allowed(change):
-            self.found.blocked = Block(change.path, _REFUSED)
-            return
         try:
             self._decide(change)
         except BoundaryError as boundary:
