@@ -157,6 +157,7 @@ ALL: Final = {
             "annex/test_expression_grammar.py",
             "transfers/test_safety.py",
         ),
+        ("test_what_git_would_not_check_out_is_held",),
     ),
     "Q": Series(
         "hostile local files",
