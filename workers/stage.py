@@ -16,8 +16,7 @@ from typing import final
 from spool.key import Key
 from workers.annex.branch import REF
 from workers.annex.commit import identity
-from workers.annex.presence import Status
-from workers.annex.record import record_locations
+from workers.annex.record import record_new
 from workers.annex.uuidlogs import commit_message
 from workers.desk import Desk
 from workers.finding import Finding, is_same
@@ -232,7 +231,7 @@ class Stage:
             desk = self._desk
             uuid = desk.repository.uuid
             try:
-                record_locations(desk.branch, present, uuid, Status.PRESENT, time.time())
+                record_new(desk.branch, present, uuid, time.time())
             except MissingObjectError as lost:
                 # The files matter more; what is here and unlogged the scanner logs, in the end.
                 log.warning("left unsaid: %s", lost)

@@ -28,7 +28,7 @@ from workers.annex.branch import Branch
 from workers.annex.fold import commit_journal
 from workers.annex.location import log_key, log_path
 from workers.annex.presence import Status
-from workers.annex.record import record_arrivals, record_locations
+from workers.annex.record import record_arrivals, record_locations, record_new
 from workers.annex.repository import find
 
 
@@ -92,6 +92,36 @@ def test_few_keys_wait_in_the_journal_and_many_are_committed_at_once(
     assert len(changed) == MANY - FEW
     for key in (some_keys(FEW)[0], some_keys(MANY)[-1]):
         assert repo.whereis(key) == logged(branch, key)
+
+
+def test_what_is_new_is_committed_at_once(repo: Repo, branch: Branch) -> None:
+    """``git annex whereis`` does not look into a journal that was empty when it began.
+
+    (``scenarios/test_user_at_work.py`` has it look in a loop: 4 of 250 failed.)
+    """
+    tip = repo.annex_tip()
+
+    assert record_new(branch, some_keys(1), OTHER, NOW) == 1
+
+    assert not journal(repo)
+    assert repo.git("rev-list", "--count", f"{tip}..git-annex").strip() == b"1"
+    assert record_new(branch, some_keys(1), OTHER, NOW) == 0
+
+
+@pytest.mark.parametrize("hindrance", ["annex.alwayscommit=false", "annex.private=true", "none"])
+def test_what_is_new_waits_in_the_journal_where_nothing_can_be_committed(
+    repo: Repo, hindrance: str
+) -> None:
+    if hindrance == "none":
+        repo.git("update-ref", "-d", "refs/heads/git-annex")
+    else:
+        repo.config(*hindrance.split("="))
+    with Branch(find(repo.path)) as branch:
+        assert record_new(branch, some_keys(FEW), branch.repository.uuid, NOW) == FEW
+
+        assert logged(branch, some_keys(FEW)[-1]) == {branch.repository.uuid}
+    private = repo.path / ".git" / "annex" / "journal-private"
+    assert len(journal(repo)) + len([*private.glob("*.log")]) == FEW
 
 
 def test_recording_again_changes_nothing(repo: Repo, branch: Branch) -> None:

@@ -15,8 +15,9 @@ If killed: some keys are recorded and others not, and no line is lost.  Recordin
 changes nothing.
 """
 
+import contextlib
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Final
 
 from spool.key import Key
@@ -60,6 +61,19 @@ def record_locations(
     return _record(branch, paths, uuid, _having(uuid, status, now), now)
 
 
+def record_new(branch: Branch, keys: Collection[Key], uuid: UUID, now: float) -> int:
+    """The same of keys whose files are about to be staged: in a commit, if there can be one.
+
+    A ``git annex whereis`` that began when the journal was empty does not look into it, said that
+    there were no copies of a file that came meanwhile, and failed.
+    """
+    if _commits_always(branch) and not is_private(branch, uuid):
+        paths = sorted({log_path(key, branch.repository.tuning) for key in keys})
+        with contextlib.suppress(BranchMissingError, BranchBusyError):
+            return edit(branch, paths, _having(uuid, Status.PRESENT, now), now)
+    return record_locations(branch, keys, uuid, Status.PRESENT, now)
+
+
 def record_arrivals(branch: Branch, told: Mapping[bytes, bytes], uuid: UUID, now: float) -> int:
     """Log that the repository ``uuid`` has the keys with those logs; how many that changed.
 
@@ -89,11 +103,10 @@ def _having(uuid: UUID, status: Status, now: float) -> Update:
 def _record(
     branch: Branch, changing: Iterable[bytes], uuid: UUID, update: Update, now: float
 ) -> int:
-    repository = branch.repository
     paths = sorted(changing)
     if is_private(branch, uuid):
         return _journal(branch, branch.private, paths, update)
-    always = repository.settings.flag("annex.alwayscommit", default=True)
+    always = _commits_always(branch)
     small = len(paths) <= JOURNAL_MAX or not always
     journalled = [path for path in paths if small and branch.journal.fits(path)]
     changed = _journal(branch, branch.journal, journalled, update)
@@ -129,6 +142,10 @@ def is_private(branch: Branch, uuid: UUID) -> bool:
         and settings.get(f"remote.{name.removesuffix('private')}uuid") == uuid.decode()
         for name, _value in settings.below("remote")
     )
+
+
+def _commits_always(branch: Branch) -> bool:
+    return branch.repository.settings.flag("annex.alwayscommit", default=True)
 
 
 def _journal(branch: Branch, journal: Journal, paths: list[bytes], update: Update) -> int:
