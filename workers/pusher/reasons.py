@@ -11,7 +11,8 @@ from workers.git.told import told
 REASONS_MAX: Final = 4
 _NOISE: Final = re.compile(
     r"\s*\Z|Please make sure you have|and the repository exists|hint:|"
-    r"(?:remote: )?[A-Z][a-z]+ objects"
+    r"(?:remote: )?[A-Z][a-z]+ objects|"
+    r"gpg: +(?:Signature made|using|Good signature)|gcrypt: (?:De|En)crypting"
 )
 
 
