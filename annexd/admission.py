@@ -133,14 +133,14 @@ def _shown(version: tuple[int, ...]) -> str:
 
 
 def _check_permissions(place: Place) -> None:
+    if os.statvfs(place.gitdir).f_flag & os.ST_RDONLY:
+        raise RefusedError(f"{os.fspath(place.gitdir)!r} is mounted read-only; mount it read-write")
     for path in (place.worktree, place.gitdir, place.annex):
         if path.exists() and not os.access(path, os.R_OK | os.W_OK | os.X_OK):
             raise RefusedError(
                 f"no permission to write in {os.fspath(path)!r}; run annexd as its owner, "
                 f"or: sudo chown -R {os.geteuid()} {os.fspath(path)!r}"
             )
-    if os.statvfs(place.gitdir).f_flag & os.ST_RDONLY:
-        raise RefusedError(f"{os.fspath(place.gitdir)!r} is mounted read-only; mount it read-write")
 
 
 def _admission(settings: Settings) -> Admission:

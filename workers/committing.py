@@ -240,7 +240,7 @@ class Committing:
         for _finding in self._findings:
             self._batch.note(now)
         if outcome is Outcome.DONE:
-            count = len(staging.findings) + len(staging.from_index)
+            count = len({each.path for each in staging.findings}.union(staging.from_index))
             log.info("committed %d files", count)
 
     def _fail(self, failure: str) -> None:

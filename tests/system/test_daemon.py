@@ -32,6 +32,7 @@ from tests.processes import (
 from tests.repo import Repo
 from tests.scenarios.sshd import pretended_master
 from tests.system.conftest import CLI, Annexd
+from tests.system.drives import may_mount, mounted_read_only
 
 
 def test_start_returns_when_annexd_is_ready_and_stop_when_all_of_it_is_gone(
@@ -574,6 +575,13 @@ def test_a_repository_of_somebody_else_is_refused() -> None:
     assert ended.status == 100
     assert b"no permission to write in" in ended.stderr
     assert b"Traceback" not in ended.stderr
+
+
+@may_mount
+def test_a_repository_on_a_drive_that_is_read_only_is_refused_for_that(annexd: Annexd) -> None:
+    """It was called a matter of permission, to be mended by ``chown``."""
+    with mounted_read_only(annexd.repo.path):
+        assert "is mounted read-only; mount it read-write" in refusal(annexd, {})
 
 
 def test_root_pauses_nothing_in_another_users_repository() -> None:
