@@ -2,12 +2,13 @@
 
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, final
 
 from spool.place import Place
+from spool.state import BEHIND, read_state
 from workers.git.run import Git, GitError
 from workers.git.settings import Settings
 
@@ -28,6 +29,14 @@ class Remote:
     url: bytes
     """Empty for most special remotes."""
 
+    gateway: bytes = b""
+    """The name of the remote through which it is reached, if it is through one."""
+
+    @property
+    def reached_as(self) -> bytes:
+        """The name of the remote that must be there for this one to be."""
+        return self.gateway or self.name
+
 
 @final
 @dataclass(frozen=True, slots=True)
@@ -43,7 +52,25 @@ _last: dict[Path, _Read] = {}
 
 
 def list_remotes(place: Place) -> tuple[Remote, ...]:
-    """Every remote, by name; none if git is missing, or cannot read its configuration."""
+    """Every remote, by name, then those that are reached through one of them.
+
+    None if git is missing, or cannot read its configuration.
+    """
+    configured = _configured(place)
+    return (*configured, *_behind(place, configured))
+
+
+def _behind(place: Place, configured: Iterable[Remote]) -> Iterator[Remote]:
+    """As the scanner says, which has read the git-annex branch."""
+    state = read_state(place.state, "scanner")
+    for note in () if state is None else state.notes:
+        uuid, _, name = os.fsencode(note[1]).partition(b" ")
+        through = [at.name for at in configured if name.startswith(at.name + b"-")]
+        if note[0] == BEHIND and through:
+            yield Remote(name, uuid, b"", max(through, key=len))
+
+
+def _configured(place: Place) -> tuple[Remote, ...]:
     known = _last.get(place.gitdir)
     if known and time.monotonic() < known.until and known.files == _stamps(known.files):
         return known.remotes

@@ -17,7 +17,7 @@ from spool.key import parts
 from spool.record import escape
 from spool.remotes import Exchange
 from spool.running import Running
-from spool.state import SCANNED, Activity
+from spool.state import BEHIND, SCANNED, Activity
 from spool.transfer import Direction, Transfer
 from workers.annex.credentials import are_needed
 
@@ -218,7 +218,8 @@ def _activity(worker: Worker, now: float) -> str:
     notes = [
         f"{name} {escape(value)}"
         for name, value in state.notes
-        if (name, value) != _NOTHING and name != SCANNED  # which is for other programs
+        if (name, value) != _NOTHING
+        and name not in {SCANNED, BEHIND}  # which are for other programs
     ]
     often = "once" if life.restarts == 1 else f"{life.restarts} times"
     again = [f"started again {often}"] if life.restarts else []

@@ -104,7 +104,13 @@ def _fingerprint(place: Place) -> tuple[object, ...]:
         journal = []
     # The sentry finds out which repository a remote is, and whether it can be reached.
     remotes = list_remotes(place)
-    return head, refs, journal, remotes, [read_reach(place.remotes, at.name) for at in remotes]
+    return (
+        head,
+        refs,
+        journal,
+        remotes,
+        [read_reach(place.remotes, at.reached_as) for at in remotes],
+    )
 
 
 def what_is_left(status: Status, seq: int) -> Left:

@@ -208,7 +208,7 @@ def _remote(
     up, down = (Lane(direction, UUID(remote.uuid)) for direction in Direction)
     return RemoteStatus(
         remote=remote,
-        reach=read_reach(place.remotes, remote.name),
+        reach=read_reach(place.remotes, remote.reached_as),
         push=read_push(place.remotes, remote.name),
         tree=read_tree(place.remotes, remote.name),
         transfer=read_transfer(place.remotes, remote.name),

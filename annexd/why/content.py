@@ -236,7 +236,7 @@ def _standing(scene: Scene, remote: Remote, direction: Direction) -> Standing:
         moves_contents=syncs_content(scene.repository.settings, scene.shared),
         is_dead=uuid is not None and scene.network.plan.preferences.level(uuid) is Trust.DEAD,
         is_stranger=is_stranger(remote, scene.descriptions, scene.repository.git),
-        reach=read_reach(remotes, name),
+        reach=read_reach(remotes, os.fsencode(remote.reached_as)),
         exchange=read_transfer(remotes, name),
         pauses=tuple(
             each

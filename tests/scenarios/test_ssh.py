@@ -12,7 +12,7 @@ from spool.layout import Layout
 from spool.transfer import UUID, Direction, Lane
 from spool.transferlock import TransferLocks
 from tests.daemons import Fleet
-from tests.processes import ANNEXD_SHELL, alive, pause, run_to_end, stays, wait_until
+from tests.processes import ANNEXD_SHELL, alive, attempt, pause, run_to_end, stays, wait_until
 from tests.procfs import family
 from tests.repo import Repo
 from tests.scenarios.sshd import Sshd, needs_sshd, sshd
@@ -69,6 +69,37 @@ def test_two_that_reach_each_other_over_ssh(apart: tuple[Repo, Repo], fleet: Fle
     fleet.stop()
     a.check()
     b.check()
+
+
+def test_contents_go_to_what_is_behind_a_gateway(
+    tmp_path: Path, server: Sshd, fleet: Fleet
+) -> None:
+    """A remote of a remote, as "git annex updateproxy" tells, and the nodes of a cluster."""
+    a, gate, *others = (Repo.create(tmp_path / name) for name in ("a", "gate", "usb", "n1", "n2"))
+    a.git("commit", "-q", "--allow-empty", "-m", "start")
+    reach(a, gate, server)
+    for other in others:
+        gate.git("remote", "add", other.path.name, str(other.path))
+        gate.annex("sync", "-q", "--no-content", other.path.name)
+    if attempt(["git-annex", "initcluster", "big"], gate.path)[0]:
+        pytest.skip("git-annex is too old to be a gateway")
+    for name in ("n1", "n2"):
+        gate.config(f"remote.{name}.annex-cluster-node", "big")
+    gate.config("remote.usb.annex-proxy", "true")
+    gate.annex("updatecluster")
+    daemon = fleet.annexd(a)
+    daemon.wait()
+
+    a.write("file", b"content" * 1000)
+    daemon.wait()
+
+    # With the cluster, which no log names: git-annex says so of what its nodes have.
+    assert a.whereis(a.key("file")) >= {each.uuid().encode() for each in (a, gate, *others)}
+    assert [any(each.path.glob(".git/annex/objects/*/*/*/*")) for each in others] == [True] * 3
+    assert b"gate-usb" in daemon.ask("status").stdout
+    a.annex("drop", "-q", "--force", "file")
+    gate.annex("drop", "-q", "--force", "--all")
+    wait_until(lambda: a.holds("file", b"content" * 1000), 20, daemon.log)
 
 
 def test_two_that_are_served_by_annexd_shell(apart: tuple[Repo, Repo], fleet: Fleet) -> None:

@@ -138,6 +138,14 @@ class Remote:
     settings: Mapping[str, str]
     """All of ``remote.NAME.annex-*``, without ``annex-``, and their fallbacks."""
 
+    behind: str | None = None
+    """The name of the remote that gives access to it (``proxies``)."""
+
+    @property
+    def reached_as(self) -> str:
+        """The name of the remote that must be there for this one to be."""
+        return self.behind or self.name
+
     @property
     def carries_git(self) -> bool:
         """Whether refs can be exchanged."""
@@ -286,7 +294,7 @@ def parse_cost(text: str, default: float) -> float:
 def _way(
     name: str, url: str | None, described: Mapping[bytes, bytes], top: Path, home: Path
 ) -> Way:
-    if _CONTROL.search(name) or name.startswith("-"):
+    if not is_usable_name(name):
         return Unusable("its name begins with a dash or has control characters")
     if url is not None and not url.startswith("annex::"):
         return remoteurl.parse(url, top=top, home=home)
@@ -295,6 +303,11 @@ def _way(
     by_key = described.get(b"annexobjects") == b"yes" or not (exports or imports)
     only_read = described.get(b"type") in _ONLY_READ
     return Special(takes_keys=by_key and not only_read, exports=exports, imports=imports)
+
+
+def is_usable_name(name: str) -> bool:
+    """Whether it cannot be taken for an option, nor spoil a line."""
+    return not (_CONTROL.search(name) or name.startswith("-"))
 
 
 def _default_cost(way: Way, described: Mapping[bytes, bytes]) -> float:

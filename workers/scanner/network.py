@@ -17,7 +17,7 @@ from typing import Final, final
 from spool.place import Place
 from spool.remotes import read_reach
 from spool.transfer import UUID
-from workers.annex import preferred, remotes, uuidlogs
+from workers.annex import preferred, proxies, remotes, uuidlogs
 from workers.annex.branch import REF, Branch
 from workers.annex.maplog import by_name
 from workers.annex.preferred import Preferences
@@ -34,7 +34,7 @@ _UUID: Final = b"uuid.log"
 _ANNEX: Final = RefName(REF)
 
 _DECIDING: Final = frozenset((*preferred.LOGS, CONFIG_LOG))
-SETTING_LOGS: Final = _DECIDING | {_UUID}
+SETTING_LOGS: Final = _DECIDING | {_UUID} | proxies.LOGS
 """The files of the git-annex branch that a survey reads."""
 
 
@@ -80,8 +80,9 @@ def survey(place: Place, repository: Repository, branch: Branch) -> Network:
     special = uuidlogs.remote_settings(logs[preferred.REMOTE])
     top = repository.top
     found = remotes.parse(repository.settings, special, top=top, home=Path.home())
-    known = tuple(answered(each, top) if _has_commands(each) else each for each in found)
-    reach = {each.name: read_reach(place.remotes, os.fsencode(each.name)) for each in known}
+    asked = [answered(each, top) if _has_commands(each) else each for each in found]
+    known = (*asked, *proxies.behind(asked, logs, repository.uuid))
+    reach = {each.name: read_reach(place.remotes, os.fsencode(each.reached_as)) for each in known}
     near = {
         name: 0.0 if seen is None else seen.since
         for name, seen in reach.items()

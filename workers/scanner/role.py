@@ -11,7 +11,7 @@ import math
 import time
 from typing import Final, final
 
-from spool.state import SCANNED
+from spool.state import BEHIND, SCANNED
 from workers.annex.branch import REF
 from workers.annex.failures import FAILURES
 from workers.annex.repository import find_with_worktree
@@ -110,6 +110,11 @@ class _Scanner:
         notes = (
             *(() if seen is None else ((SCANNED, seen),)),
             ("pending", str(self._scan.pending)),
+            *(
+                (BEHIND, f"{remote.uuid.decode()} {remote.name}")
+                for remote in self._scan.remotes
+                if remote.behind is not None and remote.uuid is not None
+            ),
         )
         if self._scan.is_sweeping:
             self._voice.busy(notes)

@@ -24,6 +24,7 @@ from workers.annex.branch import Branch
 from workers.annex.feed import locations_of
 from workers.annex.presence import Status
 from workers.annex.record import record_locations
+from workers.annex.remotes import Remote
 from workers.annex.repository import Repository
 from workers.git.refs import Refs
 from workers.git.run import GitError
@@ -142,6 +143,11 @@ class Scan:
     def reconsider(self) -> None:
         """Try again what has failed for good; once in a while, when nothing else is going on."""
         self._take_again({entry.transfer.key for entry in failed.listing(self._place.layout)})
+
+    @property
+    def remotes(self) -> tuple[Remote, ...]:
+        """All that there are, as far as is known."""
+        return () if self._network is None else self._network.remotes
 
     @property
     def is_sweeping(self) -> bool:

@@ -75,11 +75,10 @@ class Gates:
 
     def opens(self, remote: Remote, now: float) -> float:
         """When it may be tried: 0 for now; infinity when somebody will say so."""
-        name = os.fsencode(remote.name)
-        reach = read_reach(self._remotes, name)
+        reach = self._reach(remote)
         if reach is not None and not reach.here:
             return float("inf")
-        return broken_until(self._read(name), reach, now)
+        return broken_until(self._read(os.fsencode(remote.name)), reach, now)
 
     def free_at(self, remote: Remote, now: float) -> float:
         """When a slot may be taken: 0 for now; infinity when an event will say so.
@@ -143,7 +142,7 @@ class Gates:
         last = self._read(name) or Exchange()
         if last.failing_since is None or last.last_error != why:
             log.warning("away %s: %s", remote.name, why)
-        self._write(remote, after_failure(last, read_reach(self._remotes, name), why, now))
+        self._write(remote, after_failure(last, self._reach(remote), why, now))
 
     def stumbled(self, remote: Remote, why: str, now: float) -> None:
         """A content could not be moved.
@@ -181,6 +180,9 @@ class Gates:
         """What is no file has no business there; the next one makes a file of that name."""
         annex = os.fsencode(self._remotes.parent.parent)
         corrupt.move_aside(annex, tuple(os.path.relpath(path, annex).split(b"/")), "no file")
+
+    def _reach(self, remote: Remote) -> Reach | None:
+        return read_reach(self._remotes, os.fsencode(remote.reached_as))
 
     def _slots(self, remote: Remote) -> list[bytes]:
         count = range(slots(remote))

@@ -57,7 +57,9 @@ class Lines:
             peer = connect(here, remote)
             try:
                 link = Link(lambda: _processes(here, remote, peer.pid))
-                line = self._lines[remote.name] = Line(peer, parcels.agree(peer), link)
+                # A gateway to other remotes ends the connection at a command that it does not know.
+                agreed = remote.behind is None and parcels.agree(peer)
+                line = self._lines[remote.name] = Line(peer, agreed, link)
             except EndedError:
                 peer.kill()
                 raise

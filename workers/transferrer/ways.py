@@ -13,12 +13,12 @@ from typing import final
 
 from spool.place import Place
 from spool.transfer import UUID, Direction
-from workers.annex import remotes, uuidlogs
+from workers.annex import proxies, remotes, uuidlogs
 from workers.annex.branch import Branch
 from workers.annex.objects import Objects
 from workers.annex.remotecommands import answered
 from workers.annex.remotes import Remote
-from workers.annex.repository import RepositoryError, find_with_worktree
+from workers.annex.repository import Repository, RepositoryError, find_with_worktree
 from workers.git.run import GitError
 from workers.transferrer.near import Near
 
@@ -32,6 +32,10 @@ class Ways:
     def __init__(self, place: Place) -> None:
         self._place = place
         self._seen: tuple[object, ...] = ()
+        self._routes: dict[UUID, tuple[Remote, ...]] = {}
+        self._unknown: set[UUID] = set()
+        """To which no remote leads, as far as the branch says, too."""
+
         self.near = self._read()
 
     def refresh(self) -> bool:
@@ -47,7 +51,17 @@ class Ways:
         return True
 
     def to(self, uuid: UUID, direction: Direction) -> tuple[Remote, ...]:
-        """The remotes by which contents can go in that direction."""
+        """The remotes by which contents can go in that direction.
+
+        Those behind others are known by the git-annex branch alone, so it is read once more for
+        one that is not known.
+        """
+        if uuid not in self._routes and uuid not in self._unknown:
+            try:
+                self._routes = _routes(self.near.repository)
+            except (GitError, ValueError) as failure:
+                log.warning("skip the git-annex branch: %s", failure)
+            self._unknown.add(uuid)
         return tuple(
             remote
             for remote in self._routes.get(uuid, ())
@@ -86,14 +100,8 @@ class Ways:
         # Looked at before it is read: what changes meanwhile is read again.
         self._seen = self._look()
         repository = find_with_worktree(self._place.worktree)
-        branch = Branch(repository)
-        special = uuidlogs.remote_settings(branch.read(b"remote.log"))
-        branch.close()
-        found = remotes.parse(
-            repository.settings, special, top=repository.top, home=Path(os.path.expanduser("~"))
-        )
-        self._routes = remotes.routes(answered(remote, repository.top) for remote in found)
-        return Near(repository, Objects(repository), branch)
+        self._routes, self._unknown = _routes(repository), set()
+        return Near(repository, Objects(repository), Branch(repository))
 
     def _look(self) -> tuple[object, ...]:
         seen: list[object] = []
@@ -102,3 +110,13 @@ class Ways:
                 status = os.stat(path)
                 seen += [path, status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns]
         return tuple(seen)
+
+
+def _routes(repository: Repository) -> dict[UUID, tuple[Remote, ...]]:
+    with Branch(repository) as branch:
+        logs = branch.read_all({b"remote.log"} | proxies.LOGS)
+    special = uuidlogs.remote_settings(logs[b"remote.log"])
+    top, home = repository.top, Path(os.path.expanduser("~"))
+    found = remotes.parse(repository.settings, special, top=top, home=home)
+    known = [answered(remote, top) for remote in found]
+    return remotes.routes((*known, *proxies.behind(known, logs, repository.uuid)))
