@@ -29,6 +29,9 @@ PAUSE_FIRST_S = 2.0
 PAUSE_MIN_S = 30.0
 PAUSE_MAX_S = 1800.0
 
+FAILURES = 2
+"""In a row, until the remote is left alone."""
+
 TRANSFER_LOCK = "transfer.lck"
 """Beside ``transfer``: whoever writes that has it locked."""
 
@@ -176,6 +179,16 @@ def write_tree(remotes: Path, remote: bytes, exchange: Exchange) -> None:
 def read_tree(remotes: Path, remote: bytes) -> Exchange | None:
     """How exporting to ``remote`` and importing from it goes; None if it was never tried."""
     return _read(remotes / directory_name(remote) / "tree", Exchange.parse)
+
+
+def is_failing(exchange: Exchange | None, reach: Reach | None, now: float) -> bool:
+    """Whether transfers have failed again and again, and lately.  Pure."""
+    if exchange is None or exchange.failing_since is None or exchange.failures < FAILURES:
+        return False
+    if reach is not None and reach.here and reach.since > exchange.failing_since:
+        return False
+    tried = exchange.not_before or exchange.failing_since
+    return now < tried + PAUSE_MAX_S  # else nobody has had a reason to try
 
 
 def write_transfer(remotes: Path, remote: bytes, exchange: Exchange) -> None:

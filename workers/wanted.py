@@ -2,8 +2,8 @@
 
 Flooding, filtered by preferred content: what is here goes to every repository that can be reached,
 wants it and lacks it; what is wanted here and is missing comes from the cheapest repository that
-has it.  Never to or from a dead repository; from an untrusted one only if no other has it; once to
-a repository that several remotes lead to.
+has it.  Never to or from a dead repository; from an untrusted one, or one with which transfers just
+fail, only if no other has it; once to a repository that several remotes lead to.
 
 Pure, and cheap: a key that is everywhere costs a microsecond, for it is asked about at every scan.
 
@@ -79,8 +79,12 @@ class Plan:
         preferences: Preferences,
         remotes: Iterable[Remote],
         reachable: Container[str],
+        failing: Container[str] = (),
     ) -> Self:
-        """From all remotes, and the names of those that can be reached."""
+        """From all remotes, and the names of those that can be reached.
+
+        From those in ``failing`` contents are fetched only if no other repository has them.
+        """
         ways = {
             uuid: [remote for remote in leading if remote.name in reachable]
             for uuid, leading in routes(remotes).items()
@@ -91,7 +95,11 @@ class Plan:
         uploads = tuple(sorted(filter(sending.get, sending), key=lambda u: sending[u][0].cost))
         downloads = sorted(
             filter(fetching.get, fetching),
-            key=lambda u: (preferences.level(u) is Trust.UNTRUSTED, fetching[u][0].cost),
+            key=lambda u: (
+                all(way.name in failing for way in fetching[u]),
+                preferences.level(u) is Trust.UNTRUSTED,
+                fetching[u][0].cost,
+            ),
         )
         return cls(
             here=here,

@@ -12,7 +12,7 @@ import pytest
 from spool.exchange import exchange
 from spool.key import Key
 from spool.queue import Queue
-from spool.remotes import Reach, write_reach
+from spool.remotes import Exchange, Reach, write_reach, write_transfer
 from spool.state import SCANNED
 from spool.transfer import Direction, Lane, Transfer
 from tests.processes import alive, descendants, kill, stays, wait_until
@@ -304,6 +304,36 @@ def test_content_is_fetched_from_a_remote_that_is_there(
         scanned.settled()
 
     assert queued(b, DOWN, c) == {}
+
+
+def test_content_is_fetched_from_elsewhere_while_transfers_with_the_cheapest_fail(
+    pair: tuple[Repo, Repo], tmp_path: Path
+) -> None:
+    """It was queued for nobody but a store that git-annex did not want to use."""
+    a, b = pair
+    c = a.clone(tmp_path / "c")
+    b.git("remote", "add", "c", c.path)
+    key, lonely = a.add("file", b"1"), a.add("lonely", b"2")
+    c.git("pull", "-q")
+    c.annex("get", "-q", "file")
+    b.annex("sync", "-q", "--no-content")
+    b.config("remote.c.annex-cost", "500")
+    now, remotes = time.time(), place(b).remotes
+    write_reach(remotes, b"a", Reach(here=True, since=1.0, why=""))
+    broken = Exchange(failing_since=now, failures=2, not_before=now + 60, last_error="no")
+    with scanning(b) as scanned:
+        scanned.settled()
+        assert queued(b, DOWN, a) == {key: b"file", lonely: b"lonely"}
+
+        write_transfer(remotes, b"a", broken)
+        wait_until(lambda: queued(b, DOWN, c) == {key: b"file"}, why=scanned.state)
+        scanned.settled()
+        assert queued(b, DOWN, a) == {lonely: b"lonely"}
+
+        write_transfer(remotes, b"a", Exchange(last_success=now))
+        wait_until(lambda: queued(b, DOWN, c) == {}, why=scanned.state)
+        scanned.settled()
+        assert queued(b, DOWN, a) == {key: b"file", lonely: b"lonely"}
 
 
 @pytest.mark.parametrize(

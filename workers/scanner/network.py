@@ -4,18 +4,20 @@ Read anew whenever one of those may have changed.  ``Network.fingerprint`` says 
 a difference to what is wanted: what has been decided under one fingerprint stays decided.
 
 A remote that is away still gets jobs to send: they wait, are shown as waiting, and are due when it
-comes back.  Contents are fetched only from where they can be had now.
+comes back.  Contents are fetched only from where they can be had now, and where that just fails,
+rather from elsewhere.
 """
 
 import hashlib
 import os
-from collections.abc import Container, Mapping
+import time
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, final
 
 from spool.place import Place
-from spool.remotes import read_reach
+from spool.remotes import Reach, is_failing, read_reach, read_transfer
 from spool.transfer import UUID
 from workers.annex import preferred, proxies, remotes, uuidlogs
 from workers.annex.branch import REF, Branch
@@ -96,10 +98,19 @@ def survey(place: Place, repository: Repository, branch: Branch) -> Network:
         else []
     )
     every = Plan.make(repository.uuid, preferences, useful, frozenset(reach))
-    now = Plan.make(repository.uuid, preferences, useful, near)
+    now = Plan.make(repository.uuid, preferences, useful, near, _failing(place, known, reach))
     plan = replace(every, downloads=now.downloads, speculative=now.speculative)
     deciding = {name: logs[name] for name in _DECIDING}
     return Network(plan, known, near, _fingerprint(plan, deciding), special)
+
+
+def _failing(
+    place: Place, known: Iterable[Remote], reach: Mapping[str, Reach | None]
+) -> frozenset[str]:
+    """The remotes with which transfers fail."""
+    now = time.time()
+    told = {each.name: read_transfer(place.remotes, os.fsencode(each.name)) for each in known}
+    return frozenset(name for name, last in told.items() if is_failing(last, reach[name], now))
 
 
 def is_stranger(remote: Remote, acquainted: Container[UUID], git: Git) -> bool:

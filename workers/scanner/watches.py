@@ -27,6 +27,9 @@ class Hint(Flag):
 NOTHING: Final = Hint(0)
 EVERYTHING: Final = Hint.REFS | Hint.CONFIG | Hint.REACH
 
+_TELLING: Final = (b"reach", b"transfer")
+"""Which records of a remote say whether contents can be had there."""
+
 _CONFIG_FILES: Final = (b"config", b"config.worktree")
 _GONE: Final = int(inotify.DELETE | inotify.MOVED_FROM) | VANISHING
 
@@ -67,7 +70,7 @@ class Watches:
             kind = self._kinds.get(event.wd, NOTHING)
             if kind is Hint.CONFIG and event.name not in _CONFIG_FILES:
                 kind = Hint.REFS
-            if kind is Hint.REACH and not (event.name == b"reach" or event.mask & inotify.ISDIR):
+            if kind is Hint.REACH and not (event.name in _TELLING or event.mask & inotify.ISDIR):
                 kind = NOTHING  # other records of remotes are not about reaching them
             found |= kind
         return found

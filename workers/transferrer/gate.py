@@ -24,6 +24,7 @@ from spool import corrupt, lock
 from spool.lock import FileLock, LockBusyError, NotAFileError
 from spool.record import make_directory
 from spool.remotes import (
+    FAILURES,
     PAUSE_MAX_S,
     TRANSFER_LOCK,
     Exchange,
@@ -39,7 +40,6 @@ from workers.annex.remoteurl import LocalPath
 
 log = logging.getLogger(__name__)
 
-FAILURES: Final = 2
 FRESH_S: Final = 60.0
 """A success is written down when the one before it is older."""
 
