@@ -176,10 +176,15 @@ def _of_daemon_and_ingest() -> Iterator[Mutation]:
         "workers/stage.py",
         "        if tree is None:\n            self._make_durable(prepared)\n        else:\n"
         "            commit = self._make(tree, head.oid, message)\n"
+        "            if not desk.commits.are_safe(staging.published):\n"
+        "                return Outcome.BUSY  # tried again when they are, or are seen to be gone\n"
         "        self._log(finding.key for finding in findings if finding.key is not None)\n",
         "        self._log(finding.key for finding in findings if finding.key is not None)\n"
         "        if tree is None:\n            self._make_durable(prepared)\n        else:\n"
-        "            commit = self._make(tree, head.oid, message)\n",
+        "            commit = self._make(tree, head.oid, message)\n"
+        "            if not desk.commits.are_safe(staging.published):\n"
+        "                return Outcome.BUSY"
+        "  # tried again when they are, or are seen to be gone\n",
         ("tests/faults/test_transactions.py -k ingest", "tests/faults/test_power_cuts.py"),
     )
     yield Mutation(
