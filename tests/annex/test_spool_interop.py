@@ -263,12 +263,15 @@ def test_what_git_annex_shell_receives_is_listed_and_not_transferred_by_us(
         assert shell.stdout.readline() == b"PUT-FROM 0\n"
         shell.stdin.write(b"DATA %d\n" % SIZE + b"x" * (SIZE // 2))
         shell.stdin.flush()
-        wait_until(
-            lambda: [one.info.bytes_done for one in running.listing(paths(b))] not in ([], [None])
-        )
+        listed: list[running.Running] = []
 
-        (one,) = running.listing(paths(b))
+        def is_shown() -> bool:
+            listed[:] = running.listing(paths(b))  # git-annex writes it anew again and again
+            return [one.info.bytes_done for one in listed] not in ([], [None])
 
+        wait_until(is_shown)
+
+        (one,) = listed
         assert one.transfer == Transfer(Direction.DOWNLOAD, uuid(a), key)
         assert one.pid == shell.pid
         assert one.info.associated_file == b"some-file"
