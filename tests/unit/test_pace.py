@@ -1,5 +1,7 @@
 """How soon an exchange with a remote is worthwhile."""
 
+import pytest
+
 from workers.pusher.pace import (
     APART_SHARE,
     GATHER_S,
@@ -57,7 +59,9 @@ def test_for_whoever_waits_there_is_no_pause_before_the_next_ones() -> None:
 
     assert pace.files_at(102.0) <= 102.0
     assert pace.logs_at(102.0) <= 102.0
-    assert pace.gathered_at(102.0, begins=False) <= 102.0
+    # A moment, for files that follow to go together with what is said of them.
+    assert pace.gathered_at(102.0, begins=False) == pytest.approx(102.0 + MOMENT_S)
+    assert pace.alone_at(102.5) == pytest.approx(102.0 + MOMENT_S)
 
     exchanged(pace, 102.0, 102.1)
     assert pace.logs_at(102.2) <= 102.1

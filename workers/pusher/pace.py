@@ -8,7 +8,8 @@ by a pause, for what comes meanwhile to go together: a short one before files, a
 what is about logs alone.  But some about logs alone go almost at once, if there are few: a file was
 sent to where others get it from, and they cannot know that it is there.  For ``HURRIED_S``
 after a poke there are no such waits: whoever makes one waits for the outcome, and that may take one
-exchange after another.
+exchange after another.  But a moment always passes before one about logs alone: files may be about
+to follow, and would have to wait for its end.
 
 All times are the monotonic clock's, s.
 """
@@ -120,13 +121,15 @@ class Pace:
     def alone_at(self, now: float) -> float:
         """The same, where nobody has anything to say."""
         self._noticed = min(self._noticed, now)
-        return self._at_least_soon(self.logs_at(now))
+        return self._at_least_soon(max(self._noticed + MOMENT_S, self.logs_at(now)))
 
     def gathered_at(self, now: float, *, begins: bool) -> float:
         """The same, where annexd will have something to say, too; ``begins``: before it does."""
         self._noticed = min(self._noticed, now)
+        if self.hurries(now):
+            return self._noticed + MOMENT_S
         wait_s = GATHER_S if begins else GATHER_S + FIRST_S
-        return -math.inf if self.hurries(now) else max(self._noticed + wait_s, self.logs_at(now))
+        return max(self._noticed + wait_s, self.logs_at(now))
 
     def _at_least_soon(self, at: float) -> float:
         """Then; or sooner, if there have been few that were, and they do not take long."""
