@@ -54,7 +54,7 @@ _last: dict[Path, _Read] = {}
 def list_remotes(place: Place) -> tuple[Remote, ...]:
     """Every remote, by name, then those that are reached through one of them.
 
-    None if git is missing, or cannot read its configuration.
+    There are none if git is missing, or cannot read its configuration.
     """
     configured = _configured(place)
     return (*configured, *_behind(place, configured))

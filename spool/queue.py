@@ -277,7 +277,7 @@ class Queue:
         return made
 
     def retry(self, transfer: Transfer, now: float) -> bool:
-        """Make one job due; False if there is no such job."""
+        """Make one job due at that time, now or later (Unix time, s); False if there is none."""
         with directory.opened(self._annex, layout.queue_lane(transfer.lane)) as fd:
             return fd is not None and _touch(to_name(transfer.key), fd, now)
 

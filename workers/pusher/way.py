@@ -49,7 +49,8 @@ def way_to(here: Repository, task: Task) -> Way:
 
 def _have_hooks_nothing_to_say(here: Repository) -> bool:
     """Whether a push runs no hook here but git-annex's own, and that would not refuse it."""
-    if here.settings.get("core.hookspath") or not only_stock_hooks(here.common, PUSH_HOOKS):
+    elsewhere = here.settings.get("core.hookspath") is not None
+    if elsewhere or not only_stock_hooks(here.common, PUSH_HOOKS):
         return False
     asks = (here.common / "hooks" / "pre-push").exists()  # older ones do not make it
     return not (asks and unverified(here.settings, here.layout.annex))
