@@ -9,6 +9,7 @@ import pytest
 from tests.processes import alive, forked, kill, wait_until
 from tests.repo import Repo
 from workers.annex import repository
+from workers.annex import stream as module
 from workers.annex.repository import Repository
 from workers.annex.stream import AnnexEndedError, AnnexStream, AnnexTimeoutError
 from workers.git.offspring import descendants
@@ -133,3 +134,21 @@ def test_the_end_of_its_input_is_the_end_of_it(here: Repository) -> None:
     with AnnexStream(here, "-c", "cat >&2; exit 7", program="sh") as stream:
         stream.finish()
         assert stream.wait_for_end(20) == 7
+
+
+def test_one_that_has_closed_its_output_and_lives_on_is_killed_in_time(
+    here: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was waited for, for ever."""
+    monkeypatch.setattr(module, "CLOSE_S", 0.5)
+    lives_on = ("-c", "exec >&-; exec sleep 1000")
+    with AnnexStream(here, *lives_on, program="sh") as stream:
+        pass
+    assert not alive(stream.pid)
+
+    with (
+        AnnexStream(here, *lives_on, program="sh") as stream,
+        pytest.raises(AnnexTimeoutError, match="no end"),
+    ):
+        stream.wait_for_end(0.5)
+    assert not alive(stream.pid)

@@ -3,6 +3,10 @@
 import time
 from pathlib import Path
 
+import pytest
+
+from tests.processes import alive
+from workers.annex import pipes as module
 from workers.annex.pipes import Pipes
 
 
@@ -15,3 +19,15 @@ def test_one_that_has_closed_its_stderr_is_waited_for_without_spinning(tmp_path:
     pipes.close()
 
     assert time.process_time() - before < 0.1
+
+
+def test_one_that_has_closed_its_stdout_and_lives_on_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As an ssh does whose command has: whoever hung up waited for its end for ever."""
+    monkeypatch.setattr(module, "CLOSE_S", 0.5)
+    pipes = Pipes(("sh", "-c", "exec >&-; exec sleep 1000"), cwd=tmp_path, silence_s=30)
+
+    pipes.close()
+
+    assert not alive(pipes.pid)

@@ -175,11 +175,9 @@ class Pipes:
                 poll.unregister(self._stderr)  # it is closed, which poll would say for ever
             if self._stdout in ready and not os.read(self._stdout, _READ):
                 break
-        else:
-            self.kill()
-            return
-        self._process.wait()
-        self._close_files()
+        with contextlib.suppress(subprocess.TimeoutExpired):  # it lives on: it is killed
+            self._process.wait(max(0.0, deadline - time.monotonic()))
+        self.kill()
 
     def kill(self) -> None:
         """End it now, and the programs that it started."""

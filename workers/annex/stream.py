@@ -160,7 +160,11 @@ class AnnexStream:
             if self._buffer:
                 self.kill()
                 raise AnnexEndedError(f"{self._name}: an answer to no question")
-        return self._process.wait()
+        try:
+            return self._process.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired as late:  # it has closed its stdout, and lives on
+            self.kill()
+            raise AnnexTimeoutError(f"{self._name}: no end within {timeout_s:.0f} s") from late
 
     def complaints(self) -> list[str]:
         """The last lines that it, or a program of its, has written to stderr; each told once."""
@@ -177,20 +181,19 @@ class AnnexStream:
         """Close its stdin and wait for it to end; kill it if it does not."""
         self.finish()
         deadline = time.monotonic() + CLOSE_S
-        while not self._ended:
+        while not self._ended and self._hear(deadline):
             # What it still says is of no interest, but it must not wait for us to hear it.
-            if not self._hear(deadline):
-                self.kill()
-                return
             self._drain()
             self._buffer = b""
-        self._process.wait()
-        self._close_pipes()
+        with contextlib.suppress(subprocess.TimeoutExpired):  # it lives on: it is killed
+            self._process.wait(max(0.0, deadline - time.monotonic()))
+        self.kill()
 
     def kill(self) -> None:
         """End it now, and the programs that it started (rsync, ssh, a special remote's)."""
-        signal_all((self.pid, *descendants(self.pid)), signal.SIGKILL)
-        self._process.wait()
+        if self._process.returncode is None:  # else its number may be another's by now
+            signal_all((self.pid, *descendants(self.pid)), signal.SIGKILL)
+            self._process.wait()
         self._close_pipes()
 
     @contextlib.contextmanager
