@@ -1,5 +1,6 @@
 """Kills, hostile contents, full and vanishing drives: nothing is lost, nothing false is said."""
 
+import contextlib
 import hashlib
 import operator
 import os
@@ -35,10 +36,11 @@ def serve_once(station: Station, lane: Lane) -> None:
     """All that a transferrer does with a lane, in this process."""
     place = station.place
     ways, gates = Ways(place), Gates(place.remotes)
-    lanes = Lanes(place.layout, gates, Heed(Wakeup(), place.layout), ways.near)
-    waiting = station.jobs.look(time.time())
-    lanes.serve(lane, ways.to(lane.uuid, lane.direction)[0], waiting.due.get(lane, []))
-    lanes.rest()
+    with contextlib.closing(Wakeup()) as wakeup:
+        lanes = Lanes(place.layout, gates, Heed(wakeup, place.layout), ways.near)
+        waiting = station.jobs.look(time.time())
+        lanes.serve(lane, ways.to(lane.uuid, lane.direction)[0], waiting.due.get(lane, []))
+        lanes.rest()
 
 
 def assert_nothing_false(*stations: Station) -> None:
