@@ -369,6 +369,21 @@ def test_a_long_lived_reader_sees_what_others_write(repo: Repo, branch: Branch) 
     assert logged(branch, key) == set()
 
 
+@pytest.mark.parametrize("count", [12, 20, MANY])
+def test_what_prune_takes_before_the_branch_has_moved_is_there_in_the_end(
+    repo: Repo, branch: Branch, count: int
+) -> None:
+    """A gc that looked at the refs before that; of 17 to 33 logs, trees and blobs were missing."""
+    hook = b'#!/bin/sh\ntest "$1" != prepared || { git repack -adq; git prune --expire=now; }\n'
+    repo.write(".git/hooks/reference-transaction", hook).chmod(0o755)
+
+    record_locations(branch, some_keys(count), OTHER, Status.PRESENT, NOW)
+
+    (repo.path / ".git/hooks/reference-transaction").unlink()
+    repo.git("fsck", "--strict", "--connectivity-only")
+    assert logged(branch, some_keys(count)[-1]) == {OTHER}
+
+
 def test_the_lock_outlives_a_killed_owner_as_long_as_its_git(repo: Repo) -> None:
     """Else git-annex could read the old branch, and journal that, while git moves it."""
     key = some_keys(1)[0]

@@ -22,13 +22,15 @@ from typing import Final, NamedTuple
 from workers.annex import fewlogs
 from workers.annex.branch import REF, Branch
 from workers.annex.repository import Repository
-from workers.git.pruning import pruner
 from workers.git.run import DURABLE, Git, GitError, environment
 from workers.git.stream import ObjectId
 
 SETTINGS: Final = (
     *DURABLE,
     "pack.compression=0",  # trees are names of objects, which do not compress; half of the time
+    # It guards a pack until the branch leads to it, and single objects not: of those, a
+    # ``git gc --prune=now`` that began before would take what the branch is to lead to.
+    "fastimport.unpackLimit=1",
 )
 MALLOC: Final = {"MALLOC_TRIM_THRESHOLD_": str(256 << 20)}
 """Keeps glibc from giving zlib's buffers back to the kernel after each object.
@@ -117,9 +119,7 @@ def _fast_import(repository: Repository, lock: int, commands: Iterable[bytes]) -
     """Run the commands; what they print, or None if the branch was moved by somebody else."""
     git = repository.git
     _sweep(git.gitdir)
-    # It guards a pack until the branch leads to it, and single objects not.
-    guarded = () if pruner(repository.common) is None else ("fastimport.unpackLimit=1",)
-    argv = Git(git.gitdir, git.worktree, (*git.settings, *SETTINGS, *guarded)).argv(
+    argv = Git(git.gitdir, git.worktree, (*git.settings, *SETTINGS)).argv(
         "fast-import", "--quiet", "--done", "--date-format=raw"
     )
     process = subprocess.Popen(
