@@ -40,6 +40,9 @@ log = logging.getLogger(__name__)
 NICE: Final = 10
 """Whatever else runs on the machine goes first."""
 
+GARBAGE_S: Final = 3600.0
+"""After one ``git gc`` not even another attempt before that: it may be that none can be noted."""
+
 SPARE_S: Final = 3600.0
 """git-annex looks at the time between two files."""
 
@@ -62,6 +65,7 @@ class Chores:
         self._jobs: tuple[schedule.Job, ...] = ()
         self._remotes: dict[UUID, Remote] = {}
         self._errand: tuple[str, Errand] | None = None
+        self._garbage_at = -math.inf
         self._file = os.fsencode(place.cache / "chores")
         self._begun = self._load()
         """What -> when it was first heard of, and when it was last begun (Unix s; 0: never)."""
@@ -87,10 +91,12 @@ class Chores:
             self._errand = None
             if outcome.result is Result.FAILED:
                 log.warning("chore %s failed: %s", name, outcome.error)
-        if garbage.is_due(self._place.cache):
+        if time.monotonic() >= self._garbage_at and garbage.is_due(self._place.cache):
             here, place = self._here, self._place.cache
-            begun = self._begin("gc", lambda: garbage.collect(here, place))
-            return math.inf if begun else self._errands.again_at
+            if not self._begin("gc", lambda: garbage.collect(here, place)):
+                return self._errands.again_at
+            self._garbage_at = time.monotonic() + GARBAGE_S
+            return math.inf
         return self._begin_next()
 
     def notes(self) -> Iterator[tuple[str, str]]:

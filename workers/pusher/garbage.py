@@ -34,8 +34,11 @@ def is_due(cache: Path) -> bool:
 
 
 def collect(here: Repository, cache: Path) -> Outcome:
-    """Do it; in a child, since it may take a while."""
-    _note(cache)
+    """Do it; in a child, since it may take a while.  Not if that cannot be noted before."""
+    try:
+        _note(cache)
+    except OSError as failure:
+        return Outcome(Result.FAILED, {}, str(failure))
     settings = ("gc.autoDetach=false",)  # else it would leave our process group
     git = Git(here.git.gitdir, here.git.worktree, settings)
     try:
