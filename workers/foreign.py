@@ -11,11 +11,13 @@ import contextlib
 import math
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from enum import Flag, auto
+from pathlib import Path
 from typing import Final, final
 
 from spool.place import Place
+from workers.git.pruning import wait_for
 
 MARK: Final = b"\0ANNEXD_SUPERVISOR="
 
@@ -25,6 +27,8 @@ _MOVES_HEAD: Final = frozenset(
 )
 _PREPARES: Final = frozenset(b"add rm mv restore apply update-index unlock lock pre-commit".split())
 _EXCHANGES: Final = frozenset(b"fetch pull push sync assist".split())
+_MOVES_REFS: Final = frozenset((b"fetch", b"push"))
+"""Of git's own: what the others start for it."""
 _READS_ONLY: Final = frozenset(
     b"log show diff status cat-file ls-files ls-tree rev-parse rev-list blame grep describe config"
     b" for-each-ref gc repack prune upload-pack fsck branch tag remote"
@@ -44,6 +48,12 @@ PREPARING_S: Final = 10.0
 QUIET_S: Final = 0.3
 EXCHANGING_S: Final = 10.0
 """So long a command that fetches or pushes is waited for: the network may be slow."""
+FOLLOWING_S: Final = 60.0
+"""So long one such command after the other is waited for."""
+AMONG_S: Final = 1.0
+"""So long they are not waited for then: each remote gets its turn."""
+MOVING_S: Final = 2.0
+"""So long is waited for git's own fetches and pushes, which move their refs at their end."""
 
 YOUNG_S: Final = 2.0
 """A shell becomes git by exec within this time, if at all."""
@@ -63,6 +73,8 @@ class Work(Flag):
     """Takes a push, which fails if a branch that it is about has moved since it began."""
     EXCHANGES = auto()
     """Fetches or pushes; if we do so too, one of us fails."""
+    MOVES_REFS = auto()
+    """Is git itself at it."""
 
 
 @final
@@ -74,10 +86,10 @@ class Others:
     """
 
     def __init__(self, place: Place) -> None:
-        self._places = tuple(map(os.fsencode, {place.worktree, place.gitdir, place.common}))
+        self._places = (place.worktree, place.gitdir, place.common)
         self._known: dict[str, float] = {}
-        self._head = _Patience(QUIET_S)
-        self._refs = _Patience(0.0)
+        self._head = _Patience()
+        self._refs = Turns()
         self.may_be_pushed_to = False
         """Whether git lets pushes move the checked-out branch (``receive.denyCurrentBranch``)."""
 
@@ -96,42 +108,86 @@ class Others:
 
     def let_exchange(self) -> bool:
         """Whether refs may be fetched and pushed, without a command failing that does that too."""
-        return self._refs.has_ended(Work.EXCHANGES in self.at_work(), EXCHANGING_S)
+        each = self._each(self._places)
+        busy = {pid for pid, work in each if Work.EXCHANGES in work}
+        return self._refs.has_come(busy, time.monotonic())
+
+    def let_refs_move(self, *there: Path) -> None:
+        """Wait for the end of fetches and pushes here, and of those that come in ``there``.
+
+        Git reads the refs that it will move at the beginning, and fails if they have moved since.
+        That it may begin at any moment, while an exchange of ours is under way, is why this is
+        asked last.  It is not waited for more than ``MOVING_S``.
+        """
+        movers = [pid for pid, work in self._each(self._places) if Work.MOVES_REFS in work]
+        movers += [pid for pid, work in self._each(there) if Work.RECEIVES in work]
+        until = time.monotonic() + MOVING_S
+        for pid in movers:
+            wait_for(int(pid), max(0.0, until - time.monotonic()))
 
     def at_work(self) -> Work:
         """What they are doing in the repository, right now."""
-        work = Work.NOTHING
+        every = Work.NOTHING
+        for _pid, work in self._each(self._places):
+            every |= work
+        return every
+
+    def _each(self, places: Sequence[Path]) -> Iterator[tuple[str, Work]]:
+        """Each process that is at work at one of some paths."""
         now = time.monotonic()
         known: dict[str, float] = {}
+        paths = tuple(map(os.fsencode, set(places)))
         for pid in filter(str.isdigit, os.listdir("/proc")):
             since = self._known.get(pid, now)
             if now - since < YOUNG_S or now - since > OLD_S:
                 # It has ended, or is another user's and cannot be looked into.
                 with contextlib.suppress(FileNotFoundError, ProcessLookupError, PermissionError):
                     if _read(pid, "comm").startswith(b"git"):
-                        if self._is_here(pid):
-                            work |= _work_of(_read(pid, "cmdline").split(b"\0"))
+                        if _is_at(pid, paths):
+                            yield pid, _work_of(_read(pid, "cmdline").split(b"\0"))
                         continue
                 since = now - YOUNG_S if now - since > OLD_S else since
             known[pid] = since
         self._known = known
-        return work
 
-    def _is_here(self, pid: str) -> bool:
-        where = os.readlink(f"/proc/{pid}/cwd".encode())
-        if not any(where == each or where.startswith(each + b"/") for each in self._places):
-            arguments = _read(pid, "cmdline")
-            if not any(each in arguments for each in self._places):
-                return False
-        return MARK not in b"\0" + _read(pid, "environ")
+
+def _is_at(pid: str, paths: Sequence[bytes]) -> bool:
+    where = os.readlink(f"/proc/{pid}/cwd".encode())
+    if not any(where == each or where.startswith(each + b"/") for each in paths):
+        arguments = _read(pid, "cmdline")
+        if not any(each in arguments for each in paths):
+            return False
+    return MARK not in b"\0" + _read(pid, "environ")
+
+
+@final
+class Turns:
+    """Waits for each of those who exchange, but for none for ever, and not for ever new ones."""
+
+    def __init__(self) -> None:
+        self._begun: dict[str, float] = {}
+        self._since: float | None = None
+
+    def has_come(self, pids: Collection[str], now: float) -> bool:
+        """Whether our turn has come; to be asked again and again, with who is at it now.
+
+        ``now``: the monotonic clock's, s.
+        """
+        self._begun = {pid: self._begun.get(pid, now) for pid in pids}
+        if not any(now - begun <= EXCHANGING_S for begun in self._begun.values()):
+            self._since = None
+            return True
+        self._since = now if self._since is None else self._since
+        if now - self._since > FOLLOWING_S + AMONG_S:
+            self._since = now
+        return now - self._since > FOLLOWING_S
 
 
 @final
 class _Patience:
     """Waits for the end of some kind of work, and for quiet after it; but not for ever."""
 
-    def __init__(self, quiet_s: float) -> None:
-        self._quiet_s = quiet_s
+    def __init__(self) -> None:
         self._since: float | None = None
         self._last = -math.inf
 
@@ -146,7 +202,7 @@ class _Patience:
             self._last = now
             self._since = now if self._since is None else self._since
             return now - self._since > patience_s
-        if now - self._last < self._quiet_s:
+        if now - self._last < QUIET_S:
             return False
         self._since = None
         return True
@@ -159,12 +215,15 @@ def _work_of(arguments: Sequence[bytes]) -> Work:
     words = list(words_of(arguments))
     if program.startswith(b"git-") and program != b"git-annex":
         words.insert(0, program.removeprefix(b"git-"))
+    is_annex = program == b"git-annex" or words[:1] == [b"annex"]
     if words[:1] == [b"annex"]:
         del words[0]
     verb = words[0] if words else b""
     if verb == b"receive-pack":
         return Work.RECEIVES
     exchanges = Work.EXCHANGES if verb in _EXCHANGES else Work.NOTHING
+    if verb in _MOVES_REFS and not is_annex:
+        exchanges |= Work.MOVES_REFS
     if verb in _MOVES_HEAD:
         return exchanges | Work.MOVES_HEAD | Work.CHANGES_FILES
     if exchanges or verb in _READS_ONLY:

@@ -1,6 +1,7 @@
 """Users' git and git-annex are noticed while they are at work, and our own are not."""
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +11,8 @@ import pytest
 from spool.place import Place
 from tests.processes import descendants, kill, start, wait_until
 from tests.repo import Repo
-from workers.foreign import QUIET_S, Others, Work
+from workers import foreign
+from workers.foreign import AMONG_S, EXCHANGING_S, FOLLOWING_S, QUIET_S, Others, Turns, Work
 
 
 @pytest.fixture
@@ -116,3 +118,34 @@ def test_a_push_that_comes_in_is_waited_for_where_it_may_move_the_checked_out_br
         assert others.let_exchange()
         assert not others_of(Repo(repo.path.parent / "peer")).let_exchange()
     wait_until(others.let_head_move, 5 + QUIET_S)
+
+
+def test_a_push_that_is_under_way_is_waited_for_before_refs_are_moved_where_it_goes_to(
+    repo: Repo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = others_of(Repo.plain(repo.path.parent / "elsewhere"))
+    monkeypatch.setattr(foreign, "MOVING_S", 0.3)
+    with being_pushed_to(repo):
+        began = time.monotonic()
+        elsewhere.let_refs_move(repo.path)
+        assert time.monotonic() - began >= 0.3  # and not for ever
+
+
+def test_one_command_that_exchanges_is_waited_for_a_while() -> None:
+    turns = Turns()
+
+    assert not turns.has_come({"1"}, 0)
+    assert not turns.has_come({"1"}, EXCHANGING_S)
+    assert turns.has_come({"1"}, EXCHANGING_S + 0.1)
+    assert not turns.has_come({"1", "2"}, EXCHANGING_S + 0.2)  # its git push, say
+    assert turns.has_come({"1"}, EXCHANGING_S + 0.3)
+
+
+def test_one_after_the_other_they_are_waited_for_longer_but_not_for_ever() -> None:
+    turns, second = Turns(), 1.0
+
+    came = [now for now in range(200) if turns.has_come({str(now)}, now * second)]
+
+    assert came
+    assert came[0] > FOLLOWING_S
+    assert len(came) <= 200 / FOLLOWING_S * (AMONG_S + 1)

@@ -5,9 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from spool.place import Place
+from tests.processes import start, wait_until
 from tests.repo import Repo
 from workers.annex import remotes
 from workers.annex.repository import find
+from workers.foreign import Others
 from workers.git.exchange import Update
 from workers.git.refname import RefName
 from workers.git.refs import Refs
@@ -28,7 +31,8 @@ def all_known(_commit: ObjectId) -> bool:
 def between(pair: Pair, known: Callable[[ObjectId], bool] = all_known) -> Direct | None:
     a, b = pair
     here = find(a.path)
-    return Direct.between(here, look(b.path, here.common), "b", known)
+    others = Others(Place(a.path, a.path / ".git", a.path / ".git"))
+    return Direct.between(here, look(b.path, here.common), "b", known, others)
 
 
 def direct(pair: Pair) -> Direct:
@@ -89,6 +93,27 @@ def test_whoever_was_faster_is_not_overwritten(pair: Pair) -> None:
     assert said is not None
     assert all(answer.moved for answer in said)
     assert get(b, SYNCED) == theirs
+
+
+def test_a_users_push_that_is_under_way_does_not_fail(pair: Pair, tmp_path: Path) -> None:
+    """Git moves the ref from what it was when it began (requirements.md, P02 to P08)."""
+    a, b = pair
+    believed = has(b)
+    theirs, begun, hooks = save(a, "theirs"), tmp_path / "begun", tmp_path / "hooks"
+    hooks.mkdir()
+    (hooks / "pre-receive").write_text(f"#!/bin/sh\ntouch '{begun}'\nexec sleep 0.5\n")
+    (hooks / "pre-receive").chmod(0o755)
+    receive = f"git -c core.hooksPath={hooks} receive-pack"
+    pushing = start(
+        ["git", "push", f"--receive-pack={receive}", "b", f"{theirs}:{SYNCED.decode()}"],
+        tmp_path / "said",
+        cwd=a.path,
+    )
+    wait_until(begun.exists)
+
+    direct(pair).push([Update(save(a, "ours"), SYNCED)], believed)
+
+    assert pushing.wait() == 0, (tmp_path / "said").read_text()
 
 
 def test_what_is_there_already_is_accepted(pair: Pair) -> None:

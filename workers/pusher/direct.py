@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Final, Self, final
 
 from workers.annex.repository import Repository
+from workers.foreign import Others
 from workers.git.carry import carry
 from workers.git.exchange import Said, Update
 from workers.git.pruning import let_prune
@@ -43,9 +44,12 @@ class Direct:
     peer: Peer
     remote: str
     known: Known
+    others: Others
 
     @classmethod
-    def between(cls, here: Repository, peer: Peer | None, remote: str, known: Known) -> Self | None:
+    def between(
+        cls, here: Repository, peer: Peer | None, remote: str, known: Known, others: Others
+    ) -> Self | None:
         """None if git has to do it."""
         if (
             peer is None
@@ -55,7 +59,7 @@ class Direct:
             or not is_plain(here.settings, here.common)
         ):
             return None
-        return cls(here, peer, remote, known)
+        return cls(here, peer, remote, known, others)
 
     def fetch(self, pairs: Sequence[tuple[RefName, RefName]], theirs: Theirs) -> bool:
         """Have the first of each pair, a ref of theirs, under the second here; whether it was done.
@@ -129,9 +133,9 @@ class Direct:
         if tracked:
             self._move(self.here.git, "update by push", tracked)
 
-    @staticmethod
-    def _move(git: Git, message: str, moves: Sequence[Move]) -> bool:
+    def _move(self, git: Git, message: str, moves: Sequence[Move]) -> bool:
         settings = (*git.settings, *DURABLE)
+        self.others.let_refs_move(self.peer.gitdir, self.peer.common)
         try:
             with UpdateRefs(Git(git.gitdir, git.worktree, settings), message) as writer:
                 return writer.move(*moves)

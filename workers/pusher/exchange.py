@@ -26,6 +26,7 @@ from workers.annex.repository import Repository, RepositoryError
 from workers.annex.run_annex import run_annex
 from workers.annex.siblings import forgotten, merge_news
 from workers.annex.space import is_full, is_read_only
+from workers.foreign import Others
 from workers.git import gitdirs
 from workers.git.ancestry import Ancestry
 from workers.git.exchange import Said, Update
@@ -57,9 +58,9 @@ PROBE_S: Final = 60.0
 """For git-annex to ask an ssh server who it is."""
 
 
-def exchange(here: Repository, task: Task) -> Outcome:
-    """Do it; raises nothing but bugs."""
-    run = _Exchange(here, task)
+def exchange(here: Repository, task: Task, others: Others) -> Outcome:
+    """Do it; raises nothing but bugs.  ``others``: who else is at work here."""
+    run = _Exchange(here, task, others)
     try:
         try:
             return run.to_the_end()
@@ -68,7 +69,7 @@ def exchange(here: Repository, task: Task) -> Outcome:
             way, options = task.remote.way, task.remote.settings
             if not (isinstance(way, Ssh) and masters.end(here, options, way)):
                 raise
-        run = _Exchange(here, task)
+        run = _Exchange(here, task, others)
         return run.to_the_end()
     except (*FAILURES, StreamEndedError, RepositoryError, OSError, ValueError) as failure:
         if task.peer is not None and gitdirs.find(task.peer.gitdir) is None:
@@ -82,6 +83,7 @@ def exchange(here: Repository, task: Task) -> Outcome:
 class _Exchange:
     here: Repository
     task: Task
+    others: Others
     theirs: dict[RefName, ObjectId] = field(init=False)
     fetched: bool = False
     pushed: bool = False
@@ -96,7 +98,7 @@ class _Exchange:
         self.refs = Refs(self.here.git)
         self.objects = ObjectReader(self.here.git)
         self.ancestry = Ancestry(self.here.git, self.objects.commit)
-        self.reach = Reach.to(self.here, self.task, self.is_near)
+        self.reach = Reach.to(self.here, self.task, self.is_near, self.others)
 
     def to_the_end(self) -> Outcome:
         with self.objects:

@@ -4,11 +4,12 @@ import os
 
 from workers.abandoned import Abandoned
 from workers.annex.repository import Repository
+from workers.foreign import Others
 from workers.pusher.exchange import exchange
 from workers.pusher.values import Outcome, Task
 
 
-def exchange_again(here: Repository, task: Task) -> Outcome:
+def exchange_again(here: Repository, task: Task, others: Others) -> Outcome:
     """As ``exchange``, with such locks removed before, here and where the remote is a path."""
     gitdirs = {here.git.gitdir, here.common}
     places = {*gitdirs, here.top}
@@ -16,4 +17,4 @@ def exchange_again(here: Repository, task: Task) -> Outcome:
         gitdirs |= {task.peer.gitdir, task.peer.common}
         places |= gitdirs if task.peer.bare else {*gitdirs, task.peer.gitdir.parent}
     Abandoned(map(os.fsencode, places), map(os.fsencode, gitdirs)).sweep()
-    return exchange(here, task)
+    return exchange(here, task, others)

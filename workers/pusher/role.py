@@ -259,7 +259,7 @@ class Pusher:
     def _start(self, neighbour: Neighbour, task: Task) -> bool:
         here = self._here
         do = exchange_again if neighbour.failing or neighbour.is_overtaken else exchange
-        errand = self._errands.start(neighbour.remote.name, lambda: do(here, task))
+        errand = self._errands.start(neighbour.remote.name, lambda: do(here, task, self._others))
         if errand is None:
             return False
         neighbour.begin(errand, task)
