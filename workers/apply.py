@@ -132,7 +132,7 @@ def _carry_out(
         begin(desk)
     try:
         with Descent(desk.top) as descent:
-            names = Names(desk, descent, rendered)
+            names = Names(desk, descent, rendered, found.began_ns)
             # What the other files look like, these say.
             rules = list(names.rules(found))
             _render(desk, rules, rendered, breathe)
@@ -161,7 +161,7 @@ def _carry_out(
     filled = {each.path: each.filled for each in rendered.values() if each.filled is not None}
     known = {each.move.new.path: each.filled for each in movable if each.filled is not None}
     if known or filled:
-        keysdb.record(desk.repository, _known(desk, known | filled))
+        keysdb.record(desk.repository, _known(desk, known | filled, names.placed))
     return Applied(tuple(names.renamed))
 
 
@@ -190,10 +190,12 @@ def _render(
     desk.sync()
 
 
-def _known(desk: Desk, filled: Mapping[bytes, Key]) -> Iterator[Unlocked]:
+def _known(
+    desk: Desk, filled: Mapping[bytes, Key], placed: Mapping[bytes, os.stat_result]
+) -> Iterator[Unlocked]:
     """What git-annex is to know of files that have their content already."""
     for path, key in filled.items():
-        st, content = desk.lstat(path), desk.objects.locate(key)
+        st, content = placed.get(path), desk.objects.locate(key)
         if st is not None and content is not None:
             with contextlib.suppress(FileNotFoundError):  # dropped just now
                 yield Unlocked(key, path, st, os.lstat(content))

@@ -35,7 +35,7 @@ from workers.git.index_racy import Staged
 from workers.git.objectid import blob_id
 from workers.git.permissions import umask
 from workers.indexing import install
-from workers.inplace import Done, Name, look, replace, swap
+from workers.inplace import Done, Name, is_as_made, look, replace, swap
 from workers.nearby import REFUSALS
 from workers.pointing import Pointer, reach, read_key, read_key_at
 from workers.readjusting import Readjusting
@@ -308,6 +308,7 @@ class Fill:
         name = reach(path, descent)
         if name is None:
             return
+        made = os.lstat(copied.temporary)
         try:
             done = swap(copied.temporary, name, copied.seen)
         except OSError as failure:
@@ -322,7 +323,7 @@ class Fill:
         self._spent.add(copied.temporary)
         seen_ns = time.time_ns()
         st, entry = look(name), copied.pointer.entry
-        if st is None:
+        if st is None or not is_as_made(st, made):  # edited at once
             return
         try:
             content = os.lstat(copied.pointer.content)

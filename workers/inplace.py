@@ -160,6 +160,17 @@ def is_same(one: os.stat_result, other: os.stat_result) -> bool:
     )
 
 
+def is_as_made(now: os.stat_result, made: os.stat_result) -> bool:
+    """Whether what has got a name is what was made under another one, perhaps elsewhere.
+
+    Its times are older (``workers.copying.set_back``) than any that an edit gives it since then.
+    """
+    return (now.st_size, now.st_mtime_ns, stat.S_IFMT(now.st_mode)) == (
+        *(made.st_size, made.st_mtime_ns),
+        stat.S_IFMT(made.st_mode),
+    )
+
+
 def _put(temporary: bytes, name: Name) -> Done:
     return _rename(Name(name.directory, temporary), name)
 

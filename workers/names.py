@@ -19,7 +19,17 @@ from workers.desk import Desk
 from workers.git.index_entry import GITLINK, StatData
 from workers.git.index_racy import Staged
 from workers.git.tree import Version
-from workers.inplace import Done, Name, look, move, put, replace, set_aside, take_away
+from workers.inplace import (
+    Done,
+    Name,
+    is_as_made,
+    look,
+    move,
+    put,
+    replace,
+    set_aside,
+    take_away,
+)
 from workers.moving import Move
 from workers.nearby import REFUSALS
 from workers.render import Rendered
@@ -32,12 +42,17 @@ RULES: Final = b".gitattributes"
 class Names:
     """One run over the names."""
 
-    def __init__(self, desk: Desk, descent: Descent, rendered: Mapping[bytes, Rendered]) -> None:
+    def __init__(
+        self, desk: Desk, descent: Descent, rendered: Mapping[bytes, Rendered], surveyed_ns: int
+    ) -> None:
         """``rendered`` has the finished files, by path, when their turn comes."""
         self._desk = desk
         self._descent = descent
         self._rendered = rendered
+        self._surveyed_ns = surveyed_ns
         self.staged: dict[bytes, Staged | None] = {}
+        self.placed: dict[bytes, os.stat_result] = {}
+        """Contents that have got their names, and were still as they were made then."""
         self.dirty: list[bytes] = []
         self.writers: list[bytes] = []
         self.refused: Block | None = None
@@ -123,8 +138,7 @@ class Names:
         if done is Done.CHANGED:  # either of them
             self.dirty.append(each.new.path)
         if self._note(each.old.path, done):
-            seen_ns = time.time_ns()
-            self._stage(each.new.path, each.new.new, look(name), seen_ns)
+            self._stage_placed(each.new.path, each.new.new, name, each.old.seen)
             self.staged[each.old.path] = None
             self._left.add(directory)
         return True
@@ -132,6 +146,17 @@ class Names:
     def _stage(self, path: bytes, new: Version, st: os.stat_result | None, seen_ns: int) -> None:
         recorded = None if st is None else StatData.of(st)
         self.staged[path] = Staged(new.mode, new.oid, recorded, seen_ns)
+
+    def _stage_placed(self, path: bytes, new: Version, name: Name, made: os.stat_result) -> None:
+        """Of what has its name now; an edit that came at once is not taken for it."""
+        seen_ns = time.time_ns()
+        now = look(name)
+        if now is not None and not is_as_made(now, made):
+            now = None
+        self._stage(path, new, now, seen_ns)
+        rendered = self._rendered.get(path)
+        if now is not None and (rendered is None or rendered.filled is not None):
+            self.placed[path] = now
 
     def _name(self, path: bytes) -> Name:
         directory, _slash, base = path.rpartition(b"/")
@@ -194,11 +219,12 @@ class Names:
         if new.mode == GITLINK:
             self.staged[step.path] = Staged(new.mode, new.oid, None)
             return
-        if not step.done and not self._note(step.path, self._place(step, name)):
+        if step.done:
+            self._stage(step.path, new, step.seen, self._surveyed_ns)
             return
-        seen_ns = time.time_ns()
-        st = step.seen if step.done else look(name)
-        self._stage(step.path, new, st, seen_ns)
+        made = os.lstat(self._rendered[step.path].temporary)
+        if self._note(step.path, self._place(step, name)):
+            self._stage_placed(step.path, new, name, made)
 
     def _make_directory(self, step: Step, name: Name) -> bool:
         """For a submodule, which fills it itself; False if something has come between."""

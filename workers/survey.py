@@ -10,6 +10,7 @@ Nothing is changed here.
 
 import os
 import stat
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, final
@@ -77,6 +78,8 @@ class Survey:
 
     index: Index
     """The version that everything was compared with."""
+    began_ns: int = field(default_factory=time.time_ns)
+    """No later than anything was looked at."""
     steps: list[Step] = field(default_factory=list)
     dirty: list[bytes] = field(default_factory=list)
     """To be committed first; then everything is to be looked at again."""

@@ -9,10 +9,12 @@ import pytest
 
 from tests.desks import make_pair, nothing
 from tests.merging.steps import arrive
+from tests.processes import pause
 from tests.repo import Repo
 from workers.annex.objects import Objects
 from workers.desk import Desk
 from workers.fill import Fill
+from workers.inplace import Done, Name, swap
 from workers.pointing import read_key
 from workers.tidings import Tidings
 
@@ -143,6 +145,29 @@ def test_git_annex_knows_of_it_and_can_drop_it_again(pair: tuple[Repo, Repo], fi
 
     assert b.read("d/1") == pointer
     assert b.status() == b""
+
+
+def test_an_edit_in_the_moment_after_is_not_taken_for_the_content(
+    pair: tuple[Repo, Repo], fill: Fill, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a program that waits for the content, say: git-annex dropped the edit, git saw none."""
+    a, b = pair
+    key = arrive(a, b, "d/1")
+    b.annex("find", "-q")  # so that it has its database
+
+    def edited_at_once(temporary: bytes, name: Name, seen: os.stat_result) -> Done:
+        done = swap(temporary, name, seen)
+        b.write("d/1", b"edited")
+        pause(0.05)  # the machine has other things to do
+        return done
+
+    monkeypatch.setattr("workers.fill.swap", edited_at_once)
+    fill.hint([key])
+    fill.turn()
+    b.annex("drop", "-q", "d/1")
+
+    assert b.read("d/1") == b"edited"
+    assert b.git("diff-files", "--name-only") == b"d/1\n"
 
 
 def test_what_is_no_pointer_any_more_is_left_alone(pair: tuple[Repo, Repo], fill: Fill) -> None:

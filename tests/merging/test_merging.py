@@ -2,17 +2,19 @@
 
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.desks import paths
 from tests.merging.steps import follows, merged, note, push, save
-from tests.processes import run_to_end
+from tests.processes import pause, run_to_end
 from tests.repo import Repo
 from workers.apply import Dirty
 from workers.desk import Desk
 from workers.git.run import GitError
+from workers.inplace import Done, move, put, replace
 from workers.merging import Merging
 from workers.outcome import Held, Quiet
 
@@ -150,6 +152,44 @@ def test_content_that_is_here_is_filled_in_at_once(
     assert b.read("f") == b"content"
     assert b.git("diff-files", "--name-only") == b""
     assert b.status() == b""
+
+
+@pytest.mark.parametrize("deed", ["comes", "changes", "moves"])
+def test_an_edit_in_the_moment_after_is_not_taken_for_what_was_merged(
+    pair: tuple[Repo, Repo], merging: Merging, monkeypatch: pytest.MonkeyPatch, deed: str
+) -> None:
+    """git-annex dropped the edit, and git saw none."""
+    a, b = pair
+    b.annex("find", "-q")  # so that it has its database
+    if deed != "comes":
+        save(a, "old" if deed == "moves" else "f", b"content" if deed == "moves" else b"first")
+        a.annex("copy", "-q", "--to", "b", ".")
+        push(a)
+        merged(merging)
+    if deed == "moves":
+        a.git("mv", "old", "f")
+        a.git("commit", "-qm", "moved")
+    else:
+        save(a, "f", b"content")
+        a.annex("copy", "-q", "--to", "b", "f")
+    push(a)
+
+    def then_edited(change: Callable[..., Done]) -> Callable[..., Done]:
+        def changed(*args: object) -> Done:
+            done = change(*args)
+            b.write("f", b"edited")
+            pause(0.05)  # the machine has other things to do
+            return done
+
+        return changed
+
+    for name, change in (("put", put), ("replace", replace), ("move", move)):
+        monkeypatch.setattr(f"workers.names.{name}", then_edited(change))
+    merged(merging)
+    b.annex("drop", "-q", "f")
+
+    assert b.read("f") == b"edited"
+    assert b.git("diff-files", "--name-only") == b"f\n"
 
 
 def test_both_sides_have_gone_on(pair: tuple[Repo, Repo], merging: Merging) -> None:
