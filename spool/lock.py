@@ -224,6 +224,14 @@ def owner_pid(name: bytes, *, dir_fd: int | None = None) -> int | None:
     return None if kind == fcntl.F_UNLCK else pid
 
 
+def is_free(name: bytes, dir_fd: int) -> bool:
+    """Whether nobody has a lock on a file, as far as we may look: who tries to lock it will see."""
+    try:
+        return owner_pid(name, dir_fd=dir_fd) is None
+    except PermissionError:
+        return True
+
+
 def inode(status: os.stat_result) -> tuple[int, int]:
     """What identifies a file as long as it is open."""
     return (status.st_dev, status.st_ino)

@@ -223,15 +223,13 @@ class Queue:
         return claims
 
     def has_free(self, lane: Lane, names: Sequence[bytes]) -> bool:
-        """Whether one of the jobs is not claimed, as of now; the one due longest stands first.
+        """Whether one of the jobs can be claimed, as of now; the one due longest stands first.
 
         To ask this wakes nobody who watches the lane; to try to claim a job does.
         """
         with directory.opened(self._annex, layout.queue_lane(lane)) as fd:
             # The last first: a batch of others' is mostly of those that have waited longest.
-            return fd is not None and any(
-                lock.owner_pid(name, dir_fd=fd) is None for name in reversed(names)
-            )
+            return fd is not None and any(lock.is_free(name, fd) for name in reversed(names))
 
     def settle(self, claims: Iterable[Claim], outcome: Outcome, now: float) -> None:
         """Record how the attempts ended, and end the claims.

@@ -275,6 +275,7 @@ def test_what_we_may_not_open_is_skipped_or_moved_aside(spool: Spool) -> None:
     close_to_others(spool.lane(Lane(TO.direction, U2)))
 
     def work(mine: Spool) -> None:
+        assert mine.queue.has_free(TO, [some_key(2)])
         assert run_all(mine) == [some_key(1)]
         assert run_all(mine) == []
 
