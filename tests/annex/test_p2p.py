@@ -89,7 +89,7 @@ def source(tmp_path: Path) -> Iterator[OpenFile]:
 
 def fetch(peer: Peer, key: Key, offset: int = 0) -> tuple[bytes, bool]:
     got = bytearray()
-    valid = peer.get(key, FILE, offset, got.extend)
+    valid = peer.take(peer.get(key, FILE, offset), got.extend)
     return bytes(got), valid
 
 

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import signal
 import time
 from collections.abc import Iterator
@@ -146,6 +147,26 @@ def test_what_is_more_than_the_content_is_not_taken(a: Station, b: Station) -> N
     assert 0 < max(seen) <= size
 
 
+def test_what_there_is_no_room_for_is_not_taken_where_the_key_does_not_say(
+    a: Station, b: Station
+) -> None:
+    """A server could fill the disk, with a content of any size for the key of some web page."""
+    free, key, size = shutil.disk_usage(a.repo.path).free, b"URL--http&c%%example.com", 400_000_000
+    at = b.repo.path / b.repo.annex("examinekey", "--format=${objectpath}", key).decode()
+    at.parent.mkdir(parents=True)
+    at.touch()
+    os.truncate(at, size)
+    a.repo.config("annex.diskreserve", f"{free - size // 4}B")
+    lane = a.queue(Direction.DOWNLOAD, b.repo, key)
+
+    with a.working() as pid:
+        wait_until(lambda: a.put_off(lane))
+        a.stop(pid)
+
+    assert "annex.diskreserve" in error(a, b"b")
+    assert not a.tmp(key).exists() or not a.tmp(key).stat().st_size
+
+
 def test_what_is_not_there_is_given_up_until_something_changes(a: Station, b: Station) -> None:
     key = a.repo.add("file", b"gone")
     b.repo.git("pull", "-q", "a", "main")
@@ -155,6 +176,25 @@ def test_what_is_not_there_is_given_up_until_something_changes(a: Station, b: St
     a.work_off(lane)
 
     assert a.is_failed(lane, key)
+    assert not a.tmp(key).exists()
+
+
+def test_what_is_not_there_does_not_cost_what_has_come_from_elsewhere(
+    a: Station, b: Station
+) -> None:
+    """Of hours of a slow line, say; git-annex keeps it, too."""
+    content = os.urandom(300_000)
+    key = a.repo.add("file", content)
+    b.repo.git("pull", "-q", "a", "main")
+    a.repo.annex("drop", "--force", "-q", "file")
+    a.tmp(key).parent.mkdir(exist_ok=True)
+    a.tmp(key).write_bytes(content[:200_000])
+    lane = a.queue(Direction.DOWNLOAD, b.repo, key)
+
+    a.work_off(lane)
+
+    assert a.is_failed(lane, key)
+    assert a.tmp(key).read_bytes() == content[:200_000]
 
 
 def test_a_server_that_falls_silent_and_dies_leaves_the_job(

@@ -167,16 +167,14 @@ class Peer:
         elif not source.unchanged():
             raise ChangedError("the content changed while it was sent")
 
-    def get(
-        self, key: Key, associated_file: bytes, offset: int, sink: Callable[[memoryview], None]
-    ) -> bool:
-        """Fetch a content from ``offset`` on; returns whether the server stands by what it sent.
+    def get(self, key: Key, associated_file: bytes, offset: int) -> int:
+        """Ask for a content from ``offset`` on; how many bytes of it follow.
 
-        Must be followed by ``keep`` or ``refuse``.  A content that is not there is 0 bytes, by
-        which the server does not stand.
+        Must be followed by ``take``, and that by ``keep`` or ``refuse``.  A content that is not
+        there is 0 bytes, by which the server does not stand.
         """
         answer = self.ask(b"GET %d %b %b" % (offset, escape(associated_file), key))
-        return self.take(self._number(b"DATA", answer), sink)
+        return self._number(b"DATA", answer)
 
     def announced(self) -> int:
         """How many bytes of content follow."""

@@ -167,9 +167,10 @@ class PeerMover:
             stack.enter_context(on_our_side(claim))
             stack.callback(os.close, target)
             there = resume(target, expected)
-            lacking = Room(repository).lacking(expected.size or 0, there)
+            room = Room(repository)
+            lacking = room.lacking(expected.size or 0, there)
             if lacking:
-                raise AttemptEndedError(End.FULL, f"{lacking} bytes short of annex.diskreserve")
+                raise AttemptEndedError(End.FULL, _short(lacking))
             publisher = stack.enter_context(shown(claim, taken, expected.size))
             done, pace, passing = there, self.pace(), Written(target)
             pace.resume(there)
@@ -187,8 +188,10 @@ class PeerMover:
                 publisher.progress(done, time.time())
                 pace.keep(done)
 
-            file = claim.info.associated_file or b""
-            stands = self._peer.get(key, file, there, write)
+            size = self._peer.get(key, claim.info.associated_file or b"", there)
+            if expected.size is None and (lacking := room.lacking(size, 0)):
+                raise BrokenOffError(Verdict(claim, End.FULL, _short(lacking)))
+            stands = self._peer.take(size, write)
         self._judge(temporary, expected, done, got=done - there, stands=stands)
         return Moved(claim, temporary, (repository.uuid,))
 
@@ -203,8 +206,10 @@ class PeerMover:
             self._peer.keep()
             return
         self._peer.refuse()
-        os.unlink(temporary)
-        if got == 0 and not stands:
+        is_missing = got == 0 and not stands
+        if not (is_missing and done):  # else another one has sent that much, and it may be right
+            os.unlink(temporary)
+        if is_missing:
             raise AttemptEndedError(End.MISSING, "the content is not there")
         raise AttemptEndedError(End.WRONG, f"{done} bytes that are not the content of the key")
 
@@ -235,6 +240,10 @@ class PeerMover:
                 at.setdefault(uuid, []).append(one.claim.transfer.key)
         for uuid, arrived in at.items():
             record_locations(self._near.branch, arrived, uuid, Status.PRESENT, time.time())
+
+
+def _short(lacking: int) -> str:
+    return f"{lacking} bytes short of annex.diskreserve"
 
 
 def _verifies(remote: Remote) -> bool:
