@@ -179,7 +179,7 @@ class Repo:
         """Where conflict markers stand: in any blob of any branch's history, or in a file."""
         tips = self.git("for-each-ref", "--format=%(objectname)", "refs/heads", "refs/remotes")
         commits = self.git("rev-list", "--stdin", stdin=tips).decode().split()
-        return [*self._grep(*commits), *self._grep("--untracked")]
+        return [*self._grep(*commits), *self._grep("--no-recurse-submodules", "--untracked")]
 
     def _grep(self, *where: str) -> list[bytes]:
         argv = ["git", "grep", "-a", "-l", "-e", "^<<<<<<< ", *where]
