@@ -5,13 +5,17 @@ from pathlib import Path
 
 import pytest
 
+from tests.processes import ANNEXD_SHELL
 from tests.pruning import pruning
 from tests.repo import Repo
+from workers.git.exchange import Update, Way, fetch, push
 from workers.git.objectid import ObjectFormat
 from workers.git.objects import ObjectWriter
 from workers.git.permissions import Sharing
 from workers.git.pruning import let_prune, pruner, wait_for
+from workers.git.refname import parse_ref_name
 from workers.git.stream import ObjectId
+from workers.pusher.peer import look
 
 PRUNE = ("prune", "--expire=now")
 REPACK = ("repack", "-a", "-d", "-q")
@@ -57,6 +61,46 @@ def test_only_a_gc_that_spares_nothing_counts(plain: Repo) -> None:
     (common / "gc.pid").write_text(f"{pid} {os.uname().nodename}")
     assert pruner(common) is None
     wait_for(pid, 10)
+
+
+def test_a_gc_whose_configuration_spares_nothing_counts(plain: Repo) -> None:
+    common = plain.path / ".git"
+    with pruning(plain, "-c", "gc.pruneExpire=now") as pid:
+        assert pruner(common) == pid
+    plain.config("gc.pruneExpire", "now")
+    with pruning(plain, "--auto") as pid:
+        assert pruner(common) == pid
+    with pruning(plain, "--prune=2.weeks.ago"):
+        assert pruner(common) is None
+
+
+@pytest.mark.parametrize("way", ["fetch", "push", "shell"])
+def test_what_git_receives_meanwhile_is_guarded(plain: Repo, tmp_path: Path, way: str) -> None:
+    """It looks before the refs have moved, and takes what has come after that."""
+    there = Repo.plain(tmp_path / "there")
+    plain.git("commit", "-q", "--allow-empty", "-m", "start")
+    there.git("pull", "-q", plain.path)
+    plain.write("file", b"content")
+    plain.git("add", "file")
+    plain.git("commit", "-qm", "news")
+    head, ref = ObjectId(plain.head()), parse_ref_name(b"refs/heads/news")
+    hook = b'#!/bin/sh\ntest "$1" != prepared || { git repack -adq; git prune --expire=now; }\n'
+    there.write(".git/hooks/reference-transaction", hook).chmod(0o755)
+
+    with pruning(there, "--prune=now"):
+        if way == "fetch":
+            there.git("remote", "add", "plain", plain.path)
+            fetch(there.plumbing, Way("plain"), b"%b:%b" % (head.encode(), ref))
+        else:
+            plain.git("remote", "add", "there", there.path)
+            peer = look(there.path, plain.path)
+            assert peer is not None
+            command = peer.receive_pack if way == "push" else f"{ANNEXD_SHELL} git-receive-pack"
+            push(plain.plumbing, Way("there", receive_pack=command), [Update(head, ref)])
+
+    (there.path / ".git/hooks/reference-transaction").unlink()
+    there.git("fsck", "--connectivity-only")
+    assert there.git("rev-parse", "news").decode().strip() == head
 
 
 def test_what_has_been_taken_is_written_again(plain: Repo) -> None:

@@ -14,6 +14,7 @@ from workers.annex import stockhooks
 from workers.annex.settings import Settings
 from workers.git import gitdirs
 from workers.git.gitdirs import common_dir
+from workers.git.pruning import guarded
 from workers.git.run import DURABLE, Git, GitError, environment
 
 RECEIVE: Final = "receive-pack"
@@ -40,18 +41,27 @@ def start(service: str, path: str) -> Running:
 
 
 def _argv(service: str, path: str) -> tuple[str, ...]:
-    quiet = _NO_HOOKS if service == RECEIVE and _is_tended(Path(path)) else ()
-    words = (word for setting in (*DURABLE, *quiet) for word in ("-c", setting))
+    settings = (*DURABLE, *_receiving(Path(path))) if service == RECEIVE else DURABLE
+    words = (word for setting in settings for word in ("-c", setting))
     return ("git", *words, service, "--", path)
 
 
-def _is_tended(path: Path) -> bool:
-    """Whether annexd runs there, and no hook is there but those whose part it does."""
+def _receiving(path: Path) -> tuple[str, ...]:
+    """Settings for taking a push."""
     gitdir = gitdirs.find(path)
     if gitdir is None:
-        return False  # git will say what it is
+        return ()
     try:
         common = common_dir(gitdir)
+    except OSError:
+        return ()  # git will say what it is, as above
+    quiet = _NO_HOOKS if _is_tended(gitdir, common) else ()
+    return (*quiet, *guarded(common, "receive.unpackLimit"))
+
+
+def _is_tended(gitdir: Path, common: Path) -> bool:
+    """Whether annexd runs there, and no hook is there but those whose part it does."""
+    try:
         return annexd_runs(os.fsencode(common) + b"/annex") and stockhooks.has_nothing_to_say(
             Settings.read(Git(gitdir, None)), common
         )

@@ -12,7 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, final
 
+from workers.git.gitdirs import common_dir
 from workers.git.patient import run_patiently
+from workers.git.pruning import guarded
 from workers.git.refname import RefName, parse_ref_name
 from workers.git.run import DURABLE, Git, GitError
 from workers.git.stream import ObjectId
@@ -130,7 +132,9 @@ def fetch(git: Git, way: Way, *refspecs: bytes) -> None:
     options += [] if way.upload_pack is None else [f"--upload-pack={way.upload_pack}"]
     for left in reversed(range(FETCHES)):
         try:
-            _run(git, way, "fetch", *options, "--", way.name, *refspecs)
+            guard = guarded(common_dir(git.gitdir), "fetch.unpackLimit")
+            here = Git(git.gitdir, git.worktree, (*git.settings, *guard))
+            _run(here, way, "fetch", *options, "--", way.name, *refspecs)
         except GitError as failure:
             if not left or _LOCAL_RACE not in failure.stderr:
                 raise

@@ -2,20 +2,25 @@
 
 It removes what no ref led to when it looked, however new: also what a ref leads to by the time that
 it comes to it.  git warns of that; annexd writes while a user types it, and must not lose by it.
-``git gc`` by itself spares what is younger than two weeks, and stops nobody here.
+``git gc`` by itself spares what is younger than two weeks, and stops nobody here.  A plain ``git
+prune`` or ``git repack`` leaves no ``gc.pid``, and is not seen.
 
-Source: git-gc(1), "NOTES" and ``--prune``; ``gc.pid`` has the pid, a space, and the host.
+Source: git-gc(1), "NOTES", ``--prune`` and ``gc.pruneExpire``; ``gc.pid`` has the pid, a space, and
+the host.
 """
 
 import contextlib
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 from workers.git.readable import readable
+from workers.git.run import Git, GitError
 
-_ASKED: Final = (b"--prune=now", b"--prune=all", b"--expire=now", b"--expire=all")
+_AT_ONCE: Final = frozenset((b"now", b"all"))
+_SETTING: Final = "gc.pruneExpire"
 PRUNING_S: Final = 30.0
 """For a user's ``git gc``; in large repositories it takes longer, and we go on."""
 _PID: Final = re.compile(rb"[0-9]{1,9}")
@@ -35,7 +40,28 @@ def pruner(common: bytes | os.PathLike[str]) -> int | None:
         argv = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
     except OSError:  # it has ended
         return None
-    return pid if any(arg in _ASKED for arg in argv) else None
+    return pid if _spares_nothing(argv, Path(os.fsdecode(common))) else None
+
+
+def _spares_nothing(argv: Sequence[bytes], common: Path) -> bool:
+    """What its command line says, or else the configuration."""
+    for arg in reversed(argv):
+        name, equals, value = arg.partition(b"=")
+        if equals and name.lower() in {b"--prune", _SETTING.lower().encode()}:
+            return value in _AT_ONCE
+    try:
+        return Git(common, None).run("config", "--get", _SETTING).strip() in _AT_ONCE
+    except GitError:  # mostly it is not set
+        return False
+
+
+def guarded(common: bytes | os.PathLike[str], setting: str) -> tuple[str, ...]:
+    """Settings for a git that is to receive something there: that all of it comes as a pack.
+
+    git has a ``.keep`` for that until the refs have moved.  ``setting`` says how many objects are
+    to be files of their own.
+    """
+    return () if pruner(common) is None else (f"{setting}=1",)
 
 
 def wait_for(pid: int, longest_s: float) -> None:

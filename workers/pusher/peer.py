@@ -17,6 +17,7 @@ from workers.git import gitdirs
 from workers.git.exchange import NO_HOOKS, NO_HOOKS_NO_GC, RECEIVE
 from workers.git.gitdirs import common_dir
 from workers.git.objectid import ObjectFormat
+from workers.git.pruning import guarded
 from workers.git.run import Git
 from workers.pusher.plain import is_plain
 
@@ -43,9 +44,12 @@ class Peer:
     @property
     def receive_pack(self) -> str:
         """What a push is to run there."""
-        if not self.hookless:
-            return RECEIVE
-        return NO_HOOKS_NO_GC if self.has_annexd else NO_HOOKS
+        command = RECEIVE
+        if self.hookless:
+            command = NO_HOOKS_NO_GC if self.has_annexd else NO_HOOKS
+        for guard in guarded(self.common, "receive.unpackLimit"):
+            command = command.replace("git ", f"git -c {guard} ", 1)
+        return command
 
     @property
     def tended(self) -> bool:
