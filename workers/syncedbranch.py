@@ -10,6 +10,7 @@ in the branch itself.
 Source: git-annex-formats.md §9; git-annex-sync(1).
 """
 
+import logging
 import math
 from typing import Final, final
 
@@ -17,14 +18,20 @@ from workers.annex.adjustedname import original_of
 from workers.desk import Desk
 from workers.git.ancestry import is_ancestor
 from workers.git.refname import RefName, branch_ref
+from workers.git.run import GitError
 from workers.git.stream import ObjectId
 from workers.git.update_refs import Move
+
+log = logging.getLogger(__name__)
 
 _HEADS: Final = b"refs/heads/"
 _SYNCED: Final = b"synced/"
 
 LAG_S: Final = 2.0
 """Longer than a push takes, once it has been told what there is."""
+
+AGAIN_S: Final = 60.0
+"""After a failure."""
 
 
 def catch_up(desk: Desk, branch: RefName, commit: ObjectId) -> None:
@@ -48,21 +55,34 @@ class Follower:
         self.due = 0.0
         """When to call ``turn`` (monotonic, s)."""
 
+        self._said = ""
+
     def moved(self, now: float) -> None:
         """The branch has been moved."""
         self.due = now + LAG_S
 
     def turn(self, now: float) -> None:
-        """Do it, if it is time.  Raises ``GitError``."""
+        """Do it, if it is time; what git says against it keeps nothing else from being done."""
         if now < self.due:
             return
+        try:
+            self._follow()
+        except GitError as failure:  # a branch is called "synced", say, or a lock was left
+            if str(failure) != self._said:
+                log.warning("tempfail to follow: %s", failure)
+            self._said = str(failure)
+            self._desk.suspect_locks()
+            self.due = now + AGAIN_S
+        else:
+            self._said, self.due = "", math.inf
+
+    def _follow(self) -> None:
         branch = self._desk.head().branch
         if branch is not None:
             branch = original_of(branch) or branch
             commit = self._desk.refs.get(branch)
             if commit is not None:
                 catch_up(self._desk, branch, commit)
-        self.due = math.inf
 
 
 def _synced(branch: RefName) -> RefName | None:

@@ -498,6 +498,21 @@ def test_on_an_adjusted_branch_others_may_go_first_too(
     assert b.status() == b""
 
 
+def test_a_ref_that_cannot_follow_holds_up_no_merge(pair: tuple[Repo, Repo], desk: Desk) -> None:
+    """A branch is called ``synced``: nothing was merged, and nothing filled, for ever."""
+    a, b = pair
+    note(a, "file", b"news")
+    for ref in b.git("for-each-ref", "--format=%(refname)", "refs/heads/synced").decode().split():
+        b.git("update-ref", "-d", ref)
+    b.git("branch", "synced")
+    b.git("fetch", "-q", "a")
+    joining = Joining(desk, Footing(desk), nothing)
+
+    assert joining.merge(time.monotonic()) is None
+
+    assert b.read("file") == b"news"
+
+
 def test_if_nobody_goes_first_it_is_our_turn(pair: tuple[Repo, Repo], merging: Merging) -> None:
     a, b = pair
     both_have_merged(a, b)
