@@ -9,10 +9,12 @@ import pytest
 
 from tests.processes import alive, forked, reap, wait_until
 from tests.repo import Repo
+from workers.git import patient
 from workers.git.carry import carry
+from workers.git.patient import run_patiently
 from workers.git.pruning import wait_for
 from workers.git.refname import RefName
-from workers.git.run import Git, GitTimeoutError, run
+from workers.git.run import Git, GitError, GitTimeoutError, run
 from workers.git.stream import ObjectId
 from workers.git.update_refs import Move, UpdateRefs
 
@@ -38,6 +40,23 @@ def test_what_takes_too_long_ends_with_all_that_it_has_started(tmp_path: Path) -
         run(("sh", "-c", "echo $$ >pid; sh -c 'sleep 1000; :'; :"), cwd=tmp_path, timeout_s=0.5)
 
     assert not alive(int((tmp_path / "pid").read_text()))
+
+
+@pytest.mark.parametrize("where", ["stdout", "stderr"])
+def test_what_a_remote_says_without_end_does_not_fill_our_memory(
+    repo: Repo, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """What is repeated on stderr counted as progress, and all was kept: for an hour."""
+    monkeypatch.setattr(patient, "READ_MAX", 1 << 20)
+    monkeypatch.setattr(patient, "STALL_S", 1.0)
+    monkeypatch.setattr(patient, "LOOK_S", 0.1)
+    to = ">&2" if where == "stderr" else ""
+    talk = (
+        f"alias.talk=!for i in $(seq 60); do head -c 300000 /dev/zero {to} || exit; sleep 0.1; done"
+    )
+
+    with pytest.raises(GitError):
+        run_patiently(Git(repo.path / ".git", repo.path, (talk,)), "talk")
 
 
 def test_a_hook_that_hangs_leaves_no_process_and_no_lock(

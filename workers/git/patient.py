@@ -5,11 +5,13 @@ caller leads a process group of its own, made for this: whatever git has started
 helper, ``git receive-pack``) is in it, and ends with it.
 
 What it says goes into files, not pipes: a shared ssh connection that it leaves behind would keep a
-pipe open, and we would wait for its end.
+pipe open, and we would wait for its end.  They are in memory, and cannot grow beyond a bound: a
+remote may say, and have git repeat, any amount.
 
 DIAGNOSTICS: as ``workers.git.run``; ``GitTimeoutError`` also when there is no progress.
 """
 
+import fcntl
 import os
 import select
 import subprocess
@@ -29,13 +31,13 @@ LOOK_S: Final = 5.0
 """Between two looks at whether it has said something."""
 
 READ_MAX: Final = 1 << 24
+"""Bytes that it may say.  More can be written by nobody, and is no progress."""
 
 
 def run_patiently(git: Git, *args: str | bytes, env: dict[str, str] | None = None) -> bytes:
     """Run one command to its end; returns its stdout, raises ``GitError``."""
     argv = git.argv(*args)
-    stdout = os.memfd_create("stdout", os.MFD_CLOEXEC)
-    stderr = os.memfd_create("stderr", os.MFD_CLOEXEC)
+    stdout, stderr = _bounded("stdout"), _bounded("stderr")
     try:
         process = subprocess.Popen(
             argv,
@@ -65,7 +67,7 @@ def _wait(process: subprocess.Popen[bytes], stderr: int) -> bool:
         size, at = 0, time.monotonic()
         end = at + LONGEST_S
         while not poll.poll(LOOK_S * 1000):
-            now, said = time.monotonic(), os.fstat(stderr).st_size
+            now, said = time.monotonic(), _size(stderr)
             if said > size:
                 size, at = said, now
             if now > min(at + STALL_S, end):
@@ -75,5 +77,18 @@ def _wait(process: subprocess.Popen[bytes], stderr: int) -> bool:
         os.close(ended)
 
 
+def _bounded(name: str) -> int:
+    """A file in memory that has its full size from the start, and stays so."""
+    fd = os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    os.ftruncate(fd, READ_MAX)
+    fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK)
+    return fd
+
+
+def _size(fd: int) -> int:
+    """How much has been written: all have the same offset, as they have inherited the file."""
+    return os.lseek(fd, 0, os.SEEK_CUR)
+
+
 def _read(fd: int) -> bytes:
-    return os.pread(fd, READ_MAX, max(0, os.fstat(fd).st_size - READ_MAX))
+    return os.pread(fd, _size(fd), 0)
