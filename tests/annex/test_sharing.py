@@ -62,6 +62,28 @@ def test_what_we_store_has_the_modes_that_git_annex_would_give_it(
         os.umask(before)
 
 
+@pytest.mark.parametrize("value", [None, "group", "all", "0660"])
+def test_directories_of_objects_hand_their_group_down_where_git_annexs_do(
+    tmp_path: Path, value: str | None
+) -> None:
+    shared = [] if value is None else [f"--shared={value}"]
+    (tmp_path / "repo").mkdir()
+    (tmp_path / "repo").chmod(0o2775)
+    run(["git", "init", "-q", *shared, tmp_path / "repo"])
+    repo = Repo(tmp_path / "repo")
+    repo.annex("init", "-q")
+    repo.write("theirs", b"theirs")
+    repo.annex("add", "-q", ".")
+    theirs = modes(repo, repo.key("theirs"))
+    key = Key(b"SHA256-s4--%064d" % 0)
+
+    stored = Objects(find(repo.path)).store(key, os.fsencode(repo.write("tmp", b"ours")))
+
+    assert stored is Stored.NEW
+    assert modes(repo, key) == theirs
+    assert theirs["hash directory"] & 0o2000
+
+
 @pytest.mark.parametrize(
     ("values", "same"),
     [

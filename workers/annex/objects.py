@@ -20,6 +20,7 @@ from typing import Final, final
 
 from spool.key import Key, to_file
 from workers.annex.repository import Repository
+from workers.annex.sharing import SETGID
 from workers.git.permissions import umask
 
 HOOKS: Final = (
@@ -55,7 +56,6 @@ class Objects:
         self._chmods = not repository.crippled
         self._lower_first = repository.bare or (repository.crippled and not repository.symlinks)
         self._directory_mode = self._sharing.directory(0o777 & ~umask())
-        self._frozen_mode = self._sharing.frozen(self._directory_mode)
         self._made: set[bytes] = set()
         self.hooked = any(
             repository.hook(hook) or repository.settings.get(setting) for hook, setting in HOOKS
@@ -100,8 +100,7 @@ class Objects:
             # Nobody else can have an object in a directory that we have just made (but in the
             # microsecond since, and then it has the same content): no need to look, as link does.
             os.rename(temporary, path)
-            if self._chmods:
-                os.chmod(directory, self._frozen_mode)
+            self._freeze(directory)
             return Stored.NEW
         there = self.locate(key)
         if there is None:
@@ -114,7 +113,7 @@ class Objects:
     def _store_beside(self, temporary: bytes, path: bytes, directory: bytes) -> Stored:
         """Into a directory that is there already: left by a drop, or a lock file is in it."""
         if self._chmods:
-            os.chmod(directory, self._directory_mode)
+            os.chmod(directory, self._mode(directory))
         try:
             os.link(temporary, path)  # unlike rename, it never replaces
             stored = Stored.NEW
@@ -131,9 +130,17 @@ class Objects:
             os.unlink(temporary)
         if stored is Stored.KEPT:
             os.unlink(temporary)
-        if self._chmods:
-            os.chmod(directory, self._frozen_mode)
+        self._freeze(directory)
         return stored
+
+    def _freeze(self, directory: bytes) -> None:
+        """An object's directory, complete."""
+        if self._chmods:
+            os.chmod(directory, self._sharing.frozen(self._mode(directory)))
+
+    def _mode(self, directory: bytes) -> int:
+        """What a directory's mode is to be; that its group is inherited (chmod(2) ends it)."""
+        return self._directory_mode | os.stat(directory).st_mode & SETGID
 
     def _make(self, directory: bytes) -> bool:
         """Make an object's directory and those above it; whether it is new."""
@@ -163,7 +170,7 @@ class Objects:
             self._make_above(directory)
         else:
             if self._chmods and not self._sharing.alone:
-                os.chmod(directory, self._directory_mode)
+                os.chmod(directory, self._mode(directory))
         if len(self._made) >= MADE_MAX:
             self._made.clear()
         self._made.add(directory)
