@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from spool import directory, layout
+from spool.shared import share_file
 
 log = logging.getLogger(__name__)
 
@@ -115,6 +116,7 @@ def _write(name: bytes, text: bytes, dir_fd: int) -> None:
         dir_fd=dir_fd,
     )
     try:
+        share_file(fd, dir_fd)
         os.write(fd, text)
     finally:
         os.close(fd)

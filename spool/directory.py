@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator
 from typing import final
 
+from spool.shared import share_directory
 from spool.transfer import UUID, parse_uuid
 
 _OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -58,6 +59,7 @@ def _make(top: bytes, names: tuple[bytes, ...]) -> None:
     above = open_below(top, names[:-1])
     try:
         os.mkdir(names[-1], dir_fd=above)
+        share_directory(names[-1], above)
     except FileExistsError:
         return  # open_below says whether it is a directory
     finally:

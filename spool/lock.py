@@ -47,6 +47,8 @@ from collections.abc import Iterator
 from enum import Enum, auto
 from typing import final
 
+from spool.shared import share_file
+
 OPEN = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 """How a file to be locked is opened.  Without blocking: somebody may have put a FIFO there."""
 
@@ -154,7 +156,7 @@ def try_take(
         if status is not None and _held_by_us(inode(status)) is not None:
             return None
         try:
-            fd = os.open(name, flags, 0o666, dir_fd=dir_fd)
+            fd = _open(name, flags, dir_fd, is_new=status is None)
         except OSError as error:
             if error.errno in _REPLACED or (error.errno == errno.ENOENT and status is not None):
                 continue
@@ -172,6 +174,13 @@ def try_take(
             return lock
         lock.close()  # unlinked, and perhaps made again, between our open and our lock
     return None  # whoever replaces it again and again is using it
+
+
+def _open(name: bytes, flags: int, dir_fd: int | None, *, is_new: bool) -> int:
+    fd = os.open(name, flags, 0o666, dir_fd=dir_fd)
+    if is_new:
+        share_file(fd, os.path.dirname(name) or b"." if dir_fd is None else dir_fd)
+    return fd
 
 
 @contextlib.contextmanager

@@ -17,6 +17,7 @@ import stat
 from spool import corrupt, layout, lock
 from spool.exchange import try_exchange, try_rename_new
 from spool.info import TEXT_MAX_BYTES
+from spool.shared import share_file
 
 _ATTEMPTS = 16
 _NO_LINKS = frozenset((errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS))
@@ -54,6 +55,7 @@ def write_new(name: bytes, text: bytes, *, dir_fd: int) -> None:
     """
     fd = os.open(name, _NEW, 0o666, dir_fd=dir_fd)
     try:
+        share_file(fd, dir_fd)
         while text:
             text = text[os.write(fd, text) :]
     except OSError:
