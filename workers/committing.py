@@ -17,6 +17,7 @@ from workers.batch import FILES_MAX, Batch
 from workers.desk import Desk
 from workers.finding import Finding
 from workers.footing import Footing
+from workers.git.index_entry import StatData
 from workers.git.stream import ObjectId
 from workers.git.tree import Version, diff_index
 from workers.guard import Guard
@@ -274,12 +275,14 @@ class Committing:
     ) -> list[Finding]:
         """The findings to commit now: not what the user has staged, nor too many deletions."""
         chosen: list[Finding] = []
+        left: list[Finding] = []
         for path, finding in list(self._findings.items()):
             if path in staged:
-                del self._findings[path]
+                left.append(self._findings.pop(path))
                 self._agenda.wait_until(path, self._staged_until, Why.STAGED)
             elif len(chosen) < FILES_MAX:
                 chosen.append(finding)
+        self._leave_to_git(left)
         renamed = {finding.path for finding in chosen if finding.is_rename}
         deletions = _true_deletions(chosen, from_index, self._desk) - self._foreseen
         deletions -= renamed | self._accepted
@@ -303,6 +306,22 @@ class Committing:
             self.held[path] = self._findings.pop(path)
         log.warning("held %d deletions; if that is right: annexd accept", len(self.held))
         return [finding for finding in chosen if finding.path not in deletions]
+
+    def _leave_to_git(self, findings: Sequence[Finding]) -> None:
+        """What a user has staged as it was found is no content of the annex's, or is there already.
+
+        If the file has changed in between, its content stays: nowhere else might it be.
+        """
+        if not any(finding.key for finding in findings):
+            return
+        index = self._desk.index()
+        needed = {finding.key for finding in self._findings.values()}
+        for path, _, st, key, _ in findings:
+            entry = index.get(path)
+            if key is None or key in needed or entry is None or st is None:
+                continue
+            if entry.stat == StatData.of(st):
+                self._desk.nameless.forget(key)
 
     def _without_moved(self, gone: set[bytes], now: float) -> set[bytes]:
         """Those of the missing whose content has not come under another name lately."""

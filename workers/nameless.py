@@ -8,6 +8,7 @@ wait until the file system is synced, all of a batch at once.
 If killed: temporary files, which the next start removes; their sources are where they were.
 """
 
+import contextlib
 import os
 from typing import final
 
@@ -35,6 +36,13 @@ class Nameless:
             os.unlink(temporary)
         else:
             self._waiting[key] = temporary
+
+    def forget(self, key: Key) -> None:
+        """It is not to be an object after all."""
+        temporary = self._waiting.pop(key, None)
+        if temporary is not None:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temporary)
 
     def name_all(self, objects: Objects, annex: bytes) -> None:
         """Give all their names; the file system has just been synced.  ``annex``: the directory.

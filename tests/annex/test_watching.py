@@ -815,3 +815,30 @@ def test_no_git_is_kept_while_nothing_happens(repo: Repo) -> None:
         repo.write("another", b"content")
         watching.settle()
         assert b"another" in repo.tree()
+
+
+def test_a_text_that_the_user_has_staged_for_git_leaves_no_content_in_the_annex(
+    repo: Repo,
+) -> None:
+    with watched(repo) as watching:
+        repo.write("text", b"text")
+        repo.git("add", "text")
+        watching.settle()
+
+    assert blob(repo, b"text") == b"text"
+    objects = repo.path / ".git" / "annex" / "objects"
+    assert [path for path in objects.rglob("*") if path.is_file()] == []
+    assert repo.status() == b""
+    repo.check()
+
+
+def test_what_is_written_over_what_the_user_has_staged_is_kept(repo: Repo) -> None:
+    with watched(repo) as watching:
+        repo.write("text", b"staged")
+        repo.git("add", "text")
+        repo.write("text", b"written over it")
+        watching.settle()
+
+    assert repo.read("text") == b"written over it"
+    assert blob(repo, b"text") == b"written over it"
+    assert repo.status() == b""
