@@ -30,18 +30,18 @@ from workers.annex.pointer import format_pointer
 from workers.copying import UNREADABLE, copy, finishing, write_all
 from workers.descent import Descent
 from workers.desk import Desk
-from workers.git.index_entry import EXECUTABLE, FILE, Entry, StatData
+from workers.git.index_entry import EXECUTABLE, Entry, StatData
 from workers.git.index_racy import Staged
-from workers.git.objectid import blob_id
 from workers.git.permissions import umask
 from workers.indexing import install
 from workers.inplace import Done, Name, is_as_made, look, replace, swap
 from workers.nearby import REFUSALS
-from workers.pointing import Pointer, reach, read_key, read_key_at
+from workers.pointing import Pointer, reach, read_key_at
 from workers.readjusting import Readjusting
 from workers.space import Space
 from workers.spent import Spent
 from workers.tidings import Tidings
+from workers.unfilled import CANONICAL_MAX, Unfilled
 from workers.wakeup import Event
 
 log = logging.getLogger(__name__)
@@ -49,9 +49,6 @@ log = logging.getLogger(__name__)
 FILES_MAX: Final = 512
 BYTES_MAX: Final = 256 << 20
 """Files, and bytes, that are filled before the index is told."""
-
-CANONICAL_MAX: Final = 512
-"""Bytes: the pointer to a key whose name a file can have is smaller."""
 
 SWEEP_S: Final = 3600.0
 """How often every file is looked at, though nothing was heard: an object was put there with cp."""
@@ -76,6 +73,7 @@ class Fill:
         self._desk = desk
         self._breathe = breathe
         self._tidings = Tidings(desk)
+        self._unfilled = Unfilled(desk, breathe)
         self._keys: dict[Key, None] = {}
         self._paths: set[bytes] = set()
         self._waiting: dict[Key, None] = {}
@@ -146,12 +144,12 @@ class Fill:
             self._waiting.clear()
             self._again = math.inf
         if self._must_sweep:
-            self._fill(self._pointers_among(self._desk.index()))
+            self._fill(self._unfilled.among(self._desk.index()))
             self._must_sweep, self._swept = False, now
         self.fill_noted()
         while self._keys:
             keys = list(islice(self._keys, FILES_MAX))
-            self._fill(self._pointers_to(keys))
+            self._fill(self._unfilled.of_keys(keys))
             for key in keys:
                 self._keys.pop(key, None)
         if not self._waiting:
@@ -163,50 +161,8 @@ class Fill:
         if self._paths:
             index, paths = self._desk.index(), sorted(self._paths)
             entries = (index.get(path) for path in paths)
-            self._fill(self._pointers_among(entry for entry in entries if entry is not None))
+            self._fill(self._unfilled.among(entry for entry in entries if entry is not None))
             self._paths.difference_update(paths)
-
-    def _pointers_to(self, keys: Iterable[Key]) -> Iterator[Pointer]:
-        """The files that point to those of the keys that are here."""
-        # Of a burst, contents come before the names that lead to them: the index first, then.
-        object_format = self._desk.conventions.object_format
-        wanted = {blob_id(object_format, format_pointer(key)): key for key in keys}
-        for entry in self._desk.index().with_blobs(frozenset(wanted)):
-            if entry.stage == 0 and entry.mode in (FILE, EXECUTABLE):
-                key = wanted[entry.oid]
-                located = self._locate(key)
-                if located is not None:
-                    yield Pointer(entry, key, *located)
-
-    def _pointers_among(self, entries: Iterable[Entry]) -> Iterator[Pointer]:
-        """Those that are pointers, by a look at every file that is as small as one."""
-        desk = self._desk
-        for entry in entries:
-            self._breathe()
-            if entry.stage or entry.mode not in (FILE, EXECUTABLE):
-                continue
-            if entry.stat.size > CANONICAL_MAX:
-                continue
-            key = read_key(desk.full(entry.path))
-            located = None if key is None else self._locate(key)
-            if key is not None and located is not None and self._is_of(entry, key):
-                yield Pointer(entry, key, *located)
-
-    def _locate(self, key: Key) -> tuple[bytes, int] | None:
-        """Where the content of a key is, and its size; None if it is not here."""
-        content = self._desk.objects.locate(key)
-        with contextlib.suppress(FileNotFoundError):  # dropped just now
-            return None if content is None else (content, os.lstat(content).st_size)
-        return None
-
-    def _is_of(self, entry: Entry, key: Key) -> bool:
-        """Whether the index has this key there.
-
-        ``git stash pop`` leaves pointers to what was edited beside entries of what was committed:
-        filled, and noted as clean, that would be an edit that nobody sees any more.
-        """
-        blob = blob_id(self._desk.conventions.object_format, format_pointer(key))
-        return blob == entry.oid or self._desk.key_of(entry) == key
 
     def _fill(self, pointers: Iterator[Pointer]) -> None:
         settings = self._desk.repository.settings

@@ -86,10 +86,10 @@ def test_on_a_full_disk_each_attempt_leaves_nothing(
     with monkeypatch.context() as full:
         full.setattr("workers.copying.set_back", is_full)
         with pytest.raises(OSError, match=os.strerror(errno.ENOSPC)):
-            fill._fill(fill._pointers_among(desk.index()))
+            fill._fill(fill._unfilled.among(desk.index()))
 
     assert os.listdir(desk.place.tmp) == []
-    fill._fill(fill._pointers_among(desk.index()))
+    fill._fill(fill._unfilled.among(desk.index()))
     assert b.read("d/0") == b"content 0"
 
 
@@ -98,7 +98,7 @@ def test_what_was_staged_while_contents_were_copied_stays_so(
 ) -> None:
     a, b = pair
     arrive(a, b, "d/0")
-    pointers = list(fill._pointers_among(desk.index()))
+    pointers = list(fill._unfilled.among(desk.index()))
 
     b.git("rm", "-q", "--cached", "d/0")
     fill._fill_batch(pointers)
