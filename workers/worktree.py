@@ -23,24 +23,12 @@ from spool.record import Fields, escape
 from workers.filesystems import Filesystems
 from workers.git.index_entry import GITLINK, Entry
 from workers.nearby import is_nearby, sweep
-from workers.wakeup import Event, Wakeup, WatchLimitError
+from workers.wakeup import Event, Wakeup
 from workers.walk import Mark, Walk, children, differs, link_on
+from workers.watcheddirectories import WatchedDirectories
 
 log = logging.getLogger(__name__)
 
-MASK: Final = int(
-    inotify.CREATE
-    | inotify.CLOSE_WRITE
-    | inotify.MOVED_FROM
-    | inotify.MOVED_TO
-    | inotify.DELETE
-    | inotify.ATTRIB
-    | inotify.DELETE_SELF
-    | inotify.MOVE_SELF
-    | inotify.ONLYDIR
-    | inotify.DONT_FOLLOW
-    | inotify.EXCL_UNLINK
-)
 _ISDIR: Final = int(inotify.ISDIR)
 _ATTRIB: Final = int(inotify.ATTRIB)
 _AWAY: Final = int(inotify.MOVED_FROM)
@@ -70,13 +58,11 @@ class WorkTree:
     ) -> None:
         self._top = top
         self._filesystems = filesystems
-        self._wakeup = wakeup
         self._mark = mark
         """Told of each path that may differ from the index."""
         self._mark_missing = mark_missing
         """The same, of each that is said to be gone."""
-        self._paths: dict[int, bytes] = {}
-        self._wds: dict[bytes, int] = {}
+        self._watched = WatchedDirectories(top, wakeup)
         self._unwalked: dict[bytes, None] = {b"": None}
         self.rules_changed = False
         """Whether a .gitignore or .gitattributes may have changed; for the caller to take back."""
@@ -87,8 +73,11 @@ class WorkTree:
         self.boundaries: set[bytes] = set()
         """Other repositories in this one."""
         self._swept = time.monotonic()
-        self.limited = False
+
+    @property
+    def limited(self) -> bool:
         """Whether some directories are not watched, for want of watches."""
+        return self._watched.limited
 
     @property
     def has_to_walk(self) -> bool:
@@ -120,16 +109,16 @@ class WorkTree:
 
     def is_watched(self, directory: bytes) -> bool:
         """Whether changes in a directory are heard of."""
-        return directory in self._wds
+        return directory in self._watched
 
     def take(self, events: Iterable[Event]) -> None:
         """Mark what the events are about.  Those of others' watches are passed over."""
         for event in events:
-            directory = self._paths.get(event.wd)
+            directory = self._watched.path_of(event.wd)
             if directory is None:
                 continue
             if event.mask & _UNWATCHED:
-                self._drop(directory)
+                self._watched.forget(directory)
             elif not event.name:
                 # About the directory itself: gone, moved, unmounted, or its permissions.
                 self.modes_changed |= bool(event.mask & _ATTRIB)
@@ -153,7 +142,7 @@ class WorkTree:
         self.modes_changed |= bool(mask & _ATTRIB)
         if mask & _AWAY:
             # Its watches go on under a name that it has no more.
-            self._unwatch(path)
+            self._watched.remove(path)
         self._mark(path)  # where a file was
         self.look_at(path)
 
@@ -166,7 +155,7 @@ class WorkTree:
                 directory = todo.pop()
                 self._unwalked.pop(directory, None)
                 if not directory:
-                    self._swept, self.limited = time.monotonic(), False
+                    self._swept, self._watched.limited = time.monotonic(), False
                 todo += self._visit(directory, look)
                 yield directory
 
@@ -205,7 +194,7 @@ class WorkTree:
             return []
         if directory in self.boundaries:
             self._leave_boundary(directory)
-        self._watch(directory)
+        self._watched.add(directory)
         full = self._full(directory)
         self._filesystems.saw(full)
         try:
@@ -267,11 +256,11 @@ class WorkTree:
         if entry is not None and entry.mode == GITLINK:
             self._stop_at(path)
             return False
-        return path in tracked or path in self._wds or not look.ignored(path)
+        return path in tracked or path in self._watched or not look.ignored(path)
 
     def _forget(self, directory: bytes, look: Walk) -> None:
         """It is not there (any more)."""
-        self._unwatch(directory)
+        self._watched.remove(directory)
         self.suspect.discard(directory)
         self.boundaries = {
             path for path in self.boundaries if path != directory and not _below(path, directory)
@@ -286,7 +275,7 @@ class WorkTree:
             log.warning("unreadable %s: %s", _shown(directory), failure.strerror)
 
     def _stop_at(self, directory: bytes) -> None:
-        self._unwatch(directory, keep=directory)
+        self._watched.remove(directory, keep=directory)
         if directory not in self.boundaries:
             self.boundaries.add(directory)
             log.info("leave %s to itself: it is a repository of its own", _shown(directory))
@@ -294,48 +283,6 @@ class WorkTree:
     def _leave_boundary(self, directory: bytes) -> None:
         if not os.path.lexists(self._full(directory) + b"/.git"):
             self.boundaries.discard(directory)
-
-    def _watch(self, directory: bytes) -> None:
-        try:
-            wd = self._wakeup.insist(self._full(directory), MASK)
-        except WatchLimitError as limit:
-            if not self.limited:
-                log.warning("unwatched directories: %s", limit)
-            self.limited = True
-            return
-        if wd is None:
-            return  # listing it will say why
-        before = self._paths.get(wd)
-        if before is not None and before != directory:
-            self._unwatch_names(before)  # it was moved, and the event is still to come
-        old = self._wds.get(directory)
-        if old is not None and old != wd:
-            self._paths.pop(old, None)
-            self._wakeup.unwatch(old)
-        self._paths[wd] = directory
-        self._wds[directory] = wd
-
-    def _unwatch(self, directory: bytes, keep: bytes | None = None) -> None:
-        """No longer watch a directory and what is below it; ``keep`` stays watched."""
-        for path in self._names_below(directory):
-            if path != keep:
-                self._wakeup.unwatch(self._wds[path])
-                self._drop(path)
-
-    def _unwatch_names(self, directory: bytes) -> None:
-        for path in self._names_below(directory):
-            self._drop(path)
-
-    def _names_below(self, directory: bytes) -> list[bytes]:
-        if not directory:
-            return list(self._wds)
-        prefix = directory + b"/"
-        return [path for path in self._wds if path == directory or path.startswith(prefix)]
-
-    def _drop(self, directory: bytes) -> None:
-        wd = self._wds.pop(directory, None)
-        if wd is not None:
-            self._paths.pop(wd, None)
 
     def _full(self, directory: bytes) -> bytes:
         return self._top + b"/" + directory if directory else self._top
