@@ -14,6 +14,7 @@ from spool.record import Fields
 from workers.agenda import Agenda, Why
 from workers.annex.failures import FAILURES
 from workers.batch import FILES_MAX, Batch
+from workers.deletions import count_losses, true_deletions
 from workers.desk import Desk
 from workers.finding import Finding
 from workers.footing import Footing
@@ -199,7 +200,7 @@ class Committing:
         if staged and now >= self._staged_until:
             from_index, staged = staged, {}
         staging = Staging(self._choose(staged, from_index), from_index)
-        self._answer_for(staging)
+        count_losses(staging, self._desk)
         if staging.findings or from_index:
             try:
                 outcome = self._stage.commit(staging)
@@ -284,7 +285,7 @@ class Committing:
                 chosen.append(finding)
         self._leave_to_git(left)
         renamed = {finding.path for finding in chosen if finding.is_rename}
-        deletions = _true_deletions(chosen, from_index, self._desk) - self._foreseen
+        deletions = true_deletions(chosen, from_index, self._desk) - self._foreseen
         deletions -= renamed | self._accepted
         now = time.monotonic()
         if not deletions or self._consent.covers(now):
@@ -330,23 +331,6 @@ class Committing:
         kept = {entry.oid for entry in came if entry is not None}
         return {path for path in gone if (old := index.get(path)) is None or old.oid not in kept}
 
-    def _answer_for(self, staging: Staging) -> None:
-        """Count what the commit's message is to answer for, or others would doubt it."""
-        gone = sum(version is None for version in staging.from_index.values())
-        staging.deletions = gone
-        staging.deletions += len(_true_deletions(staging.findings, staging.from_index, self._desk))
-        index, commits = self._desk.index(), self._desk.commits
-        for each in staging.findings:
-            if each.staged is not None:  # where a directory was
-                staging.deletions += sum(1 for _entry in index.under(each.path))
-        staging.restored = sum(
-            (old := index.get(each.path)) is not None
-            and old.oid != each.staged.oid
-            and commits.find(each.staged.oid, 0) is not None
-            for each in staging.findings
-            if each.staged is not None
-        )
-
     def _count_deletions(self, staging: Staging, now: float) -> None:
         gone = [finding for finding in staging.findings if finding.staged is None]
         lost = {finding.path for finding in gone if not finding.is_rename} - self._foreseen
@@ -362,16 +346,3 @@ class Committing:
 def _count_work(from_index: Mapping[bytes, Version | None]) -> int:
     """So many files are added or edited: by a user, or by git-annex, that was asked to."""
     return sum(version is not None for version in from_index.values())
-
-
-def _true_deletions(
-    findings: Sequence[Finding], from_index: Mapping[bytes, Version | None], desk: Desk
-) -> set[bytes]:
-    """The deletions whose content does not come back in the same commit under another name."""
-    gone = {finding.path for finding in findings if finding.staged is None}
-    if not gone:
-        return gone
-    came = {finding.staged.oid for finding in findings if finding.staged is not None}
-    came.update(version.oid for version in from_index.values() if version is not None)
-    index = desk.index()
-    return {path for path in gone if (old := index.get(path)) is None or old.oid not in came}
