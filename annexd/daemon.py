@@ -22,11 +22,11 @@ from annexd.admission import Admission, RefusedError, admit, read_admission
 from annexd.daemonstatus import write_daemon_status
 from annexd.errors import AnnexdError, TemporaryError, describe
 from annexd.instance import AlreadyRunningError, Instance, find_holder
-from annexd.notify import Notify
+from annexd.notify import Notify, Starter
 from annexd.ownenviron import forget_git
 from annexd.programs import Programs, Wish, become_new
 from annexd.remains import remove_remains
-from annexd.supervisor import Starter, Supervisor
+from annexd.supervisor import Supervisor
 from spool.lock import NotAFileError
 from spool.place import Place
 from spool.record import make_directory

@@ -9,7 +9,20 @@ import math
 import os
 import socket
 from dataclasses import dataclass
-from typing import final
+from typing import Protocol, final
+
+
+class Starter(Protocol):
+    """Who started us and wants to know how it goes."""
+
+    @property
+    def watchdog_s(self) -> float:
+        """How often it wants to hear that the main loop turns; infinite if it does not."""
+        ...
+
+    def tell(self, *lines: str) -> None:
+        """News, as sd_notify(3) spells it."""
+        ...
 
 
 @final

@@ -23,7 +23,7 @@ import signal
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol, final
+from typing import final
 
 from inotify_simple import flags as inotify
 
@@ -34,6 +34,7 @@ from annexd.errors import TemporaryError, describe
 from annexd.instance import TITLE, Instance
 from annexd.lastword import last_word
 from annexd.leftovers import clear_leftovers
+from annexd.notify import Starter
 from annexd.programs import Programs
 from annexd.remains import has_vanished
 from annexd.surroundings import has_terminal
@@ -66,19 +67,6 @@ burst costs: a twentieth of the processor's time, as Python has it."""
 
 class NeverReadyError(TemporaryError):
     """A worker kept crashing during the start.  Everything has been stopped again."""
-
-
-class Starter(Protocol):
-    """Who started us and wants to know how it goes (``annexd.notify``)."""
-
-    @property
-    def watchdog_s(self) -> float:
-        """How often it wants to hear that the main loop turns; infinite if it does not."""
-        ...
-
-    def tell(self, *lines: str) -> None:
-        """News, as sd_notify(3) spells it."""
-        ...
 
 
 @final
