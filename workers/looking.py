@@ -9,12 +9,11 @@ import os
 import stat
 import time
 from collections.abc import Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from typing import Final, final
+from typing import final
 
 from spool.record import escape
-from workers.agenda import GONE_S, RENAMED_S, Agenda, Why
+from workers.agenda import RENAMED_S, Agenda, Why
 from workers.annex.addpolicy import ALWAYS_GIT
 from workers.byannex import add_by_git_annex
 from workers.desk import Desk
@@ -27,15 +26,11 @@ from workers.git.trackable import is_trackable
 from workers.guard import Guard
 from workers.ingest import Ingest
 from workers.locking import Locking, lock_all
+from workers.missing import Missing
 from workers.relink import leads_astray, mend
 from workers.worktree import WorkTree
 
 log = logging.getLogger(__name__)
-
-STIR_S: Final = 0.2
-"""How soon to ask again whether a user's command has ended."""
-STIR_MAX_S: Final = 30.0
-"""A command that runs for longer does not remove files for a moment only."""
 
 _Identity = tuple[int, int, int, int]
 
@@ -82,8 +77,7 @@ class Looker:
         self._linked: set[tuple[int, int]] = set()
         """Inodes and ctimes of files with several names, all of which are looked at."""
         self._asked: dict[bytes, None] = {}
-        self.suspect: dict[bytes, None] = {}
-        """Paths that are out of sight, and not known to be deleted."""
+        self._missing = Missing(desk, agenda, guard, tree)
 
     def ask_git_annex(self) -> bool:
         """Have git-annex add what only it can; whether it was asked to."""
@@ -143,7 +137,7 @@ class Looker:
             self._lost.clear()
             self._renamed.clear()
             self._linked.clear()
-        self._decide_gone(gone, index, now, findings, looked_at)
+        findings += self._missing.decide(gone, index, now, self._renamed, looked_at)
         self._read(reads, now, findings)
         return findings
 
@@ -263,46 +257,6 @@ class Looker:
             return None
         return old
 
-    def _decide_gone(
-        self,
-        gone: Sequence[Entry],
-        index: Index,
-        now: float,
-        findings: list[Finding],
-        looked_at: AbstractSet[bytes],
-    ) -> None:
-        holds_still: bool | None = None
-        is_behind: bool | None = None
-        for entry in gone:
-            new_name = self._renamed.get(entry.path)
-            # Who renames many and then deletes them has deleted them.
-            is_renamed = new_name is not None and self._desk.lstat(new_name) is not None
-            # Of thousands, some hundreds are looked at together: the new name brings the old one
-            # along, since an index in which the old one is gone would not know the file again.
-            if self._agenda.is_due(new_name, now) and new_name not in looked_at:
-                self._agenda.wait_until(entry.path, now + STIR_S, Why.RENAMED)
-                continue
-            settle_s = 0.0 if self._tree.has_rested(entry.path, GONE_S) else GONE_S
-            settle = (RENAMED_S, Why.RENAMED) if is_renamed else (settle_s, Why.GONE)
-            if not self._agenda.missing(entry.path, now, *settle):
-                continue
-            if not self._guard.sight.is_certain(entry, index):
-                self._suspect(entry.path)
-                self._agenda.put_off(entry.path, now, Why.UNREADABLE)
-                continue
-            if is_behind is None:
-                is_behind = self._agenda.is_behind(entry.path, now, looked_at)
-            if is_behind and not is_renamed:  # its new name may be among those
-                self._agenda.wait_until(entry.path, now + STIR_S, Why.GONE)
-                continue
-            if holds_still is None:
-                holds_still = self._guard.files_hold_still()
-            if not holds_still and not self._agenda.missing(entry.path, now, STIR_MAX_S):
-                self._agenda.wait_until(entry.path, now + STIR_S, Why.GONE)
-                continue
-            self.suspect.pop(entry.path, None)
-            findings.append(Finding(entry.path, None, None, is_rename=is_renamed))
-
     def _read(
         self,
         reads: Sequence[tuple[bytes, Entry | None]],
@@ -337,11 +291,6 @@ class Looker:
         if not self._agenda.needs_person(path):
             log.warning("skip %s: %s", _shown(path), why)
         self._agenda.put_off(path, time.monotonic(), Why.REFUSED)
-
-    def _suspect(self, path: bytes) -> None:
-        if path not in self.suspect:
-            self.suspect[path] = None
-            log.warning("suspect %s: out of sight, not known to be deleted", _shown(path))
 
 
 def _identity(entry: Entry) -> _Identity:
