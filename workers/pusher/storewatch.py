@@ -1,5 +1,6 @@
 """Stores in directories here: told when somebody changes a file there, so that it is imported.
 
+Those that the sentry says are away are not touched: a dead file system would hold up the pusher.
 As many directories are watched as a bound allows; what happens in the others is seen when the store
 is looked at the next time.  A hint is taken up when it has been quiet for a moment: a file that is
 being copied there would be imported half.
@@ -54,7 +55,7 @@ class StoreWatch:
     def renew(self, store: TreeStore) -> None:
         """Watch a store, unless it is watched already, or cannot be."""
         way, path = store.remote.way, place_of(store.remote)
-        if path is None or self._watched.get(store.remote.name) is store:
+        if path is None or store.is_away or self._watched.get(store.remote.name) is store:
             return
         if isinstance(way, Special) and way.imports and store.remote.pulls:
             self._watched[store.remote.name] = store
@@ -82,7 +83,7 @@ class StoreWatch:
             if time.monotonic() >= at:
                 del self._hinted[name]
                 path = place_of(store.remote)
-                if path is not None:
+                if path is not None and not store.is_away:
                     self._watch_below(store, path)  # directories may have come
                 store.ask()
             else:

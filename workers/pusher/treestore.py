@@ -84,9 +84,14 @@ class TreeStore:
         return self._account.error
 
     @property
+    def is_away(self) -> bool:
+        """Whether the sentry says that it cannot be reached."""
+        return self._account.is_away
+
+    @property
     def is_due_again(self) -> bool:
         """Whether it will be visited again for something that could not be done, or not yet."""
-        return self.waits or (bool(self.failing) and not self._account.is_away)
+        return self.waits or (bool(self.failing) and not self.is_away)
 
     @property
     def directory(self) -> str:
@@ -116,7 +121,7 @@ class TreeStore:
         """What to do now, if anything; else when to look again (infinity: when told)."""
         now = time.monotonic()
         self.waits = False
-        if self.errand is not None or self._account.is_away:
+        if self.errand is not None or self.is_away:
             return None, math.inf
         wait_s = self._account.remaining_s()
         if wait_s > 0:

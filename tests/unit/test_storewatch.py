@@ -1,0 +1,51 @@
+"""Stores of trees in directories: watched while they are there, and not touched while they hang."""
+
+import os
+import time
+from pathlib import Path
+
+from spool.place import Place
+from spool.remotes import Reach, write_reach
+from spool.transfer import parse_uuid
+from workers.annex import remotes
+from workers.annex.settings import Settings
+from workers.pusher.storewatch import StoreWatch
+from workers.pusher.treestore import TreeStore
+from workers.pusher.treework import Treetop
+from workers.wakeup import Wakeup
+
+UUID = parse_uuid(b"11111111-1111-1111-1111-111111111111")
+
+
+def test_a_store_whose_file_system_does_not_answer_is_not_walked(
+    tmp_path: Path, wakeup: Wakeup
+) -> None:
+    """It would hold up the exchanges with all other remotes."""
+    path = tmp_path / "store"
+    path.mkdir()
+    place = Place(tmp_path, tmp_path / ".git", tmp_path / ".git")
+    place.annex.mkdir(parents=True)
+    settings = Settings(
+        {"remote.s.annex-uuid": (UUID.decode(),), "remote.s.annex-directory": (str(path),)}
+    )
+    special = {UUID: {b"type": b"directory", b"importtree": b"yes", b"exporttree": b"yes"}}
+    [remote] = (
+        each
+        for each in remotes.parse(settings, special, top=tmp_path, home=tmp_path)
+        if each.name == "s"
+    )
+    store, watch = TreeStore(remote, UUID, Treetop(b"main"), place), StoreWatch(wakeup)
+
+    def hears_of(name: str) -> bool:
+        watch.renew(store)
+        (path / name).touch()
+        return bool(wakeup.wait(time.monotonic() + 0.1).events)
+
+    write_reach(place.remotes, os.fsencode("s"), Reach(here=False, since=1.0, why="dead"))
+    store.has_returned()
+    assert not hears_of("while away")
+
+    write_reach(place.remotes, os.fsencode("s"), Reach(here=True, since=2.0, why=""))
+    assert store.has_returned()
+    watch.forget(store)
+    assert hears_of("when back")
