@@ -7,7 +7,6 @@ exchange looks, and finds nothing to do.
 Times without further note are the monotonic clock's, s.
 """
 
-import logging
 import math
 import time
 from collections import deque
@@ -32,10 +31,9 @@ from workers.pusher.interest import read_theirs, refs_of_interest
 from workers.pusher.pace import APART_SHARE, FILES_SHARE, Pace
 from workers.pusher.peer import Peer
 from workers.pusher.polling import Polling
+from workers.pusher.refusal import Refusal
 from workers.pusher.unsaved import Unsaved
 from workers.pusher.values import Mode, Ours, Outcome, Result, Task, Theirs, own, synced
-
-log = logging.getLogger(__name__)
 
 FULL_S: Final = 10.0
 """Until we look again whether there is room."""
@@ -44,8 +42,6 @@ PLAIN_S: Final = 4.0
 
 HAD_MAX: Final = 64
 """Commits that are remembered as ours."""
-
-BARRED: Final = "has commits that annex-pull=false keeps away; ours are in its refs/synced only"
 
 UNSEEN: Final = (None, None)
 
@@ -82,8 +78,7 @@ class Neighbour:
         self.pace = Pace()
         self._burst = Burst(remote, here)
         self._unsaved = Unsaved(here)
-        self._refused = ""
-        self._is_barred = False  # from taking what we have, by what it has and we may not pull
+        self._refusal = Refusal(remote.name)
         self._retries = False
 
     @property
@@ -111,22 +106,23 @@ class Neighbour:
     @property
     def is_stuck(self) -> bool:
         """Whether it lacks what we have for more than a moment."""
-        return self._account.error != "" or self._is_barred
+        return self._account.error != "" or self._refusal.is_barred
 
     def notes(self) -> Iterator[tuple[str, str]]:
         """What to say of it in the pusher's state."""
-        name = self.remote.name
         if self._account.error:
-            yield "failing", f"{name} {self._account.error}"
-        if self._is_barred:
-            yield "held", f"{name} {BARRED}"
-        if self._refused:
-            yield "unrelated", name
+            yield "failing", f"{self.remote.name} {self._account.error}"
+        yield from self._refusal.notes()
 
     @property
     def is_overtaken(self) -> bool:
         """Whether somebody else's push was faster than ours."""
         return self._contention.is_overtaken
+
+    @property
+    def is_away(self) -> bool:
+        """Whether the sentry says that it cannot be reached."""
+        return self._account.is_away
 
     @property
     def is_up(self) -> bool:
@@ -182,7 +178,7 @@ class Neighbour:
         self.waits = False
         if self.errand is not None:
             return None, math.inf
-        if self._account.is_away:
+        if self.is_away:
             return None, math.inf
         wait_s = self._account.remaining_s()
         if wait_s > 0:
@@ -340,16 +336,6 @@ class Neighbour:
 
     def _follow_up(self, outcome: Outcome, task: Task, now: float) -> None:
         self._pause = max(self._pause, self._contention.note(outcome.result, now))
-        self._is_barred = outcome.result is Result.BARRED
+        self._refusal.judge(outcome.result, task.ours.branch or b"")
         if outcome.result is Result.OVERTAKEN:
             self._settled = UNSEEN
-        refused = ""
-        if outcome.result is Result.UNRELATED:
-            refused = (task.ours.branch or b"").decode(errors="backslashreplace")
-            if refused != self._refused:
-                log.warning(
-                    "refuse %s: its branch %s has no history in common with ours",
-                    self.remote.name,
-                    refused,
-                )
-        self._refused = refused
