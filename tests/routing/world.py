@@ -123,6 +123,12 @@ class World:
                     node.queue[job] = (self.now, node.queue[job][1])
             self._work(node)
 
+    def flood(self) -> None:
+        """From now on nothing is left to others."""
+        self.floods = True
+        self._look_around()
+        self.run()
+
     # What is known
 
     def plan(self, node: Node) -> Plan:

@@ -1,5 +1,7 @@
 """Which transfers are left to others: a table of small networks."""
 
+from itertools import pairwise
+
 import pytest
 
 from spool.key import Key
@@ -114,6 +116,58 @@ def test_what_will_not_be_wanted_in_the_end_is_not_sent_by_an_expensive_way() ->
         {HERE: [link(B, 100), link(CLOUD, 1000)], C: [link(CLOUD, 1000, sends=False)], B: []}
     )
     assert ask(only_by_cloud, wants=wants) == set()
+
+
+def test_what_spares_a_dear_way_is_used_though_it_will_not_be_wanted_in_the_end() -> None:
+    """The store is cheap for both, and what they have between them is slow."""
+
+    def wants(who: UUID, where: frozenset[UUID]) -> bool:
+        return who != CLOUD or not where >= {HERE, B, C}
+
+    graph = Graph.of(
+        {
+            HERE: [link(B, 100), link(C, 1000), link(CLOUD, 200)],
+            B: [],
+            C: [link(CLOUD, 200, sends=False)],
+        }
+    )
+
+    assert ask(graph, wants=wants) == {"c"}
+
+
+def test_all_who_have_it_find_the_same_ones_needless() -> None:
+    """Else one leaves the store out, and the other counts on what comes by it."""
+    c, d, e = (UUID(each) for each in (b"c", b"d", b"e"))
+
+    def wants(who: UUID, where: frozenset[UUID]) -> bool:
+        return who != CLOUD or not where >= {HERE, c, d, e}
+
+    graph = Graph.of(
+        {
+            HERE: [link(CLOUD, 100), link(d, 160)],
+            c: [link(CLOUD, 1000)],
+            d: [link(HERE, 200)],
+            e: [link(d, 1000)],
+        }
+    )
+    takers, size = frozenset((HERE, d, CLOUD)), 1 << 20
+    held = [set(holds(graph, Question(w, (c, e), takers, size, wants=wants), {})) for w in (c, e)]
+
+    assert held == [{CLOUD}, set()]
+
+
+def test_who_leave_it_to_the_same_one_do_not_send_it_all_at_once_when_he_does_not() -> None:
+    a, b, c, d = (UUID(each) for each in (b"a", b"b", b"c", b"d"))
+    graph = Graph.of({who: [link(CLOUD, 200)] for who in (a, b, c, d)})
+    seconds = []
+    for who in (b, c, d):
+        (hold,) = holds(
+            graph, Question(who, (a, b, c, d), frozenset((CLOUD,)), 1 << 20), {}
+        ).values()
+        seconds.append(hold.seconds)
+
+    transfer_s = graph.ways[CLOUD][a].seconds(1 << 20)
+    assert all(later - sooner > transfer_s for sooner, later in pairwise(seconds))
 
 
 def test_one_of_a_lan_fetches_from_afar_and_the_other_waits() -> None:

@@ -76,16 +76,20 @@ def holds(graph: Graph, question: Question, misses: Misses) -> dict[UUID, Hold]:
     if not any(_has_choice(graph, question, taker) for taker in dear):
         return {}
     takers = graph.reached(question.holders, question.takers)
-    fleeting = _fleeting(graph, question, takers, dear)
+    fleeting = _fleeting(graph, question, takers)
     tree = arborescence(graph, question.holders, takers - fleeting, question.size)
     when = _arrivals(tree, question)
     found = {}
     for taker, edge in dear.items():
         if taker in fleeting:
             late = max((when[other] for other in takers - fleeting), default=0.0)
-            found[taker] = _hold(taker, taker, late, misses)
+            hold = _hold(taker, taker, late, misses)
         elif taker in tree and _is_better(tree[taker], edge, question):
-            found[taker] = _hold(tree[taker].giver, taker, when[taker], misses)
+            hold = _hold(tree[taker].giver, taker, when[taker], misses)
+        else:
+            continue
+        turn_s = _place(graph, question, taker) * _time(edge, question)
+        found[taker] = hold._replace(seconds=min(hold.seconds + turn_s, LONGEST_S))
     return _durable(found, own, question)
 
 
@@ -112,18 +116,29 @@ def _has_choice(graph: Graph, question: Question, taker: UUID) -> bool:
     return not others.isdisjoint(known) or not question.wants(taker, all_but_one)
 
 
-def _fleeting(
-    graph: Graph, question: Question, takers: frozenset[UUID], dear: Mapping[UUID, Edge]
-) -> frozenset[UUID]:
-    """Who will not want it any more when all others have it, and is not needed on the way."""
+def _fleeting(graph: Graph, question: Question, takers: frozenset[UUID]) -> frozenset[UUID]:
+    """Who will not want it any more when all others have it, and spares nothing on the way.
+
+    Everybody has to find the same: who left one out that another counts on would leave a transfer
+    to him that he leaves to somebody else.
+    """
+    cheapest = {taker: min(edge.cost for edge in graph.ways[taker].values()) for taker in takers}
     found: set[UUID] = set()
-    for taker in sorted(dear, key=lambda taker: (-dear[taker].cost, taker)):
-        others = takers - found - {taker}
-        if graph.reached(question.holders, others) != others or taker == question.here:
+    for taker in sorted(takers, key=lambda taker: (-cheapest[taker], taker)):
+        rest = takers - found
+        others = rest - {taker}
+        if question.wants(taker, others.union(question.holders)):
             continue
-        if not question.wants(taker, others.union(question.holders)):
+        if graph.reached(question.holders, others) != others:
+            continue
+        if _price(graph, question, others) <= _price(graph, question, rest):
             found.add(taker)
     return frozenset(found)
+
+
+def _price(graph: Graph, question: Question, takers: frozenset[UUID]) -> float:
+    tree = arborescence(graph, question.holders, takers, question.size)
+    return sum(edge.weight(question.size) for edge in tree.values())
 
 
 def _is_better(other: Edge, own: Edge, question: Question) -> bool:
@@ -147,6 +162,24 @@ def _arrivals(tree: Mapping[UUID, Edge], question: Question) -> dict[UUID, float
         return when[taker]
 
     return {taker: arrival(taker) for taker in tree}
+
+
+def _time(edge: Edge, question: Question) -> float:
+    """How long a transfer that was held back may take, until others know of it."""
+    return PATIENCE * (edge.seconds(question.size) + HOP_S)
+
+
+def _place(graph: Graph, question: Question, taker: UUID) -> int:
+    """How many have their turn before us, if it does not come as expected.
+
+    Whoever has it by then may have held it back, and from the same moment on; all of them would
+    send it when their holds end.  Who will have it is counted, too: a hold is not made longer.
+    """
+    if question.here not in question.holders:
+        return 0
+    rivals = question.takers.union(question.holders)
+    known = graph.ways[taker]
+    return sorted(uuid for uuid in rivals & known.keys() if known[uuid].pushed).index(question.here)
 
 
 def _hold(giver: UUID, taker: UUID, arrival_s: float, misses: Misses) -> Hold:
