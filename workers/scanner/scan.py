@@ -8,9 +8,8 @@ began: what has changed since is a difference.
 
 import os
 import time
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 from copy import deepcopy
-from dataclasses import dataclass
 from itertools import chain
 from typing import final
 
@@ -42,19 +41,10 @@ from workers.scanner.neighbours import Neighbours
 from workers.scanner.network import SETTING_LOGS, Network, survey
 from workers.scanner.relevance import concerns, lanes_of, revoke
 from workers.scanner.routes import Routes
+from workers.scanner.sweep import Sweep
 from workers.scanner.watches import Hint
 from workers.scanner.whereabouts import Whereabouts
 from workers.wanted import Item
-
-
-@final
-@dataclass(slots=True)
-class Sweep:
-    """A walk through all files of a commit that is under way."""
-
-    batches: Iterator[list[File]]
-    lanes: frozenset[Lane]
-    """Those it is made for, less those that have got enough."""
 
 
 @final
@@ -336,14 +326,8 @@ class Scan:
             self._sweep = Sweep(self._contents.in_tree(self.tree.commit, start), lanes)
 
     def _step(self, sweep: Sweep) -> None:
-        files = next(sweep.batches, None)
+        files = sweep.take(self._lanes)
         if files is None:
-            self._sweep = None
-            return
-        for lane in [lane for lane in sweep.lanes if self._lanes.is_full(lane)]:
-            self._lanes.behind[lane] = files[0].path if files else b""
-            sweep.lanes -= {lane}
-        if not sweep.lanes:
             self._sweep = None
             return
         self._lanes.only, self._decider.doubts = sweep.lanes, True
