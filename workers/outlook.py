@@ -18,10 +18,14 @@ from workers.joining import Joining
 from workers.pausing import Pausing
 from workers.ripening import Ripening
 from workers.rules import Rules
+from workers.voice import Voice
 from workers.worktree import WorkTree
 
 HELD_S: Final = 5.0
 """How often to look whether whoever holds still runs."""
+
+SAID_S: Final = 0.03
+"""What will be done so soon is not worth a word."""
 
 
 @final
@@ -59,6 +63,13 @@ class Outlook:
         if self.rules.autocommit:
             until = min(until, self.agenda.next_due(), self.committing.second_looks.due)
         return until
+
+    def say(self, voice: Voice, reason: str | None) -> None:
+        """Have it said after a turn."""
+        is_near = self.until(reason) - time.monotonic() <= SAID_S
+        # What is in the way may make each turn so long that the next one is always due at once.
+        if not is_near or voice.is_asked or self.guard.notes():
+            voice.idle(self.notes(reason))
 
     def notes(self, reason: str | None) -> Fields:
         """What ``state/watcher`` is to say, beside idle or busy."""

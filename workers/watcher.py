@@ -46,8 +46,6 @@ log = logging.getLogger(__name__)
 
 BREATH_S: Final = 0.005
 """During long work events are taken this often: the kernel keeps only so many."""
-SAID_S: Final = 0.03
-"""What will be done so soon is not worth a word."""
 TURN_S: Final = 1.0
 """So long files are read, before what there is gets committed."""
 PORTION: Final = 500
@@ -122,7 +120,7 @@ class Watcher:
                 self._desk.close()
                 self._rules.close()
                 self._pausing.refused(failure)
-            self._say()
+            self._outlook.say(self._voice, self._reason)
             leave = self._sleep()
         self._rules.close()
         self._desk.close()
@@ -343,13 +341,6 @@ class Watcher:
             self._committing.add(self._looker.look(portion, now), time.monotonic())
             if time.monotonic() - now > TURN_S:
                 break  # the others are due still
-
-    def _say(self) -> None:
-        until = self._outlook.until(self._reason)
-        now = time.monotonic()
-        # What is in the way may make each turn so long that the next one is always due at once.
-        if until - now > SAID_S or self._voice.is_asked or self._guard.notes():
-            self._voice.idle(self._outlook.notes(self._reason))
 
     def _new_looker(self) -> Looker:
         ingest = Ingest(self._desk, self._rules, self._breathe)
