@@ -15,6 +15,7 @@ def pruning(repo: Repo, *args: str) -> Iterator[int]:
     argv = ("sh", "-c", "sleep 60 & wait", "gc", *args)
     gc = start(argv, repo.path.parent / "stderr")
     wait_until(lambda: b"gc" in Path(f"/proc/{gc.pid}/cmdline").read_bytes())
+    wait_until(lambda: descendants(gc.pid))  # which are to be killed
     lock = repo.path / ".git/gc.pid"
     lock.write_text(f"{gc.pid} {os.uname().nodename}")
     try:

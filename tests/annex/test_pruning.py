@@ -139,6 +139,26 @@ def test_while_it_is_at_work_all_is_guarded(plain: Repo) -> None:
     assert not keeps(plain)
 
 
+def test_a_pack_is_no_pack_that_a_gc_has_seen_unguarded(plain: Repo) -> None:
+    """One of an attempt that failed, with the same objects: it would be removed by its name."""
+    packs = plain.path / ".git/objects/pack"
+    with pruning(plain, "--prune=now"):
+        made = writer(plain)
+        publish(plain, made)
+        made.secure()
+        seen = list(packs.iterdir())
+
+        made = writer(plain)
+        blob = publish(plain, made)
+        for path in seen:
+            path.unlink()
+        refer(plain, blob)
+        made.secure()
+
+    assert exists(plain, blob)
+    plain.git("fsck", "--strict")
+
+
 def test_a_guard_that_a_killed_process_left_is_removed(plain: Repo) -> None:
     with pruning(plain, "--prune=now"):
         publish(plain, writer(plain))

@@ -186,12 +186,22 @@ class ObjectWriter:
     def _stage_pack(self, objects: Mapping[ObjectId, Loose]) -> None:
         items = (Item(bytes.fromhex(oid), kind, data) for oid, (kind, data) in objects.items())
         made = make_pack(items, self.object_format)
-        path = os.path.join(self._packs, b"pack-" + made.name.encode())
+        path = self._free_name(made.name)
         self._keeps.append(path + b".keep")
         self._stage(self._mark, path + b".keep")
         # The pack first: git looks for packs by their idx.
         self._stage(made.pack, path + b".pack")
         self._stage(made.idx, path + b".idx")
+
+    def _free_name(self, name: str) -> bytes:
+        """For a pack; one with the same objects may be there, and a gc may be about to remove it.
+
+        It has seen that one unguarded then, and removes it by its name.
+        """
+        path = os.path.join(self._packs, b"pack-" + name.encode())
+        if not os.path.lexists(path + b".pack"):
+            return path
+        return self._free_name(self.object_format.digest(name.encode()).hex())
 
     def _stage(self, content: bytes, path: bytes) -> None:
         with self._new_file() as (name, file):
