@@ -96,7 +96,7 @@ class Decider:
         return bool(late)
 
     def _offer_one(self, plan: Plan, transfer: Transfer, path: bytes) -> None:
-        until = self._dropped.back_at(plan.here, transfer)
+        until = self._dropped.back_at(plan.here, transfer, time.time())
         if until:
             self._lanes.put_off(transfer, until)
         self._lanes.offer(transfer, path, until)
@@ -122,7 +122,7 @@ class Decider:
         news: Mapping[Key, frozenset[UUID]],
     ) -> None:
         """The logs say that now: nothing that has come is waited for."""
-        for taker, key in self._dropped.learn(before, news):
+        for taker, key in self._dropped.learn(before, news, time.time()):
             for lane in _lanes_to(plan, taker):
                 self._lanes.withdraw(Transfer(lane.direction, lane.uuid, key))
         if not self.unlogged and not self.courtesies:
