@@ -1,7 +1,8 @@
 """Whether what is missing was deleted, or has only gone out of sight.
 
-It counts as deleted if the directory it was in can be read, and is on the file system on which it
-was: a drive that is not mounted leaves an empty directory, or another drive may be there.
+It counts as deleted if it can be told that it is not there, and the directory it was in can be
+read, and is on the file system on which it was: a drive that is not mounted leaves an empty
+directory, or another drive may be there.
 """
 
 import os
@@ -43,7 +44,8 @@ class Sight:
                     return False
             except OSError:
                 return False
-        if not os.access(self._desk.full(directory), os.R_OK | os.X_OK):
+        is_readable = os.access(self._desk.full(directory), os.R_OK | os.X_OK)
+        if not is_readable or self._is_hidden(entry.path):
             return False
         recorded, full = entry.stat.dev, self._desk.full(directory)
         if not recorded:  # never looked at: the file system of the work tree, unless it is a mount
@@ -51,6 +53,16 @@ class Sight:
         if not self._desk.filesystems.is_same(st.st_dev, full):
             return False
         return recorded == st.st_dev & U32 or self._is_now(recorded, st.st_dev, directory, index)
+
+    def _is_hidden(self, path: bytes) -> bool:
+        """Whether it may be there all the same: its disk, or a server, does not tell."""
+        try:
+            os.lstat(self._desk.full(path))
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError:
+            return True
+        return False
 
     def _is_now(self, recorded: int, dev: int, directory: bytes, index: Index) -> bool:
         """Whether the file system that had the number ``recorded`` has ``dev`` now.

@@ -213,6 +213,29 @@ def test_nothing_is_walked_or_watched_behind_a_link_where_a_directory_was(
         wakeup.close()
 
 
+@pytest.mark.parametrize("trouble", [errno.EIO, errno.ESTALE])
+def test_what_its_disk_does_not_tell_of_is_not_deleted(
+    repo: Repo, monkeypatch: pytest.MonkeyPatch, trouble: int
+) -> None:
+    """Its directory could be read: it was taken for deleted, again and again, without a pause."""
+    repo.add("file", b"content")
+    path, lstat = os.fsencode(repo.path / "file"), os.lstat
+
+    def fails(asked: bytes, *, dir_fd: int | None = None) -> os.stat_result:
+        if asked == path:
+            raise OSError(trouble, os.strerror(trouble), asked)
+        return lstat(asked, dir_fd=dir_fd)
+
+    agenda = Agenda()
+    with looking(repo, agenda) as looker:
+        monkeypatch.setattr(os, "lstat", fails)
+        for later in (0, GONE_S, 2 * GONE_S):
+            now = time.monotonic() + later
+            agenda.look(b"file", now)
+            assert not looker.look([b"file"], now)
+        assert agenda.needs_person(b"file")
+
+
 @pytest.mark.parametrize("name", [".gitmodules", "below/.gitmodules"])
 def test_a_file_of_submodules_is_committed_and_a_link_of_that_name_is_not(
     repo: Repo, name: str
