@@ -513,12 +513,31 @@ def test_a_repository_without_git_annex_is_refused(tmp_path: Path) -> None:
     assert run_to_end((*CLI, "poke", tmp_path / "plain")).status == 100
 
 
-@pytest.mark.parametrize("version", ["8", "11", ""])
+@pytest.mark.parametrize(
+    ("version", "words"),
+    [("11", "a newer annexd may know it"), ("", "run `git annex upgrade` there")],
+)
 def test_a_version_of_the_repository_that_we_do_not_know_is_refused(
-    annexd: Annexd, version: str
+    annexd: Annexd, version: str, words: str
 ) -> None:
     annexd.repo.config("annex.version", version)
-    assert "run `git annex upgrade` there" in refusal(annexd)
+    assert words in refusal(annexd)
+
+
+def test_what_is_said_of_an_old_version_of_the_repository_leads_to_ours(tmp_path: Path) -> None:
+    """It was ``git annex upgrade``, which leaves it at 9 for a year."""
+    run(["git", "init", "-q", tmp_path / "old"])
+    old = Repo(tmp_path / "old")
+    old.annex("init", "-q", "--version=8")
+    ended = run_to_end((*CLI, "start", old.path))
+    said = re.search(rb"run `git annex ([^`]*)` there", ended.stderr)
+    assert ended.status == 100
+    assert said is not None, ended.stderr
+
+    old.annex(*said[1].decode().split())
+
+    assert run_to_end((*CLI, "start", old.path)).status == 0
+    assert run_to_end((*CLI, "stop", old.path)).status == 0
 
 
 def test_a_format_that_only_newer_programs_know_is_refused(annexd: Annexd) -> None:

@@ -12,6 +12,7 @@ format, or ``annex.pidlock``); ``NoPermissionError``.
 
 import contextlib
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import final
@@ -234,6 +235,20 @@ def _gitdir(path: Path) -> Path:
     return Path(os.fsdecode(_ask(path, "--absolute-git-dir")))
 
 
+def _to_version(found: str | None) -> str:
+    """What a person is to do about a version of the repository that is not ours."""
+    number = int(found) if found and re.fullmatch("[0-9]{1,9}", found) else 0
+    if number > VERSION:
+        return "a newer annexd may know it"
+    if number == 0:
+        return "run `git annex upgrade` there"
+    # From 9 to 10 git-annex goes only a year later, unless it is told to.
+    return (
+        "run `git annex upgrade --force` there, while no git-annex from before 2022 is at work in "
+        "it (without --force it stays at 9 for a year)"
+    )
+
+
 def _check(settings: Settings, common: Path, shown: str) -> None:
     uuid = settings.get("annex.uuid")
     if not uuid:
@@ -245,7 +260,7 @@ def _check(settings: Settings, common: Path, shown: str) -> None:
     version = settings.get("annex.version")
     if version != str(VERSION):
         raise UnsupportedRepositoryError(
-            f"{shown}: repository version {version}, not {VERSION}; run `git annex upgrade` there"
+            f"{shown}: repository version {version}, not {VERSION}; {_to_version(version)}"
         )
     if settings.flag("annex.pidlock", default=False):
         raise UnsupportedRepositoryError(
