@@ -36,10 +36,13 @@ def record(paths: Layout, transfer: Transfer, info: Info) -> None:
 
 
 def clear(paths: Layout, lane: Lane, keys: Iterable[Key]) -> None:
-    """Take keys of one lane off the list; most of them never were on it."""
+    """Take keys of one lane off the list; most of them never were on it.
+
+    What is not ours to remove stays on it: a ``sudo git annex get`` has put it there.
+    """
     with directory.opened(paths.annex, layout.failed_lane(lane)) as lane_fd:
         for key in keys if lane_fd is not None else ():
-            with contextlib.suppress(FileNotFoundError):  # it never failed
+            with contextlib.suppress(FileNotFoundError, PermissionError, IsADirectoryError):
                 os.unlink(to_name(key), dir_fd=lane_fd)
 
 

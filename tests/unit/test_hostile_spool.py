@@ -311,6 +311,25 @@ def test_what_we_may_not_read_is_left_out_of_lists_and_a_hold_holds(spool: Spool
     as_nobody(spool, work)
 
 
+def test_a_failure_that_root_has_listed_keeps_no_job_from_ending(spool: Spool) -> None:
+    """Of a ``sudo git annex get``: what was there by then was tried again and again."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can make files of other users")
+    spool.queue.add(upload(1), Info())
+    spool.queue.add(upload(2), Info())
+    failed.record(spool.paths, upload(1), Info())
+    (spool.path(*layout.failed_lane(TO)) / some_key(2).decode()).mkdir()
+    give_to_nobody(spool)
+    os.chown(spool.path(*layout.failed_lane(TO)), 0, 0)
+
+    def work(mine: Spool) -> None:
+        assert set(run_all(mine)) == {some_key(1), some_key(2)}
+        failed.forget_done(mine.paths, U2, {some_key(1): {TO.uuid}})
+        assert run_all(mine) == []
+
+    as_nobody(spool, work)
+
+
 def test_what_a_killed_process_of_roots_has_left_stops_no_start(spool: Spool) -> None:
     """Of a ``sudo git annex get``: transferrers crashed of it, whenever they were started."""
     if os.geteuid() != 0:
