@@ -88,6 +88,11 @@ class RemoteStatus:
         return self.reach is not None and not self.reach.here
 
     @property
+    def is_here(self) -> bool:
+        """Whether it is known to be within reach."""
+        return self.reach is not None and self.reach.here
+
+    @property
     def pending(self) -> int:
         """Contents that wait, in either direction."""
         return self.to_send + self.to_get
@@ -176,7 +181,9 @@ def look_further(status: Status) -> Status:
     drifts = Drifts(status.place)
     return replace(
         status,
-        remotes=tuple(replace(at, drift=drifts.of(at.remote.name)) for at in status.remotes),
+        remotes=tuple(
+            replace(at, drift=drifts.of(at.remote, is_here=at.is_here)) for at in status.remotes
+        ),
         pathless=without_git_path(status.place, [at.remote for at in status.remotes]),
     )
 

@@ -4,13 +4,10 @@ That a remote cannot be reached is no fault: a drive is in a drawer, a laptop sl
 status`` tells.
 """
 
-import functools
-import os
-import select
-import signal
 from collections.abc import Iterator
 from typing import Final
 
+from annexd.answering import answers
 from annexd.deep.scene import Scene
 from annexd.finding import Finding, quoted, wrong
 from spool.transfer import UUID, parse_uuid
@@ -21,8 +18,6 @@ from workers.annex.pathremote import look as look_at
 from workers.annex.remotes import Remote
 from workers.annex.remoteurl import LocalPath, Ssh
 from workers.annex.uuidlogs import descriptions
-from workers.errand import send
-from workers.git.gitdirs import find
 from workers.git.run import GitError, run
 
 PATIENCE_S: Final = 10.0
@@ -46,7 +41,7 @@ def look(scene: Scene) -> Iterator[Finding]:
 
 
 def _path(remote: Remote, way: LocalPath, known: frozenset[UUID]) -> Iterator[Finding]:
-    if not _answers(way):
+    if not answers(way.path, PATIENCE_S):
         yield wrong(
             f"the remote {remote.name} does not answer: {way.path} takes more than "
             f"{PATIENCE_S:.0f} s to look at",
@@ -65,22 +60,6 @@ def _path(remote: Remote, way: LocalPath, known: frozenset[UUID]) -> Iterator[Fi
             f"git annex reinit {remote.uuid.decode()} there, or: git remote remove "
             f"{quoted(remote.name)}",
         )
-
-
-def _answers(way: LocalPath) -> bool:
-    """Whether looking there comes to an end; done by a child, for which nobody has to wait."""
-    errand = send(functools.partial(_touch, way))
-    poll = select.poll()
-    poll.register(errand.fd, select.POLLIN)
-    if poll.poll(PATIENCE_S * 1000):
-        errand.reap()
-        return True
-    os.kill(errand.pid, signal.SIGKILL)
-    return False
-
-
-def _touch(way: LocalPath) -> bool:
-    return find(way.path) is not None
 
 
 def _behind_ssh(scene: Scene, remote: Remote, way: Ssh) -> UUID | None:

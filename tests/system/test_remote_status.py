@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from spool.remotes import Reach, write_reach
 from tests.processes import wait_until
 from tests.system.conftest import Annexd
 
@@ -37,6 +38,14 @@ def test_who_is_behind_and_by_how_much(annexd: Annexd, tmp_path: Path) -> None:
     assert b"lacks 1 commits; 2 commits more than here" in annexd("status").stdout
 
     repo.git("push", "-q", "other", "main:synced/main")
+    assert drift("other") == (0, 2)
+
+    repo.git("commit", "-q", "--allow-empty", "-m", "fetched by annexd there, not pushed")
+    assert drift("other") == (1, 2)
+    other.git("fetch", "-q", repo.path, "main:refs/heads/synced/main")
+    write_reach(
+        repo.path / ".git/annex/annexd/remotes", b"other", Reach(here=True, since=1.0, why="seen")
+    )
     assert drift("other") == (0, 2)
 
 
