@@ -4,7 +4,8 @@ Each directory on the way is watched for its own end (renamed, deleted, unmounte
 however much goes on in it.  Only for a path that is *sought* are the directories that it could
 appear in watched for new entries, and of these only the names that lead there count.
 
-A path on a file system that may hang is not touched from there on; the mount table tells enough.
+A path on a file system that may hang is not touched from there on, nor if a link leads there; the
+mount table tells enough.
 """
 
 import os
@@ -23,6 +24,9 @@ GONE: Final = SELF | int(inotify.UNMOUNT)
 
 _SUFFIXES: Final = (b"/.git", b".git/.git")
 """Where git looks for a repository, besides the beginnings of these (``pathremote``)."""
+
+_LINKS_MAX: Final = 40
+"""The kernel follows no more, either."""
 
 _INSIDE: Final = frozenset((b"HEAD", b"objects", b"refs", b"commondir", b".git"))
 """What makes a directory a repository, or contain one."""
@@ -68,12 +72,46 @@ def seek_directory(path: bytes, distant: Collection[bytes]) -> Iterator[Step]:
 def _walk(path: bytes, distant: Collection[bytes]) -> tuple[list[bytes], bytes | None]:
     """The directories on the way to ``path`` that exist, and the name that is missing first."""
     way: list[bytes] = []
-    at = b""
+    at, real = b"", b"/"
     for name in filter(None, path.split(b"/")):
         at += b"/" + name
-        if at in distant:
+        leads_to = _follow(real, name, distant)
+        if leads_to is None:
             return way, None
         if not os.path.isdir(at):
             return way, name
         way.append(at)
+        real = leads_to
     return way, None
+
+
+def _follow(directory: bytes, name: bytes, distant: Collection[bytes]) -> bytes | None:
+    """Where a name in a directory without links on its way leads; None if that is ``distant``.
+
+    ``realpath`` would look at each mount point on the way.
+    """
+    real, ahead, links = directory, [name], 0
+    while ahead:
+        part = ahead.pop()
+        if part == b"..":
+            real = os.path.dirname(real)
+        elif part not in {b"", b"."}:
+            at = os.path.join(real, part)
+            if at in distant:
+                return None
+            target = _target(at) if links < _LINKS_MAX else None
+            if target is None:
+                real = at
+                continue
+            links += 1
+            ahead += reversed(target.split(b"/"))
+            real = b"/" if target.startswith(b"/") else real
+    return real
+
+
+def _target(path: bytes) -> bytes | None:
+    """What a link says; None if it is none, or nothing is there."""
+    try:
+        return os.readlink(path)
+    except OSError:
+        return None
