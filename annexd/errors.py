@@ -13,12 +13,19 @@ _ADVICE = {
     errno.EMFILE: "; allow more: ulimit -n 1024",
     errno.EROFS: "; mount it read-write",
     errno.ENOSPC: "; free some space",
+    errno.EBADMSG: " (a checksum of the file system's own is wrong); check it: fsck",
+    errno.EUCLEAN: " (the file system is damaged); check it: fsck",
 }
+
+
+def names_file(failure: OSError) -> bool:
+    """Whether it says which file it is about; the number of a descriptor tells nobody anything."""
+    return isinstance(failure.filename, str | bytes)
 
 
 def describe(failure: OSError) -> str:
     """What the system refused, and what to do, in one line."""
-    about = "" if failure.filename is None else f"{os.fsdecode(failure.filename)!r}: "
+    about = f"{os.fsdecode(failure.filename)!r}: " if names_file(failure) else ""
     return f"{about}{failure.strerror}{_ADVICE.get(failure.errno or 0, '')}"
 
 

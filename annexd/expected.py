@@ -2,7 +2,8 @@
 
 import errno
 
-from annexd.errors import LACKING, AnnexdError, TemporaryError, describe
+from annexd.errors import LACKING, AnnexdError, TemporaryError, describe, names_file
+from spool.damage import DAMAGED
 from workers.annex.repository import RepositoryError
 from workers.git.run import GitError
 from workers.trouble import TroubleError
@@ -10,7 +11,7 @@ from workers.trouble import TroubleError
 EXPECTED = (AnnexdError, RepositoryError, GitError, TroubleError, OSError)
 """Other exceptions are bugs."""
 
-_DISK = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS))
+_DISK = DAMAGED | {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 
 
 def for_person(failure: Exception) -> AnnexdError | None:
@@ -18,7 +19,7 @@ def for_person(failure: Exception) -> AnnexdError | None:
     if isinstance(failure, AnnexdError):
         return failure
     if isinstance(failure, OSError):
-        if failure.filename is not None:
+        if names_file(failure):
             return AnnexdError(describe(failure))
         return TemporaryError(describe(failure)) if failure.errno in _DISK | LACKING else None
     kind = AnnexdError if isinstance(failure, RepositoryError) else TemporaryError

@@ -12,14 +12,13 @@ import shutil
 import stat
 from pathlib import Path
 
+from spool.damage import DAMAGED
 from spool.place import Place
 
-_DEAD = frozenset(
-    (
-        *(errno.ENOENT, errno.ENOTDIR),
-        # A drive that was pulled out; a server of files that has ended (FUSE, NFS).
-        *(errno.EIO, errno.ENODEV, errno.ENXIO, errno.ENOTCONN, errno.ESTALE),
-    )
+_DEAD = DAMAGED.union(
+    (errno.ENOENT, errno.ENOTDIR),
+    # A drive that was pulled out; a server of files that has ended (FUSE, NFS).
+    (errno.ENODEV, errno.ENXIO, errno.ENOTCONN, errno.ESTALE),
 )
 
 

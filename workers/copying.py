@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Final
 
+from spool.damage import DAMAGED
 from workers.annex.holes import has_holes
 from workers.annex.passing import STEP, Read, Written
 
@@ -21,7 +22,7 @@ _CANNOT: Final = frozenset(
 CHUNK: Final = STEP
 """Bytes between two calls of ``breathe``."""
 
-BROKEN: Final = frozenset((errno.EIO, errno.ENODATA, errno.ESTALE))
+BROKEN: Final = DAMAGED | {errno.ENODATA, errno.ESTALE}
 """A disk does not give back what it has (a bad sector, say), or its file system has gone."""
 
 UNREADABLE: Final = BROKEN | {errno.ENOENT, errno.EACCES, errno.EPERM}

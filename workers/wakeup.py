@@ -38,6 +38,7 @@ from typing import NamedTuple, final
 from inotify_simple import INotify
 from inotify_simple import flags as inotify
 
+from spool.damage import DAMAGED
 from workers.nudges import Nudges
 from workers.rounds import Rounds
 from workers.silence import is_silent
@@ -49,13 +50,11 @@ _HEADER = struct.Struct("iIII")  # wd, mask, cookie, length of the name: inotify
 _READ_BYTES = 1 << 16
 _READS_MAX = 64  # under a storm of events the caller gets its turn too; the rest is for next time
 _FOREVER = math.inf
-_UNSEEN = frozenset(
-    (
-        *(errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EACCES, errno.EPERM),
-        *(errno.EIO, errno.ENODEV, errno.ENXIO, errno.ESTALE, errno.ENOTCONN),
-    )
+_UNSEEN = DAMAGED.union(
+    (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EACCES, errno.EPERM),
+    (errno.ENODEV, errno.ENXIO, errno.ESTALE, errno.ENOTCONN),
 )
-"""Not there; not for us to see; on a disk, or behind a server, that has gone."""
+"""Not there; not for us to see; on a disk, or behind a server, that has gone or fails."""
 
 _WATCHES_ARE_USED_UP = (
     "no inotify watches are left (fs.inotify.max_user_watches is too low): "

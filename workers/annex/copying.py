@@ -23,6 +23,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, final
 
+from spool.damage import DAMAGED
 from workers.annex.backend import Verifier
 from workers.annex.holes import has_holes, is_empty
 from workers.annex.passing import Read, Written
@@ -133,7 +134,7 @@ class Copier:
         try:
             fcntl.ioctl(target, _FICLONE, source)
         except OSError as error:
-            if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EIO}:
+            if error.errno in {errno.ENOSPC, errno.EDQUOT} | DAMAGED:
                 raise
             self._clones = error.errno not in _UNSHARED
             return False
@@ -188,7 +189,7 @@ def link(source: bytes, target: bytes) -> bool:
     try:
         os.link(source, target, follow_symlinks=False)
     except OSError as error:
-        if error.errno in {errno.ENOENT, errno.ENOSPC, errno.EIO}:
+        if error.errno in {errno.ENOENT, errno.ENOSPC} | DAMAGED:
             raise
         return False  # another file system, or one without links
     return True

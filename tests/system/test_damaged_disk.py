@@ -1,0 +1,65 @@
+"""A disk whose file system is damaged: a person is told in a line, and no worker crashes."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.processes import attempt, run, run_to_end
+from tests.repo import Repo
+from tests.system.conftest import CLI
+from tests.system.drives import ROOT
+from workers.wakeup import Wakeup
+
+pytestmark = [
+    pytest.mark.skipif(not ROOT, reason="only root can mount"),
+    pytest.mark.skipif(not shutil.which("debugfs"), reason="no e2fsprogs"),
+]
+
+BLOCK = 4096
+LOST = "lost"
+QUEUE = Path(".git", "annex", "transfer", "queue", "to")
+
+
+@pytest.fixture
+def damaged(tmp_path: Path) -> Iterator[Path]:
+    """A repository: its queue of uploads cannot be listed, a directory in it has no inode."""
+    image, place = tmp_path / "image", tmp_path / "place"
+    place.mkdir()
+    with image.open("wb") as file:
+        file.truncate(64 << 20)
+    run(["mkfs.ext4", "-q", "-b", str(BLOCK), image])
+    mount: list[str | Path] = ["mount", "-o", "loop", image, place]
+    if attempt(mount)[0]:
+        pytest.skip("no loop devices")
+    try:
+        repo = Repo.create(place / "repo")
+        (repo.path / QUEUE).mkdir(parents=True)
+        (repo.path / LOST).mkdir()
+        run(["umount", place])
+        run(["debugfs", "-w", "-R", f"clri /repo/{LOST}", image])
+        block = int(run(["debugfs", "-R", f"bmap /repo/{QUEUE} 0", image]))
+        with image.open("r+b") as file:
+            file.seek(block * BLOCK)
+            file.write(b"garbage." * (BLOCK // 8))
+        run(mount)
+        yield repo.path
+    finally:
+        attempt(["umount", "-l", place])
+
+
+def test_status_says_that_the_file_system_is_damaged(damaged: Path) -> None:
+    """A traceback, as for a bug, where the error names no file."""
+    ended = run_to_end((*CLI, "status", damaged))
+
+    assert ended.status == 111
+    assert b"check it: fsck" in ended.stderr
+    assert len(ended.stderr.splitlines()) == 1
+
+
+def test_what_is_damaged_is_not_watched(damaged: Path) -> None:
+    wakeup = Wakeup()
+
+    assert wakeup.watch(bytes(damaged)) is not None
+    assert wakeup.watch(bytes(damaged / LOST)) is None
