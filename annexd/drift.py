@@ -47,8 +47,12 @@ class Drifts:
         self._ours = self._branch()
 
     def of(self, remote: Remote, *, is_here: bool) -> Drift | None:
-        """None if its branch has not been seen, or no branch is checked out."""
-        if self._ours is None:
+        """None if its branch has not been seen, it has none, or no branch is checked out.
+
+        What git-annex tracks of a special remote that holds a tree of files are commits of its own
+        making, which nobody lacks.
+        """
+        if self._ours is None or not remote.url:
             return None
         name, ours = self._ours
         try:

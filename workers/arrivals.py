@@ -9,9 +9,12 @@ from any more does not count.
 
 import contextlib
 import os
+from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple, final
 
+from spool.record import escape
 from workers.annex.repository import Repository
+from workers.annex.settings import Settings
 from workers.footing import PUSHED
 from workers.git.ancestry import Ancestry, Read
 from workers.git.refname import RefName, parse_ref_name
@@ -30,6 +33,25 @@ class Arrival(NamedTuple):
 
     ref: RefName
     commit: ObjectId
+
+
+def describe(arrived: Iterable[Arrival], settings: Settings) -> str:
+    """Their refs; or, where that says nothing to anybody, the special remotes they are about."""
+    suffix = ".annex-uuid"
+    remotes = {
+        uuid: name.removesuffix(suffix)
+        for name, uuid in settings.below("remote")
+        if name.endswith(suffix)
+    }
+    return ", ".join(_describe(arrival.ref, remotes) for arrival in arrived)
+
+
+def _describe(ref: bytes, remotes: Mapping[str, str]) -> str:
+    shown = ref.decode(errors="backslashreplace")
+    if not ref.startswith(IMPORTED):
+        return shown
+    uuid = shown[len(IMPORTED) :].partition("/")[0]
+    return f"what was imported from {escape(remotes.get(uuid, uuid))}"
 
 
 @final

@@ -21,7 +21,7 @@ from workers.adjusting import Adjusting, Shown
 from workers.annex import siblings
 from workers.annex.adjustedname import original_of
 from workers.apply import Applied, Blocked, Dirty, Obstacle, apply
-from workers.arrivals import Arrival, Arrivals
+from workers.arrivals import Arrival, Arrivals, describe
 from workers.begun import end, was_begun
 from workers.confluence import Confluence, unite_all
 from workers.desk import Desk
@@ -142,7 +142,7 @@ class Merging:
             if not isinstance(block, Blocked):
                 return self._conclude(*block, Merged(found.commit, held, passing))
             free = [each for each in arrived if not self._leads_to(head, each, block.path)]
-            blocks.append(_blocked(block, [each for each in arrived if each not in free]))
+            blocks.append(self._blocked(block, [each for each in arrived if each not in free]))
             if len(free) == len(arrived):
                 return Held((*found.held, *blocks), passing=True)
             arrived = free
@@ -249,7 +249,7 @@ class Merging:
         if renamed:
             dirty = adjusted.in_the_way(self._desk, changes)
         if block := self._out_of_sight(dirty):
-            return Held((*held, _blocked(block, arrived)), passing=True)
+            return Held((*held, self._blocked(block, arrived)), passing=True)
         return Dirty(dirty) if dirty else None
 
     def _readjust(self, found: Confluence, goal: ObjectId) -> None:
@@ -290,7 +290,8 @@ class Merging:
         self._is_held = count > 0 and not self._consent.covers(time.monotonic())
         if not self._is_held:
             return ""
-        return f"a merge of {_names(arrived)} would delete {count} files; {HOW_TO_ACCEPT}"
+        names = describe(arrived, self._desk.repository.settings)
+        return f"a merge of {names} would delete {count} files; {HOW_TO_ACCEPT}"
 
     def _move(self, shown: Shown, goal: ObjectId) -> bool:
         desk = self._desk
@@ -310,22 +311,18 @@ class Merging:
             if is_ancestor(self._desk.git, ref.oid, goal):
                 self._desk.update_refs.move(Move(ref.name, None, ref.oid))
 
+    def _blocked(self, block: Blocked, arrived: Iterable[Arrival]) -> str:
+        path = escape(os.fsdecode(block.path))
+        names = describe(arrived, self._desk.repository.settings)
+        return f"{path}: {block.why}; the merge of {names} waits for it"
+
     def _empty(self) -> ObjectId:
         return self._desk.conventions.object_format.empty_tree()
-
-
-def _blocked(block: Blocked, arrived: Iterable[Arrival]) -> str:
-    path = escape(os.fsdecode(block.path))
-    return f"{path}: {block.why}; the merge of {_names(arrived)} waits for it"
 
 
 def _tell_moved(renamed: Iterable[bytes]) -> None:
     for path in renamed:
         log.info("moved aside: what was in the way is now %s", escape(os.fsdecode(path)))
-
-
-def _names(arrived: Iterable[Arrival]) -> str:
-    return " ".join(arrival.ref.decode(errors="backslashreplace") for arrival in arrived)
 
 
 def _shown(

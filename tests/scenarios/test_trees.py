@@ -88,7 +88,27 @@ def test_what_others_put_on_the_shelf_and_take_from_it_is_so_in_the_work_tree(
     daemon.tell("poke")
     daemon.wait(60)
     assert repo.head() == commits, "there was nothing more to merge"
+    assert b" commits" not in daemon.ask("status").stdout, "nobody lacks any"
     repo.check()
+
+
+def test_many_files_that_are_gone_from_the_shelf_are_asked_about_by_its_name(
+    repo: Repo, shelf: Path, fleet: Fleet
+) -> None:
+    for number in range(40):
+        repo.write(f"file {number}", b"%d" % number)
+    follow(repo, shelf, *BOTH)
+    daemon = fleet.annexd(repo)
+    wait_until(lambda: len(on(shelf)) == 41, 60, lambda: told(daemon))
+    daemon.wait(60)
+
+    for path in shelf.glob("file *"):
+        path.unlink()
+
+    words = b"a merge of what was imported from shelf would delete 40 files"
+    wait_until(lambda: words in daemon.ask("status").stdout, 30, lambda: told(daemon))
+    daemon.tell("accept")
+    wait_until(lambda: not list(repo.path.glob("file *")), 30, lambda: told(daemon))
 
 
 def test_what_was_changed_on_both_sides_is_kept_on_both(
