@@ -29,7 +29,8 @@ log = logging.getLogger(__name__)
 LOCK: Final = b".lock"
 INDEX: Final = b"index.lock"
 FILES: Final = (INDEX, b"HEAD.lock", b"packed-refs.lock", b"config.lock", b"shallow.lock")
-REFS: Final = b"refs"
+REFS: Final = (b"refs", b"reftable")
+"""Directories."""
 
 REF_S: Final = 2.0
 """Of refs: they are held for milliseconds."""
@@ -120,8 +121,8 @@ class Abandoned:
 def _locks(gitdirs: Iterable[bytes]) -> Iterator[tuple[bytes, os.stat_result]]:
     """At most ``LOCKS_MAX``: a peer can push any number of refs, but not such names."""
     paths = [os.path.join(gitdir, name) for gitdir in gitdirs for name in FILES]
-    for gitdir in gitdirs:
-        for directory, _directories, names in os.walk(os.path.join(gitdir, REFS)):
+    for top in (os.path.join(gitdir, name) for gitdir in gitdirs for name in REFS):
+        for directory, _directories, names in os.walk(top):
             paths += [os.path.join(directory, name) for name in names if name.endswith(LOCK)]
     for path in paths[:LOCKS_MAX]:
         try:

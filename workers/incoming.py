@@ -18,7 +18,7 @@ _BELOW: Final = (
     *(b"refs/heads/synced", b"refs/remotes", b"refs/synced"),
     *(b"refs/annexd/pushed", b"refs/annexd/imported"),
 )
-_WATCHED: Final = (b"", b"refs", b"refs/heads", b"refs/annexd")
+_WATCHED: Final = (b"", b"refs", b"refs/heads", b"refs/annexd", b"reftable")
 _TEXT_MAX: Final = 200
 _SETTLED_NS: Final = 2_000_000_000
 """A time older than this is another than that of the next change, also on FAT (2 s)."""

@@ -48,7 +48,8 @@ def look(scene: Scene) -> Iterator[Finding]:
 def _torn(scene: Scene) -> Iterator[Finding]:
     common = scene.place.common
     heads = [scene.place.gitdir / "HEAD"]
-    for path in (*heads, *_files(common / "refs")):
+    loose = () if (common / "reftable").is_dir() else _files(common / "refs")
+    for path in (*heads, *loose):
         if path.name.endswith(".lock"):
             continue
         try:

@@ -42,7 +42,11 @@ def leave(lock: Path, age_s: float = 0.0) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["refs/heads/main.lock", "refs/remotes/x/y.lock", "packed-refs.lock", "HEAD.lock"]
+    "name",
+    [
+        *("refs/heads/main.lock", "refs/remotes/x/y.lock", "packed-refs.lock", "HEAD.lock"),
+        "reftable/tables.list.lock",
+    ],
 )
 def test_a_lock_whose_owner_has_died_is_removed_in_seconds(
     repo: Repo, abandoned: Abandoned, name: str

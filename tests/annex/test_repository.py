@@ -74,6 +74,17 @@ def test_a_repository_with_pid_locks_is_refused(repo: Repo) -> None:
         find(repo.path)
 
 
+def test_the_file_that_git_puts_in_the_place_of_branches_beside_a_reftable_is_no_fault(
+    repo: Repo,
+) -> None:
+    heads = repo.path / ".git/refs/heads"
+    repo.git("pack-refs", "--all", "--prune")
+    heads.rmdir()
+    heads.write_text("this repository uses the reftable format\n")
+
+    assert find(repo.path).uuid.decode() == repo.uuid()
+
+
 def test_a_repository_of_another_user_is_refused(repo: Repo) -> None:
     if os.geteuid() != 0:
         pytest.skip("only root can give a directory away")

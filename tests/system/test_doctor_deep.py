@@ -301,6 +301,17 @@ def test_torn_refs_and_indexes_are_found(here: Repo) -> None:
     assert not found(here)
 
 
+def test_a_reftable_is_no_torn_ref(here: Repo) -> None:
+    """There, git keeps refs elsewhere, and puts files in their way that no old git can read."""
+    here.git("pack-refs", "--all", "--prune")
+    heads = here.path / ".git" / "refs" / "heads"
+    heads.rmdir()
+    heads.write_text("this repository uses the reftable format\n")
+    (here.path / ".git" / "reftable").mkdir()
+
+    assert not found(here, CHECKS[2:3])
+
+
 def test_locks_of_killed_gits_are_found_however_new_and_those_in_use_are_not(here: Repo) -> None:
     lock = here.path / ".git/annex/index.lock"
     lock.touch()

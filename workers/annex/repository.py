@@ -268,5 +268,5 @@ def _check(settings: Settings, common: Path, shown: str) -> None:
             "file system has record locks, run `git config --unset annex.pidlock` there"
         )
     for directory in (common, common / "annex", common / "refs" / "heads"):
-        if directory.exists() and not os.access(directory, os.W_OK | os.X_OK):
+        if directory.is_dir() and not os.access(directory, os.W_OK | os.X_OK):
             raise NoPermissionError(f"{directory}: not writable")

@@ -21,6 +21,7 @@ FILE: Final = int(inotify.CLOSE_WRITE | inotify.ATTRIB | inotify.MOVE_SELF | ino
 GITDIR_NAMES: Final = frozenset(
     (b"HEAD", b"packed-refs", b"config", b"config.worktree", b"refs", b"annex")
 )
+REFTABLE_NAMES: Final = frozenset((b"tables.list",))
 ANNEX_NAMES: Final = frozenset((b"journal", b"annexd"))
 
 
@@ -53,6 +54,7 @@ class Watches:
         """Watch the refs of a repository that matter."""
         for path in {os.fsencode(gitdir), os.fsencode(common)}:
             self.directory(path, GITDIR_NAMES)
+            self.directory(os.path.join(path, b"reftable"), REFTABLE_NAMES)
         refs = os.path.join(os.fsencode(common), b"refs")
         self.directory(refs)
         heads = os.path.join(refs, b"heads")

@@ -50,7 +50,8 @@ class Watches:
         kinds: dict[int, Hint] = {}
         for directory in {gitdir, common}:
             self._add(kinds, directory, Hint.CONFIG)
-        for directory in {_directory(common, name) for name in branches}:
+        reftables = {gitdir + b"/reftable", common + b"/reftable"}
+        for directory in reftables | {_directory(common, name) for name in branches}:
             self._add(kinds, directory, Hint.REFS)
         for directory in (paths.journal, paths.journal_private):
             self._add(kinds, directory, Hint.REFS)

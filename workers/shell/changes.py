@@ -68,6 +68,7 @@ class Changes:
     def _watch(self) -> None:
         """Watch what there is; a watch more on the same directory costs nothing."""
         self._wakeup.watch(self._common, _NAMES)  # packed-refs
+        self._wakeup.watch(self._common + b"/reftable", _NAMES)
         for directory, _names, _files in os.walk(os.path.join(self._common, b"refs")):
             self._wakeup.watch(directory, _NAMES)
 
