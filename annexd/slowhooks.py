@@ -5,10 +5,10 @@ below the worker, a hook is whatever git has started by a path that ends in a ho
 """
 
 import os
-import time
 from typing import Final, NamedTuple, final
 
 from annexd.duration import format_duration
+from workers.age import age_s
 from workers.git.offspring import descendants
 
 SLOW_S: Final = 2.0
@@ -22,7 +22,6 @@ _NAMES: Final = frozenset(
     b" pre-commit-annex post-update-annex commitmessage-annex freezecontent-annex"
     b" thawcontent-annex secure-erase-annex http-headers-annex pre-init-annex annex-content".split()
 )
-_TICK_S: Final = 1 / os.sysconf("SC_CLK_TCK")
 _WORDS: Final = 3
 """A script's name follows its interpreter's, and perhaps one option."""
 
@@ -41,7 +40,7 @@ class SlowHook(NamedTuple):
 def slow_hook(worker: int | None) -> SlowHook | None:
     """The hook that has been running longest below a worker."""
     hooks = (
-        SlowHook(_age_s(pid), name.decode())
+        SlowHook(age_s(pid), name.decode())
         for pid in (descendants(worker) if worker is not None else ())
         if (name := _hook(pid))
     )
@@ -52,13 +51,6 @@ def _hook(pid: int) -> bytes | None:
     words = _read(pid, "cmdline").split(b"\0")[:_WORDS]
     paths = (word for word in words if b"/" in word)
     return next((name for each in paths if (name := os.path.basename(each)) in _NAMES), None)
-
-
-def _age_s(pid: int) -> float:
-    fields = _read(pid, "stat").rpartition(b")")[2].split()
-    if not fields:
-        return 0.0
-    return time.clock_gettime(time.CLOCK_BOOTTIME) - int(fields[19]) * _TICK_S
 
 
 def _read(pid: int, name: str) -> bytes:

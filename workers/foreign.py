@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final, final
 
 from spool.place import Place
+from workers.age import age_s
 from workers.git.pruning import wait_for
 
 MARK: Final = b"\0ANNEXD_SUPERVISOR="
@@ -117,13 +118,15 @@ class Others:
 
         Git reads the refs that it will move at the beginning, and fails if they have moved since.
         That it may begin at any moment, while an exchange of ours is under way, is why this is
-        asked last.  It is not waited for more than ``MOVING_S``.
+        asked last.  It is not waited for more than ``MOVING_S``, nor for one that has been at it
+        for so long that its server is slow, or says nothing.
         """
         movers = [pid for pid, work in self._each(self._places) if Work.MOVES_REFS in work]
         movers += [pid for pid, work in self._each(there) if Work.RECEIVES in work]
         until = time.monotonic() + MOVING_S
         for pid in movers:
-            wait_for(int(pid), max(0.0, until - time.monotonic()))
+            if age_s(int(pid)) < EXCHANGING_S:
+                wait_for(int(pid), max(0.0, until - time.monotonic()))
 
     def at_work(self) -> Work:
         """What they are doing in the repository, right now."""

@@ -130,6 +130,11 @@ def test_a_push_that_is_under_way_is_waited_for_before_refs_are_moved_where_it_g
         elsewhere.let_refs_move(repo.path)
         assert time.monotonic() - began >= 0.3  # and not for ever
 
+        monkeypatch.setattr(foreign, "MOVING_S", 60)
+        monkeypatch.setattr(foreign, "EXCHANGING_S", 0.1)
+        elsewhere.let_refs_move(repo.path)
+        assert time.monotonic() - began < 30  # it has been at it for long
+
 
 def test_one_command_that_exchanges_is_waited_for_a_while() -> None:
     turns = Turns()
