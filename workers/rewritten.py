@@ -9,6 +9,7 @@ The branch's reflog tells.  Not taken for this is ``git reset``: what it takes a
 there is of others' work, and comes back.
 """
 
+import itertools
 import os
 import re
 from collections.abc import Iterable, Iterator
@@ -24,6 +25,9 @@ from workers.unite import COMMIT_MAX, EMAIL, MESSAGE, NAME
 
 TAIL: Final = 1 << 14
 """Bytes of the reflog that are looked at: what was replaced long ago is merged long since."""
+
+ENTRIES: Final = 100
+"""The same, where they cannot be seen as bytes."""
 
 _REPLACES: Final = re.compile(
     rb"([0-9a-f]{40,64}) ([0-9a-f]{40,64}) [^\n]*\t"
@@ -77,7 +81,10 @@ def reflog(desk: Desk) -> bytes:
     branch = desk.head().branch
     if branch is None:
         return b""
-    path = os.path.join(os.fsencode(desk.place.common), b"logs", branch)
+    common = os.fsencode(desk.place.common)
+    if os.path.isdir(os.path.join(common, b"reftable")):
+        return _asked(desk, branch)
+    path = os.path.join(common, b"logs", branch)
     try:
         with open(path, "rb") as file:
             size = os.fstat(file.fileno()).st_size
@@ -85,3 +92,20 @@ def reflog(desk: Desk) -> bytes:
             return file.read(TAIL)
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         return b""
+
+
+def _asked(desk: Desk, branch: bytes) -> bytes:
+    """The same of a ``reftable``, by git: it tells the newest first, and only what was new."""
+    try:
+        said = desk.git.run(
+            *("log", "--walk-reflogs", "--no-show-signature", "--format=%H%x09%gs"),
+            *(f"--max-count={ENTRIES}", branch, "--"),
+        )
+    except GitError:  # one of them is not here any more
+        return b""
+    entries = [line.partition(b"\t") for line in said.removesuffix(b"\n").split(b"\n")]
+    lines = [
+        b"%b %b \t%b\n" % (old, new, why)
+        for (new, _, why), (old, _, _) in itertools.pairwise(entries)
+    ]
+    return b"".join(reversed(lines))

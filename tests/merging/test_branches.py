@@ -21,6 +21,7 @@ from workers.joining import RETRY_S, STUCK_S, Joining
 from workers.merging import Merging
 from workers.nofiles import FifoError
 from workers.outcome import Merged, Quiet, Yielding
+from workers.rewritten import reflog, replaced
 from workers.syncedbranch import Follower
 
 
@@ -130,6 +131,19 @@ def test_what_a_user_has_amended_does_not_come_back(
     assert b.status() == b""
     a.git("pull", "-q", "--ff-only", "b", "main")
     assert merging.merge() is Quiet.NOTHING
+
+
+def test_git_is_asked_what_was_replaced_where_its_refs_are_a_reftable(repo: Repo) -> None:
+    note(repo, "text", b"wrong\n")
+    for number in range(2):
+        note(repo, "text", b"%d\n" % number)
+        repo.git("commit", "-q", "--amend", "-m", f"a\ttab, {number}")
+    with desk_of(repo) as desk:
+        told = list(replaced(reflog(desk)))
+        (repo.path / ".git/reftable").mkdir()  # this git may have none; then it asks the files
+
+        assert list(replaced(reflog(desk))) == told
+    assert [new for _old, new in told][-1] == repo.head()
 
 
 def test_what_a_user_has_rebased_does_not_come_back(
