@@ -345,6 +345,23 @@ def test_what_is_forbidden_is_refused(repo: Repo) -> None:
     assert content(repo, key) == CONTENT
 
 
+@pytest.mark.parametrize(
+    ("forbidding", "service"),
+    [
+        ("READONLY", "receive"),
+        ("APPENDONLY", "receive"),
+        ("LIMITED", "receive"),
+        ("LIMITED", "upload"),
+    ],
+)
+def test_what_git_may_not_do_it_may_not_through_the_connection_either(
+    repo: Repo, forbidding: str, service: str
+) -> None:
+    with connected(repo, **{f"GIT_ANNEX_SHELL_{forbidding}": "1"}) as line:
+        assert line.ask(b"CONNECT git-%b-pack" % service.encode()).startswith(b"ERROR")
+        assert line.ask(b"CHECKPRESENT " + KEY) == b"FAILURE"
+
+
 def test_git_is_served_through_the_connection(repo: Repo) -> None:
     repo.add("f", CONTENT)
     with connected(repo) as line:

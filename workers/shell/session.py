@@ -42,6 +42,7 @@ PROMISED_S: Final = 600.0
 
 READ_ONLY: Final = b"this repository is read-only; write access denied"
 APPEND_ONLY: Final = b"this repository is append-only; removal denied"
+LIMITED: Final = b"Action blocked by GIT_ANNEX_SHELL_LIMITED"
 _UNKNOWN: Final = b"unknown command"
 _MISPLACED: Final = frozenset(
     (b"AUTH", b"UNLOCKCONTENT", b"DATA", b"DATA-PRESENT", b"VALID", b"INVALID")
@@ -231,12 +232,21 @@ class Session:
         if service not in {b"git-upload-pack", b"git-receive-pack"}:
             self._wire.send(b"ERROR unknown command\n")
             return True
-        if service == b"git-receive-pack" and self._allowance.read_only:
-            self._wire.send(b"ERROR %b\n" % READ_ONLY)
+        if (why := self._why_no_git(service)) is not None:
+            self._wire.send(b"ERROR %b\n" % why)
             return True
         self._books.settle()
         relay(self._wire, self._repository, service.removeprefix(b"git-").decode())
         return False
+
+    def _why_no_git(self, service: bytes) -> bytes | None:
+        """A push may do anything to refs, so it is no way to append only: so the stock server."""
+        allowance = self._allowance
+        if allowance.limited:
+            return LIMITED
+        if service == b"git-receive-pack" and (allowance.read_only or allowance.append_only):
+            return READ_ONLY
+        return None
 
     def _may_write(self) -> None:
         if self._allowance.read_only:
