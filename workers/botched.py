@@ -51,8 +51,13 @@ NAME_MAX: Final = 64
 """Bytes of what somebody calls a remote."""
 
 _MERGES: Final = ("--topo-order", "--min-parents=2", "--max-parents=2", b"--grep=^" + AUTOMATIC)
-_MARKERS: Final = re.compile(rb"^<<<<<<< .*^=======\r?$.*^>>>>>>> ", re.DOTALL | re.MULTILINE)
 _START: Final = re.compile(rb"^<<<<<<< ", re.MULTILINE)
+_MARKERS: Final = (
+    _START,
+    re.compile(rb"^=======\r?$", re.MULTILINE),
+    re.compile(rb"^>>>>>>> ", re.MULTILINE),
+)
+"""Of one conflict, in this order."""
 
 
 @final
@@ -235,8 +240,18 @@ class Botched:
 
 
 def _marks(text: bytes) -> int:
-    """How many conflicts are marked in it."""
-    return len(_START.findall(text)) if _MARKERS.search(text) else 0
+    """How many conflicts are marked in it.
+
+    Each marker is looked for once, from where the one before it was: as one expression, a peer's
+    text with thousands of the first two and none of the third would take years.
+    """
+    at = 0
+    for marker in _MARKERS:
+        found = marker.search(text, at)
+        if found is None:
+            return 0
+        at = found.end()
+    return len(_START.findall(text))
 
 
 def _parents(commit: bytes) -> list[ObjectId]:

@@ -15,6 +15,8 @@ from workers.maker import ANNEXD
 from workers.merging import Merging
 from workers.outcome import Merged, Yielding
 
+LOOK_MAX_S = 30.0
+
 
 def claim(repo: Repo) -> None:
     """Have annexd have made the last commit."""
@@ -265,6 +267,29 @@ def test_conflict_markers_that_an_assistant_has_committed_are_replaced(
     assert paths(b) == {"file.x"}
     assert b.git("log", "-1", "--format=%s") == b"conflict markers replaced by annexd\n"
     assert b.git("rev-parse", "HEAD^").decode().strip() == a.head()
+
+
+def test_a_text_of_markers_that_never_end_holds_nothing_up(
+    pair: tuple[Repo, Repo], merging: Merging
+) -> None:
+    """A peer has made it to be looked at for ever: as one expression it took minutes."""
+    a, b = pair
+    note(a, "file.x", b"first")
+    push(a)
+    merged(merging)
+    note(a, "file.x", b"theirs")
+    note(b, "file.x", b"ours")
+    merge_like_an_assistant(a, b)
+    text = b"<<<<<<< HEAD\n=======\n" * 3000
+    a.write("file.x", text)
+    a.git("commit", "-q", "--amend", "-a", "-m", a.git("log", "-1", "--format=%B").decode())
+    push(a)
+
+    began = time.monotonic()
+    merged(merging)
+
+    assert time.monotonic() - began < LOOK_MAX_S
+    assert b.read("file.x") == text
 
 
 @pytest.mark.parametrize("put", [save, note])
