@@ -1,6 +1,8 @@
 """Merging git-annex branches, with git-annex as the judge of what must come out."""
 
+import contextlib
 import os
+import resource
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +22,8 @@ from workers.annex.record import record_locations
 from workers.annex.repository import find
 from workers.annex.siblings import Merge, Outcome, merge_news, merge_siblings
 from workers.git.run import GitTimeoutError
+
+PUSHED = 3500
 
 NOTHING, MERGED = Merge(Outcome.NOTHING), Merge(Outcome.MERGED)
 
@@ -209,6 +213,35 @@ def test_what_others_push_to_us_is_merged(pair: Pair, branches: Branches, ref: s
     assert merge_siblings(branches[0]) == MERGED
     assert logged(branches[0], some_keys(1)[0]) == {OTHER}
     assert a.whereis(some_keys(1)[0]) == {OTHER}
+
+
+def test_more_siblings_than_a_command_line_can_hold_are_looked_at(
+    pair: Pair, branches: Branches
+) -> None:
+    """A peer can push so many."""
+    a, _b = pair
+    tip = a.annex_tip()
+    told = (
+        f"commit refs/heads/synced/{number}/git-annex\n"
+        f"committer a <a@b> {number} +0000\ndata 0\nfrom {tip}\n"
+        for number in range(PUSHED)
+    )
+    a.git("fast-import", "--quiet", stdin="".join(told).encode())
+    a.git("pack-refs", "--all")
+
+    with small_command_lines():
+        assert merge_news(branches[0]) == Merge(Outcome.ALIKE)
+
+
+@contextlib.contextmanager
+def small_command_lines() -> Iterator[None]:
+    """The kernel grants a quarter of the stack, and 128 KiB at least."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_STACK)
+    resource.setrlimit(resource.RLIMIT_STACK, (1 << 19, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_STACK, (soft, hard))
 
 
 def test_a_user_who_wants_no_merges_gets_none(pair: Pair, branches: Branches) -> None:

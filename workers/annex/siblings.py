@@ -48,6 +48,9 @@ COMMITTED: Final = re.compile(rb"^committer .*> ([0-9]{1,18}) [+-][0-9]{4}$", re
 MODE: Final = 0o100644
 """Of every file, as git-annex makes them."""
 
+ASKED: Final = 500
+"""Siblings in one command line: a peer may push as many refs as he likes."""
+
 PAIRS: Final = 500
 """Files of which both versions are in memory at a time."""
 
@@ -195,8 +198,12 @@ def _heads(branch: Branch) -> list[ObjectId]:
     if len(siblings) < 2:  # noqa: PLR2004 -- nothing to compare
         return siblings
     git, tip = branch.repository.git, branch.at(REF.decode()).commit
-    independent = git.run("merge-base", "--independent", *siblings).decode().split()
-    heads = sorted(map(ObjectId, independent))
+    heads = list[ObjectId]()
+    # Of more than ASKED a few may be left that others have: that is seen when they have their turn.
+    for start in range(0, len(siblings), ASKED):
+        some = siblings[start : start + ASKED]
+        independent = git.run("merge-base", "--independent", *some).decode().split()
+        heads += sorted(map(ObjectId, independent))
     ahead = [head for head in heads if branch.ancestry.contains(head, tip)]
     return ahead + [head for head in heads if head not in ahead]
 

@@ -33,7 +33,7 @@ def unverified(settings: Settings, annex: bytes) -> list[str]:
             remotes.setdefault(remote, {})[variable] = setting
     doubtful = [name for name, known in remotes.items() if _is_doubtful(known)]
     agreed = _agreed(annex) if doubtful else set()
-    return [name for name in doubtful if remotes[name]["annex-uuid"].encode() not in agreed]
+    return [name for name in doubtful if os.fsencode(remotes[name]["annex-uuid"]) not in agreed]
 
 
 def _is_doubtful(known: dict[str, str]) -> bool:
