@@ -6,9 +6,10 @@ that before git's configuration.
 
 import json
 import os
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import final
+from typing import Final, final
 
 from annexd.report import size_text
 from annexd.why.line import shown
@@ -23,6 +24,10 @@ from workers.git.attributes import CheckAttributes
 from workers.scanner.contents import Contents, Shape, followed
 
 _ATTRIBUTE = "annex.numcopies"
+LEAST: Final = 1
+"""git-annex takes less, 0 too, for this: no setting lets it drop the last copy."""
+
+_NUMBER: Final = re.compile("[0-9]{1,9}")
 _UNCOUNTED = frozenset((Trust.DEAD, Trust.UNTRUSTED))
 
 
@@ -61,18 +66,21 @@ def wishes(scene: Scene, paths: Sequence[bytes]) -> Iterator[Wish]:
     with CheckAttributes(scene.repository.git, _ATTRIBUTE) as asked:
         for values in asked.ask(paths):
             said = values[_ATTRIBUTE]
-            yield Wish(int(said), ".gitattributes") if said.isdigit() else default
+            yield _wished(os.fsdecode(said), ".gitattributes") or default
 
 
 def wish(scene: Scene) -> Wish:
     """For contents without a file, and files without an attribute."""
     shared = maplog.number(scene.branch.read(NUMCOPIES))
     if shared is not None:
-        return Wish(shared, "git annex numcopies")
-    own = scene.repository.settings.get(_ATTRIBUTE)
-    if own is not None and own.isdigit():
-        return Wish(int(own), "git config annex.numcopies")
-    return Wish(1, "default")
+        return Wish(max(shared, LEAST), "git annex numcopies")
+    own = scene.repository.settings.get(_ATTRIBUTE, "")
+    return _wished(own, "git config annex.numcopies") or Wish(LEAST, "default")
+
+
+def _wished(said: str, source: str) -> Wish | None:
+    """None if that is no number."""
+    return Wish(max(int(said), LEAST), source) if _NUMBER.fullmatch(said) else None
 
 
 def lacking(scene: Scene) -> Iterator[Lacking]:

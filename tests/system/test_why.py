@@ -250,6 +250,20 @@ def test_a_remote_that_is_none_is_refused(usb: Annexd) -> None:
     assert b"there is no remote 'nowhere'" in ended.stderr
 
 
+def test_nobody_wishes_for_less_than_one_copy(annexd: Annexd) -> None:
+    """git-annex never drops the last one; and a lost content lacks a copy, whatever is set."""
+    repo = annexd.repo
+    repo.add("file", CONTENT)
+    repo.write(".gitattributes", b"* annex.numcopies=0\n")
+    repo.git("add", ".gitattributes")
+    repo.git("commit", "-qm", "file")
+    assert why(annexd, "file")["copies"]["numcopies"] == 1
+
+    repo.annex("drop", "--force", "-q", "file")
+
+    assert b"file: 0 of 1 (.gitattributes)" in annexd("status", "--copies").stdout
+
+
 def test_files_with_too_few_copies_are_listed(annexd: Annexd) -> None:
     repo = annexd.repo
     keys = add_many(repo, [("one", b"1" * 1000), ("two", b"2" * 2000), ("enough", b"3")])
