@@ -486,6 +486,19 @@ def test_the_same_where_a_directory_has_taken_the_old_name(history: History) -> 
     assert b"text\n" in {content for _mode, content in files.values()}
 
 
+def test_directories_may_be_deeper_than_our_stack(history: History) -> None:
+    """A peer's: both sides have changed something at the bottom."""
+    deep = b"d/" * 1500
+    files = [(deep + b"f", (FILE, b"first")), (deep + b"g", (FILE, b"first"))]
+    base = history.commit(dict(files))
+    one = history.commit(dict([*files, (deep + b"f", (FILE, b"one"))]), base)
+    other = history.commit(dict([*files, (deep + b"g", (FILE, b"other"))]), base)
+
+    united = history.files(history.unite(one, other))
+
+    assert {content for _mode, content in united.values()} == {b"one", b"other"}
+
+
 def test_a_rename_is_followed_where_nobody_else_has_that_name(history: History) -> None:
     lines = b"".join(b"line %d\n" % number for number in range(20))
     start = history.commit({b"d": (FILE, lines)})

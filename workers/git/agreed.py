@@ -6,6 +6,8 @@ is in no file any more, or forgets the change.  (Two repositories that have reso
 three, in another order, are like that.)  Such paths are given as conflicts, as if nobody had
 thought of a rename.
 
+The work is not recursive: how deep a directory is, a peer decides.
+
 Pure.  Source: git 2.39, seen with ``git merge-tree``; its documentation does not tell.
 """
 
@@ -28,6 +30,15 @@ class _Overruled(NamedTuple):
     agreed: Version
     """What both sides have."""
     merged: Version | None
+
+
+class _Three(NamedTuple):
+    """A directory of both sides, and what the merge has there."""
+
+    above: bytes
+    ours: ObjectId
+    theirs: ObjectId
+    merged: ObjectId | None
 
 
 def disagreements(
@@ -71,56 +82,47 @@ def disagreements(
 
 
 def _overruled(
-    ours: ObjectId,
-    theirs: ObjectId,
-    merged: ObjectId | None,
-    tree_object: ReadTree,
-    above: bytes = b"",
+    ours: ObjectId, theirs: ObjectId, merged: ObjectId, tree_object: ReadTree
 ) -> Iterator[_Overruled]:
     """The files that two trees have alike, and a third one not."""
-    one, other = tree_object(ours), tree_object(theirs)
-    result = None if merged is None else tree_object(merged)
-    there = {} if result is None else result.directories()
-    unlike = one.without(result)
-    for name, version in unlike.without(unlike.without(other)).versions().items():
-        if version.mode == TREE:
-            three = (version.oid, version.oid, there.get(name))
-            yield from _overruled(*three, tree_object, above + name + b"/")
-        else:
-            found = {} if result is None else result.find(frozenset((name,)))
-            yield _Overruled(above + name, version, _file(found.get(name)))
-    left, right = one.directories(), other.directories()
-    for name in left.keys() & right.keys() & there.keys():
-        if len({left[name], right[name], there[name]}) == len((left, right, there)):
+    pending = [_Three(b"", ours, theirs, merged)]
+    while pending:
+        each = pending.pop()
+        one, other = tree_object(each.ours), tree_object(each.theirs)
+        result = None if each.merged is None else tree_object(each.merged)
+        there = {} if result is None else result.directories()
+        unlike = one.without(result)
+        for name, version in unlike.without(unlike.without(other)).versions().items():
+            path = each.above + name
+            if version.mode == TREE:
+                pending.append(_Three(path + b"/", version.oid, version.oid, there.get(name)))
+            else:
+                found = {} if result is None else result.find(frozenset((name,)))
+                yield _Overruled(path, version, _file(found.get(name)))
+        left, right = one.directories(), other.directories()
+        for name in left.keys() & right.keys() & there.keys():
             below = (left[name], right[name], there[name])
-            yield from _overruled(*below, tree_object, above + name + b"/")
+            if len(set(below)) == len(below):
+                pending.append(_Three(each.above + name + b"/", *below))
 
 
 def _without(
-    tree: ObjectId,
-    other: ObjectId | None,
-    tree_object: ReadTree,
-    *,
-    is_other_file: bool = False,
-    above: bytes = b"",
+    tree: ObjectId, other: ObjectId, tree_object: ReadTree, *, is_other_file: bool = False
 ) -> Iterator[tuple[bytes, Version]]:
     """The files of a tree where another one has none; or, if so asked, none or another one."""
-    result = None if other is None else tree_object(other)
-    unlike = tree_object(tree).without(result).versions()
-    there = result.find(frozenset(unlike)) if result is not None and unlike else {}
-    for name, version in unlike.items():
-        now = there.get(name)
-        if version.mode == TREE:
-            below = now.oid if now is not None and now.mode == TREE else None
-            yield from _without(
-                version.oid,
-                below,
-                tree_object,
-                is_other_file=is_other_file,
-                above=above + name + b"/",
-            )
-        elif now is None or now.mode == TREE or is_other_file:
-            yield above + name, version
+    pending: list[tuple[bytes, ObjectId, ObjectId | None]] = [(b"", tree, other)]
+    while pending:
+        above, here, elsewhere = pending.pop()
+        result = None if elsewhere is None else tree_object(elsewhere)
+        unlike = tree_object(here).without(result).versions()
+        there = result.find(frozenset(unlike)) if result is not None and unlike else {}
+        for name, version in unlike.items():
+            now = there.get(name)
+            if version.mode == TREE:
+                below = now.oid if now is not None and now.mode == TREE else None
+                pending.append((above + name + b"/", version.oid, below))
+            elif now is None or now.mode == TREE or is_other_file:
+                yield above + name, version
 
 
 def _file(version: Version | None) -> Version | None:
