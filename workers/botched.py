@@ -17,7 +17,7 @@ Source: git-merge(1), "How conflicts are presented".
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Final, final
 
@@ -29,7 +29,7 @@ from workers.git.merge import Unrelated
 from workers.git.stream import ObjectId
 from workers.git.tree import Version, diff_trees, look_up
 from workers.losses import AUTOMATIC, Losses
-from workers.unite import EMAIL, NAME, Uniter, is_annexds
+from workers.unite import EMAIL, NAME, United, Uniter, is_annexds
 from workers.variant import variant_names
 
 Edits = dict[bytes, Version | None]
@@ -70,6 +70,8 @@ class Botched:
         self._losses = Losses(commits)
         self._marked: dict[ObjectId, set[ObjectId]] = {}
         """What has been found to be markers (git may bring it to other names), and of what."""
+        self._united: dict[tuple[ObjectId, ObjectId], United | Unrelated] = {}
+        self._unlike: dict[ObjectId, frozenset[bytes]] = {}
 
     def mended(self, head: ObjectId, tip: ObjectId, branch: bytes) -> ObjectId:
         """What is to be merged for ``tip``: itself, or a commit on top of it.
@@ -77,7 +79,17 @@ class Botched:
         ``branch``: the short name of the checked-out branch.  Raises ``GitError``,
         ``MissingObjectError``.
         """
-        return self._mended(head, tip, branch, {})
+        known = dict[ObjectId, ObjectId]()
+        # As many may wait for what their parents are mended to as a peer has made merges in a row:
+        # that is no recursion.
+        under_way = [self._mend(head, tip, branch, known)]
+        while under_way:
+            parent = next(under_way[-1], None)
+            if parent is None:
+                under_way.pop()
+            elif parent not in known:
+                under_way.append(self._mend(head, parent, branch, known))
+        return known[tip]
 
     def put_back(self, head: ObjectId, tip: ObjectId) -> set[bytes]:
         """Where a program has replaced markers by one of the versions, or by nothing; at the end.
@@ -96,26 +108,22 @@ class Botched:
         now = {each.path: Version(each.mode, each.oid) for each in found}
         return {path for path, version in last.items() if now.get(path) == version}
 
-    def _mended(
+    def _mend(
         self, head: ObjectId, tip: ObjectId, branch: bytes, known: dict[ObjectId, ObjectId]
-    ) -> ObjectId:
-        """The same; ``known`` is what has been found out about others."""
-        if tip in known:
-            return known[tip]
-
-        def parent(side: ObjectId) -> ObjectId:
-            return self._mended(head, side, branch, known)
-
+    ) -> Iterator[ObjectId]:
+        """Find out about one commit, for ``known``; yields others that have to be known first."""
         edits: Edits = {}
         arriving = self._arriving(head, tip)
         recent = self._recent(tip)
         for merge in dict.fromkeys((*arriving, *filter(self._is_automatic, recent))):
-            shown, others = self._edits(merge, tip, branch, parent)  # the newest first
+            yield from self._sides(merge)
+            shown, others = self._edits(merge, tip, branch, known)  # the newest first
             if merge in arriving:
                 shown |= others  # else they had their turn, and what is not there is not wanted
             edits = shown | edits
         for merge in filter(self._has_moved_markers, recent):
-            edits = self._edits(merge, tip, branch, parent)[0] | edits
+            yield from self._sides(merge)
+            edits = self._edits(merge, tip, branch, known)[0] | edits
         known[tip] = tip
         if edits:
             tree = self._commits.tree(self._commits.tree_of(tip), edits)
@@ -123,7 +131,9 @@ class Botched:
             known[tip] = self._commits.commit(
                 tree, (tip,), author=who, committer=who, message=MESSAGE
             )
-        return known[tip]
+
+    def _sides(self, merge: ObjectId) -> list[ObjectId]:
+        return _parents(self._commits.text_of(merge) or b"")
 
     def _arriving(self, head: ObjectId, tip: ObjectId) -> list[ObjectId]:
         """The merges that ``tip`` has and ``head`` has not, the newest first."""
@@ -174,20 +184,21 @@ class Botched:
         merge: ObjectId,
         tip: ObjectId,
         branch: bytes,
-        mended: Callable[[ObjectId], ObjectId],
+        known: Mapping[ObjectId, ObjectId],
     ) -> tuple[Edits, Edits]:
         """What to change at ``tip`` for one merge: in place of markers, and besides.
 
-        ``mended`` says what the parents should be.
+        ``known`` says what its parents should be.
         """
         git = self._commits.git
-        sides = _parents(self._commits.text_of(merge) or b"")
-        united = self._uniter.unite(mended(sides[0]), mended(sides[1]))
+        sides = self._sides(merge)
+        united = self._unite(known[sides[0]], known[sides[1]])
         if isinstance(united, Unrelated):
             return {}, {}
-        changed = [{each.path for each in diff_trees(git, side, merge)} for side in sides]
         names = {note.path: note.names for note in united.notes}
-        paths = sorted(changed[0] & changed[1] | names.keys())
+        paths = sorted(self._changed(merge, sides) | names.keys())
+        if not paths:
+            return {}, {}
         every = sorted({*paths, *(name for path in paths for name in names.get(path, ()))})
         ours, theirs, then, now, should = (
             {each.path: Version(each.mode, each.oid) for each in look_up(git, where, *every)}
@@ -208,6 +219,21 @@ class Botched:
             if self._is_marked(then[path], [ours[path], theirs[path]], branch):
                 shown |= self._put_aside(tip, path, then[path])
         return shown, others
+
+    def _unite(self, one: ObjectId, other: ObjectId) -> United | Unrelated:
+        """Each pair once: a merge is asked about for each of those that have come after it."""
+        if (one, other) not in self._united:
+            self._united[one, other] = self._uniter.unite(one, other)
+        return self._united[one, other]
+
+    def _changed(self, merge: ObjectId, sides: list[ObjectId]) -> frozenset[bytes]:
+        """The paths at which it is like neither side; also looked for once."""
+        if merge not in self._unlike:
+            one, other = (
+                {each.path for each in diff_trees(self._commits.git, side, merge)} for side in sides
+            )
+            self._unlike[merge] = frozenset(one & other)
+        return self._unlike[merge]
 
     def _put_aside(self, tip: ObjectId, path: bytes, marked: Version) -> Edits:
         """What git-annex has made of markers: to ``git annex sync`` they are one more version."""

@@ -2,8 +2,10 @@
 
 import contextlib
 import hashlib
+import inspect
 import os
 import random
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from hypothesis import strategies as st
 
 from tests.repo import Repo
 from tests.staging import commits_of
+from workers.botched import Botched
 from workers.git.commit import Signature
 from workers.git.index_entry import EXECUTABLE, FILE, LINK
 from workers.git.merge import Merger, Unrelated
@@ -484,6 +487,30 @@ def test_the_same_where_a_directory_has_taken_the_old_name(history: History) -> 
     assert files[b"v"][1] == key(b"key:1")
     assert files[b"d/x"][1] == b"x\n"
     assert b"text\n" in {content for _mode, content in files.values()}
+
+
+def test_programs_may_have_made_more_merges_in_a_row_than_our_stack_is_deep(
+    history: History,
+) -> None:
+    """What each should have been follows from what its parents should have been."""
+    base = tip = history.commit({b"a": (FILE, b""), b"b": (FILE, b"")})
+    for number in range(50):
+        text = b"%d" % number
+        old = {path: (FILE, content) for path, (_mode, content) in history.files(tip).items()}
+        one = history.commit(old | {b"a": (FILE, text)}, tip)
+        other = history.commit(old | {b"b": (FILE, text)}, tip)
+        both = {b"a": (FILE, text), b"b": (FILE, text)}
+        tip = history.commit(both, one, other, message=b"git-annex in a\n")
+    history.commits.hold(tip)
+    history.repo.git("update-ref", "refs/heads/main", tip)
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(len(inspect.stack()) + 150)
+    try:
+        mended = Botched(history.commits, history.uniter).mended(base, tip, b"main")
+    finally:
+        sys.setrecursionlimit(limit)
+
+    assert mended == tip
 
 
 def test_directories_may_be_deeper_than_our_stack(history: History) -> None:
