@@ -62,11 +62,13 @@ class Casefold:
         return any(name != path and self._are_one(name, path) for name in names)
 
     def _directory(self, path: bytes) -> bytes:
-        known = self._directories.get(_fold(path))
-        if known is not None and self._are_one(path, known):
-            return known
-        above, slash, base = path.rpartition(b"/")
-        return self._directory(above) + slash + base if above else path
+        above = path
+        while above:
+            known = self._directories.get(_fold(above))
+            if known is not None and self._are_one(above, known):
+                return known + path[len(above) :]
+            above = above.rpartition(b"/")[0]
+        return path
 
     def _are_one(self, one: bytes, other: bytes) -> bool:
         """Whether two names that are equal but for case lead to one file: where is just one."""

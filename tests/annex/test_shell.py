@@ -382,6 +382,25 @@ def test_a_git_that_ends_before_all_is_said_has_its_status_told(repo: Repo) -> N
         assert words == b"CONNECTDONE 128"
 
 
+def test_a_push_that_is_cut_off_leaves_no_lock(repo: Repo) -> None:
+    """Else nobody could move that ref any more."""
+    repo.git("commit", "-q", "--allow-empty", "-m", "first")
+    repo.git("branch", "gone")
+    oid = repo.git("rev-parse", "gone").strip()
+    hook = repo.path / ".git/hooks/reference-transaction"
+    hook.write_text('#!/bin/sh\n[ "$1" != prepared ] || { touch prepared; exec sleep 20; }\n')
+    hook.chmod(0o755)
+    with connected(repo) as line:
+        line.stdout.read(int(line.ask(b"CONNECT git-receive-pack").split()[1]))
+        told = b"%b %b refs/heads/gone\0report-status" % (oid, b"0" * len(oid))
+        told = b"%04x%b0000" % (len(told) + 4, told)
+        line.say(b"DATA %d\n" % len(told) + told)
+        wait_until((repo.path / ".git/prepared").exists)
+        assert list((repo.path / ".git").rglob("*.lock"))
+
+    assert not list((repo.path / ".git").rglob("*.lock"))
+
+
 def test_changes_of_refs_are_told(repo: Repo) -> None:
     repo.git("commit", "-q", "--allow-empty", "-m", "one")
     command = f"exec {ANNEXD_SHELL} notifychanges '{repo.path}'"

@@ -21,6 +21,9 @@ RECEIVE: Final = "receive-pack"
 
 _NO_HOOKS: Final = ("core.hooksPath=/dev/null", "receive.autogc=false")
 
+END_S: Final = 5.0
+"""What it may take to end when it is asked to."""
+
 Running = subprocess.Popen[bytes]
 
 
@@ -38,6 +41,19 @@ def start(service: str, path: str) -> Running:
         env=_environment(),
         bufsize=0,
     )
+
+
+def end(program: Running) -> int:
+    """End one that has no client any more, if it has not ended; its exit status.
+
+    It is asked to, first: one that is killed leaves locks of refs, and nobody can move those again.
+    """
+    program.terminate()
+    try:
+        return program.wait(END_S)
+    except subprocess.TimeoutExpired:
+        program.kill()
+        return program.wait()
 
 
 def _argv(service: str, path: str) -> tuple[str, ...]:

@@ -36,12 +36,13 @@ class Settings:
     @classmethod
     def parse(cls, listed: bytes) -> Self:
         """From the output of ``git config --list -z``."""
-        values: dict[str, tuple[str, ...]] = {}
+        values: dict[str, list[str]] = {}
         for entry in listed.split(b"\0")[:-1]:
             name, equals, value = entry.partition(b"\n")
-            text = os.fsdecode(value) if equals else "true"
-            values[os.fsdecode(name)] = (*values.get(os.fsdecode(name), ()), text)
-        return cls(values)
+            values.setdefault(os.fsdecode(name), []).append(
+                os.fsdecode(value) if equals else "true"
+            )
+        return cls({name: tuple(found) for name, found in values.items()})
 
     @overload
     def get(self, name: str) -> str | None: ...

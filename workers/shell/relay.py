@@ -22,8 +22,7 @@ def relay(wire: Wire, repository: Repository, service: str) -> None:
     try:
         _carry(wire, program)
     finally:
-        program.kill()
-        status = program.wait()
+        status = packserver.end(program)
         for end in (program.stdin, program.stdout):
             if end is not None:
                 end.close()
