@@ -33,6 +33,8 @@ class Arrival(NamedTuple):
 
     ref: RefName
     commit: ObjectId
+    before: ObjectId | None = None
+    """What the ref led to before it led there, if that was seen."""
 
 
 def describe(arrived: Iterable[Arrival], settings: Settings) -> str:
@@ -54,6 +56,13 @@ def _describe(ref: bytes, remotes: Mapping[str, str]) -> str:
     return f"what was imported from {escape(remotes.get(uuid, uuid))}"
 
 
+class _Place(NamedTuple):
+    """What a ref leads to, and what it led to before."""
+
+    now: ObjectId
+    before: ObjectId | None
+
+
 @final
 class Arrivals:
     """Finds them; remembers what the branch has, so that a remote left behind costs no git."""
@@ -66,6 +75,8 @@ class Arrivals:
         self._had: set[ObjectId] = set()
         """What the commit ``_head`` is known to have."""
 
+        self._places: dict[RefName, _Place] = {}
+
     def of(self, repository: Repository, branch: RefName, head: ObjectId | None) -> list[Arrival]:
         """Every commit that has arrived for a branch, each once, in the order of the refs' names.
 
@@ -73,6 +84,7 @@ class Arrivals:
         """
         self._follow(head)
         refs = sorted(_candidates(repository, branch).items())
+        self._places = {ref: self._placed(ref, commit) for ref, commit in refs}
         found: dict[ObjectId, Arrival] = {}
         for ref, commit in refs:
             if commit in self._had or commit in found:
@@ -83,8 +95,18 @@ class Arrivals:
             if known:
                 self._had.add(commit)
             else:
-                found[commit] = Arrival(ref, commit)
+                found[commit] = self._arrival(ref)
         return list(found.values())
+
+    def _placed(self, ref: RefName, commit: ObjectId) -> "_Place":
+        known = self._places.get(ref)
+        if known is not None and known.now == commit:
+            return known
+        return _Place(commit, None if known is None else known.now)
+
+    def _arrival(self, ref: RefName) -> Arrival:
+        place = self._places[ref]
+        return Arrival(ref, place.now, place.before)
 
     def _follow(self, head: ObjectId | None) -> None:
         """What one commit has, its descendants have."""
@@ -104,7 +126,7 @@ class Arrivals:
             kind, oid, ref = line.split(b" ", 2)
             if kind == b"commit":
                 commit = ObjectId(oid.decode())
-                found.setdefault(commit, Arrival(parse_ref_name(ref), commit))
+                found.setdefault(commit, self._arrival(parse_ref_name(ref)))
         if head is not None:
             self._had.update(oid for oid in refs.values() if oid not in found)
         return list(found.values())

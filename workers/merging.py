@@ -128,7 +128,8 @@ class Merging:
             if much := self._deletes_much(head.oid, found.commit, arrived, changes):
                 return Held((*held, much), passing)
             if not was_begun(desk):  # else it has been waited for
-                yielding = self._patience.doubting(head, arrived, found)
+                yielding = self._patience.following(head, arrived)
+                yielding = yielding or self._patience.doubting(head, arrived, found)
                 yielding = yielding or self._patience.yielding(found.commit, arrived, changes)
                 if yielding is not None:
                     return yielding

@@ -1,9 +1,10 @@
 """Whether a merge is to wait for others, or for more to arrive, before it is made.
 
-Four causes: who merges what others may have merged lets them go first (``workers.courtesy``); where
+Five causes: who merges what others may have merged lets them go first (``workers.courtesy``); where
 a merge takes long, more is let arrive (``workers.gathering``); what was done in haste may be taken
-back (``workers.doubts``); an assistant may be in the middle of the same merge
-(``workers.midmerge``).  Killed: nothing is kept here.
+back (``workers.doubts``), what was amended be merged over there (``workers.withdrawn``); an
+assistant may be in the middle of the same merge (``workers.midmerge``).  Killed: nothing is kept
+here.
 """
 
 import time
@@ -25,6 +26,7 @@ from workers.midmerge import Midmerge
 from workers.outcome import Yielding
 from workers.resolve import Fate
 from workers.unite import is_annexds
+from workers.withdrawn import Withdrawn
 
 
 @final
@@ -38,6 +40,7 @@ class Patience:
         self._gathering = Gathering()
         self._doubts = Doubts()
         self._midmerge = Midmerge(desk)
+        self._withdrawn = Withdrawn(desk)
 
     def merged(self, took_s: float) -> None:
         """git-annex has made a merge, and taken as long for it."""
@@ -74,6 +77,11 @@ class Patience:
         text = self._desk.commits.text_of(commit) or b""
         is_ours = is_annexds(text) or is_made_by_annexd(text)
         return text.partition(b"\n\n")[2].startswith(AUTOMATIC) and not is_ours
+
+    def following(self, head: Head, arrived: list[Arrival]) -> Yielding | None:
+        """Whether somebody is about to merge what he has put in the place of what we have."""
+        until = None if head.oid is None else self._withdrawn.wait(head.oid, arrived)
+        return None if until is None else Yielding(until)
 
     def doubting(self, head: Head, arrived: list[Arrival], found: Confluence) -> Yielding | None:
         """Whether to wait for what was done in haste to be taken back, or for a botched merge.

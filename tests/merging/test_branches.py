@@ -536,3 +536,43 @@ def test_if_nobody_goes_first_it_is_our_turn(pair: tuple[Repo, Repo], merging: M
 
     b.git("merge-base", "--is-ancestor", a.head(), "main")
     follows(a, b)
+
+
+def amended(a: Repo, b: Repo, merging: Merging) -> None:
+    """``b`` has merged what ``a`` amends then, and finds the new commit in its place."""
+    note(a, "f", b"first\n")
+    b.git("fetch", "-q", "a")
+    merged(merging)
+    a.git("fetch", "-q", "b")
+    a.write("f", b"second\n")
+    a.git("-c", "annex.largefiles=nothing", "commit", "-q", "-a", "--amend", "-m", "amended")
+    b.git("fetch", "-q", "a")
+
+
+def test_what_was_amended_is_followed_once_annexd_over_there_has_merged_it(
+    pair: tuple[Repo, Repo], merging: Merging
+) -> None:
+    a, b = pair
+    amended(a, b, merging)
+
+    assert isinstance(merging.merge(), Yielding)
+
+    with desk_of(a) as desk:
+        merged(Merging(desk, Footing(desk), nothing))
+    b.git("fetch", "-q", "a")
+    merged(merging)
+    assert b.files() == a.files()
+    assert b.read("f") == b"second\n"
+    assert b.head() == a.head()
+
+
+def test_where_nobody_merges_what_was_amended_it_is_merged_here_after_a_while(
+    pair: tuple[Repo, Repo], merging: Merging
+) -> None:
+    a, b = pair
+    amended(a, b, merging)
+
+    gathered(merging)
+
+    contents = {path.read_bytes() for path in b.path.glob("f*")}
+    assert contents == {b"first\n", b"second\n"}

@@ -255,6 +255,23 @@ def test_a_commit_amended_or_reset_by_hand_is_not_undone(
     assert set(b.tree()) == {b"kept"}
 
 
+def test_what_is_amended_elsewhere_is_no_conflict(pair: tuple[Repo, Repo], fleet: Fleet) -> None:
+    """Whoever has the commit already finds the new one in its place, before it is merged there."""
+    a, b = pair
+    a.config("annex.largefiles", "nothing")
+    fleet.serve(a, b)
+    for number in range(3):
+        a.write("f", b"first %d\n" % number)
+        synced(a, b)
+
+        a.replace("f", b"second %d\n" % number)
+        a.git("commit", "-q", "-a", "--amend", "-m", "amended by hand")
+
+        wait_until(lambda number=number: b.holds("f", b"second %d\n" % number))  # type: ignore[misc]
+        synced(a, b)
+        assert set(b.tree()) == {b"f"}
+
+
 def test_staged_work_is_not_lost(pair: tuple[Repo, Repo], fleet: Fleet) -> None:
     a, b = pair
     a.config("annex.largefiles", "nothing")
