@@ -87,7 +87,7 @@ def read_ssh(here: Repository, options: Mapping[str, str], way: Ssh) -> Told:
     ) as process:
         assert process.stdout is not None  # noqa: S101 -- for mypy: we asked for a pipe
         said = process.stdout.read(SIZE_MAX + 1)
-        process.kill()
+        process.terminate()  # timeout(1) passes it on to ssh; killed, it would leave that behind
     tended, first, rest = said.partition(b"\0")
     rates, second, listed = rest.partition(b"\0")
     if not (first and second) or len(said) > SIZE_MAX or not listed.endswith(b"\0"):
