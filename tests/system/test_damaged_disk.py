@@ -1,5 +1,6 @@
 """A disk whose file system is damaged: a person is told in a line, and no worker crashes."""
 
+import contextlib
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -59,7 +60,6 @@ def test_status_says_that_the_file_system_is_damaged(damaged: Path) -> None:
 
 
 def test_what_is_damaged_is_not_watched(damaged: Path) -> None:
-    wakeup = Wakeup()
-
-    assert wakeup.watch(bytes(damaged)) is not None
-    assert wakeup.watch(bytes(damaged / LOST)) is None
+    with contextlib.closing(Wakeup()) as wakeup:
+        assert wakeup.watch(bytes(damaged)) is not None
+        assert wakeup.watch(bytes(damaged / LOST)) is None
