@@ -195,7 +195,9 @@ def _headline(status: Status) -> str:
         return f"{status.holder} runs in {where}, not annexd"
     if status.place.has_linked:
         where += " or another of its work trees"
-    what = "in sync" if status.in_sync else "working" if status.ready else "starting"
+    what = "working" if status.ready else "starting"
+    if status.at_rest:
+        what = "in sync" if status.in_sync else "not in sync"
     since = f", for {format_duration(status.now - status.started)}" if status.started else ""
     return f"{what}: annexd (pid {status.holder.pid}) in {where}{since}"
 

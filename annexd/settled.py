@@ -23,18 +23,13 @@ from typing import final
 from annexd.errors import AnnexdError
 from annexd.remotelist import list_remotes
 from annexd.requests import make_poke
-from annexd.status import RemoteStatus, Status, Worker, read_status
+from annexd.status import LEFT, RemoteStatus, Status, Worker, read_status
 from spool.place import Place
 from spool.record import escape
 from spool.remotes import Exchange, read_reach
 from spool.state import Activity
 from workers.git.run import Git
 from workers.wakeup import Hints, Wakeup
-
-_LEFT = {"unreadable": "cannot read", "skipped": "cannot add"}
-"""Notes of files that will not be committed before a person has seen to it.
-
-Not of directories: a ``lost+found`` is nobody's work."""
 
 FAILURES = 2
 """One may be chance, as when two push at once."""
@@ -180,7 +175,7 @@ def _look_at_worker(
     else:
         blocked += (
             f"{name} {verb} {escape(path)}"
-            for note, verb in _LEFT.items()
+            for note, verb in LEFT.items()
             if (path := state.note(note)) is not None
         )
 

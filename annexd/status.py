@@ -7,7 +7,7 @@ The daemon is asked nothing and is not woken.
 import time
 from collections import Counter
 from dataclasses import dataclass, replace
-from typing import final
+from typing import Final, final
 
 from annexd.bulletin import Bulletin, Life
 from annexd.drift import Drift, Drifts
@@ -29,6 +29,11 @@ from spool.remotes import Exchange, Reach, read_push, read_reach, read_transfer,
 from spool.running import Running
 from spool.state import Activity, State, read_states
 from spool.transfer import UUID, Direction, Lane
+
+LEFT: Final = {"unreadable": "cannot read", "skipped": "cannot add"}
+"""Notes of files that will not be committed before a person has seen to it.
+
+Not of directories: a ``lost+found`` is nobody's work."""
 
 
 @final
@@ -60,6 +65,12 @@ class Worker:
         if self.hook is not None or state is None:
             return False
         return state.activity is Activity.IDLE and state.pending == 0
+
+    @property
+    def leaves(self) -> bool:
+        """Whether it leaves something for a person to see to."""
+        notes = () if self.state is None else self.state.notes
+        return any(name in LEFT or name == "held" for name, _value in notes)
 
 
 @final
@@ -135,7 +146,12 @@ class Status:
 
     @property
     def in_sync(self) -> bool:
-        """Nothing is being done, and nothing is left that could be done now."""
+        """Nothing is being done, and nothing is left that could be done now, or by a person."""
+        return self.at_rest and not any(worker.leaves for worker in self.workers)
+
+    @property
+    def at_rest(self) -> bool:
+        """Nothing is being done, and nothing is left that annexd could do now."""
         return (
             self.ready
             and not self.silence

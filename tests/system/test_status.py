@@ -416,8 +416,10 @@ def test_wait_does_not_wait_for_a_person(spool: Annexd) -> None:
     assert spool("wait").stderr == (
         b"annexd: not in sync: answer cannot read secret; answer cannot add odd\n"
     )
+    assert spool("status").stdout.startswith(b"not in sync: annexd ")
     (spool.repo.path / "notes").write_bytes(b"suspect lost+found\n")
     assert spool("wait").status == 0
+    assert spool("status").stdout.startswith(b"in sync: annexd ")
 
     (spool.repo.path / "notes").write_bytes(b"pending 3\n")
     assert spool("wait", "--timeout", "1s").stderr == (
