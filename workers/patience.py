@@ -80,7 +80,7 @@ class Patience:
 
     def following(self, head: Head, arrived: list[Arrival]) -> Yielding | None:
         """Whether somebody is about to merge what he has put in the place of what we have."""
-        until = None if head.oid is None else self._withdrawn.wait(head.oid, arrived)
+        until = None if head.oid is None else self._withdrawn.wait(head.branch, head.oid, arrived)
         return None if until is None else Yielding(until)
 
     def doubting(self, head: Head, arrived: list[Arrival], found: Confluence) -> Yielding | None:

@@ -13,8 +13,11 @@ from typing import Final, final
 from workers.arrivals import Arrival
 from workers.desk import Desk
 from workers.git.ancestry import Ancestry
+from workers.git.refname import RefName
 from workers.git.stream import ObjectId
+from workers.maker import is_made_by_annexd
 
+_HEADS: Final = b"refs/heads/"
 REPLACED_S: Final = 4.0
 """For annexd over there, on a busy machine."""
 
@@ -24,13 +27,21 @@ class Withdrawn:
     """What is waited for; all times are the monotonic clock's."""
 
     def __init__(self, desk: Desk) -> None:
+        self._desk = desk
         self._ancestry = Ancestry(desk.git, desk.commits.text_of)
         self._since: dict[ObjectId, float] = {}
 
-    def wait(self, head: ObjectId, arrived: Iterable[Arrival]) -> float | None:
+    def wait(
+        self, branch: RefName | None, head: ObjectId, arrived: Iterable[Arrival]
+    ) -> float | None:
         """Until when to wait; None: merge it."""
         now = time.monotonic()
-        replacing = {each.commit for each in arrived if self._is_replacing(head, each)}
+        has_come = branch is not None and self._has_come(branch, head)
+        replacing = {
+            each.commit
+            for each in arrived
+            if self._is_replacing(head, each) or (has_come and self._is_amended(head, each.commit))
+        }
         self._since = {commit: self._since.get(commit, now) for commit in replacing}
         until = max(self._since.values(), default=-REPLACED_S) + REPLACED_S
         return until if now < until else None
@@ -42,3 +53,28 @@ class Withdrawn:
             and self._ancestry.nearby(arrival.commit, before) is False
             and self._ancestry.nearby(head, before) is True
         )
+
+    def _has_come(self, branch: RefName, head: ObjectId) -> bool:
+        """Whether HEAD's commit may be what somebody has pushed to us."""
+        synced = RefName(_HEADS + b"synced/" + branch.removeprefix(_HEADS))
+        return self._desk.refs.get(synced) == head
+
+    def _is_amended(self, head: ObjectId, commit: ObjectId) -> bool:
+        """Whether it was made from the same, by the same person and at the same time.
+
+        Two daemons of one person may commit in the same second; they say where.
+        """
+        old, new = (self._desk.commits.text_of(each) or b"" for each in (head, commit))
+        if is_made_by_annexd(new) and _message(new) != _message(old):
+            return False
+        return _origin(old) == _origin(new) != b""
+
+
+def _origin(text: bytes) -> bytes:
+    """Parents, and the author with the time."""
+    first, _, rest = text.partition(b"\ncommitter ")
+    return first.partition(b"\n")[2] if rest else b""
+
+
+def _message(text: bytes) -> bytes:
+    return text.partition(b"\n\n")[2]

@@ -576,3 +576,18 @@ def test_where_nobody_merges_what_was_amended_it_is_merged_here_after_a_while(
 
     contents = {path.read_bytes() for path in b.path.glob("f*")}
     assert contents == {b"first\n", b"second\n"}
+
+
+def test_what_was_amended_is_waited_for_also_if_the_old_commit_was_pushed_here(
+    pair: tuple[Repo, Repo], merging: Merging
+) -> None:
+    a, b = pair
+    b.git("fetch", "-q", "a")
+    note(a, "f", b"first\n")
+    push(a)
+    merged(merging)
+    a.write("f", b"second\n")
+    a.git("-c", "annex.largefiles=nothing", "commit", "-q", "-a", "--amend", "-m", "amended")
+    b.git("fetch", "-q", "a")
+
+    assert isinstance(merging.merge(), Yielding)
