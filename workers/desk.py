@@ -9,6 +9,7 @@ import contextlib
 import math
 import os
 import time
+from enum import IntEnum
 from typing import Final, final
 
 from spool.key import Key
@@ -24,6 +25,7 @@ from workers.foreign import Others
 from workers.git.commit import Commits
 from workers.git.conventions import Conventions
 from workers.git.index import Identity, Index, read_index, reread
+from workers.git.index_compare import differ_in_content
 from workers.git.index_entry import LINK, Entry
 from workers.git.index_format import UnsupportedIndexError
 from workers.git.index_git import flatten
@@ -43,6 +45,16 @@ PRIVATE: Final = RefName(b"refs/annexd/watcher")
 
 _ALLOWING: Final = (b"warn", b"ignore", b"updateInstead", b"false", b"no", b"0")
 # Values of receive.denyCurrentBranch with which a push moves the checked-out branch.
+
+
+class Rewritten(IntEnum):
+    """What somebody else has done to the index."""
+
+    NOT = 0
+    FOR_A_LOOK = 1
+    """git writes it for a mere look, too: at each, where a file is dated in the future."""
+    OTHERWISE = 2
+    """Something may be staged now that was not before."""
 
 
 @final
@@ -70,7 +82,7 @@ class Desk:
         self._index: Index | None = None
         self.installed: Identity | None = None
         """The last version of the index that we have installed ourselves."""
-        self._is_foreign = False
+        self._rewritten = Rewritten.NOT
         self._tmp = os.fsencode(self.place.tmp)
         self._token = b"%b-%d-%d" % (worker.name.encode(), os.getpid(), time.monotonic_ns())
         self._temporaries = 0
@@ -171,16 +183,19 @@ class Desk:
             if flatten(self.git, os.path.join(self.gitdir, b"index")) is not None:
                 raise
             self._index = self._read_index()
-        self._is_foreign |= self._index is not known
+        if self._index is not known:
+            is_same = known is not None and not differ_in_content(known, self._index)
+            rewritten = Rewritten.FOR_A_LOOK if is_same else Rewritten.OTHERWISE
+            self._rewritten = max(self._rewritten, rewritten)
         return self._index
 
-    def take_foreign(self) -> bool:
-        """Whether somebody else has written the index since this was last asked.
+    def take_rewritten(self) -> Rewritten:
+        """Whether somebody else has written the index since this was last asked, and what for.
 
         Also if we have written it since: a hook may stage something in the middle of a commit.
         """
-        is_foreign, self._is_foreign = self._is_foreign, False
-        return is_foreign
+        rewritten, self._rewritten = self._rewritten, Rewritten.NOT
+        return rewritten
 
     def _read_index(self) -> Index:
         return read_index(os.path.join(self.gitdir, b"index"), self.conventions.object_format)

@@ -14,11 +14,11 @@ from spool.record import take_back
 from workers.agenda import Agenda
 from workers.begun import was_begun
 from workers.committing import MANNERS_S, Committing
-from workers.desk import Desk
+from workers.desk import Desk, Rewritten
 from workers.fill import Fill
 from workers.footing import Footing
 from workers.git.index import Index
-from workers.git.index_compare import changed_paths, differ_in_content
+from workers.git.index_compare import changed_paths
 from workers.git.index_format import UnsupportedIndexError
 from workers.git.refs import BrokenRefError
 from workers.git.run import GitError
@@ -186,7 +186,7 @@ class Watcher:
             self._look()
             if self._looker.ask_git_annex():  # nobody else wants to commit what it has staged
                 self._index = self._desk.index()
-                self._desk.take_foreign()
+                self._desk.take_rewritten()
                 self._committing.respect(time.monotonic())
         if self._rules.commits_staged:
             self._commit()
@@ -294,13 +294,12 @@ class Watcher:
             index = self._desk.index()
         except ValueError as torn:
             raise TroubleError(f"the index is broken ({torn}): rm .git/index; git reset") from torn
-        is_foreign = self._desk.take_foreign()
+        rewritten = self._desk.take_rewritten()
         if self._index is None:
             written = index.mtime_ns / 1e9 - time.time() + now
             self._committing.respect(min(written, now) + MANNERS_S)
-        elif is_foreign:
-            # git rewrites it for a mere look, too: at each, where a file is dated in the future.
-            if index.identity == self._index.identity or differ_in_content(self._index, index):
+        elif rewritten is not Rewritten.NOT:
+            if rewritten is Rewritten.OTHERWISE:
                 self._committing.respect(now + MANNERS_S)
                 self._committing.be_polite(now)
             self._committing.look_after(now + MANNERS_S)

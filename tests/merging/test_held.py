@@ -271,7 +271,7 @@ def committing(pair: tuple[Repo, Repo], desk: Desk) -> Committing:
         b.write(f"{number:02}", b"%d" % number)
     b.git("-c", "annex.largefiles=nothing", "add", ".")
     b.git("commit", "-qm", "many")
-    desk.take_foreign()
+    desk.take_rewritten()
     return Committing(desk, Agenda(), Guard(desk), Footing(desk))
 
 
@@ -337,7 +337,7 @@ def test_who_moves_a_directory_and_then_takes_a_part_of_it_out(
     came = [_found(desk, entry) for entry in index if entry.path.startswith(b"new/")]
     b.git("rm", "-q", "--cached", "-r", "new")
     b.git("commit", "-qm", "only the old one")
-    desk.take_foreign()
+    desk.take_rewritten()
     committing = Committing(desk, Agenda(), Guard(desk), Footing(desk))
     now = time.monotonic()
     committing.add(came, now)
