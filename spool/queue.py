@@ -71,7 +71,7 @@ class Queue:
     """The waiting transfers of one repository.  Any number of processes use it at once."""
 
     def __init__(self, paths: Layout) -> None:
-        self._paths = paths
+        self.paths = paths
         self._annex = paths.annex
         self._stuck: set[tuple[bytes, ...]] = set()
         self._used = reuse.Used()
@@ -241,7 +241,7 @@ class Queue:
             settled = list(group)
             match outcome:
                 case Outcome.DONE:
-                    failed.clear(self._paths, lane, (one.transfer.key for one in settled))
+                    failed.clear(self.paths, lane, (one.transfer.key for one in settled))
                     for one in settled:
                         one.remove()
                 case Outcome.TEMPFAIL:
@@ -254,7 +254,7 @@ class Queue:
     def _give_up(self, claim: Claim, now: float) -> None:
         """First on the list, then out of the queue: dying between them costs one attempt."""
         try:
-            failed.record(self._paths, claim.transfer, claim.info)
+            failed.record(self.paths, claim.transfer, claim.info)
         except OSError as error:  # the disk is full; what is in the queue is not forgotten
             log.warning("tempfail %s: cannot be put on the failed list: %s", claim.transfer, error)
             claim.put_off(now + RETRY_MAX_S)

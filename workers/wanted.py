@@ -31,7 +31,11 @@ class Item(NamedTuple):
 
     key: Key
     paths: tuple[bytes, ...]
-    """The files that have this content, from the top of the work tree."""
+    """The files that have this content, from the top of the work tree.
+
+    Without any it is wanted only by who has an expression that says so: a repository without one
+    wants all files, and no old versions of them (as with ``git annex sync``).
+    """
 
     locations: frozenset[UUID]
     """By the location log, dead repositories included."""
@@ -140,7 +144,7 @@ class Plan:
         """
         rule = self.preferences.rule(uuid)
         if rule is None:
-            return True
+            return bool(item.paths)
         if alive is None:
             alive = self.preferences.alive(item.locations)
         match = rule.compiled.match

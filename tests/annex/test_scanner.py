@@ -266,6 +266,103 @@ def test_the_queue_is_bounded_and_filled_again_as_it_drains(
     assert done == keys
 
 
+def test_what_a_commit_deletes_or_replaces_is_not_sent_any_more(
+    pair: tuple[Repo, Repo], tmp_path: Path
+) -> None:
+    a, b = pair
+    archive = a.clone(tmp_path / "c")
+    a.git("remote", "add", "c", archive.path)
+    a.annex("sync", "-q", "--no-content")
+    a.annex("wanted", "c", "include=x or unused")
+    kept, old = a.add("kept", b"1"), a.add("replaced", b"2")
+    gone, mine = a.add("d/gone", b"3"), a.add("mine", b"4")
+    twin = a.add("twin", b"5")
+    assert a.add("d/twin", b"5") == twin
+    a.git("mv", "kept", "x")
+    a.git("commit", "-q", "-m", "moved")
+    lane = a.path / ".git/annex/transfer/queue/to" / b.uuid()
+    lane.mkdir(parents=True)
+    (lane / os.fsdecode(mine)).touch()
+    with scanning(a) as scanned:
+        scanned.settled()
+        assert queued(a, UP, b).keys() == {kept, old, gone, mine, twin}
+        assert queued(a, UP, archive).keys() == {kept}
+        other = a.path / ".git/annex/transfer/queue/to" / archive.uuid()
+        for key in (old, gone):
+            (other / os.fsdecode(key)).write_bytes(b"1700000000s\n")
+
+        a.git("rm", "-q", "d/gone", "mine", "twin")
+        new = a.add("replaced", b"6")
+        scanned.settled()
+        assert queued(a, UP, b).keys() == {kept, mine, twin, new}
+        assert queued(a, UP, archive).keys() == {kept, old, gone}  # which wants what is unused
+
+        a.git("mv", "x", "y")
+        a.write("d/gone", b"3")
+        a.annex("add", "-q", "d/gone")
+        a.git("commit", "-q", "-m", "back again")
+        scanned.settled()
+
+    assert queued(a, UP, b).keys() == {kept, mine, twin, new, gone}
+    assert queued(a, UP, archive).keys() == {old, gone}
+
+
+def test_what_was_deleted_is_not_sent_though_the_queue_was_full(
+    pair: tuple[Repo, Repo], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lanes, "HIGH", 20)
+    monkeypatch.setattr(lanes, "LOW", 10)
+    monkeypatch.setattr(scanner, "QUIET_S", 0.1)
+    a, b = pair
+    kept = a.add("kept", b"1")
+    for number in range(50):
+        a.write(f"d/{number}", str(number).encode() * 2)
+    with scanning(a) as scanned:
+        a.annex("add", "-q", "d")
+        a.git("commit", "-q", "-m", "files")
+        wait_until(lambda: len(queued(a, UP, b)) == 20)
+        a.git("rm", "-qr", "d")
+        a.git("commit", "-q", "-m", "gone")
+
+        wait_until(lambda: queued(a, UP, b).keys() == {kept})
+        scanned.settled()
+
+
+def test_what_was_deleted_meanwhile_is_not_sent_when_nothing_is_remembered(
+    pair: tuple[Repo, Repo],
+) -> None:
+    a, b = pair
+    kept = a.add("d/kept", b"1")
+    a.add("d/gone", b"2")
+    with scanning(a) as scanned:
+        scanned.settled()
+    assert not place(a).cache.exists()
+    a.git("rm", "-q", "d/gone")
+    a.git("commit", "-q", "-m", "gone")
+
+    with scanning(a) as scanned:
+        scanned.settled()
+
+    assert queued(a, UP, b).keys() == {kept}
+
+
+def test_what_is_left_to_a_neighbour_is_forgotten_when_it_is_deleted(
+    pair: tuple[Repo, Repo], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, b = pair
+    monkeypatch.setattr(courtesies, "GRACE_S", 60.0)
+    a.add("gone", b"1")
+    a.add("kept", b"2")
+    receive(b, a)
+    with lock_held(place(a).lock), scanning(b) as scanned:
+        b.annex("sync", "-q", "--no-content", "a")
+        scanned.leaves_to_others(2)
+        a.git("rm", "-q", "gone")
+        a.git("commit", "-q", "-m", "gone")
+        b.annex("sync", "-q", "--no-content", "a")
+        scanned.leaves_to_others(1)
+
+
 def test_a_remote_that_comes_back_gets_its_put_off_jobs_at_once(pair: tuple[Repo, Repo]) -> None:
     a, b = pair
     a.add("file", b"1")

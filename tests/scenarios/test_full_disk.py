@@ -94,6 +94,25 @@ def test_filled_by_somebody_else_it_recovers_when_there_is_room(
     fleet.stop()
 
 
+def test_what_is_too_large_for_a_drive_keeps_nobody_waiting_when_it_is_deleted(
+    cramped: tuple[Repo, Repo], fleet: Fleet
+) -> None:
+    a, b = cramped
+    fleet.serve(a, b)
+    synced(a, b)
+    a.write("too large", b"1" * 30 * MEGABYTE)
+    job = a.path / ".git/annex/transfer/queue/to" / b.uuid()
+    wait_until(lambda: job.is_dir() and any(job.iterdir()), 60)
+
+    (a.path / "too large").unlink()
+
+    synced(a, b, within_s=60)
+    fleet.settle()
+    fleet.stop()
+    a.check()
+    b.check()
+
+
 def fill_up(fd: int) -> None:
     """Write until there is no room for one byte."""
     for size in (MEGABYTE, 4096, 1):

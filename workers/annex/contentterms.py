@@ -263,7 +263,7 @@ Valued = Callable[[str, Context], Compiled[Content]]
 _PLAIN: Final[Mapping[str, Plain]] = {
     "anything": lambda _context: always(answer=True),
     "nothing": lambda _context: always(answer=False),
-    "unused": lambda _context: always(answer=False),  # of a file, even if unused once
+    "unused": lambda _context: Compiled(lambda content: content.path is None),
     "present": _present,
     "inpreferreddir": _in_preferred_dir,
     "securehash": _secure_hash,

@@ -2,7 +2,7 @@
 
 Facts about git-annex, each held against the real one by the tests.  Behind the words:
 
-* ``client`` wants everything, but lets go of what is in an ``archive`` directory and has reached
+* ``client`` wants all files, but lets go of what is in an ``archive`` directory and has reached
   an archive.  ``manual`` is a client that gets nothing by itself.
 * ``transfer`` keeps things until all clients have them.  ``source`` keeps them until anybody has.
 * ``archive``, ``smallarchive`` and ``incrementalbackup`` want one copy among themselves.
@@ -17,13 +17,13 @@ _LACKING: Final = "approxlackingcopies=1"
 _ARCHIVED: Final = "(copies=archive:1 or copies=smallarchive:1)"
 
 _CLIENT: Final = (
-    f"(exclude=*/archive/* and exclude=archive/* or (not {_ARCHIVED}) and not unused) or {_LACKING}"
+    f"(include=* and (exclude=*/archive/* and exclude=archive/* or not {_ARCHIVED})) or {_LACKING}"
 )
 
 EXPRESSIONS: Final = {
     "client": _CLIENT,
     "transfer": f"not (inallgroup=client and copies=client:2) and ({_CLIENT})",
-    "backup": "include=*",
+    "backup": "anything",
     "incrementalbackup": f"not copies=backup:1 and not copies=incrementalbackup:1 or {_LACKING}",
     "smallarchive": (
         f"((include=*/archive/* or include=archive/*) and not {_ARCHIVED}) or {_LACKING}"
@@ -34,4 +34,4 @@ EXPRESSIONS: Final = {
     "public": "inpreferreddir",
     "unwanted": "nothing",
 }
-"""Group -> expression, without what only concerns unused keys (annexd asks about files)."""
+"""Group -> expression."""

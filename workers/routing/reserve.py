@@ -116,6 +116,10 @@ class Reserve:
             del self._held[key]
         return done
 
+    def forget(self, key: Key) -> None:
+        """It is not wanted any more: nobody has failed to bring it."""
+        self._held.pop(key, None)
+
     def expired(self, now: float) -> bool:
         """Count what has not come in time; whether there is an edge less to count on."""
         before = len(self._bad)

@@ -8,7 +8,8 @@ there are few, and they are remembered.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final, NamedTuple, final
@@ -130,8 +131,10 @@ class Contents:
             if change.new is not None
         )
 
-    def left(self, old: ObjectId, new: ObjectId, tree: Followed) -> Iterator[list[File]]:
-        """The files that ``tree`` still has of keys that have lost one from commit to commit.
+    def left(
+        self, old: ObjectId, new: ObjectId, tree: Followed
+    ) -> Iterator[dict[Key, tuple[bytes, ...]]]:
+        """The files that ``tree`` still has, if any, of keys that have lost one between commits.
 
         Whether they are wanted may have been decided by that one.  Raises as ``added``.
         """
@@ -149,10 +152,15 @@ class Contents:
                 for version, blob in zip(batch, blobs, strict=True)
                 if blob is not None
             )
-            keys = list({key for key in parsed if key is not None})
-            found = self.find(keys, tree) if keys else {}
-            if found:
-                yield [File(key, path) for key, paths in found.items() for path in paths]
+            yield from self.each([{key for key in parsed if key is not None}], tree)
+
+    def each(
+        self, some: Iterable[AbstractSet[Key]], tree: Followed
+    ) -> Iterator[dict[Key, tuple[bytes, ...]]]:
+        """The files of keys, of some after others; none for keys without any."""
+        for keys in filter(None, some):
+            found = self.find(tuple(keys), tree)
+            yield {key: found.get(key, ()) for key in keys}
 
     def find(self, keys: Sequence[Key], tree: Followed) -> dict[Key, tuple[bytes, ...]]:
         """The files of each of the keys; keys without any are left out."""

@@ -9,6 +9,7 @@ Nothing here is lost by a kill: whoever had something here is behind at the next
 All times are the monotonic clock's, s.
 """
 
+from collections.abc import Set as AbstractSet
 from itertools import takewhile
 from typing import Final, NamedTuple, final
 
@@ -69,11 +70,22 @@ class Courtesies:
 
     def withdraw(self, lane: Lane, key: Key, now: float) -> None:
         """Somebody else was faster."""
-        keys = self._left.get(lane)
-        if keys is None or keys.pop(key, None) is None:
-            return
-        self._got_on[lane.uuid] = now
-        if not keys:
+        if key in self._left.get(lane, ()):
+            self._got_on[lane.uuid] = now
+            self.drop(lane, key)
+
+    def lanes(self) -> frozenset[Lane]:
+        """In which something is left to others."""
+        return frozenset(self._left)
+
+    def having(self, lane: Lane, keys: AbstractSet[Key]) -> frozenset[Key]:
+        """Which of the keys are left to others there."""
+        return frozenset(self._left.get(lane, {}).keys() & keys)
+
+    def drop(self, lane: Lane, key: Key) -> None:
+        """It need not be done any more."""
+        keys = self._left.get(lane, {})
+        if keys.pop(key, None) is not None and not keys:
             self._forget(lane)
 
     def senders(self) -> set[UUID]:

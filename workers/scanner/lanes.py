@@ -9,9 +9,11 @@ Nothing here is lost by a kill: whoever had a backlog is behind at the next star
 """
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from typing import Final, NamedTuple, final
 
+from spool import automatic
 from spool.key import Key
 from spool.queue import Queue
 from spool.transfer import Lane, Transfer
@@ -68,6 +70,31 @@ class Lanes:
     def withdraw(self, transfer: Transfer) -> None:
         """It need not be made any more."""
         self._queue.cancel(transfer)
+
+    def known(self) -> frozenset[Lane]:
+        """All in which something is queued, or waits for room."""
+        return frozenset((*self._queue.lanes(), *self._offered, *self._backlog))
+
+    def queued(self) -> Iterator[set[Key]]:
+        """The keys that are queued, lane by lane."""
+        for lane in self._queue.lanes():
+            yield {job.transfer.key for job in self._queue.jobs(lane)}
+
+    def having(self, lane: Lane, keys: AbstractSet[Key]) -> frozenset[Key]:
+        """Which of the keys we have queued there, or wait for room."""
+        waiting = (*self._offered.get(lane, ()), *self._backlog.get(lane, ()))
+        return automatic.queued(self._queue.paths, lane, keys).union(
+            job.key for job in waiting if job.key in keys
+        )
+
+    def take_back(self, lane: Lane, keys: AbstractSet[Key]) -> None:
+        """What we have queued of these, or has waited for room, is not wanted any more."""
+        for key in automatic.queued(self._queue.paths, lane, keys):
+            self._queue.cancel(Transfer(lane.direction, lane.uuid, key))
+        if lane in self._offered:
+            self._offered[lane] = [job for job in self._offered[lane] if job.key not in keys]
+        if lane in self._backlog:
+            self._backlog[lane] = deque(job for job in self._backlog[lane] if job.key not in keys)
 
     def fall_behind(self, lane: Lane, path: bytes) -> None:
         """Have what the lane needs from this path on found again, later."""

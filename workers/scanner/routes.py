@@ -113,6 +113,11 @@ class Routes:
                 for transfer in self._reserve.arrived(key, uuids):
                     self._queue.cancel(transfer)
 
+    def forget(self, keys: Iterable[Key]) -> None:
+        """Nothing of these is held back any more."""
+        for key in keys if self._reserve else ():
+            self._reserve.forget(key)
+
     def read_map(self) -> None:
         """The map has been drawn anew."""
         self._chart = chart.load(self._place)

@@ -8,7 +8,7 @@ began: what has changed since is a difference.
 
 import os
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from copy import deepcopy
 from itertools import chain
 from typing import final
@@ -39,7 +39,7 @@ from workers.scanner.logs import Logs, News
 from workers.scanner.memory import Memory, queue_identity
 from workers.scanner.neighbours import Neighbours
 from workers.scanner.network import SETTING_LOGS, Network, survey
-from workers.scanner.relevance import concerns, lanes_of, revoke
+from workers.scanner.relevance import concerns, lanes_of, revoke, take_back
 from workers.scanner.routes import Routes
 from workers.scanner.sweep import Sweep
 from workers.scanner.watches import Hint
@@ -252,9 +252,20 @@ class Scan:
         if self._seen is None:
             raise LookupError("there was no commit")
         contents, old = self._contents, self._seen
-        for files in chain(contents.added(old, new), contents.left(old, new, self.tree)):
+        for files in contents.added(old, new):
             self._take_files(files)
+        for left in contents.left(old, new, self.tree):
+            self._take_files(File(key, path) for key, paths in left.items() for path in paths)
+            self._take_back(left)
+            if self._sweep is not None:  # it would find what is not there any more
+                self._sweep.batches = contents.in_tree(new, self._sweep.at)
         self._seen = new
+
+    def _take_back(self, files: Mapping[Key, tuple[bytes, ...]]) -> None:
+        plan, lanes, where = self._known().plan, self._lanes, self._whereabouts.of
+        keys = take_back(lanes, self._decider.courtesies, plan, files, where)
+        self._decided.forget(keys)
+        self.routes.forget(keys)
 
     def _take_again(self, keys: Collection[Key]) -> None:
         self._decided.forget(keys)
@@ -323,12 +334,14 @@ class Scan:
 
     def _begin_sweep(self, lanes: frozenset[Lane], start: bytes) -> None:
         if lanes and self.tree.commit is not None:
-            self._sweep = Sweep(self._contents.in_tree(self.tree.commit, start), lanes)
+            self._sweep = Sweep(self._contents.in_tree(self.tree.commit, start), lanes, start)
 
     def _step(self, sweep: Sweep) -> None:
         files = sweep.take(self._lanes)
         if files is None:
-            self._sweep = None
+            self._sweep, queued = None, self._lanes.queued() if sweep.is_whole else ()
+            for files_of in self._contents.each(queued, self.tree):
+                self._take_back(files_of)
             return
         self._lanes.only, self._decider.doubts = sweep.lanes, True
         try:
