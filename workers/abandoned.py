@@ -21,7 +21,8 @@ from typing import Final, final
 
 from spool.record import escape
 from workers.distant import is_distant
-from workers.foreign import MARK, words_of
+from workers.foreign import MARK
+from workers.git.commandline import words_of
 from workers.writers import has_writer
 
 log = logging.getLogger(__name__)

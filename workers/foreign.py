@@ -18,6 +18,7 @@ from typing import Final, final
 
 from spool.place import Place
 from workers.age import age_s
+from workers.git.commandline import words_of
 from workers.git.pruning import wait_for
 
 MARK: Final = b"\0ANNEXD_SUPERVISOR="
@@ -37,10 +38,6 @@ _READS_ONLY: Final = frozenset(
     b" assistant watch webapp transferrer remotedaemon info whereis find list examinekey"
     b" transferkeys lookupkey p2pstdio notifychanges inannex configlist".split()
 )
-_WITH_VALUE: Final = frozenset(
-    (b"-C", b"-c", b"--git-dir", b"--work-tree", b"--namespace", b"--exec-path")
-)
-
 
 STALE_S: Final = 600.0
 """After so long nobody is believed to be still at it."""
@@ -232,16 +229,6 @@ def _work_of(arguments: Sequence[bytes]) -> Work:
     if exchanges or verb in _READS_ONLY:
         return exchanges
     return Work.CHANGES_FILES | (Work.PREPARES if verb in _PREPARES else Work.NOTHING)
-
-
-def words_of(arguments: Sequence[bytes]) -> Iterator[bytes]:
-    """Of a git command line: the arguments that are no options, nor values of git's own options."""
-    rest = iter(arguments[1:])
-    for argument in rest:
-        if argument in _WITH_VALUE:
-            next(rest, None)
-        elif argument and not argument.startswith(b"-"):
-            yield argument
 
 
 def _read(pid: str, name: str) -> bytes:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import final
+from typing import Final, final
 
 from spool.key import Key
 from workers.annex.branch import REF
@@ -72,6 +72,10 @@ class Staging:
     """Filled in: what the hook said."""
     commit: ObjectId | None = None
     """Filled in: what was made of it."""
+
+
+SIGNED_MAX: Final = 16 << 20
+"""Bytes of a commit."""
 
 
 @final
@@ -180,8 +184,14 @@ class Stage:
         if not self._signs:
             return commit
         options = [option for each in parents for option in ("-p", each)]
-        signed = self._desk.git.run("commit-tree", "-S", *options, "-F", "-", tree, stdin=message)
-        return ObjectId(signed.strip().decode())
+        said = self._desk.git.run("commit-tree", "-S", *options, "-F", "-", tree, stdin=message)
+        return self._guarded(ObjectId(said.strip().decode()))
+
+    def _guarded(self, commit: ObjectId) -> ObjectId:
+        """One that git has written: to stay, whoever prunes what no ref leads to."""
+        commits = self._desk.commits
+        commits.hold(commits.add(commits.content(commit, SIGNED_MAX)))
+        return commit
 
     def _move(self, head: Head, commit: ObjectId) -> Outcome:
         desk = self._desk

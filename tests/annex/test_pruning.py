@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.processes import ANNEXD_SHELL
-from tests.pruning import pruning
+from tests.pruning import half_pruned, pruning
 from tests.repo import Repo
 from workers.git.exchange import Update, Way, fetch, push
 from workers.git.objectid import ObjectFormat
@@ -168,6 +168,39 @@ def test_a_guard_that_a_killed_process_left_is_removed(plain: Repo) -> None:
     writer(plain).sweep()
 
     assert [path.name for path in keeps(plain)] == ["pack-x.keep"]
+
+
+@pytest.mark.parametrize("when", ["before it", "meanwhile"])
+def test_git_prune_takes_nothing_that_a_ref_leads_to_by_then(plain: Repo, when: str) -> None:
+    """A user's, by hand, as git itself says: too many unreachable loose objects; run 'git prune'.
+
+    Observed: it took commits and trees of both branches, and nothing was synced any more.
+    """
+    plain.git("commit", "-q", "--allow-empty", "-m", "start")
+    made = writer(plain)
+    blob = publish(plain, made) if when == "before it" else None
+    with half_pruned(plain) as pid:
+        assert pruner(plain.path / ".git") == pid
+        blob = blob or publish(plain, made)
+        refer(plain, blob)
+        made.secure()
+
+    assert exists(plain, blob)
+    assert not keeps(plain)
+
+
+def test_git_prune_elsewhere_is_none_of_our_business(plain: Repo, tmp_path: Path) -> None:
+    there = Repo.plain(tmp_path / "there")
+    there.git("commit", "-q", "--allow-empty", "-m", "start")
+    with half_pruned(there):
+        assert pruner(plain.path / ".git") is None
+    with half_pruned(there, f"--git-dir={there.path}/.git") as pid:
+        assert pruner(plain.path / ".git") == pid  # for all that can be seen
+
+
+def test_git_prune_that_spares_what_is_new_is_let_be(plain: Repo) -> None:
+    with pruning(plain, "--prune=2.weeks.ago"):
+        assert pruner(plain.path / ".git") is None
 
 
 def test_a_gc_that_nobody_has_seen_at_work_is_noticed_when_it_has_ended(plain: Repo) -> None:

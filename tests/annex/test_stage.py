@@ -8,7 +8,7 @@ import pytest
 
 from tests.desks import desk_of
 from tests.processes import run
-from tests.pruning import pruning
+from tests.pruning import half_pruned, pruning
 from tests.repo import Repo
 from tests.spool import some_key
 from workers.desk import Desk
@@ -200,7 +200,8 @@ def test_a_branch_that_a_hook_has_moved_is_not_set_back(repo: Repo) -> None:
     assert repo.tree() == {}
 
 
-def test_a_commit_is_signed_where_the_user_wants_that(repo: Repo, tmp_path: Path) -> None:
+def sign(repo: Repo, tmp_path: Path) -> None:
+    """Have git sign what is committed there."""
     run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / "key"])
     (tmp_path / "signers").write_text("test@example.com " + (tmp_path / "key.pub").read_text())
     for name, value in (
@@ -210,6 +211,10 @@ def test_a_commit_is_signed_where_the_user_wants_that(repo: Repo, tmp_path: Path
         ("commit.gpgSign", "true"),
     ):
         repo.config(name, value)
+
+
+def test_a_commit_is_signed_where_the_user_wants_that(repo: Repo, tmp_path: Path) -> None:
+    sign(repo, tmp_path)
     repo.write("file", b"content")
     with desk_of(repo) as desk:
         assert Stage(desk, Footing(desk)).commit(staging(desk, "file")) is Outcome.DONE
@@ -223,6 +228,19 @@ def test_a_commit_is_signed_where_the_user_wants_that(repo: Repo, tmp_path: Path
     repo.git("verify-commit", "HEAD")
     assert set(repo.tree()) == {b"file", b"other"}
     assert len(repo.commits()) == 2
+    repo.check()
+
+
+def test_git_prune_takes_no_commit_that_git_has_signed(repo: Repo, tmp_path: Path) -> None:
+    """It looked before the branch led there; the objects that git itself writes are single ones."""
+    sign(repo, tmp_path)
+    repo.config("annex.allowsign", "true")
+    repo.git("commit", "-q", "--allow-empty", "-m", "start")
+    repo.write("file", b"content")
+    with desk_of(repo) as desk, half_pruned(repo):
+        assert Stage(desk, Footing(desk)).commit(staging(desk, "file")) is Outcome.DONE
+
+    repo.git("verify-commit", "HEAD")
     repo.check()
 
 

@@ -9,9 +9,10 @@ So it goes in two steps, between which the caller syncs the file system, once fo
 ``publish``  they are renamed into place: now they are in the repository
 ``secure``   when a ref leads to them: what ``git gc --prune=now`` has taken is written again
 
-That one takes what no ref led to when it looked.  A pack with a ``.keep`` it leaves alone: hence
-while one is at work all is written as a pack.  One that began later may take single objects even
-after the ref has come; so ``secure`` writes them once more, as a pack, which it does not know of.
+That one, and ``git prune``, takes what no ref led to when it looked.  A pack with a ``.keep`` it
+leaves alone: hence while one is at work all is written as a pack.  One that began later may take
+single objects even after the ref has come; so ``secure`` writes them once more, as a pack, which it
+does not know of.
 
 Killed at any point: files in the workshop, which the next process of that name removes (``sweep``),
 and a ``.keep``, too; or objects that nothing refers to.
