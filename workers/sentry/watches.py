@@ -1,5 +1,7 @@
 """The inotify watches on the ways to the remotes, and which remote an event is about."""
 
+import functools
+import operator
 from collections.abc import Iterable, Mapping
 from typing import final
 
@@ -28,17 +30,16 @@ class Watches:
         masks: dict[int, int] = {}
         steps: dict[int, list[tuple[str, Step]]] = {}
         better: set[str] = set()
-        for remote, way in ways.items():
-            for step in way:
-                wd = self._wakeup.watch(step.path, step.mask)
-                if wd is None:
-                    continue
-                if masks.get(wd, 0) & ~step.mask:  # the same directory, for another reason too
-                    self._wakeup.watch(step.path, step.mask | masks[wd])
-                masks[wd] = masks.get(wd, 0) | step.mask
-                steps.setdefault(wd, []).append((remote, step))
-                if step.mask & ~before.get(wd, 0):
-                    better.add(remote)
+        for path, sharing in _by_path(ways).items():
+            mask = functools.reduce(operator.or_, (step.mask for _remote, step in sharing))
+            wd = self._wakeup.watch(path, mask)
+            if wd is None:
+                continue
+            if masks.get(wd, 0) & ~mask:  # the same directory, by another path
+                self._wakeup.watch(path, mask | masks[wd])
+            masks[wd] = masks.get(wd, 0) | mask
+            steps.setdefault(wd, []).extend(sharing)
+            better |= {remote for remote, step in sharing if step.mask & ~before.get(wd, 0)}
         for wd in before.keys() - masks.keys():
             self._wakeup.unwatch(wd)
         self._masks, self._steps = masks, steps
@@ -58,3 +59,16 @@ class Watches:
         return {
             remote: gone for remote, step in steps if not event.name or event.name in step.names
         }
+
+
+def _by_path(ways: Mapping[str, Iterable[Step]]) -> dict[bytes, list[tuple[str, Step]]]:
+    """Path -> all that it is watched for.
+
+    That is one call then: while it is watched for one reason only, what happens is lost for the
+    others, and nobody looks there again before the next sweep.
+    """
+    found: dict[bytes, list[tuple[str, Step]]] = {}
+    for remote, way in ways.items():
+        for step in way:
+            found.setdefault(step.path, []).append((remote, step))
+    return found
