@@ -29,9 +29,10 @@ TAIL: Final = 1 << 14
 ENTRIES: Final = 100
 """The same, where they cannot be seen as bytes."""
 
+# Of ``git pull`` it says how that was called: what it rebases it "finishes", what it merges not.
 _REPLACES: Final = re.compile(
     rb"([0-9a-f]{40,64}) ([0-9a-f]{40,64}) [^\n]*\t"
-    rb"(?:commit \(amend\)|(?:pull [^\n]*)?rebase[^\n:]*\(finish\)):[^\n]*"
+    rb"(?:commit \(amend\)|(?:pull|rebase)(?: [^\n]*)? \(finish\)): ?[^\n]*"
 )
 
 

@@ -3,6 +3,7 @@
 import os
 import stat
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -165,6 +166,27 @@ def test_what_a_user_has_rebased_does_not_come_back(
 
     assert b.read("text") == b"rebased, and gone on\n"
     assert paths(b) == {"first", "text"}
+
+
+@pytest.mark.parametrize("how", [("-r",), ("--rebase",), ("-c", "pull.rebase=true")])
+def test_what_a_user_has_pulled_by_rebase_does_not_come_back(
+    pair: tuple[Repo, Repo], merging: Merging, how: Sequence[str]
+) -> None:
+    """The reflog says no more than "pull (finish)", mostly."""
+    a, b = pair
+    note(b, "text", b"first\n")
+    a.git("pull", "-q", "--ff-only", "b", "main")
+    push(a)
+    a.git("switch", "-q", "-c", "other", "HEAD~1")
+    note(a, "others", b"x\n")
+    before, after = (how, ()) if how[0] == "-c" else ((), how)
+    b.git(*before, "pull", "-q", *after, "a", "other:refs/heads/others")
+    note(b, "text", b"rebased, and gone on\n")
+
+    merged(merging)
+
+    assert b.read("text") == b"rebased, and gone on\n"
+    assert paths(b) == {"others", "text"}
 
 
 def test_what_a_user_has_reset_comes_back(pair: tuple[Repo, Repo], merging: Merging) -> None:
