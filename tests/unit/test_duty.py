@@ -1,5 +1,6 @@
 """Which transfers are left to others: a table of small networks."""
 
+import math
 from itertools import pairwise
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from spool.key import Key
 from spool.transfer import UUID, Direction, Transfer
 from workers.routing.duty import LONGEST_S, SLACK_S, Question, holds
-from workers.routing.graph import Graph, Link
+from workers.routing.graph import Graph, Link, Pace
 from workers.routing.reserve import BAD_S, Reserve
 
 HERE, B, C, CLOUD = UUID(b"a"), UUID(b"b"), UUID(b"c"), UUID(b"z")
@@ -46,6 +47,32 @@ def ask(graph: Graph = NEAR_B, holders: str = "a", takers: str = "bcz", **more: 
         **more,  # type: ignore[arg-type]
     )
     return {uuid.decode() for uuid in holds(graph, question, {})}
+
+
+@pytest.mark.parametrize("size", [0, 1 << 20, 10**19 - 1])
+@pytest.mark.parametrize("speed", [1e-320, 1e-10, 1e6, math.inf])
+@pytest.mark.parametrize("delay", [1.0, 1e308])
+def test_whatever_others_say_of_their_ways_something_is_decided(
+    size: int, speed: float, delay: float
+) -> None:
+    """Their configurations, and how fast they say they are, are read as they stand.
+
+    Observed: networkx finds no tree among such numbers, and the scanner was a crash loop.
+    """
+    pace = Pace(speed, delay)
+    graph = Graph.of(
+        {
+            who: [link(other, cost)._replace(up=pace, down=pace) for other, cost in ways]
+            for who, ways in (
+                (HERE, ((B, 200.0), (C, 200.0), (CLOUD, 1000.0))),
+                (B, ((HERE, 200.0), (C, -1.0), (CLOUD, -1.0))),
+                (C, ((HERE, 200.0), (B, 200.0), (CLOUD, 999_999_999.0))),
+            )
+        }
+    )
+    takers = frozenset((B, C, CLOUD))
+
+    assert holds(graph, Question(HERE, (HERE,), takers, size), {}).keys() <= takers
 
 
 def test_an_expensive_way_is_left_to_who_has_it_cheaper() -> None:

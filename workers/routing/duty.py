@@ -145,9 +145,8 @@ def _is_better(other: Edge, own: Edge, question: Question) -> bool:
     """Whether the tree's way is to be preferred to ours."""
     if other.giver == own.giver:
         return False
-    ratio = own.weight(question.size) / other.weight(question.size)
     if question.here not in question.holders or other.giver not in question.holders:
-        return ratio >= WORTHWHILE
+        return own.weight(question.size) >= WORTHWHILE * other.weight(question.size)
     return True  # he has it as well as we, and comes first
 
 

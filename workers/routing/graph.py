@@ -21,6 +21,9 @@ it knows, 200 for any network, 1000 for what is very slow."""
 
 _FAR: Final = 500.0
 
+LONGEST_S: Final = 1e13
+"""Sizes and speeds are others' words; and among larger numbers costs do not count any more."""
+
 
 class Pace(NamedTuple):
     """How fast a way is."""
@@ -70,8 +73,8 @@ class Edge:
         return self.cost + self.seconds(size)
 
     def seconds(self, size: int) -> float:
-        """How long so many bytes take."""
-        return self.pace.latency_s + size / self.pace.bytes_per_s
+        """How long so many bytes take, at most ``LONGEST_S``."""
+        return min(self.pace.latency_s + size / self.pace.bytes_per_s, LONGEST_S)
 
 
 Ways = Mapping[UUID, Mapping[UUID, Edge]]
