@@ -6,11 +6,13 @@ second of it in advance: to move bytes takes time, too.  Who has moved some adds
 until all that was moved before, and that, is paid for: so the processes take turns, and each gets
 an equal share, whatever their number.
 
-The file may be deleted at any time, and what cannot be read, or is of another boot, begins anew.
+The file may be deleted at any time, and what cannot be read, or is of another boot, begins anew;
+what is no file is moved aside.
 If killed: at most one piece counts that was not moved.
 """
 
 import contextlib
+import errno
 import os
 import re
 from collections.abc import Iterator
@@ -83,11 +85,15 @@ def add(paths: Layout, name: bytes, size: int, rate: float, now: float) -> Count
 @contextlib.contextmanager
 def _held(paths: Layout, name: bytes) -> Iterator[FileLock]:
     dir_fd = corrupt.make_way(paths.annex, layout.LIMIT_SPENT)
-    try:
-        with lock.held(name, within_s=_LOCK_S, dir_fd=dir_fd) as taken:
-            yield taken
-    finally:
-        os.close(dir_fd)
+    with contextlib.ExitStack() as stack:
+        stack.callback(os.close, dir_fd)
+        try:
+            taken = stack.enter_context(lock.held(name, within_s=_LOCK_S, dir_fd=dir_fd))
+        except lock.NotAFileError as odd:
+            if not corrupt.move_aside(paths.annex, (*layout.LIMIT_SPENT, name), str(odd)):
+                raise OSError(errno.ENOTSUP, str(odd)) from odd
+            taken = stack.enter_context(lock.held(name, within_s=_LOCK_S, dir_fd=dir_fd))
+        yield taken
 
 
 def _read(at: FileLock, now: float) -> Count:

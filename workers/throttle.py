@@ -83,7 +83,7 @@ class Throttle:
             try:
                 tickets[at] = _count(at, size, bytes_per_s).moved
             except (LockBusyError, OSError):  # who has it is stopped; the disk is full
-                self._sleep(min(size / bytes_per_s, until - time.monotonic()))
+                self._sleep(max(0.0, min(size / bytes_per_s, until - time.monotonic())))
         while (left_s := min(self._left_s(tickets), until - time.monotonic())) > 0:
             self._sleep(min(left_s, LOOK_S))
             self._look()

@@ -1,5 +1,6 @@
 """What is moved under a limit, counted by many."""
 
+import contextlib
 import os
 import signal
 from pathlib import Path
@@ -8,11 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spool import lock, meter
+from spool import limit, lock, meter
 from spool.lock import LockBusyError
 from spool.meter import ADVANCE_S, Count
+from spool.transfer import UUID, Direction, Lane
 from tests.processes import forked, reap
 from tests.spool import Spool
+from workers.throttle import Side, Throttle, sleep
 
 NAME = b"all.to"
 counts = st.tuples(
@@ -80,6 +83,45 @@ def test_a_torn_count_and_a_deleted_one_begin_anew(spool: Spool) -> None:
     assert meter.add(spool.paths, NAME, 5, 1.0, 20.0) == Count(20.0, 0, 5)
     path.unlink()
     assert meter.add(spool.paths, NAME, 5, 1.0, 20.0) == Count(20.0, 0, 5)
+
+
+@pytest.mark.parametrize("what", ["directory", "fifo", "link"])
+def test_what_is_in_the_way_of_a_count_is_moved_aside(spool: Spool, what: str) -> None:
+    """Else who has a limit would transfer nothing any more, and end again and again."""
+    path = spool.plant(spool.path(b"transfer", b"limit", b"spent", NAME))
+    path.unlink()
+    if what == "directory":
+        path.mkdir()
+    elif what == "fifo":
+        os.mkfifo(path)
+    else:
+        path.symlink_to(spool.path(b"elsewhere"))
+
+    assert meter.add(spool.paths, NAME, 5, 1.0, 20.0) == Count(20.0, 0, 5)
+    assert path.is_file()
+    assert not os.path.lexists(spool.path(b"elsewhere"))
+
+
+def test_two_limits_whose_counts_are_not_to_be_had_end_no_transfer(spool: Spool) -> None:
+    """Both are held by a stopped process; for the first all the time that there is was waited."""
+    lane = Lane(Direction.UPLOAD, UUID(b"u"))
+    for uuid in (None, lane.uuid):
+        limit.put(spool.paths, limit.Limit(uuid, lane.direction, "1MB"), 0.0)
+    taken, done = os.pipe()
+
+    def hold() -> None:
+        with contextlib.ExitStack() as stack:
+            for name in (NAME, b"u.to"):
+                meter.add(spool.paths, name, 5, 1.0, 20.0)
+                path = spool.path(b"transfer", b"limit", b"spent", name)
+                stack.enter_context(lock.held(os.fsencode(path), within_s=1))
+            os.write(done, b"x")
+            signal.pause()
+
+    with forked(hold):
+        os.read(taken, 1)
+        throttle = Throttle([Side(spool.paths, lane)], sleep)
+        throttle.spend(1 << 20, 0.1)
 
 
 def test_who_is_stopped_while_he_counts_holds_nobody_up_for_long(
