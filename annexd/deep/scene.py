@@ -10,8 +10,10 @@ from typing import final
 from annexd.instance import Holder, find_holder
 from spool.place import Place
 from spool.transfer import UUID
+from workers.annex import proxies
 from workers.annex.branch import Branch
 from workers.annex.objects import Objects
+from workers.annex.preferred import REMOTE
 from workers.annex.remotes import Remote, parse
 from workers.annex.repository import Repository, find_with_worktree
 from workers.annex.uuidlogs import remote_settings
@@ -27,6 +29,8 @@ class Scene:
     objects: Objects
     holder: Holder | None
     remotes: tuple[Remote, ...]
+    behind: tuple[Remote, ...]
+    """The remotes behind those, to which only contents go."""
 
     @property
     def uuid(self) -> UUID:
@@ -55,12 +59,14 @@ def look_around(place: Place) -> Scene:
     """Read what there is; raises ``RepositoryError``, ``GitError``, ``ValueError``."""
     repository = find_with_worktree(place.worktree)
     with Branch(repository) as branch:
-        described = remote_settings(branch.read(b"remote.log"))
-    home = Path(os.path.expanduser("~"))
+        logs = branch.read_all({REMOTE, *proxies.LOGS})
+    described, home = remote_settings(logs[REMOTE]), Path(os.path.expanduser("~"))
+    remotes = parse(repository.settings, described, top=repository.top, home=home)
     return Scene(
         place=place,
         repository=repository,
         objects=Objects(repository),
         holder=find_holder(place),
-        remotes=parse(repository.settings, described, top=repository.top, home=home),
+        remotes=remotes,
+        behind=tuple(proxies.behind(remotes, logs, repository.uuid)),
     )

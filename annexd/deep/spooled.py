@@ -54,7 +54,7 @@ def _in_the_way(scene: Scene) -> Iterator[Finding]:
 
 def _jobs(scene: Scene) -> Iterator[Finding]:
     annex = scene.place.layout.annex
-    known = {remote.uuid for remote in scene.remotes}
+    known = {remote.uuid for remote in (*scene.remotes, *scene.behind)}
     for direction in Direction:
         lanes = layout.queue_lanes(direction)
         with directory.opened(annex, lanes) as fd:

@@ -197,6 +197,20 @@ def test_a_file_that_git_must_read_again_is_found_and_one_that_a_person_changes_
     assert not found(here)
 
 
+def test_what_waits_for_a_remote_behind_a_remote_is_no_fault(here: Repo) -> None:
+    """As ``git annex updateproxy`` has told; before, its transfers were said to be removed."""
+    gate = "0e2dc37c-ba86-4aac-ab7f-9d4156140869"
+    here.config("remote.gate.url", "ssh://localhost:1/nowhere")
+    here.config("remote.gate.annex-uuid", gate)
+    here.write(".git/annex/journal/proxy.log", f"1700000000s {gate} {PEER}:usb\n".encode())
+    here.annex("merge", "-q")
+    key = os.fsdecode(here.key("open"))
+
+    here.write(f".git/annex/transfer/queue/to/{PEER}/{key}", b"1795357673.4s\nopen\n")
+
+    assert not found(here)
+
+
 def test_what_does_not_belong_into_the_spool_is_found(here: Repo) -> None:
     spool = here.path / ".git/annex/transfer"
     key = os.fsdecode(here.key("open"))
