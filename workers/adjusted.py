@@ -21,7 +21,6 @@ from workers.annex.adjustment import parse_adjustment
 from workers.annex.run_annex import run_annex
 from workers.desk import Desk
 from workers.emptyfile import is_content
-from workers.footing import PUSHED
 from workers.git.ancestry import merge_bases
 from workers.git.commit import parents_of
 from workers.git.index_entry import is_clean
@@ -31,6 +30,7 @@ from workers.git.stream import ObjectId
 from workers.git.tree import Change
 from workers.git.update_refs import Expected, Move
 from workers.nofiles import check_fifos
+from workers.ownrefs import PUSHED
 from workers.torn import merging, showing
 
 _COMMIT_MAX: Final = 1 << 16

@@ -15,16 +15,15 @@ from typing import Final, NamedTuple, final
 from spool.record import escape
 from workers.annex.repository import Repository
 from workers.annex.settings import Settings
-from workers.footing import PUSHED
 from workers.git.ancestry import Ancestry, Read
 from workers.git.refname import RefName, parse_ref_name
 from workers.git.refs import Refs
 from workers.git.run import Git
 from workers.git.stream import ObjectId
+from workers.ownrefs import IMPORTED, PUSHED
 
 HEADS: Final = b"refs/heads/"
 SYNCED: Final = b"refs/synced/"
-IMPORTED: Final = b"refs/annexd/imported/"
 _FORMAT: Final = "--format=%(objecttype) %(objectname) %(refname)"
 
 

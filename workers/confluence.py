@@ -20,7 +20,7 @@ from workers.annex import maplog
 from workers.annex.adjustedname import original_of
 from workers.annex.pointer import POINTER_MAX, parse_link, parse_pointer
 from workers.annex.sharedsettings import CONFIG_LOG, with_shared
-from workers.arrivals import HEADS, IMPORTED, Arrival
+from workers.arrivals import HEADS, Arrival
 from workers.botched import Botched
 from workers.desk import Desk
 from workers.git.ancestry import merge_bases
@@ -28,6 +28,7 @@ from workers.git.index_entry import LINK
 from workers.git.merge import Unrelated
 from workers.git.stream import ObjectId
 from workers.git.tree import diff_trees
+from workers.ownrefs import IMPORTED
 from workers.resolve import Annexed, Note
 from workers.unite import Pointers, Uniter
 

@@ -31,17 +31,15 @@ from workers.git.index_format import UnsupportedIndexError
 from workers.git.index_git import flatten
 from workers.git.index_install import sweep
 from workers.git.objectreader import ObjectReader
-from workers.git.refname import RefName
 from workers.git.refs import Head, Refs
 from workers.git.run import DURABLE, Git
 from workers.git.settings import Settings
 from workers.git.syscalls import sync_file_system
 from workers.git.update_refs import UpdateRefs
 from workers.nameless import Nameless
+from workers.ownrefs import PRIVATE
 from workers.process import Worker
 from workers.trouble import TroubleError
-
-PRIVATE: Final = RefName(b"refs/annexd/watcher")
 
 _ALLOWING: Final = (b"warn", b"ignore", b"updateInstead", b"false", b"no", b"0")
 # Values of receive.denyCurrentBranch with which a push moves the checked-out branch.

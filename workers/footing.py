@@ -24,12 +24,9 @@ from workers.git.refs import Head
 from workers.git.stream import ObjectId
 from workers.git.tree import diff_index, diff_trees
 from workers.git.update_refs import Expected, Move
+from workers.ownrefs import PUSHED
 
 log = logging.getLogger(__name__)
-
-PUSHED: Final = b"refs/annexd/pushed/"
-"""Followed by the name of a commit that somebody has pushed into the checked-out branch; until it
-is merged."""
 
 _CACHE: Final = b"footing"
 _VERSION: Final = 1

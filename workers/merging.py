@@ -25,7 +25,7 @@ from workers.arrivals import Arrival, Arrivals, describe
 from workers.begun import end, was_begun
 from workers.confluence import Confluence, unite_all
 from workers.desk import Desk
-from workers.footing import PUSHED, Footing
+from workers.footing import Footing
 from workers.git.ancestry import is_ancestor
 from workers.git.commit import Signature, committer_time
 from workers.git.index_install import LOCK
@@ -40,6 +40,7 @@ from workers.losses import Losses
 from workers.massdeletion import HOW_TO_ACCEPT, Consent
 from workers.nofiles import make_room
 from workers.outcome import Held, Merged, Outcome, Quiet, Yielding
+from workers.ownrefs import PUSHED
 from workers.patience import Patience
 from workers.rewritten import done_with
 from workers.sight import Sight

@@ -8,9 +8,9 @@ import pytest
 from tests.repo import Repo
 from workers.annex.repository import find
 from workers.arrivals import Arrival, Arrivals
-from workers.footing import PUSHED
 from workers.git.refname import branch_ref, parse_ref_name
 from workers.git.stream import ObjectId
+from workers.ownrefs import PUSHED
 
 MAIN = branch_ref(b"main")
 

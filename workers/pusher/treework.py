@@ -36,13 +36,13 @@ from workers.annex.sharedsettings import CONFIG_LOG
 from workers.annex.space import is_full
 from workers.annex.stream import AnnexEndedError
 from workers.annex.treetransfer import Told, export_tree, import_tree
-from workers.arrivals import IMPORTED
 from workers.git.ancestry import Ancestry
 from workers.git.refname import parse_ref_name
 from workers.git.refs import Refs
 from workers.git.run import GitError
 from workers.git.stream import ObjectId, StreamEndedError
 from workers.git.update_refs import Expected, Move, UpdateRefs
+from workers.ownrefs import IMPORTED
 from workers.pusher.misplaced import put_back
 from workers.pusher.values import Outcome, Result, own, tracking
 from workers.wanted import syncs_content
