@@ -100,12 +100,12 @@ class Place:
 
     @property
     def adjusting(self) -> Path:
-        """What git is making of the work tree of an adjusted branch (``workers.torn``)."""
+        """What git is making of the work tree of an adjusted branch (``workers.watcher.torn``)."""
         return self.annexd / "adjusting"
 
     @property
     def merging(self) -> Path:
-        """The files of a merge are being changed (``workers.apply``): that merge goes on first."""
+        """Files of a merge are being changed (``workers.watcher.apply``): it goes on first."""
         return self.annexd / "merging"
 
     @property

@@ -11,9 +11,9 @@ import pytest
 from spool.place import Place
 from tests.repo import Repo
 from workers.annex.repository import find
-from workers.desk import Desk
 from workers.process import Worker
 from workers.wakeup import Wakeup
+from workers.watcher.desk import Desk
 
 
 @contextmanager

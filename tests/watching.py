@@ -18,7 +18,7 @@ PROGRAM = """
 import logging, sys
 from pathlib import Path
 from spool.place import Place
-from workers import watcher
+from workers.watcher import role as watcher
 from workers.process import Worker
 from workers.wakeup import Wakeup
 logging.basicConfig(level=logging.INFO)

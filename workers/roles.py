@@ -4,13 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import final
 
-from workers import watcher
 from workers.process import Leave, Worker
 from workers.pusher import role as pusher
 from workers.scanner import role as scanner
 from workers.sentry import serve as sentry
 from workers.transferrer import role as transferrer
 from workers.wakeup import Hints
+from workers.watcher import role as watcher
 
 
 @final

@@ -140,7 +140,7 @@ def rates(limits: Iterable[Limit], direction: Direction) -> dict[bytes, int]:
 
 
 def is_auto(limits: Iterable[Limit], direction: Direction) -> bool:
-    """Whether the line is to stay free for others (``workers.pacing``).  Pure."""
+    """Whether the line is to stay free for others (``workers.transferrer.pacing``).  Pure."""
     said = {each.uuid is None: each.rate.lower() for each in limits if each.direction is direction}
     return AUTO in said.values() and said.get(False) != NONE
 

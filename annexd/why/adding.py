@@ -13,8 +13,6 @@ from spool.state import read_states
 from workers.annex.addpolicy import AddPolicy, Ground, Kind
 from workers.annex.pointer import POINTER_MAX, parse_pointer, resembles_pointer
 from workers.annex.sharedsettings import with_shared
-from workers.autocommit import Commits
-from workers.examine import Look, look
 from workers.git.attributes import CheckAttributes, CheckIgnore
 from workers.git.conventions import Conventions
 from workers.git.index import Index
@@ -23,8 +21,10 @@ from workers.git.run import GitError
 from workers.git.settings import Settings
 from workers.git.trackable import is_trackable
 from workers.git.tree import LITERAL, look_up
-from workers.guard import hindrance
-from workers.rules import is_passing
+from workers.watcher.autocommit import Commits
+from workers.watcher.examine import Look, look
+from workers.watcher.guard import hindrance
+from workers.watcher.rules import is_passing
 from workers.writers import writers
 
 FILE: Final = "file"

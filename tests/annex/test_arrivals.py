@@ -7,10 +7,10 @@ import pytest
 
 from tests.repo import Repo
 from workers.annex.repository import find
-from workers.arrivals import Arrival, Arrivals
 from workers.git.refname import branch_ref, parse_ref_name
 from workers.git.stream import ObjectId
 from workers.ownrefs import PUSHED
+from workers.watcher.arrivals import Arrival, Arrivals
 
 MAIN = branch_ref(b"main")
 

@@ -14,21 +14,21 @@ from spool.key import Key
 from tests.desks import desk_of, nothing
 from tests.processes import descendants, wait_until
 from tests.repo import Repo
-from workers import sidehash
-from workers.agenda import Agenda
 from workers.annex import hashed
 from workers.annex.backend import BACKENDS
 from workers.annex.copying import CHUNK, Copier, Expected
 from workers.annex.extension import Limits
-from workers.guard import Guard
-from workers.ingest import Ingest
-from workers.keying import Keying
-from workers.looking import Looker
-from workers.rules import Rules
-from workers.sidehash import SideHash
-from workers.source import Source, open_source
 from workers.wakeup import Wakeup
-from workers.worktree import WorkTree
+from workers.watcher import sidehash
+from workers.watcher.agenda import Agenda
+from workers.watcher.guard import Guard
+from workers.watcher.ingest import Ingest
+from workers.watcher.keying import Keying
+from workers.watcher.looking import Looker
+from workers.watcher.rules import Rules
+from workers.watcher.sidehash import SideHash
+from workers.watcher.source import Source, open_source
+from workers.watcher.worktree import WorkTree
 
 KEY = Key(b"SHA256E-s1048576--" + b"0" * 64)
 LARGE = sidehash.LEAST + 5

@@ -9,8 +9,8 @@ import pytest
 
 from tests.desks import desk_of
 from tests.repo import Repo
-from workers.desk import Desk
-from workers.incoming import Incoming
+from workers.watcher.desk import Desk
+from workers.watcher.incoming import Incoming
 
 REMOTES = ".git/refs/remotes"
 

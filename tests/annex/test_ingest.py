@@ -15,18 +15,18 @@ from spool.key import Key
 from tests.desks import desk_of, nothing
 from tests.processes import forked, reap
 from tests.repo import Repo
-from workers.agenda import Why
 from workers.annex.pointer import format_pointer
-from workers.desk import Desk
-from workers.finding import Finding
 from workers.git.commit import Signature
 from workers.git.tree import Version
-from workers.ingest import ASK, SMALL, Ingest
 from workers.lease import Grant
-from workers.locking import Locking, lock_all
-from workers.nameless import Nameless
-from workers.rules import Rules
-from workers.sidehash import LEAST
+from workers.watcher.agenda import Why
+from workers.watcher.desk import Desk
+from workers.watcher.finding import Finding
+from workers.watcher.ingest import ASK, SMALL, Ingest
+from workers.watcher.locking import Locking, lock_all
+from workers.watcher.nameless import Nameless
+from workers.watcher.rules import Rules
+from workers.watcher.sidehash import LEAST
 
 LARGE = SMALL + 7
 WHO = Signature(b"A U Thor", b"author@example.com", 1_700_000_000)
@@ -151,7 +151,7 @@ def test_what_changes_while_it_is_read_is_looked_at_later(
 def test_without_leases_what_is_cut_short_while_it_is_read_is_looked_at_later(
     repo: Repo, size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.source.try_lease", lambda _fd: Grant.NONE)
+    monkeypatch.setattr("workers.watcher.source.try_lease", lambda _fd: Grant.NONE)
     old(repo, "file", os.urandom(size))
     with taking(repo) as take:
         monkeypatch.setattr(time, "time_ns", an_hour_later)
@@ -163,7 +163,7 @@ def test_without_leases_what_is_cut_short_while_it_is_read_is_looked_at_later(
 def test_a_large_file_for_git_that_is_cut_short_while_it_is_read_is_looked_at_later(
     repo: Repo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.source.try_lease", lambda _fd: Grant.NONE)
+    monkeypatch.setattr("workers.watcher.source.try_lease", lambda _fd: Grant.NONE)
     repo.config("annex.largefiles", "nothing")
     old(repo, "file", os.urandom(LARGE))
     with taking(repo) as take:

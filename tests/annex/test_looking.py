@@ -13,15 +13,15 @@ import pytest
 from tests.desks import desk_of, nothing
 from tests.processes import descendants, kill, wait_until
 from tests.repo import Repo
-from workers.agenda import BEHIND_MAX_S, GONE_S, RENAMED_S, Agenda, Why
-from workers.guard import Guard
-from workers.ingest import Ingest
-from workers.looking import Looker
-from workers.rules import Rules
-from workers.sidehash import LEAST
 from workers.wakeup import Wakeup
-from workers.walk import Walk
-from workers.worktree import WorkTree
+from workers.watcher.agenda import BEHIND_MAX_S, GONE_S, RENAMED_S, Agenda, Why
+from workers.watcher.guard import Guard
+from workers.watcher.ingest import Ingest
+from workers.watcher.looking import Looker
+from workers.watcher.rules import Rules
+from workers.watcher.sidehash import LEAST
+from workers.watcher.walk import Walk
+from workers.watcher.worktree import WorkTree
 
 
 @contextlib.contextmanager

@@ -7,10 +7,10 @@ from tests.desks import paths
 from tests.processes import wait_until
 from tests.repo import Repo
 from tests.watching import watched
-from workers.adjusted import shows_presence
 from workers.annex.objects import Objects
 from workers.annex.repository import find
 from workers.git.refname import parse_ref_name
+from workers.watcher.adjusted import shows_presence
 
 
 def test_files_come_and_go_with_their_contents(pair: tuple[Repo, Repo]) -> None:

@@ -5,7 +5,7 @@ import os
 from tests.desks import desk_of
 from tests.processes import forked
 from tests.repo import Repo
-from workers.relink import put_link
+from workers.watcher.relink import put_link
 
 ROUNDS = 300
 

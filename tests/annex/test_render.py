@@ -12,12 +12,12 @@ from tests.repo import Repo
 from tests.spool import some_key
 from workers.annex.objects import Objects
 from workers.annex.pointer import format_pointer
-from workers.desk import Desk
 from workers.git.index_entry import FILE
 from workers.git.run import GitTimeoutError
 from workers.git.stream import ObjectId
 from workers.git.tree import Version
-from workers.render import Renderer
+from workers.watcher.desk import Desk
+from workers.watcher.render import Renderer
 
 
 @pytest.fixture

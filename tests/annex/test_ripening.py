@@ -10,11 +10,11 @@ import pytest
 from tests.desks import copy_pair, desk_of, make_pair, nothing
 from tests.processes import wait_until
 from tests.repo import Repo
-from workers.desk import Desk
-from workers.footing import Footing
-from workers.merging import Merging
-from workers.outcome import Merged
-from workers.ripening import Ripening
+from workers.watcher.desk import Desk
+from workers.watcher.footing import Footing
+from workers.watcher.merging import Merging
+from workers.watcher.outcome import Merged
+from workers.watcher.ripening import Ripening
 
 NAME = "new\nline"
 

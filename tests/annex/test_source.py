@@ -10,10 +10,10 @@ import pytest
 from tests.desks import desk_of, nothing
 from tests.processes import forked, wait_until
 from tests.repo import Repo
-from workers.agenda import Why
-from workers.desk import Desk
 from workers.lease import Grant
-from workers.source import ChangedError, Source, open_source
+from workers.watcher.agenda import Why
+from workers.watcher.desk import Desk
+from workers.watcher.source import ChangedError, Source, open_source
 
 CONTENT = b"what was there" * 1000
 
@@ -21,7 +21,7 @@ CONTENT = b"what was there" * 1000
 @pytest.fixture
 def no_leases(monkeypatch: pytest.MonkeyPatch) -> None:
     """As on a network file system."""
-    monkeypatch.setattr("workers.source.try_lease", lambda _fd: Grant.NONE)
+    monkeypatch.setattr("workers.watcher.source.try_lease", lambda _fd: Grant.NONE)
 
 
 def of_long_ago(repo: Repo) -> None:

@@ -11,15 +11,15 @@ from tests.processes import run
 from tests.pruning import half_pruned, pruning
 from tests.repo import Repo
 from tests.spool import some_key
-from workers.desk import Desk
-from workers.finding import Finding
-from workers.footing import Footing
 from workers.git.commit import Signature
 from workers.git.index_entry import FILE, StatData
 from workers.git.index_racy import Staged
 from workers.git.stream import ObjectId
-from workers.maker import is_made_by_annexd
-from workers.stage import Outcome, Stage, Staging
+from workers.watcher.desk import Desk
+from workers.watcher.finding import Finding
+from workers.watcher.footing import Footing
+from workers.watcher.maker import is_made_by_annexd
+from workers.watcher.stage import Outcome, Stage, Staging
 
 WHO = Signature(b"A U Thor", b"author@example.com", 1_700_000_000)
 

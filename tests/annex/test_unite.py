@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 
 from tests.repo import Repo
 from tests.staging import commits_of
-from workers.botched import Botched
 from workers.git.commit import Signature
 from workers.git.index_entry import EXECUTABLE, FILE, LINK
 from workers.git.merge import Merger, Unrelated
@@ -26,6 +25,7 @@ from workers.git.stream import ObjectId
 from workers.git.tree import Version
 from workers.resolve import Annexed, Fate
 from workers.unite import Pointers, Uniter
+from workers.watcher.botched import Botched
 
 PRIVATE = parse_ref_name(b"refs/annexd/test")
 WHO = Signature(b"A", b"a@example.com", 1_700_000_000)

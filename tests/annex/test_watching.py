@@ -11,9 +11,9 @@ from tests.processes import descendants, run, stays, wait_until
 from tests.repo import Repo
 from tests.scenarios.forms import adopt
 from tests.watching import begin, deletions, watched
-from workers.committing import MANNERS_S
 from workers.losses import answer_for
-from workers.repose import GITS_S
+from workers.watcher.committing import MANNERS_S
+from workers.watcher.repose import GITS_S
 
 POINTER = b"/annex/objects/"
 FILE, EXECUTABLE, LINK = b"100644", b"100755", b"120000"

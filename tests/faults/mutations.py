@@ -145,14 +145,14 @@ def _of_daemon_and_ingest() -> Iterator[Mutation]:
     )
     yield Mutation(
         "a file that somebody has open for writing is added",
-        "workers/source.py",
+        "workers/watcher/source.py",
         "if grant is Grant.WRITER or (grant is Grant.NONE and has_writer(st)):",
         "if False:",
         ("tests/annex/test_watching.py",),
     )
     yield Mutation(
         "whether a file has changed while it was read is not looked at",
-        "workers/source.py",
+        "workers/watcher/source.py",
         "        if st is None or not is_same(st, self.st):\n            raise ChangedError",
         "        if st is None:\n            raise ChangedError",
         ("tests/annex/test_source.py",),
@@ -166,14 +166,14 @@ def _of_daemon_and_ingest() -> Iterator[Mutation]:
     )
     yield Mutation(
         "contents get their names before they are synced",
-        "workers/desk.py",
+        "workers/watcher/desk.py",
         "sync_file_system(",
         "str(",
         ("tests/faults/test_power_cuts.py",),
     )
     yield Mutation(
         "a location is logged before the content has its name (two steps swapped)",
-        "workers/stage.py",
+        "workers/watcher/stage.py",
         "        if tree is None:\n            self._make_durable(prepared)\n        else:\n"
         "            commit = self._make(tree, head.oid, message)\n"
         "            if not desk.commits.are_safe(staging.published):\n"

@@ -76,8 +76,9 @@ class Oracle:
         """I6: each name is as it was, or as it would be in the end; a new one may come empty.
 
         git-annex first makes a pointer, and then fills it.  What git writes itself is empty for a
-        moment, or gone: that is noted (``workers.torn``), and so nobody takes it for an edit; and
-        what is put back comes as a pointer, too, for which the note stays until it is filled.
+        moment, or gone: that is noted (``workers.watcher.torn``), and so nobody takes it for an
+        edit; and what is put back comes as a pointer, too, for which the note stays until it is
+        filled.
         """
         name, now = repo.path.name, worktree(repo)
         is_noted = (repo.path / ".git/annex/annexd/adjusting").exists()

@@ -18,11 +18,11 @@ from tests.faults.oracle import CANARY
 from tests.faults.standing import find_annexes, find_repos
 from tests.processes import run
 from tests.repo import Repo
-from workers import watcher
 from workers.process import Leave, Worker
 from workers.pusher import role as pusher
 from workers.transferrer import role as transferrer
 from workers.wakeup import Wakeup
+from workers.watcher import role as watcher
 
 LATER_S = 3600.0
 """A new start is so much later, for whoever looks at the age of what was left."""

@@ -7,9 +7,9 @@ import pytest
 
 from tests.desks import copy_pair, desk_of, make_pair, nothing
 from tests.repo import Repo
-from workers.desk import Desk
-from workers.footing import Footing
-from workers.merging import Merging
+from workers.watcher.desk import Desk
+from workers.watcher.footing import Footing
+from workers.watcher.merging import Merging
 
 
 @pytest.fixture(scope="module")

@@ -3,8 +3,8 @@
 import shutil
 
 from tests.repo import Repo
-from workers.merging import Merging
-from workers.outcome import Merged
+from workers.watcher.merging import Merging
+from workers.watcher.outcome import Merged
 
 
 def push(a: Repo) -> None:

@@ -8,14 +8,14 @@ import pytest
 from tests.desks import nothing
 from tests.merging.steps import merged, note, push, save
 from tests.repo import Repo
-from workers.adjusting import Adjusting
-from workers.desk import Desk
-from workers.footing import Footing
 from workers.git.index_install import LOCK
 from workers.git.refname import RefName
-from workers.merging import Merging
-from workers.outcome import Quiet
-from workers.readjusting import Readjusting
+from workers.watcher.adjusting import Adjusting
+from workers.watcher.desk import Desk
+from workers.watcher.footing import Footing
+from workers.watcher.merging import Merging
+from workers.watcher.outcome import Quiet
+from workers.watcher.readjusting import Readjusting
 
 MAIN = RefName(b"refs/heads/main")
 KINDS = {

@@ -9,11 +9,11 @@ from tests.desks import paths
 from tests.merging.steps import follows, merged, note, push, save
 from tests.processes import run_to_end, wait_until
 from tests.repo import Repo
-from workers.doubts import LONGEST_S, SETTLE_S
 from workers.git.commit import MADE_BY
-from workers.maker import ANNEXD
-from workers.merging import Merging
-from workers.outcome import Merged, Yielding
+from workers.watcher.doubts import LONGEST_S, SETTLE_S
+from workers.watcher.maker import ANNEXD
+from workers.watcher.merging import Merging
+from workers.watcher.outcome import Merged, Yielding
 
 LOOK_MAX_S = 30.0
 

@@ -12,22 +12,22 @@ from tests.desks import desk_of, nothing, paths
 from tests.merging.steps import follows, merged, note, push, save
 from tests.processes import pause, wait_until
 from tests.repo import Repo
-from workers.apply import Dirty
-from workers.desk import Desk
-from workers.footing import Footing
 from workers.git.commit import Signature
 from workers.git.index_entry import FILE
 from workers.git.tree import Version
-from workers.joining import RETRY_S, STUCK_S, Joining
-from workers.merging import Merging
-from workers.nofiles import FifoError
-from workers.outcome import Merged, Quiet, Yielding
-from workers.rewritten import reflog, replaced
-from workers.syncedbranch import Follower
+from workers.watcher.apply import Dirty
+from workers.watcher.desk import Desk
+from workers.watcher.footing import Footing
+from workers.watcher.joining import RETRY_S, STUCK_S, Joining
+from workers.watcher.merging import Merging
+from workers.watcher.nofiles import FifoError
+from workers.watcher.outcome import Merged, Quiet, Yielding
+from workers.watcher.rewritten import reflog, replaced
+from workers.watcher.syncedbranch import Follower
 
 
 def gathered(merging: Merging) -> None:
-    """Merge on an adjusted branch, where more is waited for first (``workers.gathering``)."""
+    """Merge on an adjusted branch, where more is waited for (``workers.watcher.gathering``)."""
     while isinstance(outcome := merging.merge(), Yielding):
         pause(max(0.0, outcome.until - time.monotonic()))
     assert isinstance(outcome, Merged), outcome

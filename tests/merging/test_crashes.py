@@ -11,11 +11,11 @@ from tests.desks import copy_pair, desk_of, make_pair, nothing
 from tests.merging.steps import push, save
 from tests.processes import pause
 from tests.repo import Repo
-from workers.apply import Dirty
-from workers.begun import begin, was_begun
-from workers.footing import Footing
-from workers.merging import Merging
-from workers.outcome import Merged, Quiet
+from workers.watcher.apply import Dirty
+from workers.watcher.begun import begin, was_begun
+from workers.watcher.footing import Footing
+from workers.watcher.merging import Merging
+from workers.watcher.outcome import Merged, Quiet
 
 FILES = 150
 

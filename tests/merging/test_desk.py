@@ -3,7 +3,7 @@
 import os
 
 from tests.repo import Repo
-from workers.desk import Desk, Rewritten
+from workers.watcher.desk import Desk, Rewritten
 
 
 def test_an_index_that_git_writes_for_a_look_is_told_from_one_where_something_is_staged(

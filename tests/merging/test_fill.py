@@ -12,11 +12,11 @@ from tests.merging.steps import arrive
 from tests.processes import pause
 from tests.repo import Repo
 from workers.annex.objects import Objects
-from workers.desk import Desk
-from workers.fill import Fill
 from workers.inplace import Done, Name, swap
 from workers.pointing import read_key
-from workers.tidings import Tidings
+from workers.watcher.desk import Desk
+from workers.watcher.fill import Fill
+from workers.watcher.tidings import Tidings
 
 
 @pytest.fixture(scope="module")
@@ -161,7 +161,7 @@ def test_an_edit_in_the_moment_after_is_not_taken_for_the_content(
         pause(0.05)  # the machine has other things to do
         return done
 
-    monkeypatch.setattr("workers.fill.swap", edited_at_once)
+    monkeypatch.setattr("workers.watcher.fill.swap", edited_at_once)
     fill.hint([key])
     fill.turn()
     b.annex("drop", "-q", "d/1")
@@ -277,7 +277,7 @@ def test_an_object_that_nobody_tells_of_is_found_in_time(
     assert fill.filled == 0
     assert 3500 < fill.due() - time.monotonic() <= 3600
 
-    monkeypatch.setattr("workers.fill.SWEEP_S", 0.0)
+    monkeypatch.setattr("workers.watcher.fill.SWEEP_S", 0.0)
     fill.turn()
 
     assert b.read("d/0") == b"content 0"

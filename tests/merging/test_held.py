@@ -12,18 +12,18 @@ from tests.desks import nothing, paths
 from tests.merging.steps import follows, merged, note, push
 from tests.repo import Repo
 from workers import massdeletion
-from workers.agenda import Agenda
-from workers.apply import Dirty
-from workers.committing import Committing
-from workers.desk import Desk
-from workers.finding import Finding
-from workers.footing import Footing
 from workers.git.index_entry import Entry
 from workers.git.index_racy import Staged
-from workers.guard import Guard
 from workers.losses import answer_for
-from workers.merging import Merging
-from workers.outcome import Held
+from workers.watcher.agenda import Agenda
+from workers.watcher.apply import Dirty
+from workers.watcher.committing import Committing
+from workers.watcher.desk import Desk
+from workers.watcher.finding import Finding
+from workers.watcher.footing import Footing
+from workers.watcher.guard import Guard
+from workers.watcher.merging import Merging
+from workers.watcher.outcome import Held
 
 
 def test_a_link_does_not_lead_out_of_the_repository(

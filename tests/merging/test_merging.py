@@ -11,12 +11,12 @@ from tests.desks import paths
 from tests.merging.steps import follows, merged, note, push, save
 from tests.processes import pause, run_to_end
 from tests.repo import Repo
-from workers.apply import Dirty
-from workers.desk import Desk
 from workers.git.run import GitError
 from workers.inplace import Done, move, put, replace
-from workers.merging import Merging
-from workers.outcome import Held, Quiet
+from workers.watcher.apply import Dirty
+from workers.watcher.desk import Desk
+from workers.watcher.merging import Merging
+from workers.watcher.outcome import Held, Quiet
 
 
 def test_files_of_all_kinds_arrive(pair: tuple[Repo, Repo], merging: Merging) -> None:
@@ -184,7 +184,7 @@ def test_an_edit_in_the_moment_after_is_not_taken_for_what_was_merged(
         return changed
 
     for name, change in (("put", put), ("replace", replace), ("move", move)):
-        monkeypatch.setattr(f"workers.names.{name}", then_edited(change))
+        monkeypatch.setattr(f"workers.watcher.names.{name}", then_edited(change))
     merged(merging)
     b.annex("drop", "-q", "f")
 

@@ -12,9 +12,9 @@ from tests.merging.steps import merged, note, push, save
 from tests.merging.test_assistants import merge_like_an_assistant
 from tests.repo import Repo
 from tests.scanning import lock_held
-from workers.merging import Merging
-from workers.midmerge import PATIENCE_S
-from workers.outcome import Merged, Yielding
+from workers.watcher.merging import Merging
+from workers.watcher.midmerge import PATIENCE_S
+from workers.watcher.outcome import Merged, Yielding
 
 
 @pytest.fixture

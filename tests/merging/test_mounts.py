@@ -13,13 +13,13 @@ from tests.processes import run
 from tests.repo import Repo
 from tests.system.drives import Drive, drive, may_mount, unplug
 from tests.watching import watched
-from workers.desk import Desk
-from workers.fill import Fill
-from workers.footing import Footing
 from workers.inplace import Done, Name, look, put, replace, take_away
-from workers.joining import PASSING_S, Joining
-from workers.merging import Merging
-from workers.outcome import Held
+from workers.watcher.desk import Desk
+from workers.watcher.fill import Fill
+from workers.watcher.footing import Footing
+from workers.watcher.joining import PASSING_S, Joining
+from workers.watcher.merging import Merging
+from workers.watcher.outcome import Held
 
 pytestmark = may_mount
 

@@ -9,11 +9,11 @@ from tests.merging.steps import arrive, follows, merged, note, push, save
 from tests.repo import Repo
 from tests.system.drives import drive, may_mount
 from workers.annex.keysdb import associated_files
-from workers.apply import Dirty
-from workers.desk import Desk
-from workers.fill import Fill
 from workers.inplace import Done, Name, look, move
-from workers.merging import Merging
+from workers.watcher.apply import Dirty
+from workers.watcher.desk import Desk
+from workers.watcher.fill import Fill
+from workers.watcher.merging import Merging
 
 
 def have(a: Repo, b: Repo, merging: Merging, desk: Desk, *names: str) -> None:

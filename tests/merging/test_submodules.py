@@ -6,8 +6,8 @@ import pytest
 
 from tests.merging.steps import follows, merged, note, push, save
 from tests.repo import Repo
-from workers.merging import Merging
-from workers.outcome import Held
+from workers.watcher.merging import Merging
+from workers.watcher.outcome import Held
 
 COMMIT = "2" * 40
 

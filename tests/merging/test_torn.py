@@ -12,11 +12,11 @@ from tests.desks import desk_of
 from tests.processes import wait_until
 from tests.repo import Repo
 from tests.watching import watched
-from workers.desk import Desk
-from workers.fill import Fill
 from workers.git.refname import RefName
 from workers.git.stream import ObjectId
-from workers.torn import is_noted, mend, merging, settle, showing
+from workers.watcher.desk import Desk
+from workers.watcher.fill import Fill
+from workers.watcher.torn import is_noted, mend, merging, settle, showing
 
 TEXT = b"a line of text\n" * 1000
 

@@ -2,7 +2,7 @@
 
 import math
 
-from workers.agenda import (
+from workers.watcher.agenda import (
     AGAIN_S,
     GONE_S,
     HOPELESS_S,

@@ -6,7 +6,7 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.batch import FILES_MAX, FIRST_S, QUIET_S, RESET_S, SPACES_S, Batch
+from workers.watcher.batch import FILES_MAX, FIRST_S, QUIET_S, RESET_S, SPACES_S, Batch
 
 
 def commits(times: list[float]) -> list[tuple[float, int]]:

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from tests.repo import Repo
-from workers.casefold import Casefold
 from workers.git.index import read_index
 from workers.git.objectid import ObjectFormat
+from workers.watcher.casefold import Casefold
 
 
 @pytest.fixture

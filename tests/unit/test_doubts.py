@@ -1,6 +1,6 @@
 """How long a merge waits for what is likely to be taken back."""
 
-from workers.doubts import CONTESTED_S, LONGEST_S, SETTLE_S, Doubts
+from workers.watcher.doubts import CONTESTED_S, LONGEST_S, SETTLE_S, Doubts
 
 
 def test_what_stands_is_believed() -> None:

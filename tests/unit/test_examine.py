@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from workers.examine import HASHED_ANYHOW, Look, look, same_file
 from workers.git.index_entry import (
     EXECUTABLE,
     FILE,
@@ -19,6 +18,7 @@ from workers.git.index_entry import (
     StatSettings,
 )
 from workers.git.stream import ObjectId
+from workers.watcher.examine import HASHED_ANYHOW, Look, look, same_file
 
 OID = ObjectId("1" * 40)
 SETTINGS = StatSettings()

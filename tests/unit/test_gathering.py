@@ -2,8 +2,8 @@
 
 import pytest
 
-from workers.gathering import IN_ALL, LONGEST_S, SHORTEST_S, Gathering
 from workers.git.stream import ObjectId
+from workers.watcher.gathering import IN_ALL, LONGEST_S, SHORTEST_S, Gathering
 
 ONE, TWO, THREE = (frozenset(map(ObjectId, names)) for names in ("1", "12", "123"))
 

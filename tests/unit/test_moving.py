@@ -8,8 +8,8 @@ import pytest
 from workers.git.index_entry import EXECUTABLE, FILE, GITLINK
 from workers.git.stream import ObjectId
 from workers.git.tree import Version
-from workers.moving import moves
-from workers.survey import Step
+from workers.watcher.moving import moves
+from workers.watcher.survey import Step
 
 ONE, OTHER = Version(FILE, ObjectId("1" * 40)), Version(FILE, ObjectId("2" * 40))
 

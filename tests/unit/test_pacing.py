@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.pacing import DELAY_S, LEAST, SLICE_S, SLICES, Base, Pacing
+from workers.transferrer.pacing import DELAY_S, LEAST, SLICE_S, SLICES, Base, Pacing
 
 STEP_S = 0.25
 

@@ -1,6 +1,6 @@
 import pytest
 
-from workers.rules import is_passing
+from workers.watcher.rules import is_passing
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import os
 import stat
 from pathlib import Path
 
-from workers.spent import MOST, Spent
+from workers.watcher.spent import MOST, Spent
 
 
 def keep(spent: Spent, path: Path, content: bytes = b"old") -> Path:

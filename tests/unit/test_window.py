@@ -12,7 +12,7 @@ from spool import hold
 from spool.hold import FOREVER, Hold
 from tests.spool import Spool
 from workers.sentry.hours import Hours
-from workers.window import parse, phase
+from workers.sentry.window import parse, phase
 
 
 @pytest.fixture(autouse=True)

@@ -15,7 +15,7 @@ from spool import hold
 from spool.hold import Hold
 from spool.layout import Layout
 from spool.record import escape
-from workers import window
+from workers.sentry import window
 
 log = logging.getLogger(__name__)
 

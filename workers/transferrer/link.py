@@ -1,4 +1,4 @@
-"""The line to an ssh remote, paced by its delay (``workers.pacing``, ``annexd limit --up auto``).
+"""The line to an ssh remote, paced by its delay (``pacing``; ``annexd limit --up auto``).
 
 Watched is the TCP connection of the ssh that we speak through: its own, that of the master which it
 shares, or that of the ssh which brings it there (ProxyJump).  Where none is found, as behind a
@@ -12,8 +12,8 @@ from dataclasses import replace
 from typing import Final, final
 
 from workers.annex.tcp import Sample, samples, sockets_of
-from workers.pacing import Pacing
 from workers.throttle import piece
+from workers.transferrer.pacing import Pacing
 
 STEP_S: Final = 0.25
 FIND_S: Final = 10.0
