@@ -13,13 +13,17 @@ from pathlib import Path
 
 import pytest
 
+from spool.state import YIELDS, read_state
 from tests.daemons import Fleet
 from tests.processes import stays, wait_until
+from tests.pushing import tip
 from tests.repo import Repo
+from tests.scanning import lock_held
 from tests.scenarios.forms import FORMS, adopt
 from tests.scenarios.topology import clique
 from tests.synced import synced
 from tests.views import committed, digest, tree_id
+from workers.pusher.contention import MERGE_S
 
 Deed = Callable[[Repo], object]
 
@@ -314,3 +318,26 @@ def test_with_resolvemerge_off_a_conflict_waits_for_its_user(
         assert not repo.marked()
         a.write(f"still {repo.path.name}", b"committed")
     wait_until(lambda: digest(b"committed") in digests(a))
+
+
+def test_an_assistant_that_seems_to_be_merging_is_not_given_the_conflict_once_more(
+    pair: tuple[Repo, Repo], fleet: Fleet
+) -> None:
+    """It has both sides, and does nothing with them (10.20230126, whose merge git has refused)."""
+    a, b = pair
+    for repo, content in ((a, OURS), (b, THEIRS)):
+        repo.write("f", content)
+        repo.annex("add", "-q", "f")
+        repo.git("commit", "-q", "-m", f"git-annex in {repo.path.name}")
+    b.git("fetch", "-q", "a")
+    state = a.path / ".git/annex/annexd/state"
+    given = f"refs/synced/{a.uuid()}"
+    with lock_held(b.path / ".git/annex/daemon.pid"):
+        fleet.serve(a)
+        wait_until(lambda: (said := read_state(state, "watcher")) and said.note(YIELDS))
+
+        stays(lambda: not b.git("for-each-ref", given), MERGE_S + 5)
+
+        wait_until(lambda: "f" not in a.git("ls-files").decode().split())
+        wait_until(lambda: tip(b, "heads/synced/main") == a.head())
+    assert not b.git("for-each-ref", given)

@@ -14,6 +14,7 @@ import pytest
 
 from spool.key import Key, parse
 from spool.queue import Queue
+from spool.state import YIELDS, Activity, State, write_state
 from spool.transfer import Direction, Lane
 from tests.annex.logs import some_keys
 from tests.processes import alive, attempt, descendants, run, stays, wait_until
@@ -23,6 +24,7 @@ from tests.system.drives import may_mount, mounted_read_only
 from workers.annex.objects import Objects
 from workers.annex.repository import find
 from workers.annex.verification import unverified
+from workers.pusher import contention
 from workers.pusher import errand as pushers_errand
 from workers.pusher.sending import MANY
 
@@ -272,6 +274,27 @@ def test_what_is_never_merged_here_does_not_keep_ours_from_the_remote(
         wait_until(has(b, "heads/synced/main", a.head()))
         wait_until(has(b, mine, ""))
         pusher.settled()
+
+
+def test_while_the_watcher_leaves_a_merge_to_an_assistant_it_gets_nothing_to_merge(
+    pair: tuple[Repo, Repo], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would be stuck in the conflict that is to be resolved here."""
+    a, b = pair
+    monkeypatch.setattr(contention, "MERGE_S", 0.5)
+    commit(b, "theirs")
+    b.git("branch", "-f", "synced/main")
+    states = place(a).state
+    write_state(states, "watcher", State(Activity.IDLE, 0, ((YIELDS, "a merge"),)))
+    with pushing(a) as pusher:
+        ours = commit(a, "ours")
+        mine = f"synced/{a.uuid()}/main"
+        wait_until(lambda: note(pusher, "pending"))
+        stays(has(b, mine, ""), 3)
+
+        write_state(states, "watcher", State(Activity.IDLE, 0))
+
+        wait_until(has(b, mine, ours))
 
 
 def test_tagged_refs_that_others_left_here_are_removed_when_they_are_merged(

@@ -2,7 +2,14 @@
 
 import math
 
-from workers.pusher.contention import HOPELESS, MERGE_S, OVERTAKEN_MAX, TAGGED_S, Contention
+from workers.pusher.contention import (
+    HOPELESS,
+    MERGE_S,
+    OVERTAKEN_MAX,
+    TAGGED_S,
+    YIELDS_MAX_S,
+    Contention,
+)
 from workers.pusher.values import Mode, Result
 
 NOW = 1000.0
@@ -45,3 +52,19 @@ def test_a_merge_is_waited_for_so_long_from_the_first_time_on() -> None:
 
     assert not contention.waits
     assert contention.mode(NOW + MERGE_S) is Mode.NORMAL
+
+
+def test_while_the_merge_is_left_to_others_nothing_of_ours_is_given_to_them() -> None:
+    contention = Contention()
+    contention.note(Result.WAITING, NOW)
+    contention.leave(NOW + MERGE_S)
+
+    assert contention.mode(NOW + MERGE_S) is Mode.NORMAL
+    assert contention.give_up_at == NOW + 2 * MERGE_S
+
+    contention.leave(NOW + YIELDS_MAX_S)
+    assert contention.mode(NOW + YIELDS_MAX_S) is Mode.TAGGED  # the watcher is stopped, say
+
+    contention.merged()
+    contention.note(Result.WAITING, NOW + YIELDS_MAX_S)
+    assert contention.give_up_at == NOW + YIELDS_MAX_S + MERGE_S

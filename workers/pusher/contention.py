@@ -2,7 +2,9 @@
 
 Overtaken, we try again in a moment, not in step with them.  What has to be merged first is the
 watcher's to merge.  After three times, or if nobody has merged for long, our commits go to refs of
-our own (``Mode.TAGGED``), and the common ones are tried again later.
+our own (``Mode.TAGGED``), and the common ones are tried again later.  While the watcher leaves the
+merge to an assistant over there, though, ours must not go there: the assistant would merge them
+with what it has by plain git, and be stuck in the very conflict that is to be resolved here.
 
 All times are the monotonic clock's, s.
 """
@@ -15,6 +17,9 @@ from workers.pusher.values import Mode, Result
 
 MERGE_S: Final = 25.0
 """For the watcher to merge what has come, before we push to refs of our own."""
+
+YIELDS_MAX_S: Final = 240.0
+"""Nor then, though the watcher leaves it to others: more than twice as long as it does that."""
 
 OVERTAKEN_MAX: Final = 3
 OVERTAKEN_S: Final = 0.5
@@ -36,6 +41,9 @@ class Contention:
         self._waits_since: float | None = None
         """For a merge."""
 
+        self._left_at = -math.inf
+        """When the watcher was last seen leaving that merge to others."""
+
         self._common_at = math.inf
 
     @property
@@ -51,7 +59,10 @@ class Contention:
     @property
     def give_up_at(self) -> float:
         """When to wait for that merge no longer; infinity if there is none to wait for."""
-        return math.inf if self._waits_since is None else self._waits_since + MERGE_S
+        since = self._waits_since
+        if since is None:
+            return math.inf
+        return min(max(since, self._left_at) + MERGE_S, since + YIELDS_MAX_S)
 
     @property
     def common_at(self) -> float:
@@ -62,6 +73,10 @@ class Contention:
         """Which refs to push to."""
         hopeless = self._overtaken >= OVERTAKEN_MAX or now >= self.give_up_at
         return Mode.TAGGED if hopeless else Mode.NORMAL
+
+    def leave(self, now: float) -> None:
+        """The watcher leaves the merge to others: the time it has for it has not begun."""
+        self._left_at = now
 
     def try_common(self) -> None:
         """It is tried again now."""

@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final, final
 
+from spool.state import YIELDS, read_state
 from workers.annex.remotes import Remote
 from workers.annex.remoteurl import LocalPath
 from workers.annex.repository import Repository
@@ -263,6 +264,8 @@ class Neighbour:
         return (None, min(at, poll)) if self.waits else (task, poll)
 
     def _task_for(self, ours: Ours, theirs: Theirs, now: float) -> Task | None:
+        if self._contention.waits and self._is_left():
+            self._contention.leave(now)
         mode, both = self._contention.mode(now), (ours, theirs)
         if not self._asks and mode is Mode.NORMAL:
             if self._settled == both:
@@ -275,6 +278,11 @@ class Neighbour:
                 return None
         said = frozenset() if self._asks else self.said
         return Task(self.remote, self._peer, ours, theirs, self._asks, mode, said)
+
+    def _is_left(self) -> bool:
+        """Whether the watcher leaves a merge to others."""
+        said = read_state(self._here.common / "annex/annexd/state", "watcher")
+        return said is not None and said.note(YIELDS) is not None
 
     def lacks(self, ours: Ours, theirs: Theirs) -> bool:
         """Whether it may lack something that it is to have."""

@@ -100,13 +100,18 @@ class Joining:
     @property
     def is_pending(self) -> bool:
         """Whether something that has arrived could not be merged yet."""
-        return self._tries > 0 or self._yields_until < math.inf
+        return self._tries > 0 or self.yields
+
+    @property
+    def yields(self) -> bool:
+        """Whether a merge that could be made is left to others for a while, or to more to come."""
+        return self._yields_until < math.inf
 
     def due(self) -> float:
         """When to try again what could not be done."""
         again = self._not_before if self._tries else math.inf
         follow = max(self._follower.due, self._not_before)
-        if self._yields_until < math.inf:
+        if self.yields:
             follow = max(follow, self._yields_until)
         return min(again, self._look_at, self._yields_until, follow)
 

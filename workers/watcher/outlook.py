@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final, final
 
 from spool.record import Fields
+from spool.state import YIELDS
 from workers.voice import Voice
 from workers.watcher.agenda import Agenda
 from workers.watcher.committing import Committing
@@ -77,6 +78,8 @@ class Outlook:
         notes: list[tuple[str, str]] = []
         if pending:
             notes += [("pending", str(pending)), *self.guard.notes()]
+        if self.joining.yields:
+            notes.append((YIELDS, "a merge, to who may be making it"))
         notes += (("held", why) for why in self.joining.held)
         notes += (("open", path) for path in self.joining.open)
         notes += self.committing.notes()
