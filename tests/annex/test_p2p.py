@@ -16,6 +16,7 @@ from spool.transfer import parse_uuid
 from tests.processes import ANNEXD_SHELL, alive, wait_until
 from tests.repo import Repo
 from workers.annex import p2p
+from workers.annex.limits import Pace
 from workers.annex.p2p import BusyError, ChangedError, Peer, RefusedError, Sent
 from workers.annex.pipes import EndedError, Pipes, SilentError
 from workers.shell.sending import send_whole
@@ -258,6 +259,33 @@ def test_a_silent_server_is_killed(tmp_path: Path) -> None:
 
     with pytest.raises(SilentError, match="silent"):
         Peer(pipes, parse_uuid(b"a"))
+
+    assert not alive(pipes.pid)
+
+
+@pytest.mark.parametrize("what", ["printf x", "echo x >&2"])
+def test_a_server_that_says_a_byte_now_and_then_or_only_complains_is_killed(
+    tmp_path: Path, what: str
+) -> None:
+    """It would hold the connection for days."""
+    argv = ("sh", "-c", f"while :; do {what}; sleep 0.1; done")
+    pipes = Pipes(argv, cwd=tmp_path, silence_s=1)
+
+    with pytest.raises(SilentError):
+        Peer(pipes, parse_uuid(b"a"))
+
+    assert not alive(pipes.pid)
+
+
+def test_a_content_that_comes_more_slowly_than_is_allowed_has_stalled(tmp_path: Path) -> None:
+    """``annex.stalldetection=10KB/1s``: before, a byte now and then was enough."""
+    said = "AUTH-SUCCESS a\nVERSION 1\nDATA 1000000"
+    script = f"echo '{said}'; while :; do printf xxxxxxxxxx; sleep 0.1; done"
+    pipes = Pipes(("bash", "-c", script), cwd=tmp_path, silence_s=30)
+    peer = Peer(pipes, parse_uuid(b"a"), down=Pace(10_000, 1.0))
+
+    with pytest.raises(SilentError, match="stalled"):
+        fetch(peer, Key(b"SHA256-s1000000--abc"))
 
     assert not alive(pipes.pid)
 

@@ -23,6 +23,7 @@ from typing import Final, Protocol, Self, final
 from spool.key import Key
 from spool.transfer import UUID, parse_uuid
 from workers.annex.heard import Heard, LineTooLongError
+from workers.annex.limits import Pace
 from workers.annex.pipes import EndedError, Pipes
 
 VERSION: Final = 4
@@ -105,9 +106,14 @@ class Source(Protocol):
 class Peer:
     """A repository behind a connection."""
 
-    def __init__(self, pipes: Pipes, uuid: UUID) -> None:
-        """Greet.  Raises ``EndedError`` if it is another repository than ``uuid``."""
-        self._pipes = pipes
+    def __init__(
+        self, pipes: Pipes, uuid: UUID, up: Pace | None = None, down: Pace | None = None
+    ) -> None:
+        """Greet.  Raises ``EndedError`` if it is another repository than ``uuid``.
+
+        ``up``, ``down``: a content that goes, or comes, more slowly has stalled.
+        """
+        self._pipes, self._up, self._down = pipes, up, down
         self._heard = Heard()
         try:
             self._greet(uuid)
@@ -154,6 +160,7 @@ class Peer:
         offset = min(offset, source.size)
         source.resume(offset)
         self.say(b"DATA %d\n" % (source.size - offset))
+        self._pipes.expect(self._up)
         while offset < source.size:
             taken = self._pipes.send_file(
                 source.fd, offset, min(source.piece, source.size - offset)
@@ -232,6 +239,7 @@ class Peer:
         if early:
             sink(early)
             size -= len(early)
+        self._pipes.expect(self._down)
         buffer = memoryview(bytearray(min(_BUFFER, size)))
         while size:
             got = self._pipes.read_into(buffer[: min(size, len(buffer))])
@@ -257,6 +265,7 @@ class Peer:
         return head, rest
 
     def _line(self) -> bytes:
+        self._pipes.expect(None)
         try:
             while (line := self._heard.line()) is None:
                 self._heard.add(self._pipes.read())

@@ -5,7 +5,7 @@ Started without a shell or a terminal, with a cleaned environment, in the proces
 says how it ended, and never fills its pipe.
 
 DIAGNOSTICS: ``EndedError``, with the last of its stderr, when it has ended; ``SilentError``, one of
-those, when nothing could be read or written for too long, and it was killed.
+those, when too little could be read or written for too long, and it was killed.
 """
 
 import contextlib
@@ -19,6 +19,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Final, Self, final
 
+from workers.annex.limits import Pace
 from workers.git.offspring import descendants, signal_all
 from workers.git.run import environment
 from workers.git.told import told
@@ -28,6 +29,10 @@ PIPE_BYTES: Final = 1 << 20
 
 CLOSE_S: Final = 60.0
 """How long a program whose stdin was closed may take to end: it may have a journal to commit."""
+
+LEAST: Final = 1 << 10
+"""Bytes, in the time that it may be silent: who says one now and then would else hold us for days.
+"""
 
 _STDERR_KEPT: Final = 4096
 _READ: Final = 1 << 18
@@ -39,7 +44,7 @@ class EndedError(Exception):
 
 
 class SilentError(EndedError):
-    """The program neither said nor took anything for too long, and was killed."""
+    """The program said and took nothing for too long, or too little, and was killed."""
 
 
 @final
@@ -80,6 +85,7 @@ class Pipes:
             with contextlib.suppress(OSError):  # a user's share of pipe memory is used up
                 fcntl.fcntl(file.fileno(), fcntl.F_SETPIPE_SZ, PIPE_BYTES)
         self._complaint = b""
+        self.expect(None)
 
     def __enter__(self) -> Self:
         return self
@@ -102,12 +108,22 @@ class Pipes:
         poll.register(self._stdout, select.POLLIN)
         return not poll.poll(0)
 
+    def expect(self, pace: Pace | None) -> None:
+        """From now on so much has to come or go, in the time that we wait for it.
+
+        That is less than passes: who does not read, for there is a limit of speed, does not wait.
+        """
+        self._pace = pace or Pace(LEAST, self._silence_s)
+        self._moved, self._waited_s = 0, 0.0
+
     def send(self, data: bytes) -> None:
         """Write all of it.  What the program says meanwhile stays in its pipe."""
         view = memoryview(data)
         while view:
             try:
-                view = view[os.write(self._stdin, view) :]
+                taken = os.write(self._stdin, view)
+                self._moved += taken
+                view = view[taken:]
             except BlockingIOError:
                 self._await(self._stdin, select.POLLOUT)
             except BrokenPipeError as gone:
@@ -120,11 +136,14 @@ class Pipes:
         """
         while True:
             try:
-                return os.sendfile(self._stdin, fd, offset, min(size, _SENDFILE_MAX))
+                taken = os.sendfile(self._stdin, fd, offset, min(size, _SENDFILE_MAX))
             except BlockingIOError:
                 self._await(self._stdin, select.POLLOUT)
             except BrokenPipeError as gone:
                 raise self.ended() from gone
+            else:
+                self._moved += taken
+                return taken
 
     def read(self) -> bytes:
         """What it says next, at least one byte; waits for it.  Raises when it has ended."""
@@ -136,6 +155,7 @@ class Pipes:
                 continue
             if not data:
                 raise self.ended()
+            self._moved += len(data)
             return data
 
     def read_into(self, buffer: memoryview) -> int:
@@ -148,6 +168,7 @@ class Pipes:
                 continue
             if not size:
                 raise self.ended()
+            self._moved += size
             return size
 
     def ended(self) -> EndedError:
@@ -191,16 +212,25 @@ class Pipes:
         poll = select.poll()
         poll.register(fd, events)
         poll.register(self._stderr, select.POLLIN)
-        deadline = time.monotonic() + self._silence_s
-        while True:
-            ready = dict(poll.poll(max(0.0, deadline - time.monotonic()) * 1000))
-            if not ready:
+        began = time.monotonic()
+        deadline = began + self._silence_s
+        ready: dict[int, int] = {}
+        while fd not in ready:
+            left_s = deadline - time.monotonic()
+            if left_s < 0:  # or it does nothing but complain
                 self.kill()
                 raise SilentError(f"{self._name}: silent for {self._silence_s:.0f} s")
+            ready = dict(poll.poll(left_s * 1000))
             if self._stderr in ready and not self._listen():
                 poll.unregister(self._stderr)
-            if fd in ready:
-                return
+        self._waited_s += time.monotonic() - began
+        if self._waited_s > self._pace.period_s:
+            if self._moved < self._pace.size:
+                self.kill()
+                raise SilentError(
+                    f"{self._name}: stalled, {self._moved} bytes in {self._waited_s:.0f} s"
+                )
+            self._moved, self._waited_s = 0, 0.0
 
     def _listen(self) -> bool:
         """Keep the last of its stderr; False when that is closed."""

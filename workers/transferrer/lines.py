@@ -10,7 +10,7 @@ from typing import Final, final
 
 from spool.transfer import Direction
 from workers.annex import masters, p2p, parcels, ssh
-from workers.annex.limits import limits
+from workers.annex.limits import Pace, limits
 from workers.annex.p2p import Peer
 from workers.annex.pipes import EndedError, Pipes
 from workers.annex.remotes import Remote
@@ -94,7 +94,9 @@ def connect(here: Repository, remote: Remote) -> Peer:
     program = remote.settings.get("shell", _SHELL)
     command = p2p.server(remote.way.path, here.uuid, remote.uuid, program)
     argv = ssh.to_run(here, remote.settings, remote.way, command)
-    return Peer(Pipes(argv, cwd=here.top, silence_s=_silence_s(remote)), remote.uuid)
+    up, down = (limits(remote.settings, direction).stall for direction in Direction)
+    pipes = Pipes(argv, cwd=here.top, silence_s=_silence_s(up, down))
+    return Peer(pipes, remote.uuid, up, down)
 
 
 def _processes(here: Repository, remote: Remote, pid: int) -> Iterator[int]:
@@ -105,6 +107,5 @@ def _processes(here: Repository, remote: Remote, pid: int) -> Iterator[int]:
         yield from descendants(top)
 
 
-def _silence_s(remote: Remote) -> float:
-    paces = (limits(remote.settings, direction).stall for direction in Direction)
+def _silence_s(*paces: Pace | None) -> float:
     return min((pace.period_s for pace in paces if pace is not None), default=SILENCE_S)
