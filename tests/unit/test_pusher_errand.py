@@ -1,5 +1,6 @@
 """The pusher's children."""
 
+import ctypes
 import errno
 import os
 import signal
@@ -9,10 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes import alive, wait_until
+from tests.processes import alive, forked, wait_until
 from workers.pusher.errand import Errand, Errands
 from workers.pusher.values import Outcome, Result
 from workers.wakeup import Wakeup
+
+PTRACE_SEIZE = 0x4206
+PR_SET_PTRACER = 0x59616D61
+ANYBODY = 2**64 - 1
 
 
 def done() -> Outcome:
@@ -96,3 +101,34 @@ def test_one_that_never_ends_is_killed_with_what_it_has_started(
     child.kill()
 
     wait_until(lambda: not alive(below))
+
+
+@pytest.mark.timeout(20)
+def test_one_that_cannot_be_ended_is_not_waited_for(wakeup: Wakeup) -> None:
+    """It hangs on a dead disk, say, and the user has taken that remote away.
+
+    Here somebody traces it, and does not look: then it has not ended for its parent, either.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    reading, writing = os.pipe()
+
+    def work() -> Outcome:
+        libc.prctl(PR_SET_PTRACER, ctypes.c_ulong(ANYBODY), 0, 0, 0)
+        os.write(writing, b"%d " % os.getpid())
+        signal.pause()
+        return done()
+
+    child = begun(Errands(wakeup), work)
+    pid = int(os.read(reading, 20))
+
+    def trace() -> None:
+        assert libc.ptrace(PTRACE_SEIZE, pid, None, None) == 0
+        os.write(writing, b"x")
+        signal.pause()
+
+    with forked(trace):
+        assert os.read(reading, 1) == b"x"
+        child.kill()
+        assert not child.has_ended()
+    wait_until(child.has_ended)
+    child.finish()

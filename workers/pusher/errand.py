@@ -21,6 +21,7 @@ import msgpack
 
 from spool.record import escape
 from workers import errand, lifeline
+from workers.git.readable import readable
 from workers.git.refname import RefName
 from workers.git.stream import ObjectId
 from workers.pusher.values import Outcome, Result
@@ -31,6 +32,9 @@ log = logging.getLogger(__name__)
 
 AGAIN_S: Final = 20.0
 """Until one more is tried when no process could be made."""
+
+END_S: Final = 1.0
+"""A process that is killed needs so long at most, if it can be killed."""
 
 ANSWER_MAX: Final = 1 << 24
 
@@ -62,9 +66,13 @@ class Errand:
             return Outcome(Result.FAILED, {}, "it was killed")
 
     def kill(self) -> None:
-        """End it now."""
+        """End it now.
+
+        What hangs on a dead disk ends when that lets it go, or with us; it is not waited for.
+        """
         self._kill_group()
-        self.finish()
+        if readable(self.fd, within_s=END_S) and self.has_ended():
+            self.finish()
 
     def _kill_group(self) -> None:
         try:
