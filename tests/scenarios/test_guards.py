@@ -55,6 +55,28 @@ def test_an_unmounted_subdirectory_is_not_deleted(
 
 
 @may_mount
+def test_what_was_out_of_sight_counts_as_in_sync_as_soon_as_it_is_back(
+    pair: tuple[Repo, Repo], fleet: Fleet, tmp_path: Path
+) -> None:
+    """Not only when its next turn comes, which may be half a minute later."""
+    a, _ = pair
+    mounted = a.path / "mounted"
+    mounted.mkdir()
+    with drive(tmp_path, "stick") as stick:
+        stick.plug(mounted)
+        fill(a, 5, "mounted")
+        fleet.serve(*pair)
+        synced(*pair)
+        unplug(mounted)
+        stays(deletes_nothing(a), GUARD_S)
+
+        stick.plug(mounted)
+
+        fleet.settle()
+        fleet.stop()
+
+
+@may_mount
 def test_a_daemon_started_while_a_subdirectory_is_unmounted_deletes_nothing(
     pair: tuple[Repo, Repo], fleet: Fleet, tmp_path: Path
 ) -> None:

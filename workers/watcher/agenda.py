@@ -131,6 +131,10 @@ class Agenda:
         for path in paths:
             self.look(path, now)
 
+    def look_at_unreadable(self, now: float) -> None:
+        """What could not be read may be readable: a drive has come back, say, or somebody asks."""
+        self.look_all(list(self.waiting(Why.UNREADABLE)), now)
+
     def put_off(self, path: bytes, now: float, why: Why) -> None:
         """Look again after a while: longer each time."""
         item = self._items.setdefault(path, Item(now, now, now))

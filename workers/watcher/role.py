@@ -229,6 +229,7 @@ class Watcher:
         """Watch, and take all that has happened before now."""
         if self._voice.listen():
             self._committing.ask_again()
+            self._agenda.look_at_unreadable(time.monotonic())
             if self._voice.wants_all() or self._tree.limited:
                 self._tree.look_at(b"")  # it is to be known what is there now
         self._guard.listen()
@@ -250,6 +251,7 @@ class Watcher:
             self._fill.sweep()
         for directory in self._mounts.hear(woken.ready):
             self._tree.look_at(directory)
+            self._agenda.look_at_unreadable(time.monotonic())
             self._joining.look_again(time.monotonic())
         self._tree.take(woken.events)
         if self._tree.modes_changed:
