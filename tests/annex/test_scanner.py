@@ -493,6 +493,32 @@ def test_expressions_that_only_git_annex_reads_are_left_to_it(pair: tuple[Repo, 
     assert queued(a, UP, b) == {yes: b"yes"}
 
 
+@pytest.mark.parametrize(("expression", "at_once"), [("balanced", 4), ("fullysizebalanced", 1)])
+def test_no_more_is_queued_than_a_repository_has_room_for(
+    pair: tuple[Repo, Repo], expression: str, at_once: int
+) -> None:
+    a, b = pair
+    for number in range(6):
+        a.write(f"f{number}", b"%d" % number * 1000)
+    a.annex("add", "-q", ".")
+    a.git("commit", "-q", "-m", "files")
+    a.annex("group", "b", "x")
+    a.annex("wanted", "b", f"{expression}=x")
+    a.annex("maxsize", "b", "4kB")
+
+    with scanning(a) as scanned:
+        wait_until(lambda: len(queued(a, UP, b)) == at_once)
+        stays(lambda: len(queued(a, UP, b)) == at_once, 1)
+        for _turn in range(4 // at_once):
+            wait_until(lambda: len(queued(a, UP, b)) == at_once)
+            for key in queued(a, UP, b):
+                Queue(place(a).layout).cancel(Transfer(UP, uuid(b), key))
+                a.annex("setpresentkey", os.fsdecode(key), b.uuid(), "1")
+        scanned.settled()
+
+    assert queued(a, UP, b) == {}
+
+
 def test_content_that_is_here_and_not_logged_is_logged(
     pair: tuple[Repo, Repo], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,5 +1,6 @@
 """Contents leave only where they are not wanted, and never from where somebody wants them."""
 
+import re
 from pathlib import Path
 
 from tests.daemons import Fleet
@@ -139,3 +140,33 @@ def test_the_same_content_inside_and_outside_of_the_archive_does_not_loop(
 
     assert len(a.commits("git-annex")) - len(before) <= 1
     assert has(a, b"archive/letter")
+
+
+def test_repositories_of_one_group_get_what_fits_and_keep_it(tmp_path: Path, fleet: Fleet) -> None:
+    """They were filled far beyond their maxsize, dropped all that they had, and were filled again.
+
+    git-annex, asked about many files at once, goes by the sizes of its start.
+    """
+    client, b, c = clique(tmp_path, 3)
+    for repo, most in ((b, "100kB"), (c, "200kB")):
+        repo.annex("group", "-q", "here", "backup")
+        repo.annex("wanted", "-q", "here", "fullybalanced=backup")
+        repo.annex("maxsize", "-q", "here", most)
+    for repo in (b, c, client, b, c):
+        repo.annex("sync", "-q", "--no-content")
+    fleet.serve(client, b, c)
+
+    for number in range(40):
+        client.write(f"f{number}", b"%02d" % number * 5_000)
+
+    wait_until(lambda: _parted(b, c), 90)
+    fleet.settle()
+    wait_until(lambda: _parted(b, c), 90)  # what both have got at once, one of them drops
+    stays(lambda: _parted(b, c), 20)
+    drops = re.findall(r"dropped (\d+) contents", "".join(each.log() for each in fleet.daemons))
+    assert sum(map(int, drops)) <= 10  # what both had got at the same time
+
+
+def _parted(b: Repo, c: Repo) -> bool:
+    of_b, of_c = b.here(), c.here()
+    return (len(of_b), len(of_c)) == (10, 20) and of_b.isdisjoint(of_c)

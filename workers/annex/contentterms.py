@@ -21,7 +21,7 @@ from spool.key import Key
 from spool.transfer import UUID
 from workers.annex import datasize, glob
 from workers.annex.expression import ExoticExpressionError, Term
-from workers.annex.matcher import Compiled, always, unknown
+from workers.annex.matcher import BySize, Compiled, always, unknown
 from workers.annex.uuidlogs import Trust
 
 
@@ -246,13 +246,15 @@ def _number(value: str) -> int:
     return int(value)
 
 
-def _left_to_git_annex(shape: re.Pattern[str], *, by_presence: bool = False) -> "Valued":
+def _left_to_git_annex(
+    shape: re.Pattern[str], *, by_presence: bool = False, by_size: BySize = BySize.NO
+) -> "Valued":
     """A term that git-annex must answer, if its value has a shape that git-annex accepts."""
 
     def compile_it(value: str, _context: Context) -> Compiled[Content]:
         if shape.fullmatch(value) is None:
             raise ExoticExpressionError(f"value {value}")
-        return unknown(by_presence=by_presence)
+        return unknown(by_presence=by_presence, by_size=by_size)
 
     return compile_it
 
@@ -281,8 +283,8 @@ _VALUED: Final[Mapping[str, Valued]] = {
     "largerthan": _larger_than,
     "smallerthan": _smaller_than,
     "metadata": _left_to_git_annex(_METADATA),
-    "balanced": _left_to_git_annex(_BALANCED, by_presence=True),
-    "sizebalanced": _left_to_git_annex(_BALANCED, by_presence=True),
-    "fullybalanced": _left_to_git_annex(_BALANCED),
-    "fullysizebalanced": _left_to_git_annex(_BALANCED),
+    "balanced": _left_to_git_annex(_BALANCED, by_presence=True, by_size=BySize.ROOM),
+    "sizebalanced": _left_to_git_annex(_BALANCED, by_presence=True, by_size=BySize.SHARE),
+    "fullybalanced": _left_to_git_annex(_BALANCED, by_size=BySize.ROOM),
+    "fullysizebalanced": _left_to_git_annex(_BALANCED, by_size=BySize.SHARE),
 }

@@ -11,6 +11,7 @@ Pure.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Generic, TypeVar, final
 
 from workers.annex.expression import AllOf, Expression, Not, Term
@@ -18,6 +19,17 @@ from workers.annex.expression import AllOf, Expression, Not, Term
 Subject = TypeVar("Subject")
 Match = Callable[[Subject], bool | None]
 """Whether the expression holds of the subject; None if that cannot be told here."""
+
+
+class BySize(IntEnum):
+    """Whether an answer depends on how much repositories have."""
+
+    NO = 0
+    ROOM = 1
+    """On whether there is room, below ``git annex maxsize``."""
+
+    SHARE = 2
+    """On who has the greatest part of its size."""
 
 
 @final
@@ -39,6 +51,8 @@ class Compiled(Generic[Subject]):
     by_path: bool = False
     """Its answer may differ between two files with the same content."""
 
+    by_size: BySize = BySize.NO
+
 
 def compile_expression(
     expression: Expression, term: Callable[[Term], Compiled[Subject]]
@@ -57,9 +71,9 @@ def always(*, answer: bool) -> Compiled[Subject]:
     return Compiled(lambda _subject: answer)
 
 
-def unknown(*, by_presence: bool = False) -> Compiled[Subject]:
+def unknown(*, by_presence: bool = False, by_size: BySize = BySize.NO) -> Compiled[Subject]:
     """An expression that only git-annex can answer."""
-    return Compiled(lambda _subject: None, certain=False, by_presence=by_presence, by_path=True)
+    return Compiled(lambda _subject: None, False, by_presence, by_path=True, by_size=by_size)  # noqa: FBT003 -- fields
 
 
 def all_of(parts: Sequence[Compiled[Subject]]) -> Compiled[Subject]:
@@ -83,6 +97,7 @@ def _joined(parts: Sequence[Compiled[Subject]], match: Match[Subject]) -> Compil
         by_presence=any(part.by_presence for part in parts),
         by_absence=any(part.by_absence for part in parts),
         by_path=any(part.by_path for part in parts),
+        by_size=max((part.by_size for part in parts), default=BySize.NO),
     )
 
 
@@ -99,6 +114,7 @@ def _not(inner: Compiled[Subject]) -> Compiled[Subject]:
         by_presence=inner.by_absence,
         by_absence=inner.by_presence,
         by_path=inner.by_path,
+        by_size=inner.by_size,
     )
 
 

@@ -20,7 +20,7 @@ from workers.annex import expression, maplog, standardgroups, uuidlogs
 from workers.annex.contentterms import Content, Context, compile_term
 from workers.annex.expression import ExoticExpressionError, Term
 from workers.annex.glob import BrokenGlobError
-from workers.annex.matcher import Compiled, any_of, compile_expression, unknown
+from workers.annex.matcher import BySize, Compiled, any_of, compile_expression, unknown
 from workers.annex.uuidlogs import Trust
 
 PREFERRED: Final = b"preferred-content.log"
@@ -123,6 +123,11 @@ class Preferences:
         except KeyError:
             return self._rules.setdefault(uuid, self._compile(uuid))
 
+    def by_size(self, uuid: UUID) -> BySize:
+        """Whether it depends on sizes what a repository wants."""
+        rule = self.rule(uuid)
+        return BySize.NO if rule is None else rule.compiled.by_size
+
     def wants(self, uuid: UUID, content: Content) -> bool | None:
         """Whether the repository wants to have (or get) the content; None: ask git-annex."""
         rule = self.rule(uuid)
@@ -212,6 +217,7 @@ class _Terms:
             certain=inner.certain,
             by_presence=inner.by_presence or inner.by_absence,
             by_path=inner.by_path,
+            by_size=inner.by_size,
         )
 
     def _in_standard(self, term: Term) -> Compiled[Content]:

@@ -10,6 +10,7 @@ from typing import Final, final
 
 from spool.key import Key
 from spool.transfer import UUID, Direction, Lane, Transfer
+from workers.annex.matcher import BySize
 from workers.annex.objects import Objects
 from workers.annex.questions import Wants
 from workers.annex.repository import Repository
@@ -17,6 +18,7 @@ from workers.scanner.courtesies import Courtesies, Late
 from workers.scanner.dropped import Dropped
 from workers.scanner.lanes import Lanes
 from workers.scanner.neighbours import Neighbours
+from workers.scanner.rooms import Rooms
 from workers.scanner.routes import Routes
 from workers.wanted import Decision, Item, Plan
 
@@ -53,12 +55,38 @@ class Decider:
         self._objects = Objects(repository)
         self._lanes = lanes
         self._wants: dict[UUID, Wants] = {}
+        self._rooms = Rooms(repository)
 
     def close(self) -> None:
         """End what git-annex processes there are; they know the preferences of their start."""
         for wants in self._wants.values():
             wants.close()
         self._wants = {}
+        self._rooms.forget_lasting()
+
+    def next_look(self) -> float:
+        """When to look again at what others are expected to log, or to do (monotonic, s)."""
+        unlogged = min(self.unlogged.values(), default=float("inf"))
+        return min(unlogged, self.courtesies.next_look(), self._rooms.next_look())
+
+    @property
+    def pending(self) -> int:
+        """How much is waited for, roughly."""
+        return len(self.unlogged) + len(self.courtesies) + len(self._rooms)
+
+    def settle_rooms(self, plan: Plan) -> None:
+        """Ask again what repositories want, if that may be otherwise by now."""
+        for taker in self._rooms.settle(
+            lambda who, keys: any(self._lanes.having(lane, keys) for lane in _lanes_to(plan, who)),
+            time.monotonic(),
+        ):
+            for lane in _lanes_to(plan, taker):
+                self._lanes.fall_behind(lane, b"")
+        self._lanes.closed = frozenset(
+            lane
+            for lane in self._lanes.closed
+            if self._rooms.is_closed(lane.uuid if lane.direction is Direction.UPLOAD else plan.here)
+        )
 
     def decide(self, plan: Plan, items: Iterable[Item]) -> None:
         """Offer what the items need."""
@@ -75,8 +103,8 @@ class Decider:
     def _offer(self, plan: Plan, item: Item, decision: Decision) -> None:
         if self.doubts and plan.here in item.locations and not self._objects.locate(item.key):
             return  # lost: fsck will say so
-        wanted = [each for each in decision.ask if self._is_wanted(plan.asked_of(each), item)]
         path = item.paths[0] if item.paths else b""
+        wanted = [each for each in decision.ask if self._is_wanted(plan, each, item, path)]
         judged = self._routes.judge(plan, item, (*decision.transfers, *wanted))
         for transfer, until in judged.held.items():
             self._lanes.offer(transfer, path, until)
@@ -122,6 +150,7 @@ class Decider:
         news: Mapping[Key, frozenset[UUID]],
     ) -> None:
         """The logs say that now: nothing that has come is waited for."""
+        self._rooms.learn(news, time.monotonic())
         for taker, key in self._dropped.learn(before, news, time.time()):
             for lane in _lanes_to(plan, taker):
                 self._lanes.withdraw(Transfer(lane.direction, lane.uuid, key))
@@ -143,7 +172,24 @@ class Decider:
             del self.unlogged[key]
         return [key for key in due if self._objects.locate(key) is not None]
 
-    def _is_wanted(self, uuid: UUID, item: Item) -> bool:
+    def _is_wanted(self, plan: Plan, transfer: Transfer, item: Item, path: bytes) -> bool:
+        taker = plan.asked_of(transfer)
+        by_size = plan.preferences.by_size(taker)
+        if by_size is BySize.NO or not self._lanes.takes(transfer.lane):
+            return self._says_git_annex(taker, item)
+        began = time.monotonic()
+        if not self._rooms.is_closed(taker):
+            if self._rooms.opens(taker, by_size, began) and taker in self._wants:
+                self._wants.pop(taker).close()  # it knows the sizes of its start
+            says = self._says_git_annex(taker, item)
+            self._rooms.spend(taker, time.monotonic() - began)
+            if not says or self._rooms.admits(taker, item.key):
+                return says
+        self._lanes.fall_behind(transfer.lane, path)
+        self._lanes.closed |= {transfer.lane}
+        return False
+
+    def _says_git_annex(self, uuid: UUID, item: Item) -> bool:
         wants = self._wants.get(uuid)
         if wants is None:
             is_here = uuid == self._repository.uuid

@@ -19,14 +19,16 @@ import math
 import os
 import random
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain, islice
 from typing import Final, NamedTuple, final
 
 from spool.key import Key
 from spool.transfer import UUID
 from workers import errand
-from workers.annex.oneshot import drop_unwanted, drop_unwanted_files
+from workers.annex.matcher import BySize
+from workers.annex.oneshot import Result, drop_unwanted, drop_unwanted_files
+from workers.annex.questions import Asked
 from workers.annex.repository import Repository
 from workers.annex.stream import AnnexEndedError
 from workers.errand import Errand
@@ -58,6 +60,9 @@ class Noted(NamedTuple):
     path: bytes | None
     """One of its files, if it makes no difference which; else git-annex finds out all of them."""
 
+    by_size: bool
+    """What is dropped before it may change the answer."""
+
 
 @final
 class Dropper:
@@ -85,7 +90,8 @@ class Dropper:
                     noted.pop(item.key, None)
                 elif len(noted) < NOTED_MAX:
                     any_does = unwanted or len(item.paths) == 1
-                    noted[item.key] = Noted(at, item.paths[0] if any_does else None)
+                    by_size = network.plan.preferences.by_size(uuid) is not BySize.NO
+                    noted[item.key] = Noted(at, item.paths[0] if any_does else None, by_size)
                     self._refusals = 0
 
     def next_look(self) -> float:
@@ -155,11 +161,13 @@ def _drop(repository: Repository, due: Mapping[Key, Noted], remote: str) -> bool
     dropped = refused = 0
     try:
         where = remote or None
-        files = [each.path for each in due.values() if each.path is not None]
-        keys = [key for key, each in due.items() if each.path is None]
+        sized = {key: each.path for key, each in due.items() if each.by_size}
+        others = {key: each.path for key, each in due.items() if not each.by_size}
+        files = [path for path in others.values() if path is not None]
+        keys = [key for key, path in others.items() if path is None]
         by_file = drop_unwanted_files(repository, files, where) if files else ()
         by_key = drop_unwanted(repository, keys, where) if keys else ()
-        for result in chain(by_file, by_key):
+        for result in chain(by_file, by_key, _one_by_one(repository, sized, where)):
             dropped += result.done
             refused += result.reason != ""
     except AnnexEndedError as failure:
@@ -169,6 +177,42 @@ def _drop(repository: Repository, due: Mapping[Key, Noted], remote: str) -> bool
         if dropped:
             log.info("dropped %d contents that are not wanted %s", dropped, _place(remote))
     return not refused
+
+
+def _one_by_one(
+    repository: Repository, candidates: Mapping[Key, bytes | None], remote: str | None
+) -> Iterator[Result]:
+    """Each by a git-annex that knows what has become of the one before.
+
+    git-annex 10.20261026 goes by the sizes of its start: a ``drop --auto`` in a repository that is
+    too full drops all that it has.
+    """
+    left = dict(candidates)
+    while left:
+        if remote is None:
+            left = _to_drop(repository, left)
+        for key, path in list(left.items()):
+            del left[key]
+            results = list(
+                drop_unwanted(repository, [key], remote)
+                if path is None
+                else drop_unwanted_files(repository, [path], remote)
+            )
+            yield from results
+            if remote is None and not any(each.done or each.reason for each in results):
+                break  # it is wanted now, and so are others, perhaps
+
+
+def _to_drop(
+    repository: Repository, candidates: Mapping[Key, bytes | None]
+) -> dict[Key, bytes | None]:
+    """Which of them git-annex would drop here, if it went by the sizes of now for all."""
+    with Asked(repository, "find", "--batch", "--json", "--want-drop") as asked:
+        return {
+            key: path
+            for key, path in candidates.items()
+            if path is None or b"\n" in path or asked.ask(path + b"\n") != b""
+        }
 
 
 def _place(remote: str) -> str:

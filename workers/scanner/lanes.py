@@ -53,6 +53,9 @@ class Lanes:
         self.only: frozenset[Lane] | None = None
         """Offers for other lanes are not taken; None: all are."""
 
+        self.closed: frozenset[Lane] = frozenset()
+        """Those for which nothing more is decided, for now."""
+
     def takes(self, lane: Lane) -> bool:
         """Whether offers for it are of use now."""
         return self.only is None or lane in self.only
@@ -102,7 +105,7 @@ class Lanes:
 
     def is_full(self, lane: Lane) -> bool:
         """Whether a sweep need not look for more."""
-        return len(self._backlog.get(lane, ())) >= ENOUGH
+        return lane in self.closed or len(self._backlog.get(lane, ())) >= ENOUGH
 
     def forget(self) -> None:
         """All that waits here is going to be found again."""
@@ -141,7 +144,7 @@ class Lanes:
         return frozenset(
             lane
             for lane in self.behind
-            if lane not in self._backlog and self._queue.count(lane, LOW) < LOW
+            if lane not in {*self._backlog, *self.closed} and self._queue.count(lane, LOW) < LOW
         )
 
     def waiting(self) -> frozenset[Lane]:

@@ -33,9 +33,10 @@ from workers.git.run import Git
 from workers.wanted import Plan, syncs_content
 
 _UUID: Final = b"uuid.log"
+_MAXSIZE: Final = b"maxsize.log"
 _ANNEX: Final = RefName(REF)
 
-_DECIDING: Final = frozenset((*preferred.LOGS, CONFIG_LOG))
+_DECIDING: Final = frozenset((*preferred.LOGS, _MAXSIZE, CONFIG_LOG))
 SETTING_LOGS: Final = _DECIDING | {_UUID} | proxies.LOGS
 """The files of the git-annex branch that a survey reads."""
 

@@ -155,16 +155,12 @@ class Scan:
     @property
     def next_look(self) -> float:
         """When to look again at what others are expected to log, or to do (monotonic, s)."""
-        unlogged = min(self._decider.unlogged.values(), default=float("inf"))
-        return min(unlogged, self._decider.courtesies.next_look(), self.routes.next_look())
+        return min(self._decider.next_look(), self.routes.next_look())
 
     @property
     def pending(self) -> int:
         """How much there is to do, roughly, that will be done without a further cause."""
-        decider = self._decider
-        return (
-            len(decider.unlogged) + len(decider.courtesies) + self.is_sweeping + self.waits_for_room
-        )
+        return self._decider.pending + self.is_sweeping + self.waits_for_room
 
     def have_explored(self, explorer: Explorer) -> None:
         """Have the map drawn, if it is time."""
@@ -322,6 +318,7 @@ class Scan:
         now, courtesies = time.time(), self._decider.courtesies
         if self._decider.offer_late(self._known().plan):
             self._lanes.flush(now)
+        self._decider.settle_rooms(self._known().plan)
         self.has_refilled = self._lanes.refill(now) > 0
         drained = frozenset[Lane]()
         if self._sweep is None:

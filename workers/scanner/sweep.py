@@ -37,7 +37,7 @@ class Sweep:
             return None
         self.at = files[-1].path if files else self.at
         for lane in [lane for lane in self.lanes if lanes.is_full(lane)]:
-            lanes.behind[lane] = files[0].path if files else b""
+            lanes.fall_behind(lane, files[0].path if files else b"")
             self.lanes -= {lane}
         if not self.lanes:
             self.is_whole = False
