@@ -84,10 +84,9 @@ def _express(args: Sequence[str]) -> int | None:
 
             start(directory)
         case "stop", []:
-            from annexd.repository import find_place
-            from annexd.stopping import stop
+            from annexd.stopping import stop_at
 
-            if stop(find_place(directory)) is None:
+            if stop_at(directory) is None:
                 sys.stderr.write("annexd does not run here\n")
         case "start", ["--foreground"]:
             from annexd.daemon import run_in_foreground

@@ -81,7 +81,7 @@ def stop(directory: Directory = None, *, autostart: Autostart = False) -> None:
         from annexd.autostart import everywhere
 
         everywhere(stopping.stop)
-    elif stopping.stop(find_place(directory)) is None:
+    elif stopping.stop_at(directory) is None:
         typer.echo("annexd does not run here", err=True)
 
 

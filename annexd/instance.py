@@ -20,6 +20,7 @@ If killed: the kernel drops all three locks; what stands in the files then means
 DIAGNOSTICS: ``AlreadyRunningError``, which says who has the repository.
 """
 
+import contextlib
 import os
 from dataclasses import dataclass
 from typing import final
@@ -32,6 +33,9 @@ from spool.record import make_directory
 
 TITLE = "annexd: supervisor"
 """How a supervisor's command line begins."""
+
+LOCK = "annex/annexd/lock"
+"""annexd's own, below the repository's directory (``Place.lock``)."""
 
 _MAKE = lock.OPEN | os.O_CREAT
 
@@ -74,6 +78,23 @@ def find_holder(place: Place) -> Holder | None:
         return Holder(pid, is_annexd=own == pid or (own is None and _is_titled(pid)))
     # Somebody has deleted ``daemon.pid``; annexd makes it again in a moment.
     return None if own is None else Holder(own, is_annexd=True)
+
+
+def holders_of(path: bytes) -> list[int]:
+    """The supervisors that have a lock of that name open; by /proc, so that no disk is asked."""
+    return [
+        int(name)
+        for name in os.listdir("/proc")
+        if name.isdigit() and _is_titled(int(name)) and path in _open_files(name)
+    ]
+
+
+def _open_files(pid: str) -> set[bytes]:
+    found = set()
+    with contextlib.suppress(OSError):  # it has just ended, or is another user's
+        for name in os.listdir(f"/proc/{pid}/fd"):
+            found.add(os.readlink(os.fsencode(f"/proc/{pid}/fd/{name}")))
+    return found
 
 
 def _is_titled(pid: int) -> bool:

@@ -17,6 +17,10 @@ class NotARepositoryError(AnnexdError):
     """There is no repository with a work tree here."""
 
 
+class UnreadableError(NotARepositoryError):
+    """Whether there is one cannot be told."""
+
+
 def find_place(directory: Path | None = None) -> Place:
     """The repository whose work tree ``directory`` (else: where we stand) is in."""
     try:
@@ -29,7 +33,7 @@ def find_place(directory: Path | None = None) -> Place:
         start.stat()
         found = next((at for at in (start, *start.parents) if _is_repository(at)), None)
     except OSError as failure:
-        raise NotARepositoryError(f"cannot look into {str(start)!r}: {failure.strerror}") from None
+        raise UnreadableError(f"cannot look into {str(start)!r}: {failure.strerror}") from None
     if found is None:
         raise NotARepositoryError(
             f"{str(start)!r} is not in a git repository; go to one, or make one: "

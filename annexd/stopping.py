@@ -7,10 +7,12 @@ import contextlib
 import os
 import select
 import signal
+from pathlib import Path
 from typing import Final
 
 from annexd.errors import AnnexdError, TemporaryError
-from annexd.instance import Holder, find_holder
+from annexd.instance import LOCK, Holder, find_holder, holders_of
+from annexd.repository import UnreadableError, find_place
 from spool.place import Place
 
 STOP_S: Final = 10.0
@@ -39,6 +41,33 @@ def stop(place: Place) -> Holder | None:
         finally:
             os.close(pidfd)
     return holder
+
+
+def stop_at(directory: Path | None) -> Holder | None:
+    """The same in the repository that ``directory`` (else: where we stand) is in."""
+    try:
+        return stop(find_place(directory))
+    except (OSError, UnreadableError):  # the disk is dead
+        holder = _stop_by_open_files(directory)
+        if holder is None:
+            raise
+        return holder
+
+
+def _stop_by_open_files(directory: Path | None) -> Holder | None:
+    here = Path(os.path.realpath(directory or Path()))
+    for top in (here, *here.parents):
+        for pid in holders_of(os.fsencode(top / ".git" / LOCK)):
+            with contextlib.suppress(ProcessLookupError):  # it has just ended
+                pidfd = os.pidfd_open(pid)
+                try:
+                    # Now the number cannot come to mean another process; so look once more.
+                    if pid in holders_of(os.fsencode(top / ".git" / LOCK)):
+                        _end(Holder(pid, is_annexd=True), pidfd)
+                        return Holder(pid, is_annexd=True)
+                finally:
+                    os.close(pidfd)
+    return None
 
 
 def _end(holder: Holder, pidfd: int) -> None:
