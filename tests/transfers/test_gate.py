@@ -1,7 +1,10 @@
 """How many workers a remote is given: a dead host must not be all of them."""
 
+import contextlib
+import ctypes
 import errno
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -49,6 +52,55 @@ def test_help_is_given_only_where_somebody_is_known_to_answer(
         assert gates.free_at(there, slot.stat().st_mtime + HELP_AFTER_S + 1) == 0
         gates.failed(there, "timed out", now)
         assert (gates.free_at(there, now + HELP_AFTER_S + 1) == 0) == (url == "/there")
+
+
+GONE = """
+import ctypes, os, signal, sys
+device = os.open("/dev/fuse", os.O_RDWR)
+options = f"fd={device},rootmode=40000,user_id=0,group_id=0".encode()
+libc = ctypes.CDLL(None, use_errno=True)
+assert libc.mount(b"gone", os.fsencode(sys.argv[1]), b"fuse", 0, options) == 0
+print("ready", flush=True)
+signal.pause()
+"""
+
+
+@contextlib.contextmanager
+def hanging(path: Path) -> Iterator[None]:
+    """A file system at that path that does not answer, as one whose server has gone.
+
+    It is a process of its own: when that ends, whoever waits there is told that it has gone.
+    """
+    path.mkdir()
+    said = path.with_name("gone")
+    with running(python(GONE, path), output=said):
+        wait_until(lambda: said.exists() and b"ready" in said.read_bytes())
+        yield
+    ctypes.CDLL(None).umount2(os.fsencode(path), 2)  # MNT_DETACH
+
+
+@pytest.mark.skipif(
+    os.geteuid() != 0 or not os.path.exists("/dev/fuse"), reason="only root can mount"
+)
+@pytest.mark.timeout(30)
+def test_a_dead_disk_or_server_at_a_path_is_not_all_of_us(repo: Repo, tmp_path: Path) -> None:
+    """Observed with sshfs: both workers hung there, and nothing went to any other remote."""
+    there, gates, said = remote(repo, str(tmp_path / "mnt")), Gates(place(repo).remotes), tmp_path
+    slot = Path(os.fsdecode(gates.directory(there))) / "slot.0"
+    with running(python(HOLD, slot), output=said / "said"):
+        wait_until(lambda: (said / "said").exists() and b"ready" in (said / "said").read_bytes())
+        os.utime(slot, (0, 0))
+        with hanging(tmp_path / "mnt"):
+            for _ in range(2):
+                with gates.slot(there) as taken:
+                    assert not taken
+
+        wait_until(lambda: helps(gates, there))
+
+
+def helps(gates: Gates, there: Remote) -> bool:
+    with gates.slot(there) as taken:
+        return taken
 
 
 def test_what_the_disk_has_no_room_to_say_holds_all_the_same(

@@ -6,8 +6,8 @@ news from the sentry that it can be reached, begins anew.  The record is ``remot
 
 A *slot* is a record lock on ``remotes/NAME/slot.N``; so many workers use a remote at once.  The
 second is for what a large content, or a stuck one, keeps waiting: several that share a stream of
-small contents are slower than one, by getting in each other's way.  Behind a network it is given
-only where the remote has answered lately: a dead host must not be all of us.
+small contents are slower than one, by getting in each other's way.  It is given only where the
+remote answers, or behind a network has done so lately: a dead host, or disk, must not be all of us.
 """
 
 import contextlib
@@ -37,6 +37,7 @@ from spool.remotes import (
 )
 from workers.annex.remotes import Remote
 from workers.annex.remoteurl import LocalPath
+from workers.transferrer.probes import Probes
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +66,7 @@ class Gates:
         """What the disk has no room for must hold all the same."""
 
         self._taken: FileLock | None = None
+        self._probes = Probes()
 
     def directory(self, remote: Remote) -> bytes:
         """Where what is known of a remote stands, for a watch; made if that can be."""
@@ -158,6 +160,8 @@ class Gates:
         for path in self._slots(remote):
             if self._helps_at(remote, busy_since, time.time()):
                 return None
+            if busy_since >= 0 and not self._answers(remote):
+                return None
             try:
                 taken = lock.try_take(path, flags=_MAKE)
             except NotAFileError:
@@ -175,6 +179,10 @@ class Gates:
         last = self._read(os.fsencode(remote.name)) or Exchange()
         answers = last.failing_since is None and now - (last.last_success or 0) < ANSWERED_S
         return helps_at(began, now) if answers else math.inf
+
+    def _answers(self, remote: Remote) -> bool:
+        """Whether what is at a path can be reached; of others ``_helps_at`` has told."""
+        return not isinstance(remote.way, LocalPath) or self._probes.answers(remote.way.path)
 
     def _put_aside(self, path: bytes) -> None:
         """What is no file has no business there; the next one makes a file of that name."""
