@@ -1,15 +1,13 @@
 """How many workers a remote is given: a dead host must not be all of them."""
 
-import contextlib
-import ctypes
 import errno
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from spool.remotes import errors, forgive_transfer
+from tests.hanging import hanging, needs_fuse
 from tests.processes import python, running, wait_until
 from tests.pushing import place
 from tests.repo import Repo
@@ -54,34 +52,7 @@ def test_help_is_given_only_where_somebody_is_known_to_answer(
         assert (gates.free_at(there, now + HELP_AFTER_S + 1) == 0) == (url == "/there")
 
 
-GONE = """
-import ctypes, os, signal, sys
-device = os.open("/dev/fuse", os.O_RDWR)
-options = f"fd={device},rootmode=40000,user_id=0,group_id=0".encode()
-libc = ctypes.CDLL(None, use_errno=True)
-assert libc.mount(b"gone", os.fsencode(sys.argv[1]), b"fuse", 0, options) == 0
-print("ready", flush=True)
-signal.pause()
-"""
-
-
-@contextlib.contextmanager
-def hanging(path: Path) -> Iterator[None]:
-    """A file system at that path that does not answer, as one whose server has gone.
-
-    It is a process of its own: when that ends, whoever waits there is told that it has gone.
-    """
-    path.mkdir()
-    said = path.with_name("gone")
-    with running(python(GONE, path), output=said):
-        wait_until(lambda: said.exists() and b"ready" in said.read_bytes())
-        yield
-    ctypes.CDLL(None).umount2(os.fsencode(path), 2)  # MNT_DETACH
-
-
-@pytest.mark.skipif(
-    os.geteuid() != 0 or not os.path.exists("/dev/fuse"), reason="only root can mount"
-)
+@needs_fuse
 @pytest.mark.timeout(30)
 def test_a_dead_disk_or_server_at_a_path_is_not_all_of_us(repo: Repo, tmp_path: Path) -> None:
     """Observed with sshfs: both workers hung there, and nothing went to any other remote."""
