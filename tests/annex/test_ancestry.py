@@ -2,15 +2,17 @@
 
 import random
 import re
+import zlib
 
 import pytest
 
 from tests.repo import Repo
 from workers.annex.branch import Branch
 from workers.annex.repository import find
-from workers.git.ancestry import NEAR, Ancestry, merge_bases
+from workers.git.ancestry import NEAR, Ancestry, is_ancestor, merge_bases
 from workers.git.commit import TIME_MAX, committer_time
 from workers.git.refs import all_merge_bases
+from workers.git.run import GitError
 from workers.git.stream import ObjectId
 
 MISSING = ObjectId("0123456789" * 4)
@@ -143,3 +145,18 @@ def test_what_is_remembered_of_git_s_answers_is_bounded(
     for descendant in line[-8:]:
         assert ancestry.contains(descendant, line[0])
         assert len(ancestry._known) <= 3
+
+
+def test_a_commit_that_is_torn_is_in_nobodys_history_for_all_that_is_known(repo: Repo) -> None:
+    """A power cut has taken its parents; "it is not in there" would be a guess."""
+    first, second = history(repo, 2)
+    path = repo.path / ".git/objects" / second[:2] / second[2:]
+    whole = zlib.decompress(path.read_bytes())
+    torn = zlib.compressobj()
+    data = torn.compress(whole[: whole.index(b"parent ")]) + torn.flush(zlib.Z_SYNC_FLUSH)
+    path.chmod(0o644)
+    path.write_bytes(data)
+
+    assert Ancestry(repo.plumbing).nearby(second, first) is None
+    with pytest.raises(GitError):
+        is_ancestor(repo.plumbing, first, second)

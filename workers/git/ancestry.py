@@ -124,7 +124,8 @@ class Ancestry:
         except (OSError, zlib.error):
             return None
         header, _, body = data.partition(b"\0")
-        return body if header.startswith(b"commit ") else None
+        # One that a power cut has torn would have no parents, or not all of them.
+        return body if header == b"commit %d" % len(body) else None
 
 
 @final
