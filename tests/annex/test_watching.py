@@ -789,6 +789,20 @@ def test_metadata_is_generated_where_the_setting_asks_for_it(repo: Repo) -> None
     assert b"year=" in repo.annex("metadata", "dated")
 
 
+@pytest.mark.parametrize("setting", ["annex.thin=true", "annex.backend=XXH3"])
+def test_a_program_that_git_annex_adds_for_us_stays_executable(repo: Repo, setting: str) -> None:
+    """git-annex adds each unlocked file as one that is not (10.20261026)."""
+    repo.git("config", *setting.split("="))
+    with watched(repo) as watching:
+        for content in (b"#!/bin/sh\n", b"#!/bin/sh\nexit\n"):
+            program = repo.write("program", content)
+            program.chmod(0o755)
+            watching.settle()
+
+            assert repo.git("ls-tree", "HEAD", "program").startswith(b"100755 ")
+            assert repo.git("status", "--porcelain") == b""
+
+
 def test_what_git_annex_stages_for_us_waits_for_nobody_who_only_looks(repo: Repo) -> None:
     """A ``git status`` that records new times is no user's staging; each file waited for 5 s."""
     repo.git("config", "annex.genmetadata", "true")  # so git-annex adds, as with annex.thin

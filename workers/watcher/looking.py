@@ -77,6 +77,8 @@ class Looker:
         self._linked: set[tuple[int, int]] = set()
         """Inodes and ctimes of files with several names, all of which are looked at."""
         self._asked: dict[bytes, None] = {}
+        self._looked_again: set[bytes] = set()
+        """What git-annex has been asked to add, and is not in the index as it is."""
         self._missing = Missing(desk, agenda, guard, tree)
 
     def ask_git_annex(self) -> bool:
@@ -98,9 +100,26 @@ class Looker:
         for path in uncertain:
             self._agenda.put_off(path, now, Why.UNSTABLE)
         for path in set(paths).difference(failed, uncertain):
-            if self._agenda.heard(path) <= began:
+            if self._agenda.heard(path) > began:
+                continue
+            if path not in self._looked_again and self._has_another_mode(path):
+                self._looked_again.add(path)
+                self._agenda.look(path, now)
+            else:
+                self._looked_again.discard(path)
                 self._agenda.settle(path)
         return True
+
+    def _has_another_mode(self, path: bytes) -> bool:
+        """Whether only the executable bit may be missing: git-annex adds no unlocked file with it.
+
+        Nor does it see to it when it is asked once more.
+        """
+        st, entry = self._desk.lstat(path), self._desk.index().get(path)
+        if st is None or entry is None or not stat.S_ISREG(st.st_mode):
+            return False
+        mode = mode_to_stage(st, entry, self._desk.conventions.stat)
+        return entry.mode not in (LINK, mode)
 
     def look(self, paths: Sequence[bytes], now: float) -> list[Finding]:
         """Look at these paths now; those with no finding are settled, or put off."""
@@ -269,6 +288,7 @@ class Looker:
             self._ingest.breathe()
             found = self._ingest.take(path, entry, attribute)
             if isinstance(found, Finding):
+                self._looked_again.discard(path)
                 findings.append(found)
             elif isinstance(found, Locking):
                 to_lock.append(found)
