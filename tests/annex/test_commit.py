@@ -78,13 +78,13 @@ def test_a_commit_is_what_git_commit_tree_would_make(writing: Writing) -> None:
     tree = commits.tree(None, {b"a": Version(FILE, commits.blob(b"a"))})
     one = writing.commit(tree)
     two = commits.commit(
-        tree, (one,), author=WHO, committer=Signature(b" <C\n.", b"c@x>", 5), message=b"\xff\n\nb"
+        tree, (one,), author=WHO, committer=Signature(b" <C\n,", b"c@x>", 5), message=b"\xff\n\nb"
     )
     env = {
         "GIT_AUTHOR_NAME": "A U Thor",
         "GIT_AUTHOR_EMAIL": "author@example.com",
         "GIT_AUTHOR_DATE": "1700000000 +0130",
-        "GIT_COMMITTER_NAME": " <C\n.",
+        "GIT_COMMITTER_NAME": " <C\n,",
         "GIT_COMMITTER_EMAIL": "c@x>",
         "GIT_COMMITTER_DATE": "@5 +0000",
     }

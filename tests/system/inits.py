@@ -6,6 +6,7 @@ what is there, so nothing outside of the test's directory changes.  ``ANNEXD_OPE
 Debian's ``openrc``, ``librc1`` and ``libeinfo1`` have been unpacked.
 """
 
+import itertools
 import os
 import shutil
 import textwrap
@@ -164,16 +165,20 @@ class OpenRC:
     def unpacked(self) -> Path:
         return Path(os.environ.get("ANNEXD_OPENRC", "/nowhere"))
 
+    def _roots(self) -> tuple[Path, Path]:
+        """Where there may be a ``bin``, ``sbin`` and ``lib``: Debian 13 has them below ``/usr``."""
+        return self.unpacked, self.unpacked / "usr"
+
     def lacks(self) -> str | None:
-        if not (self.unpacked / "sbin/openrc-run").exists():
+        if not any((each / "sbin/openrc-run").exists() for each in self._roots()):
             return "ANNEXD_OPENRC names no directory with OpenRC's packages, unpacked"
         return "not root" if os.geteuid() else missing("nsenter", "unshare")
 
     def supervise(self, directory: Path) -> Process:
         packages = self.home / "packages/usr"  # here /lib is a link to usr/lib
-        for each in ("bin", "sbin", "lib"):
-            if (self.unpacked / each).exists():
-                shutil.copytree(self.unpacked / each, packages / each, symlinks=True)
+        for root, each in itertools.product(self._roots(), ("bin", "sbin", "lib")):
+            if (root / each).exists():
+                shutil.copytree(root / each, packages / each, symlinks=True, dirs_exist_ok=True)
         conf = self.home / "packages/etc/conf.d/annexd.test"
         conf.parent.mkdir(parents=True)
         annexd = shutil.which("annexd")

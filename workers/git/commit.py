@@ -30,8 +30,9 @@ from workers.git.tree_edit import Edits, edit_tree
 from workers.git.tree_object import TreeObject
 from workers.git.update_refs import Expected, Move, UpdateRefs
 
-_CRUD: Final = bytes(range(33)) + b".,:;<>\"\\'"
-"""What git cuts from both ends of a name or address."""
+_CRUD: Final = bytes(range(33)) + b",:;<>\"\\'"
+"""What git cuts from both ends of a name or address; an older git (2.39, not 2.47) dots, too, which
+are not in the names that it tells us."""
 _FORBIDDEN: Final = b"<>\n\0"
 _path: Final = attrgetter("path")
 _LATIN_1: Final = {0xDC00 + byte: byte for byte in range(0x80, 0x100)}
