@@ -109,7 +109,7 @@ def read_map(place: Place, file: str | None) -> Map:
         network = survey(place, repository, branch)
         charted = chart.load(place)
         neighbours = Neighbours(place.layout)
-        neighbours.know(network.remotes)
+        neighbours.know(network.remotes, network.near)
         tended = neighbours.tended(charted)
         near = [each for each in network.remotes if each.name in network.near]
         own = chart.links_of(near, Rates.load(place.cache))

@@ -8,18 +8,22 @@ the content there), but one of the two attempts would be for nothing.
 Of one that we reach otherwise we cannot see whether annexd runs there; but when contents come from
 it that nobody here fetches, it sends.  Whoever receives them (``git-annex-shell``) makes and
 removes lock files in ``transfer/download/UUID``.
+
+What is at a path is looked at by a child (``workers.probes``): its disk may be dead.
 """
 
+import functools
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, final
+from typing import Final, NamedTuple, final
+
+import msgpack
 
 from spool.daemons import annexd_runs, daemon_runs
 from spool.layout import Layout, running_lane, running_lanes
-from spool.place import Place
 from spool.transfer import UUID, Direction, Lane
 from workers.annex import remotes
 from workers.annex.remotes import Remote
@@ -28,7 +32,8 @@ from workers.annex.settings import Settings
 from workers.annex.unasked import sends_unasked
 from workers.git import gitdirs
 from workers.git.gitdirs import common_dir
-from workers.git.run import Git, GitError
+from workers.git.run import Git
+from workers.probes import Probes
 
 JUST_S: Final = 2.0
 
@@ -36,16 +41,32 @@ LATELY_S: Final = 15.0
 """Whoever has sent something so short a time ago has yet to tell of it, maybe."""
 
 
-@final
-@dataclass(frozen=True, slots=True)
-class _Peer:
-    """A repository that a remote's path leads to."""
+FRESH_S: Final = 1.0
+"""For so long it is not looked again at a path: each look costs a process."""
 
-    place: Place
+
+class _Peer(NamedTuple):
+    """A repository that a remote's path leads to, and who is at work there."""
+
+    common: bytes
     identity: tuple[int, int]
     """Which version of its configuration was read."""
 
     receivers: frozenset[UUID]
+    is_tended: bool
+    """annexd or the assistant runs there."""
+
+    has_annexd: bool
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What was seen at a path, and when (monotonic, s)."""
+
+    at: float
+    peer: _Peer | None
+    """None: nothing is there, as far as we can see."""
 
 
 @final
@@ -55,30 +76,33 @@ class Neighbours:
     def __init__(self, here: Layout) -> None:
         self._here = here
         self._remotes: dict[UUID, Remote] = {}
-        self._peers: dict[UUID, _Peer | None] = {}
-        self._answers: dict[UUID, frozenset[UUID]] = {}
+        self._near: Container[str] = ()
+        self._looks: dict[UUID, _Look] = {}
+        self._probes = Probes()
         self._sending: dict[UUID, bool] = {}
         self._send_now: bool | None = None
 
-    def know(self, found: tuple[Remote, ...]) -> None:
-        """These are the remotes now.  What was seen before is looked at again."""
+    def know(self, found: Iterable[Remote], near: Container[str]) -> None:
+        """These are the remotes now, and the names of those that are not known to be away.
+
+        What was seen before is looked at again.
+        """
         self._remotes = {
             remote.uuid: remote
             for remote in found
             if remote.uuid is not None and isinstance(remote.way, LocalPath)
         }
-        self._peers, self._answers = {}, {}
+        self._near = near
+        self._looks = {}
 
     def forget(self) -> None:
         """Look again when next asked: to be called now and then, once a turn."""
-        self._answers, self._sending, self._send_now = {}, {}, None
+        self._sending, self._send_now = {}, None
 
     def receivers(self, uuid: UUID) -> frozenset[UUID]:
         """To whom that repository sends by itself, as far as we can see."""
-        answer = self._answers.get(uuid)
-        if answer is None:
-            answer = self._answers[uuid] = self._look(uuid)
-        return answer
+        peer = self._peer(uuid)
+        return frozenset() if peer is None or not peer.has_annexd else peer.receivers
 
     def is_sending(self, uuid: UUID) -> bool:
         """Whether that repository is about to send us what it has: it has just sent something."""
@@ -113,47 +137,52 @@ class Neighbours:
 
     def tended(self, uuids: Iterable[UUID]) -> dict[UUID, bool]:
         """In which of them annexd or the assistant runs; without those that we cannot look at."""
-        peers = ((uuid, self._peer(uuid)) for uuid in uuids if uuid in self._remotes)
-        return {
-            uuid: peer is not None and daemon_runs(peer.place.layout.annex) for uuid, peer in peers
-        }
-
-    def _look(self, uuid: UUID) -> frozenset[UUID]:
-        peer = self._peer(uuid)
-        if peer is None or not annexd_runs(peer.place.layout.annex):
-            return frozenset()
-        return peer.receivers
+        peers = {uuid: self._peer(uuid) for uuid in uuids if uuid in self._remotes}
+        return {uuid: peer is not None and peer.is_tended for uuid, peer in peers.items()}
 
     def _peer(self, uuid: UUID) -> _Peer | None:
         remote = self._remotes.get(uuid)
-        if remote is None or not isinstance(remote.way, LocalPath):
+        if remote is None or not isinstance(remote.way, LocalPath) or remote.name not in self._near:
             return None
-        peer = self._peers.get(uuid)
-        if peer is None or _identity(peer.place) != peer.identity:
-            peer = self._peers[uuid] = _look(remote.way.path)
+        last = self._looks.get(uuid)
+        if last is not None and time.monotonic() < last.at + FRESH_S:
+            return last.peer
+        before = None if last is None else last.peer
+        said = self._probes.ask(remote.way.path, functools.partial(_look, remote.way.path, before))
+        peer = _parse(said) if said else None
+        self._looks[uuid] = _Look(time.monotonic(), peer)
         return peer
 
 
-def _look(path: Path) -> _Peer | None:
-    gitdir = gitdirs.find(path)
-    if gitdir is None:
-        return None
-    place = Place(path, gitdir, common_dir(gitdir))
-    identity = _identity(place)
-    if identity is None:
-        return None
-    try:
-        settings = Settings.read(Git(gitdir, None))
-    except GitError:
-        return None
+def _look(path: Path, before: _Peer | None) -> bytes:
+    """What is there, told in bytes; nothing if no repository is.  May hang.  Raises ``OSError``."""
+    if before is not None and _identity(before.common) == before.identity:
+        common, identity, receivers = before.common, before.identity, before.receivers
+    else:
+        gitdir = gitdirs.find(path)
+        if gitdir is None:
+            return b""
+        common = os.fsencode(common_dir(gitdir))
+        identity = _identity(common)
+        receivers = _receivers(path, gitdir)
+    annex = common + b"/annex"
+    packed: bytes = msgpack.packb(
+        (common, identity, sorted(receivers), daemon_runs(annex), annexd_runs(annex))
+    )
+    return packed
+
+
+def _parse(said: bytes) -> _Peer:
+    common, (inode, mtime_ns), receivers, *daemons = msgpack.unpackb(said)
+    return _Peer(common, (inode, mtime_ns), frozenset(map(UUID, receivers)), *daemons)
+
+
+def _receivers(path: Path, gitdir: Path) -> frozenset[UUID]:
+    settings = Settings.read(Git(gitdir, None))
     listed = remotes.parse(settings, {}, top=path, home=Path.home())
-    receivers = frozenset(each.uuid for each in listed if each.uuid is not None and each.sends)
-    return _Peer(place, identity, receivers)
+    return frozenset(each.uuid for each in listed if each.uuid is not None and each.sends)
 
 
-def _identity(place: Place) -> tuple[int, int] | None:
-    try:
-        found = os.stat(place.common / "config")
-    except OSError:
-        return None
+def _identity(common: bytes) -> tuple[int, int]:
+    found = os.stat(common + b"/config")
     return found.st_ino, found.st_mtime_ns

@@ -23,6 +23,7 @@ from workers.growth import Growth
 from workers.process import Leave, Worker
 from workers.scanner.dropper import Dropper
 from workers.scanner.explorer import Explorer
+from workers.scanner.neighbours import Neighbours
 from workers.scanner.scan import Scan
 from workers.scanner.watches import EVERYTHING, Hint, Watches
 from workers.voice import Voice
@@ -60,8 +61,9 @@ class _Scanner:
         self._watches = Watches(worker.wakeup, worker.place)
         repository = find_with_worktree(self._place.worktree)
         self._dropper = Dropper(worker.wakeup, repository)
+        self._neighbours = Neighbours(self._place.layout)
         self._explorer = Explorer(worker.wakeup, worker.place)
-        self._scan = Scan(self._place, repository, self._dropper)
+        self._scan = Scan(self._place, repository, self._dropper, self._neighbours)
         self._retry_s = RETRY_S
         self._retry_at = -math.inf
         self._refill_s = REFILL_S
@@ -128,7 +130,7 @@ class _Scanner:
             self._settle_down()
             repository = find_with_worktree(self._place.worktree)
             self._dropper.repository = repository
-            self._scan = Scan(self._place, repository, self._dropper)
+            self._scan = Scan(self._place, repository, self._dropper, self._neighbours)
 
     def _refill_at(self) -> float:
         if not self._scan.waits_for_room:

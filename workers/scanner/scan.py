@@ -51,7 +51,9 @@ from workers.wanted import Item
 class Scan:
     """What the scanner knows and does under one configuration."""
 
-    def __init__(self, place: Place, repository: Repository, dropper: Dropper) -> None:
+    def __init__(
+        self, place: Place, repository: Repository, dropper: Dropper, neighbours: Neighbours
+    ) -> None:
         self.repository = repository
         self._dropper = dropper
         self._place = place
@@ -63,7 +65,6 @@ class Scan:
         self._memory = Memory.load(place)
         shape = Shape() if self._memory is None else self._memory.shape
         self._contents = Contents(self._branch, os.fsencode(place.gitdir / "index"), shape)
-        neighbours = Neighbours(repository.layout)
         self.routes = Routes(place, self._branch, self._queue, neighbours)
         self._decider = Decider(repository, self._lanes, neighbours, self.routes)
         self._network: Network | None = None
@@ -210,7 +211,7 @@ class Scan:
 
     def _surveyed(self) -> Network:
         network = survey(self._place, self.repository, self._branch)
-        self._decider.neighbours.know(network.remotes)
+        self._decider.neighbours.know(network.remotes, network.near)
         self.routes.know(network)
         return network
 

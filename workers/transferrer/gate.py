@@ -37,7 +37,7 @@ from spool.remotes import (
 )
 from workers.annex.remotes import Remote
 from workers.annex.remoteurl import LocalPath
-from workers.transferrer.probes import Probes
+from workers.probes import Probes
 
 log = logging.getLogger(__name__)
 
