@@ -8,10 +8,13 @@ from pathlib import Path
 import pytest
 
 from tests.desks import paths
+from tests.hanging import hanging, needs_fuse
 from tests.merging.steps import merged, note, push, save
 from tests.merging.test_assistants import merge_like_an_assistant
+from tests.processes import forked, reap, wait_until
 from tests.repo import Repo
 from tests.scanning import lock_held
+from workers.watcher.desk import Desk
 from workers.watcher.merging import Merging
 from workers.watcher.midmerge import PATIENCE_S
 from workers.watcher.outcome import Merged, Yielding
@@ -139,3 +142,25 @@ def test_what_is_in_no_conflict_does_not_wait(pair: tuple[Repo, Repo], merging: 
     merged(merging)
 
     assert paths(b) == {"ours", "theirs"}
+
+
+@needs_fuse
+@pytest.mark.timeout(60)
+def test_a_conflict_is_merged_though_the_disk_of_a_remote_is_dead(
+    pair: tuple[Repo, Repo], desk: Desk, merging: Merging, tmp_path: Path
+) -> None:
+    """The watcher looked there by itself, and committed nothing any more."""
+    b, is_dead = pair[1], tmp_path / "dead"
+    in_conflict(*pair)
+
+    def merge() -> None:
+        wait_until(is_dead.exists)
+        desk.reload()
+        wait_until(lambda: isinstance(merging.merge(), Merged))
+
+    with forked(merge) as pid, hanging(tmp_path / "mnt"):
+        b.config("remote.a.url", str(tmp_path / "mnt"))
+        is_dead.touch()
+        assert reap(pid, 30) == 0
+
+    assert len(paths(b)) == 2

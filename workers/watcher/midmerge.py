@@ -7,15 +7,18 @@ on top of the commit that it comes to, it follows.
 
 Only what can be seen without a word is asked for: its refs, and when they were written.  One that
 is stuck in its own conflict (its index is unmerged, and nothing tells it to go on) is not waited
-for any longer than ``PATIENCE_S``.
+for any longer than ``PATIENCE_S``.  A child looks (``workers.probes``), as the disk may be dead.
 """
 
+import functools
 import math
 import os
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Final, final
+from typing import Final, NamedTuple, final
+
+import msgpack
 
 from spool.daemons import assistant_runs
 from workers.annex import remotes
@@ -27,6 +30,7 @@ from workers.git.refname import RefName, parse_ref_name
 from workers.git.refs import Refs
 from workers.git.run import Git, GitError
 from workers.git.stream import ObjectId
+from workers.probes import Probes
 from workers.watcher.desk import Desk
 
 PATIENCE_S: Final = 40.0
@@ -46,6 +50,20 @@ _SYNCED: Final = b"refs/heads/synced/"
 _REMOTES: Final = b"refs/remotes/"
 
 
+class _Seen(NamedTuple):
+    """What was seen of one of them."""
+
+    head: ObjectId | None
+    """Its commit; None if that is not known, or is being made anew."""
+
+    is_awake: bool
+    is_stopped: bool
+    """In the middle of a merge."""
+
+    is_apart: bool
+    """Whether it has got something that it has to merge with its commit."""
+
+
 @final
 class Midmerge:
     """Looks for it among the remotes of one repository."""
@@ -53,6 +71,7 @@ class Midmerge:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._ancestry = Ancestry(desk.git, desk.commits.text_of)
+        self._probes = Probes()
         self._since: dict[ObjectId, float] = {}
         """Since when each of their commits has been waited for."""
 
@@ -61,44 +80,64 @@ class Midmerge:
 
         Or has merged what is not here yet.  ``now``: the monotonic clock's, as is the result.
         """
-        heads = frozenset(self._merging(branch))
+        heads = frozenset(
+            each.head
+            for each in self._assistants(branch)
+            if each.head is not None and self._is_merging(each, each.head)
+        )
         self._since = {head: self._since.get(head, now) for head in heads}
         is_in_time = any(now < since + LONGEST_S for since in self._since.values())
-        return now + LOOK_S if is_in_time else None
+        # Who has not been seen yet, on a busy machine, may be merging.
+        is_late = any(map(self._probes.is_late, self._paths()))
+        return now + LOOK_S if is_in_time or is_late else None
 
     def sees_all(self, branch: RefName, commits: Iterable[ObjectId]) -> bool:
         """Whether each of those commits is an assistant's at a path, where it has nothing else.
 
         Then nobody is merging it with what we have; and who is first is followed by the other.
         """
-        heads = [each.only_head() for each in self._assistants(branch)]
+        seen = self._assistants(branch)
+        heads = [None if at.is_apart or at.is_stopped else at.head for at in seen]
         return None not in heads and all(
             any(head and self._ancestry.contains(head, commit) for head in heads)
             for commit in commits
         )
 
-    def _merging(self, branch: RefName) -> Iterable[ObjectId]:
-        """The commits that they had before those merges."""
-        for each in self._assistants(branch):
-            head = each.merges_into(self._desk)
-            if head is not None:
-                yield head
+    def _is_merging(self, at: _Seen, head: ObjectId) -> bool:
+        """Or has gone on from what is here."""
+        has_work = at.is_stopped or at.is_apart
+        return at.is_awake and (has_work or not self._desk.commits.text_of(head))
 
-    def _assistants(self, branch: RefName) -> Iterable["_Assistant"]:
+    def _assistants(self, branch: RefName) -> list[_Seen]:
+        told = (
+            self._probes.ask(path, functools.partial(_look, path, branch)) for path in self._paths()
+        )
+        return [_parse(said) for said in told if said]
+
+    def _paths(self) -> Iterable[Path]:
         here = self._desk.repository
         found = remotes.parse(here.settings, {}, top=here.top, home=Path.home())
-        paths = (each.way.path for each in found if each.pulls and isinstance(each.way, LocalPath))
-        return (_Assistant(gitdir, branch) for gitdir in _tended(paths))
+        return (each.way.path for each in found if each.pulls and isinstance(each.way, LocalPath))
 
 
-def _tended(paths: Iterable[Path]) -> Iterable[Path]:
-    """The repositories where an assistant runs."""
-    for path in paths:
-        gitdir = gitdirs.find(path)
-        if gitdir is None:
-            continue
-        if assistant_runs(os.fsencode(common_dir(gitdir)) + b"/annex"):
-            yield gitdir
+def _look(path: Path, branch: RefName) -> bytes:
+    """What is seen there, told in bytes; nothing if no assistant runs.  May hang."""
+    gitdir = gitdirs.find(path)
+    if gitdir is None or not assistant_runs(os.fsencode(common_dir(gitdir)) + b"/annex"):
+        return b""
+    try:
+        seen = _Assistant(gitdir, branch).look()
+    except (GitError, OSError, ValueError):  # it has gone, or is being made anew
+        seen = _UNSEEN
+    packed: bytes = msgpack.packb(seen)
+    return packed
+
+
+def _parse(said: bytes) -> _Seen:
+    return _Seen(*msgpack.unpackb(said))
+
+
+_UNSEEN: Final = _Seen(None, is_awake=False, is_stopped=False, is_apart=False)
 
 
 @final
@@ -117,31 +156,17 @@ class _Assistant:
         self._branch = branch
         self._short = branch.removeprefix(_HEADS)
 
-    def merges_into(self, desk: Desk) -> ObjectId | None:
-        """The commit that it is merging something into, or that the desk's has not got yet."""
-        try:
-            head = self._refs.get(self._branch)
-            if head is None or not self._is_awake():
-                return None
-            has_gone_on = not desk.commits.text_of(head)
-            if (
-                has_gone_on
-                or self._is_stopped()
-                or any(self._is_apart(head, got) for got in self._got())
-            ):
-                return head
-        except (GitError, OSError, ValueError):  # it has gone, or is being made anew
-            return None
-        return None
-
-    def only_head(self) -> ObjectId | None:
-        """Its commit, if it has got nothing that it would have to merge with that."""
-        try:
-            head = self._refs.get(self._branch)
-            is_apart = head is None or any(self._is_apart(head, got) for got in self._got())
-            return None if is_apart or self._is_stopped() else head
-        except (GitError, OSError, ValueError):
-            return None
+    def look(self) -> _Seen:
+        """Look once.  Raises ``GitError``, ``OSError``, and ``ValueError``."""
+        head = self._refs.get(self._branch)
+        if head is None:
+            return _UNSEEN
+        return _Seen(
+            head,
+            is_awake=self._is_awake(),
+            is_stopped=self._is_stopped(),
+            is_apart=any(self._is_apart(head, got) for got in self._got()),
+        )
 
     def _is_awake(self) -> bool:
         """Whether it has done something a moment ago, or been given something to do.
