@@ -19,7 +19,7 @@ import ctypes, os, struct, sys
 device = os.open("/dev/fuse", os.O_RDWR)
 options = f"fd={device},rootmode=40000,user_id=0,group_id=0".encode()
 libc = ctypes.CDLL(None, use_errno=True)
-assert libc.mount(b"gone", os.fsencode(sys.argv[1]), b"fuse", 0, options) == 0
+assert libc.mount(b"gone", os.fsencode(sys.argv[1]), b"fuse.sshfs", 0, options) == 0
 (unique,) = struct.unpack_from("=Q", os.read(device, 1 << 17), 8)
 answer = struct.pack("=IIIIHHIIHHI28x", 7, 31, 4096, 0, 12, 10, 4096, 1, 0, 0, 0)
 os.write(device, struct.pack("=IiQ", 16 + len(answer), 0, unique) + answer)
@@ -27,7 +27,7 @@ print("ready", flush=True)
 while True:
     os.read(device, 1 << 17)
 """
-"""Answers the kernel's first question (linux/fuse.h, FUSE_INIT), and no other."""
+"""Answers the kernel's first question (linux/fuse.h, FUSE_INIT), and no other, as sshfs may."""
 
 
 @contextmanager

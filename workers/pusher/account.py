@@ -5,6 +5,7 @@ Of refs (``push``), or of a tree of files (``tree``): each is an account of its 
 
 import contextlib
 import logging
+import math
 import random
 import time
 from collections.abc import Callable
@@ -23,9 +24,14 @@ from spool.remotes import (
     write_push,
     write_tree,
 )
+from workers.probes import Probes
 from workers.pusher import backoff
 
 log = logging.getLogger(__name__)
+
+
+ANSWERED_S: Final = 1.0
+"""So long a path is taken to answer when it has: each question costs a process."""
 
 
 class Book(NamedTuple):
@@ -41,15 +47,23 @@ TREE: Final = Book(read_tree, write_tree)
 
 @final
 class Account:
-    """Of one remote; ``records`` is the directory for what is known of remotes."""
+    """Of one remote; ``records`` is the directory for what is known of remotes.
 
-    def __init__(self, name: str, records: Path, book: Book = PUSH) -> None:
+    ``path`` is where it is, if it is there that the exchanges are planned.
+    """
+
+    def __init__(
+        self, name: str, records: Path, book: Book = PUSH, path: Path | None = None
+    ) -> None:
         self._name = name
         self._records = records
         self._book = book
         self._key = name.encode(errors="surrogateescape")
         self._record = book.read(records, self._key) or Exchange()
         self._reach: Reach | None = read_reach(records, self._key)
+        self._path = path
+        self._probes = Probes()
+        self._answered = -math.inf
 
     @property
     def directory(self) -> str:
@@ -63,13 +77,31 @@ class Account:
 
     @property
     def is_away(self) -> bool:
-        """Whether the sentry says that it cannot be reached."""
+        """Whether the sentry says that it cannot be reached, or its path does not answer."""
+        return self._is_reported or not self._answers()
+
+    @property
+    def back_at(self) -> float:
+        """When to look again, if it is away (monotonic, s); infinity: the sentry tells."""
+        return math.inf if self._is_reported else time.monotonic() + ANSWERED_S
+
+    @property
+    def _is_reported(self) -> bool:
         return self._reach is not None and not self._reach.here
+
+    def _answers(self) -> bool:
+        """What the sentry sees seconds later, if at all: a dead disk would hold us up for ever."""
+        if self._path is None or time.monotonic() < self._answered + ANSWERED_S:
+            return True
+        answers = self._probes.answers(self._path)
+        if answers:
+            self._answered = time.monotonic()
+        return answers
 
     def has_returned(self) -> bool:
         """Read what the sentry says; whether it has changed, and the remote can be reached."""
         before, self._reach = self._reach, read_reach(self._records, self._key)
-        return self._reach != before and not self.is_away
+        return self._reach != before and not self._is_reported
 
     def remaining_s(self) -> float:
         """How long to wait yet before it is tried again."""

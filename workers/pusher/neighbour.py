@@ -59,7 +59,7 @@ class Neighbour:
 
         self._here = here
         self._refs = Refs(here.git)
-        self._account = Account(remote.name, records)
+        self._account = Account(remote.name, records, path=self.path)
         self._peer: Peer | None = None
         self._peer_seen: peer.Signature | None = None
         self._theirs: Theirs = {}
@@ -122,7 +122,7 @@ class Neighbour:
 
     @property
     def is_away(self) -> bool:
-        """Whether the sentry says that it cannot be reached."""
+        """Whether it cannot be reached, as far as is known."""
         return self._account.is_away
 
     @property
@@ -180,7 +180,7 @@ class Neighbour:
         if self.errand is not None:
             return None, math.inf
         if self.is_away:
-            return None, math.inf
+            return None, self._account.back_at
         wait_s = self._account.remaining_s()
         if wait_s > 0:
             return None, now + wait_s
