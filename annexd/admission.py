@@ -154,7 +154,8 @@ def _jobs(settings: Settings) -> int:
     """As many transfers as the remotes can make use of, and one more than can hang at once.
 
     Of a line that is dead nobody knows it for 40 s, or two minutes: till then it may have all the
-    workers that its remotes are given, and the others must not wait for that.
+    workers that its remotes are given, and the others must not wait for that.  A dead disk holds
+    one until it is unmounted: a second one first has it asked whether it answers (``gate``).
     """
     known = remotes.parse(settings, {}, top=Path("/"), home=Path("/"))
     used = [
@@ -163,5 +164,6 @@ def _jobs(settings: Settings) -> int:
     few = JOBS_FEW if len(used) <= REMOTES_FEW else JOBS
     if len(used) == 1:  # there are no others
         return few
-    hanging = sum(slots(at) for at in used if not isinstance(at.way, (LocalPath, Unusable)))
+    usable = (at for at in used if not isinstance(at.way, Unusable))
+    hanging = sum(1 if isinstance(at.way, LocalPath) else slots(at) for at in usable)
     return max(few, min(hanging + 1, JOBS_MOST))
