@@ -542,9 +542,11 @@ def test_what_is_said_of_an_old_version_of_the_repository_leads_to_ours(tmp_path
 
 def test_a_format_that_only_newer_programs_know_is_refused(annexd: Annexd) -> None:
     """Annexd said that the watcher had crashed three times, and to try again."""
-    annexd.repo.config("extensions.compatObjectFormat", "sha256")
+    config = annexd.repo.path / ".git/config"
+    told = config.read_text() + "[extensions]\n\tcompatObjectFormat = sha256\n"
+    config.write_text(told)
     if run_to_end(["git", "status"], annexd.repo.path).status:  # git 2.45 knows it
-        annexd.repo.config("core.repositoryFormatVersion", "1")
+        config.write_text(told + "[core]\n\trepositoryFormatVersion = 1\n")
 
     assert "extensions.compatObjectFormat is set" in refusal(annexd)
 
