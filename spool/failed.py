@@ -46,16 +46,33 @@ def clear(paths: Layout, lane: Lane, keys: Iterable[Key]) -> None:
                 os.unlink(to_name(key), dir_fd=lane_fd)
 
 
+def lanes(paths: Layout) -> Iterator[Lane]:
+    """Those in which something may stand."""
+    for direction in Direction:
+        for uuid in directory.uuids(paths.annex, layout.failed_lanes(direction)):
+            yield Lane(direction, uuid)
+
+
+def keys_in(paths: Layout, lane: Lane) -> frozenset[Key]:
+    """What stands in one."""
+    with directory.opened(paths.annex, layout.failed_lane(lane)) as lane_fd:
+        return frozenset() if lane_fd is None else frozenset(_keys(lane_fd))
+
+
+def _keys(lane_fd: int) -> Iterator[Key]:
+    for name, _ in directory.listed(lane_fd):
+        with contextlib.suppress(ValueError):  # not git-annex's
+            yield from_name(name)
+
+
 def forget_done(paths: Layout, here: UUID, where: Mapping[Key, Collection[UUID]]) -> None:
     """Take off the list what is where it was to go, whichever way it went.
 
     ``where`` says who has it.  git-annex takes off only what came by the remote that had failed.
     """
-    for direction in Direction:
-        for uuid in directory.uuids(paths.annex, layout.failed_lanes(direction)):
-            wanting = here if direction is Direction.DOWNLOAD else uuid
-            done = (key for key, uuids in where.items() if wanting in uuids)
-            clear(paths, Lane(direction, uuid), done)
+    for lane in lanes(paths):
+        wanting = here if lane.direction is Direction.DOWNLOAD else lane.uuid
+        clear(paths, lane, (key for key, uuids in where.items() if wanting in uuids))
 
 
 def listing(paths: Layout) -> Iterator[Failed]:

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from spool import failed
 from spool.exchange import exchange
 from spool.key import Key
 from spool.queue import Queue
 from spool.remotes import Exchange, Reach, write_reach, write_transfer
 from spool.state import SCANNED
-from spool.transfer import Direction, Lane, Transfer
+from spool.transfer import Direction, Lane, Outcome, Transfer, to_name
 from tests.processes import alive, descendants, kill, stays, wait_until
 from tests.repo import Repo
 from tests.scanning import lock_held, place, queued, scanning, sweeps, uuid
@@ -344,6 +345,38 @@ def test_what_was_deleted_meanwhile_is_not_sent_when_nothing_is_remembered(
         scanned.settled()
 
     assert queued(a, UP, b).keys() == {kept}
+
+
+def failures(repo: Repo) -> set[Key]:
+    """The keys on git-annex's list of failed transfers."""
+    return {entry.transfer.key for entry in failed.listing(place(repo).layout)}
+
+
+@pytest.mark.parametrize("is_seen", [True, False])
+def test_what_was_deleted_has_not_failed_any_more(
+    pair: tuple[Repo, Repo], *, is_seen: bool
+) -> None:
+    """`annexd status` told of failed transfers that nobody could ever mend, or try again."""
+    a, b = pair
+    kept, gone = a.add("kept", b"1"), a.add("gone", b"2")
+    lane, queue = Lane(UP, uuid(b)), Queue(place(a).layout)
+    with scanning(a) as scanned:
+        scanned.settled()
+        names = [to_name(job.transfer.key) for job in queue.jobs(lane)]
+        with queue.claim(lane, names, time.time()) as claims:
+            queue.settle(claims, Outcome.PERMFAIL, time.time())
+        assert failures(a) == {kept, gone}
+        if is_seen:
+            a.git("rm", "-q", "gone")
+            a.git("commit", "-q", "-m", "gone")
+            scanned.settled()
+    if not is_seen:
+        a.git("rm", "-q", "gone")
+        a.git("commit", "-q", "-m", "gone")
+        with scanning(a) as scanned:
+            scanned.settled()
+
+    assert failures(a) == {kept}
 
 
 def test_what_is_left_to_a_neighbour_is_forgotten_when_it_is_deleted(

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from typing import Final, NamedTuple, final
 
-from spool import automatic
+from spool import automatic, failed
 from spool.key import Key
 from spool.queue import Queue
 from spool.transfer import Lane, Transfer
@@ -75,24 +75,32 @@ class Lanes:
         self._queue.cancel(transfer)
 
     def known(self) -> frozenset[Lane]:
-        """All in which something is queued, or waits for room."""
-        return frozenset((*self._queue.lanes(), *self._offered, *self._backlog))
+        """All in which something is queued, waits for room, or has failed."""
+        paths = self._queue.paths
+        return frozenset(
+            (*self._queue.lanes(), *self._offered, *self._backlog, *failed.lanes(paths))
+        )
 
-    def queued(self) -> Iterator[set[Key]]:
-        """The keys that are queued, lane by lane."""
+    def on_disk(self) -> Iterator[AbstractSet[Key]]:
+        """The keys that are queued, or have failed, lane by lane."""
         for lane in self._queue.lanes():
             yield {job.transfer.key for job in self._queue.jobs(lane)}
+        for lane in failed.lanes(self._queue.paths):
+            yield failed.keys_in(self._queue.paths, lane)
 
     def having(self, lane: Lane, keys: AbstractSet[Key]) -> frozenset[Key]:
-        """Which of the keys we have queued there, or wait for room."""
+        """Which of the keys we have queued there, wait for room, or have failed."""
+        paths = self._queue.paths
         waiting = (*self._offered.get(lane, ()), *self._backlog.get(lane, ()))
-        return automatic.queued(self._queue.paths, lane, keys).union(
-            job.key for job in waiting if job.key in keys
+        return automatic.queued(paths, lane, keys).union(
+            (job.key for job in waiting if job.key in keys), failed.keys_in(paths, lane) & keys
         )
 
     def take_back(self, lane: Lane, keys: AbstractSet[Key]) -> None:
-        """What we have queued of these, or has waited for room, is not wanted any more."""
-        for key in automatic.queued(self._queue.paths, lane, keys):
+        """What we have queued of these, has waited for room, or failed, is not wanted any more."""
+        paths = self._queue.paths
+        failed.clear(paths, lane, failed.keys_in(paths, lane) & keys)
+        for key in automatic.queued(paths, lane, keys):
             self._queue.cancel(Transfer(lane.direction, lane.uuid, key))
         if lane in self._offered:
             self._offered[lane] = [job for job in self._offered[lane] if job.key not in keys]

@@ -57,7 +57,7 @@ def take_back(
     files: Mapping[Key, tuple[bytes, ...]],
     locate: Locate,
 ) -> frozenset[Key]:
-    """Take back what is queued, or waits for that, and not wanted by the files that are left.
+    """Take back what is queued, waits for that, or has failed, and no file that is left wants.
 
     ``files`` are those of keys that have lost one.  Returns the keys that this was done for.  What
     only git-annex can judge is left.

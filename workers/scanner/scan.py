@@ -337,8 +337,8 @@ class Scan:
     def _step(self, sweep: Sweep) -> None:
         files = sweep.take(self._lanes)
         if files is None:
-            self._sweep, queued = None, self._lanes.queued() if sweep.is_whole else ()
-            for files_of in self._contents.each(queued, self.tree):
+            self._sweep, known = None, self._lanes.on_disk() if sweep.is_whole else ()
+            for files_of in self._contents.each(known, self.tree):
                 self._take_back(files_of)
             return
         self._lanes.only, self._decider.doubts = sweep.lanes, True
