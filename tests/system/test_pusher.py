@@ -27,6 +27,7 @@ from workers.annex.verification import unverified
 from workers.pusher import contention
 from workers.pusher import errand as pushers_errand
 from workers.pusher.sending import MANY
+from workers.pusher.undone import FIRST_S, FREE
 
 
 def commit(repo: Repo, name: str = "file", content: bytes = b"x") -> str:
@@ -243,6 +244,27 @@ def test_nothing_waits_any_more_when_others_have_merged_it(pair: tuple[Repo, Rep
         a.git("pull", "-q", "--ff-only", b.path, "main")
 
         pusher.settled()
+
+
+def test_what_an_assistant_takes_back_again_and_again_is_not_pushed_again_at_once(
+    pair: tuple[Repo, Repo],
+) -> None:
+    """One that is stuck in a merge sets the ref back at each sync, for as long as it runs."""
+    a, b = pair
+    with pushing(a) as pusher:
+        ours = commit(a, "ours")
+        for _ in range(FREE + 1):
+            wait_until(has(b, "heads/synced/main", ours))
+            pusher.looked()
+            b.git("branch", "-q", "-f", "synced/main", "main")
+        stays(lambda: tip(b, "heads/synced/main") != ours, FIRST_S / 2)
+
+        wait_until(has(b, "heads/synced/main", ours), 3 * FIRST_S)
+
+        b.git("branch", "-q", "-f", "synced/main", "main")
+        stays(lambda: tip(b, "heads/synced/main") != ours, FIRST_S / 2)
+        newer = commit(a, "newer")
+        wait_until(has(b, "heads/synced/main", newer), FIRST_S)
 
 
 def test_where_annexd_has_merged_everything_goes_at_once(pair: tuple[Repo, Repo]) -> None:

@@ -33,6 +33,7 @@ from workers.pusher.pace import APART_SHARE, FILES_SHARE, Pace
 from workers.pusher.peer import Peer
 from workers.pusher.polling import Polling
 from workers.pusher.refusal import Refusal
+from workers.pusher.undone import Undone
 from workers.pusher.unsaved import Unsaved
 from workers.pusher.values import Mode, Ours, Outcome, Result, Task, Theirs, own, synced
 
@@ -78,7 +79,7 @@ class Neighbour:
         self._polling = Polling(time.monotonic(), first_s)
         self.pace = Pace()
         self._burst = Burst(remote, here)
-        self._unsaved = Unsaved(here)
+        self._unsaved, self._undone = Unsaved(here), Undone()
         self._refusal = Refusal(remote.name)
         self._retries = False
 
@@ -177,10 +178,8 @@ class Neighbour:
         now = time.monotonic()
         self._had.extend(oid for _name, oid in ours.tips() if oid not in self._had)
         self.waits = False
-        if self.errand is not None:
-            return None, math.inf
-        if self.is_away:
-            return None, self._account.back_at
+        if self.errand is not None or self.is_away:
+            return None, math.inf if self.errand is not None else self._account.back_at
         wait_s = self._account.remaining_s()
         if wait_s > 0:
             return None, now + wait_s
@@ -217,6 +216,7 @@ class Neighbour:
             self._bring_at(ours, theirs, self._peer, now),
             self._worthwhile_at(ours, theirs, now),
             self._unsaved.push_at(ours, theirs, self._peer, now),
+            self._undone.push_at((ours, theirs), self._settled, self._has_news, now),
         )
         self.waits = bring_at > now
         if self._burst.ready is not None:
