@@ -1,5 +1,6 @@
 """What an assistant at a path is merging just now is waited for, and no longer than it takes."""
 
+import math
 import os
 import time
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from workers.watcher.desk import Desk
 from workers.watcher.merging import Merging
 from workers.watcher.midmerge import PATIENCE_S
 from workers.watcher.outcome import Merged, Yielding
+from workers.watcher.syncedbranch import BEHIND_S, LAG_S, Follower
 
 
 @pytest.fixture
@@ -164,3 +166,44 @@ def test_a_conflict_is_merged_though_the_disk_of_a_remote_is_dead(
         assert reap(pid, 30) == 0
 
     assert len(paths(b)) == 2
+
+
+@pytest.mark.usefixtures("assistant")
+def test_an_assistant_that_has_files_to_commit_first_can_push_them_to_us(
+    pair: tuple[Repo, Repo], desk: Desk
+) -> None:
+    """If it cannot, it fetches what we have, merges by plain git, and is stuck in the conflict."""
+    a, b = pair
+    push(a)
+    b.git("branch", "-f", "synced/main", "main")
+    follower = Follower(desk)
+    note(b, "file", b"ours")
+    now = time.monotonic()
+    follower.moved(now)
+    for at in (now + LAG_S, now + BEHIND_S / 2):
+        follower.turn(at)
+        assert follower.due == at + LAG_S
+
+    note(a, "file", b"theirs, saved before")
+    a.git("push", "-q", "b", "main:synced/main")  # is no failure
+
+    b.git("branch", "-f", "synced/main", "main~")  # as if it had not
+    follower.turn(now + BEHIND_S)
+    assert b.git("rev-parse", "synced/main") == b.git("rev-parse", "main")  # it may be stuck
+
+
+@pytest.mark.usefixtures("assistant")
+def test_synced_follows_when_an_assistant_beside_has_what_we_have(
+    pair: tuple[Repo, Repo], desk: Desk
+) -> None:
+    a, b = pair
+    follower = Follower(desk)
+    note(b, "file", b"ours")
+    a.git("pull", "-q", "--ff-only", b.path, "main")
+    now = time.monotonic()
+    follower.moved(now)
+
+    follower.turn(now + LAG_S)
+
+    assert b.git("rev-parse", "synced/main") == b.git("rev-parse", "main")
+    assert follower.due == math.inf

@@ -103,6 +103,15 @@ class Midmerge:
             for commit in commits
         )
 
+    def is_behind(self, branch: RefName, commit: ObjectId) -> bool:
+        """Whether an assistant at a path has yet to follow to that commit, or to merge it.
+
+        Or may have: one that has not been seen yet, on a busy machine.
+        """
+        heads = [at.head for at in self._assistants(branch)]
+        is_late = any(map(self._probes.is_late, self._paths()))
+        return is_late or any(head and not self._ancestry.contains(head, commit) for head in heads)
+
     def _is_merging(self, at: _Seen, head: ObjectId) -> bool:
         """Or has gone on from what is here."""
         has_work = at.is_stopped or at.is_apart

@@ -7,11 +7,16 @@ who may be pushing it there at this moment, and a ref that is moved under a push
 ``git annex sync`` of somebody who has fetched already, makes that fail.  Until then others find it
 in the branch itself.
 
+An assistant whose push fails fetches, and merges by plain git: it is stuck in the conflict if there
+is one.  So while one at a path has not got what the branch is at, perhaps because it has files to
+commit first, its push is to find the ref where it was; what it pushes is merged here.
+
 Source: git-annex-formats.md §9; git-annex-sync(1).
 """
 
 import logging
 import math
+import time
 from typing import Final, final
 
 from workers.annex.adjustedname import original_of
@@ -21,6 +26,7 @@ from workers.git.run import GitError
 from workers.git.stream import ObjectId
 from workers.git.update_refs import Move
 from workers.watcher.desk import Desk
+from workers.watcher.midmerge import Midmerge
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +35,9 @@ _SYNCED: Final = b"synced/"
 
 LAG_S: Final = 2.0
 """Longer than a push takes, once it has been told what there is."""
+
+BEHIND_S: Final = 60.0
+"""For an assistant: it may be stuck already, or not want what we have."""
 
 AGAIN_S: Final = 60.0
 """After a failure."""
@@ -52,21 +61,23 @@ class Follower:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
+        self._midmerge = Midmerge(desk)
         self.due = 0.0
         """When to call ``turn`` (monotonic, s)."""
+        self._moved_at = time.monotonic()
 
         self._said = ""
 
     def moved(self, now: float) -> None:
         """The branch has been moved."""
-        self.due = now + LAG_S
+        self.due, self._moved_at = now + LAG_S, now
 
     def turn(self, now: float) -> None:
         """Do it, if it is time; what git says against it keeps nothing else from being done."""
         if now < self.due:
             return
         try:
-            self._follow()
+            follows = self._follow(now)
         except GitError as failure:  # a branch is called "synced", say, or a lock was left
             if str(failure) != self._said:
                 log.warning("tempfail to follow: %s", failure)
@@ -74,15 +85,21 @@ class Follower:
             self._desk.suspect_locks()
             self.due = now + AGAIN_S
         else:
-            self._said, self.due = "", math.inf
+            self._said, self.due = "", math.inf if follows else now + LAG_S
 
-    def _follow(self) -> None:
+    def _follow(self, now: float) -> bool:
+        """Do it; whether there is nothing left to do."""
         branch = self._desk.head().branch
         if branch is not None:
             branch = original_of(branch) or branch
             commit = self._desk.refs.get(branch)
             if commit is not None:
+                is_late = now >= self._moved_at + BEHIND_S
+                is_there = self._desk.refs.get(_synced(branch) or branch) == commit
+                if not is_there and not is_late and self._midmerge.is_behind(branch, commit):
+                    return False
                 catch_up(self._desk, branch, commit)
+        return True
 
 
 def _synced(branch: RefName) -> RefName | None:
