@@ -10,7 +10,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 PATIENCE = float(os.environ.get("ANNEXD_TEST_PATIENCE", "1"))
 """Every upper bound on waiting is multiplied by it; more than 1 on a slow machine."""
@@ -99,6 +99,27 @@ def run_to_end(
         check=False,
     )
     return Ended(done.returncode, done.stdout, done.stderr)
+
+
+def run_into(
+    file: BinaryIO,
+    argv: Iterable[str | bytes | Path],
+    cwd: Path,
+    env: dict[str, str],
+    limit_s: float,
+) -> int:
+    """Run a program to its end, with all it says in ``file``; returns its status."""
+    done = subprocess.run(
+        [os.fspath(arg) for arg in argv],
+        cwd=cwd,
+        env={**os.environ, **env},
+        stdin=subprocess.DEVNULL,
+        stdout=file,
+        stderr=subprocess.STDOUT,
+        timeout=limit_s,
+        check=False,
+    )
+    return done.returncode
 
 
 Process = subprocess.Popen[bytes]

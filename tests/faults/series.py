@@ -1,21 +1,26 @@
 """The classes whose trials are tests: whole daemons, drives, servers, terminals, init systems.
 
-A round runs them all once, in order, with a seed for those that choose (``seeds.seed``); a release
-goes on with the next seed until as many trials have been made as docs/TESTING.md tells.  A test
-is one trial, unless it says how many it makes: ``record_property("trials", 30)``.
+A round runs them all once, with a seed for those that choose (``seeds.seed``); a release goes on
+with the next seed until as many trials have been made as docs/TESTING.md tells.  A test is one
+trial, unless it says how many it makes: ``record_property("trials", 30)``.
+
+They wait for most of their time, for people's pauses and for daemons to settle: so several run at
+a time.  What fails is tried once more, alone, since a bound on waiting may be too short for a busy
+machine; it has failed all the same, and what it said, and the daemons, is kept.
 """
 
 import sys
-import tempfile
 import xml.etree.ElementTree as ET
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, final
 
-from tests.processes import run_to_end
+from tests.processes import run_into
 
 TESTS: Final = Path(__file__).parents[1]
 HOURS_6: Final = 6 * 3600.0
+SLOWEST: Final = 3
+"""So many are told: what makes a round long."""
 
 
 @final
@@ -47,6 +52,10 @@ class Round:
     """The names of tests."""
     skipped: tuple[str, ...]
     """With the reason."""
+    slowest: tuple[str, ...] = ()
+    """With how long they took."""
+    again: tuple[str, ...] | None = None
+    """Of those that failed, which did so alone as well; None: that was not tried."""
 
 
 ALL: Final = {
@@ -186,26 +195,39 @@ def always(name: str) -> bool:
     return any(name.startswith(each) for series in ALL.values() for each in series.always)
 
 
-def play(fault: str, seed: int) -> Round:
-    """All tests of a class once, slow ones too."""
-    with tempfile.TemporaryDirectory(prefix="annexd-series-") as home:
-        report = Path(home, "report.xml")
-        argv: list[str | Path] = [sys.executable, "-m", "pytest", "-q", "-m", ""]
-        argv += ["-p", "no:cacheprovider", f"--junitxml={report}", "-o", "junit_family=xunit1"]
-        argv += [TESTS / each for each in ALL[fault].tests]
-        env = {"ANNEXD_SCENARIOS": "1", "ANNEXD_SEED": str(seed)}
-        ended = run_to_end(argv, TESTS.parent, env, timeout_s=HOURS_6)
-        if not report.exists():  # it could not even begin
-            said = (ended.stdout + ended.stderr).decode(errors="backslashreplace")
-            return Round(0, (said[-2000:],), ())
-        return read(report.read_text())
+def play(fault: str, seed: int, home: Path, jobs: int = 1) -> Round:
+    """All tests of a class once, slow ones too; what pytest says is left in ``home``."""
+    tests = [TESTS / each for each in ALL[fault].tests]
+    side_by_side = ["-n", str(jobs), "--dist", "worksteal"] if jobs > 1 else []
+    played = _pytest([*tests, *side_by_side], seed, home / "all")
+    if jobs == 1 or played.trials == 0 or not played.failed:
+        return played
+    again = _pytest([TESTS.parent / each for each in played.failed], seed, home / "alone")
+    return replace(played, again=again.failed)
+
+
+def _pytest(chosen: list[str | Path], seed: int, home: Path) -> Round:
+    home.mkdir(parents=True)
+    report = home / "report.xml"
+    argv: list[str | Path] = [sys.executable, "-m", "pytest", "-v", "-m", ""]
+    argv += ["-c", TESTS.parent / "pyproject.toml", f"--rootdir={TESTS.parent}"]
+    argv += ["-p", "no:cacheprovider", f"--junitxml={report}", "-o", "junit_family=xunit1"]
+    env = {"ANNEXD_SCENARIOS": "1", "ANNEXD_SEED": str(seed)}
+    said = home / "pytest.txt"  # a file, and no pipe: whoever waits can look at it
+    with said.open("wb") as file:
+        run_into(file, [*argv, *chosen], TESTS.parent, env, HOURS_6)
+    if not report.exists():  # it could not even begin
+        return Round(0, (said.read_text(errors="backslashreplace")[-2000:],), ())
+    return read(report.read_text())
 
 
 def read(report: str) -> Round:
     """What pytest has reported."""
     trials, failed, skipped = 0, [], []
+    took: list[tuple[float, str]] = []
     for case in ET.fromstring(report).iter("testcase"):  # noqa: S314 -- pytest's own
         name = f"{case.get('file') or case.get('classname')}::{case.get('name')}"
+        took.append((float(case.get("time") or 0), name))
         if case.find("failure") is not None or case.find("error") is not None:
             failed.append(name)
         elif (skip := case.find("skipped")) is not None:
@@ -213,7 +235,8 @@ def read(report: str) -> Round:
         else:
             said = [each.get("value") for each in case.iter("property") if _counts(each)]
             trials += sum(int(each or 0) for each in said) if said else 1
-    return Round(trials, tuple(failed), tuple(skipped))
+    slowest = (f"{name}: {took_s:.0f} s" for took_s, name in sorted(took, reverse=True)[:SLOWEST])
+    return Round(trials, tuple(failed), tuple(skipped), tuple(slowest))
 
 
 def _counts(each: ET.Element) -> bool:

@@ -48,6 +48,38 @@ def test_a_round_tells_its_trials_and_what_failed() -> None:
     assert played.skipped == ("b.py::five: not root",)
 
 
+FLAKE = """
+import os
+from pathlib import Path
+
+def test_that_passes_alone(request):
+    assert "PYTEST_XDIST_WORKER" not in os.environ, "said by the test"
+
+def test_that_never_passes():
+    assert os.environ["ANNEXD_SEED"] != "7"
+
+def test_that_counts(record_property):
+    record_property("trials", 30)
+"""
+
+
+def test_what_fails_is_tried_again_alone_and_what_it_said_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "test_flake.py"
+    file.write_text(FLAKE)
+    monkeypatch.setitem(series.ALL, "C", series.Series("flakes", 1, "trials", (str(file),)))
+
+    played = series.play("C", 7, tmp_path / "home", jobs=2)
+
+    assert played.trials == 30
+    names = [name.partition("::")[2] for name in played.failed]
+    assert sorted(names) == ["test_that_never_passes", "test_that_passes_alone"]
+    assert [name.partition("::")[2] for name in played.again or ()] == ["test_that_never_passes"]
+    assert len(played.slowest) == 3
+    assert "said by the test" in (tmp_path / "home/all/pytest.txt").read_text()
+
+
 def test_what_is_kept_is_of_a_class() -> None:
     assert {each.fault for each in kept()} <= {*CLASSES, *series.ALL}
 

@@ -48,6 +48,7 @@ class Tally:
     seed: int
     count: int | None
     only: str | None
+    jobs: int
     tried: dict[str, int] = field(default_factory=dict)
     failed: list[str] = field(default_factory=list)
 
@@ -91,6 +92,10 @@ def torture(  # noqa: PLR0913 -- the command line
     point: Annotated[
         str | None, typer.Option(help="One point, as it was printed: kill@12.")
     ] = None,
+    jobs: Annotated[
+        int,
+        typer.Option(min=1, help="So many tests at a time, of the classes whose trials are tests."),
+    ] = 2 * (os.cpu_count() or 1),  # they wait for most of their time, as in contrib/test
     keep_failed: Annotated[
         bool, typer.Option("--keep/--no-keep", help="Add what fails to tests/faults/seeds.txt.")
     ] = True,
@@ -103,8 +108,9 @@ def torture(  # noqa: PLR0913 -- the command line
     Without arguments: all classes at their release counts, which takes days; one or some at a
     time is what they are for.  Exit status 1 if anything failed.  A point that fails is printed
     with its name and seed, tried again by ``--only NAME --point POINT``, and kept for all later
-    runs of the tests.  A test that fails is tried again by the seed of its round: ``torture C
-    --seed N --count 1``, or ``ANNEXD_SEED=N pytest NAME``.
+    runs of the tests.  A test that fails is tried again at once, alone, and later by the seed of
+    its round: ``torture C --seed N --count 1``, or ``ANNEXD_SEED=N pytest NAME``; what it said
+    stays in the directory that is printed, where one can look on, too.
     """
     wanted = [each.upper() for each in classes or sorted({*CLASSES, *series.ALL})]
     unknown = set(wanted) - CLASSES.keys() - series.ALL.keys()
@@ -112,7 +118,7 @@ def torture(  # noqa: PLR0913 -- the command line
         raise typer.BadParameter(f"no such class: {' '.join(sorted(unknown))}")
     seed = random.randrange(1 << 32) if seed is None else seed
     typer.echo(f"seed {seed}")
-    tally = Tally(seed, count, only)
+    tally = Tally(seed, count, only, jobs)
     began = time.monotonic()
     remember: Callable[[Kept], None] = keep if keep_failed else lambda _failed: None
     with _sealed():
@@ -227,15 +233,26 @@ def _play(fault: str, tally: Tally, remember: Callable[[Kept], None]) -> None:
     told: set[str] = set()
     failed_once = seeds_of(fault) if tally.count is None else []
     for seed in itertools.chain(failed_once, itertools.count(tally.seed)):
-        played = series.play(fault, seed)
+        home = Path(tempfile.mkdtemp(prefix=f"annexd-torture-{fault}-"))
+        typer.echo(f"{fault}  seed {seed}: see {home}/*/pytest.txt")
+        began = time.monotonic()
+        played = series.play(fault, seed, home, tally.jobs)
+        took_s = time.monotonic() - began
         for name in played.failed:
-            tally.note(fault, [f"--seed {seed} --count 1: {name}"])
+            alone = "" if played.again is None or name in played.again else " (passed alone)"
+            tally.note(fault, [f"--seed {seed} --count 1: {name}{alone}"])
             remember(Kept(fault, "seed", str(seed), name.partition("::")[2].partition("[")[0]))
         tally.tried[fault] = tally.tried.get(fault, 0) + played.trials
-        typer.echo(f"{fault}  seed {seed}: {played.trials} {wanted.of} in {wanted.what}")
+        typer.echo(
+            f"{fault}  seed {seed}: {played.trials} {wanted.of} in {wanted.what}, {took_s:.0f} s"
+        )
+        for slow in played.slowest:
+            typer.echo(f"  slow: {slow}")
         for skipped in {*played.skipped} - told:
             typer.echo(f"  skipped: {skipped}")
         told |= {*played.skipped}
+        if not played.failed:
+            shutil.rmtree(home)
         done = tally.tried.get(fault, 0) - before
         if played.trials == 0 or done >= (tally.count or wanted.release):
             return
