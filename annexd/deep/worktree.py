@@ -53,7 +53,6 @@ def look(scene: Scene) -> Iterator[Finding]:
 @final
 class _Looker:
     def __init__(self, scene: Scene) -> None:
-        self._scene = scene
         self._objects = scene.objects
         self._settings = Conventions.of(Settings.read(scene.repository.git)).stat
         self._top = os.fsencode(scene.place.worktree) + b"/"

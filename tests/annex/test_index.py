@@ -30,7 +30,6 @@ from workers.git.index_format import UnsupportedIndexError
 from workers.git.index_git import flatten
 from workers.git.index_install import Prepared, Refusal, prepare
 from workers.git.index_racy import Staged
-from workers.git.index_splice import restat
 from workers.git.objectid import ObjectFormat, blob_id
 from workers.git.permissions import Sharing
 from workers.git.stream import ObjectId
@@ -399,7 +398,9 @@ def test_new_stat_data_keeps_the_cache_of_trees(sha1: Staging) -> None:
     index = sha1.read()
     new = StatData(1, 2, 3, 4, 5, 6, 7, 8, 9)
 
-    after = sha1.splice(restat(index, [(b"a/1", new, 10**19), (b"absent", new, 10**19)]))
+    known = index.get(b"a/1")
+    assert known is not None
+    after = sha1.splice({b"a/1": Staged(known.mode, known.oid, new, 10**19)})
 
     assert dict(after.extensions())[b"TREE"] == cached
     entry = after.get(b"a/1")

@@ -6,11 +6,11 @@ from spool.transfer import Direction
 from workers.annex.limits import ANY_PROGRESS, Limits, Pace, limits, parse_duration
 
 UP, DOWN = Direction.UPLOAD, Direction.DOWNLOAD
-NAMES = ["bwlimit", "stalldetection", "retry", "retrydelay"]
+NAMES = ["bwlimit", "stalldetection"]
 
 
 def test_nothing_set_is_no_limit() -> None:
-    assert limits({}, UP) == Limits(None, None, 0, 5, 1.0)
+    assert limits({}, UP) == Limits(None, None)
 
 
 def test_a_direction_has_its_own_limit_before_the_common_one() -> None:
@@ -38,12 +38,6 @@ def test_a_stall_is_a_pace(text: str, pace: Pace | None) -> None:
     assert limits({"stalldetection": text}, UP).stall == pace
     assert limits({"stalldetection-download": text}, DOWN).stall == pace
     assert limits({"stalldetection-download": text}, UP).stall is None
-
-
-def test_retries_are_counts_and_a_duration() -> None:
-    found = limits({"retry": "3", "forward-retry": "x", "retrydelay": "2m"}, UP)
-
-    assert (found.retry, found.forward_retry, found.retry_delay_s) == (3, 5, 120.0)
 
 
 @pytest.mark.parametrize(

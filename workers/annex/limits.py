@@ -2,6 +2,7 @@
 
 For annexd's own movers; git-annex reads the settings itself.  One difference on purpose:
 ``bwlimit-download`` limits downloads.  (git-annex 10.20261026 has them obey ``bwlimit-upload``.)
+How often to try again is no setting here: a job stays in its queue until it is done.
 
 Pure.  Source: git-annex(1); git-annex-formats.md §0.9, §8.4.
 """
@@ -18,11 +19,6 @@ from workers.annex.settings import FALSE
 _DURATION: Final = re.compile(r"(?:[0-9]{1,9}[smhdy])+|[0-9]{1,9}")
 _PART: Final = re.compile(r"([0-9]+)([smhdy]?)")
 _SECONDS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "y": 365 * 86400}
-_COUNT: Final = re.compile("[0-9]{1,6}")
-
-RETRY: Final = 0
-FORWARD_RETRY: Final = 5
-RETRY_DELAY_S: Final = 1.0
 
 
 @final
@@ -51,15 +47,6 @@ class Limits:
     stall: Pace | None
     """None: wait for ever."""
 
-    retry: int
-    """How often to try again after a failure."""
-
-    forward_retry: int
-    """How often to try again after a failure that got further than the last attempt."""
-
-    retry_delay_s: float
-    """Before the first retry; doubled for each."""
-
 
 def limits(settings: Mapping[str, str], direction: Direction) -> Limits:
     """From ``Remote.settings``; what cannot be read counts as not set."""
@@ -67,9 +54,6 @@ def limits(settings: Mapping[str, str], direction: Direction) -> Limits:
     return Limits(
         bytes_per_s=rate(settings.get("bwlimit" + suffix, settings.get("bwlimit"))),
         stall=_stall(settings.get("stalldetection" + suffix, settings.get("stalldetection"))),
-        retry=_count(settings.get("retry"), RETRY),
-        forward_retry=_count(settings.get("forward-retry"), FORWARD_RETRY),
-        retry_delay_s=parse_duration(settings.get("retrydelay", "")) or RETRY_DELAY_S,
     )
 
 
@@ -105,7 +89,3 @@ def _pace(text: str) -> Pace | None:
         return Pace(datasize.parse(size.strip()), period_s)
     except ValueError:
         return None
-
-
-def _count(text: str | None, default: int) -> int:
-    return int(text) if text is not None and _COUNT.fullmatch(text) else default

@@ -29,10 +29,9 @@ GROUP_PREFERRED: Final = b"group-preferred-content.log"
 GROUP: Final = b"group.log"
 TRUST: Final = b"trust.log"
 NUMCOPIES: Final = b"numcopies.log"
-MINCOPIES: Final = b"mincopies.log"
 REMOTE: Final = b"remote.log"
 
-LOGS: Final = (PREFERRED, REQUIRED, GROUP_PREFERRED, GROUP, TRUST, NUMCOPIES, MINCOPIES, REMOTE)
+LOGS: Final = (PREFERRED, REQUIRED, GROUP_PREFERRED, GROUP, TRUST, NUMCOPIES, REMOTE)
 """The files of the git-annex branch that decide what is wanted."""
 
 DEFAULT_PREFERRED_DIR: Final = b"public"
@@ -76,7 +75,6 @@ class Preferences:
     """Of those that are not semitrusted."""
 
     numcopies: int
-    mincopies: int
     remotes: Mapping[UUID, Mapping[bytes, bytes]]
     """What ``remote.log`` says about special remotes."""
 
@@ -102,7 +100,6 @@ class Preferences:
             groups=groups,
             trust={u: level for u, level in trust.items() if level is not Trust.SEMITRUSTED},
             numcopies=max(1, maplog.number(logs.get(NUMCOPIES, b"")) or 1),
-            mincopies=max(1, maplog.number(logs.get(MINCOPIES, b"")) or 1),
             remotes=uuidlogs.remote_settings(logs.get(REMOTE, b"")),
             dead=frozenset(u for u, level in trust.items() if level is Trust.DEAD),
             _members=_members(groups),

@@ -123,7 +123,6 @@ class Remote:
     pulls: bool
     pushes: bool
     read_only: bool
-    check_uuid: bool
     speculate_present: bool
     """Contents are looked for there though the location log does not know of them."""
 
@@ -274,7 +273,6 @@ def _made(name: str, route: _Route, own: Settings, *, native: bool = False) -> R
         pulls=own.flag("pull", default=True),
         pushes=own.flag("push", default=True),
         read_only=own.flag("readonly", default=False),
-        check_uuid=own.flag("checkuuid", default=True),
         speculate_present=own.flag("speculate-present", default=False),
         trust=_TRUST.get(own.get("trustlevel", "")),
         tracking_branch=own.get("tracking-branch"),

@@ -27,9 +27,6 @@ class GitAnnex:
     backends: frozenset[bytes]
     """Key backends, as in ``annex.backend``; external ones (``X…``) are not listed."""
 
-    repository_versions: frozenset[int]
-    """Versions of the repository format that it works with."""
-
     @classmethod
     def installed(cls) -> Self:
         """The one in PATH; raises ``NoGitAnnexError``."""
@@ -48,9 +45,4 @@ class GitAnnex:
         return cls(
             released=(int(number[2]), int(number[3]), int(number[4])),
             backends=frozenset(fields.get(b"key/value backends", b"").split()),
-            repository_versions=frozenset(
-                int(word)
-                for word in fields.get(b"supported repository versions", b"").split()
-                if word.isdigit()
-            ),
         )

@@ -11,7 +11,7 @@ conflicts is kept; the others are dropped, and git makes them again (``index_for
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import Final, NamedTuple, final
 
@@ -22,7 +22,6 @@ from workers.git.index_entry import (
     NO_STAT,
     SKIP_WORKTREE,
     Entry,
-    StatData,
 )
 from workers.git.index_format import EXTENSION, HEADER, Layout, format_entry
 from workers.git.index_racy import Changes, Staged
@@ -69,19 +68,6 @@ def splice(index: Index, changes: Changes, recent_s: int) -> Spliced:
             new.add(step.entry)
     new.copy(at, len(index))
     return new.finish(changed)
-
-
-def restat(index: Index, stats: Iterable[tuple[bytes, StatData, int]]) -> dict[bytes, Staged]:
-    """Changes that only record new stat data: of (path, stat, when it was taken).
-
-    Paths that have no entry, or are in conflict, are left out.
-    """
-    found = ((index.get(path), stat, seen_ns) for path, stat, seen_ns in stats)
-    return {
-        entry.path: Staged(entry.mode, entry.oid, stat, seen_ns)
-        for entry, stat, seen_ns in found
-        if entry is not None
-    }
 
 
 def _plan(index: Index, changes: Changes) -> tuple[list[_Step], set[bytes]]:
