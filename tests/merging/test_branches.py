@@ -201,6 +201,51 @@ def test_what_a_user_has_reset_comes_back(pair: tuple[Repo, Repo], merging: Merg
     assert paths(b) == {"text"}
 
 
+@pytest.mark.parametrize("commits", [1, 2])
+def test_what_a_user_has_squashed_by_a_soft_reset_does_not_come_back(
+    pair: tuple[Repo, Repo], merging: Merging, commits: int
+) -> None:
+    """Edited meanwhile; two versions of one file were there before."""
+    a, b = pair
+    note(b, "text", b"first\n")
+    for number in range(2):
+        note(b, "text", b"%d\n" % number)
+        note(b, f"new {number}", b"x\n")
+    a.git("pull", "-q", "--ff-only", "b", "main")
+    push(a)
+    b.git("reset", "-q", "--soft", "HEAD~2")
+    b.git("reset", "-q", "--soft", "HEAD~2")
+    if commits > 1:
+        b.git("commit", "-q", "-m", "all of it")
+    note(b, "text", b"squashed, and gone on\n")
+
+    merged(merging)
+
+    assert b.read("text") == b"squashed, and gone on\n"
+    assert paths(b) == {"text", "new 0", "new 1"}
+    a.git("pull", "-q", "--ff-only", "b", "main")
+    assert merging.merge() is Quiet.NOTHING
+
+
+def test_what_a_user_has_reset_and_not_done_anew_comes_back(
+    pair: tuple[Repo, Repo], merging: Merging
+) -> None:
+    """Of two files one is as it was: that may be no more than what the reset has made of it."""
+    a, b = pair
+    note(b, "text", b"first\n")
+    note(b, "text", b"second\n")
+    note(b, "other", b"x\n")
+    a.git("pull", "-q", "--ff-only", "b", "main")
+    push(a)
+    b.git("reset", "-q", "--hard", "HEAD~2")
+    note(b, "text", b"third\n")
+
+    merged(merging)
+
+    assert "other" in paths(b)
+    assert {b"second\n", b"third\n"} == {b.read(name) for name in paths(b) - {"other"}}
+
+
 def test_our_own_commit_is_no_push_though_we_were_killed_after_it(
     pair: tuple[Repo, Repo], desk: Desk
 ) -> None:

@@ -275,6 +275,26 @@ def test_what_is_amended_elsewhere_is_no_conflict(pair: tuple[Repo, Repo], fleet
         assert set(b.tree()) == {b"f"}
 
 
+def test_many_commits_made_one_by_a_soft_reset_are_no_conflict(
+    pair: tuple[Repo, Repo], fleet: Fleet
+) -> None:
+    a, b = pair
+    fleet.serve(a, b)
+    for number in range(2):
+        for name in ("f", f"new {number}"):
+            a.write(name, b"%d\n" % number)
+            synced(a, b)
+
+    a.git("reset", "-q", "--soft", "HEAD~2")
+    a.replace("f", b"squashed\n")
+    a.git("commit", "-q", "-a", "-m", "squashed by hand")
+
+    wait_until(lambda: b.holds("f", b"squashed\n"))
+    synced(a, b)
+    fleet.settle()
+    assert set(b.tree()) == {b"f", b"new 0", b"new 1"}
+
+
 def test_staged_work_is_not_lost(pair: tuple[Repo, Repo], fleet: Fleet) -> None:
     a, b = pair
     a.config("annex.largefiles", "nothing")

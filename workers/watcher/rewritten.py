@@ -1,12 +1,14 @@
-"""What a user has replaced in the branch: by ``git commit --amend``, or ``git rebase``.
+"""What a user has replaced in the branch: by ``git commit --amend``, ``git rebase``, or a squash.
 
 Our commits are elsewhere a moment after they were made.  So what a user replaces comes back from
 there, as if somebody else had edited the same files: a conflict with himself.  But he has said
 which is to be: the new commit has all that he wants of the old one.  So the old one is merged as
 what is done with already, by a commit that changes no file.
 
-The branch's reflog tells.  Not taken for this is ``git reset``: what it takes away may be all that
-there is of others' work, and comes back.
+The branch's reflog tells.  Not taken for this is ``git reset`` alone: what it takes away may be all
+that there is of others' work, and comes back.  But where the commits that follow it have something
+to say of each file that it takes a step back (``git reset --soft``, and one commit for many, which
+is then edited), that is what the user has made of it, as if he had not reset anything.
 """
 
 import itertools
@@ -19,6 +21,7 @@ from workers.git.ancestry import is_ancestor
 from workers.git.commit import Signature, committer_time
 from workers.git.run import GitError
 from workers.git.stream import ObjectId
+from workers.git.tree import Version, look_up
 from workers.unite import COMMIT_MAX, EMAIL, MESSAGE, NAME
 from workers.watcher.arrivals import Arrival
 from workers.watcher.desk import Desk
@@ -35,6 +38,15 @@ _REPLACES: Final = re.compile(
     rb"(?:commit \(amend\)|(?:pull|rebase)(?: [^\n]*)? \(finish\)): ?[^\n]*"
 )
 
+_ID: Final = rb"[0-9a-f]{40,64}"
+_RESET: Final = rb"[^\n]*\treset: moving to [^\n]*\n"
+_COMMITTED: Final = rb"[^\n]*\tcommit(?: \(amend\))?: [^\n]*(?:\n|\Z)"
+_SQUASHES: Final = re.compile(
+    rb"^(%b) (?:%b %b%b )*(%b) %b(?:%b (%b) %b)+"
+    % (_ID, _ID, _RESET, _ID, _ID, _RESET, _ID, _ID, _COMMITTED),
+    re.MULTILINE,
+)
+
 
 def replaced(reflog: bytes) -> Iterator[tuple[ObjectId, ObjectId]]:
     """What was replaced, and by what, the oldest first.  Pure."""
@@ -44,16 +56,40 @@ def replaced(reflog: bytes) -> Iterator[tuple[ObjectId, ObjectId]]:
             yield ObjectId(found[1].decode()), ObjectId(found[2].decode())
 
 
+def squashed(reflog: bytes) -> Iterator[tuple[ObjectId, ObjectId, ObjectId]]:
+    """What was reset, to what, and the last of the commits made there; the oldest first.  Pure."""
+    for found in _SQUASHES.finditer(reflog):
+        old, base, new = (ObjectId(commit.decode()) for commit in found.groups())
+        yield old, base, new
+
+
 def done_with(desk: Desk, head: ObjectId, arrived: Iterable[Arrival]) -> ObjectId:
     """HEAD's commit, or one on top of it that has what was replaced in its history.
 
     Raises ``GitError``, ``MissingObjectError``.
     """
     commits = [arrival.commit for arrival in arrived]
-    for old, new in replaced(reflog(desk)):
+    log = reflog(desk)
+    for old, new in replaced(log):
         if _is_before(desk, new, head) and _comes_back(desk, old, head, commits):
             head = _merge_as_done(desk, head, old)
+    for old, base, new in squashed(log):
+        if (
+            _is_before(desk, new, head)
+            and _comes_back(desk, old, head, commits)
+            and _is_before(desk, base, old)
+            and _takes_nothing_back(desk, base, old, new)
+        ):
+            head = _merge_as_done(desk, head, old)
     return head
+
+
+def _takes_nothing_back(desk: Desk, base: ObjectId, old: ObjectId, new: ObjectId) -> bool:
+    """Whether no file that ``old`` had changed is in ``new`` as it was before that."""
+    changes = desk.commits.changes(base, old)
+    found = look_up(desk.git, new, *(change.path for change in changes))
+    now = {each.path: Version(each.mode, each.oid) for each in found}
+    return all(now.get(change.path) != change.old for change in changes)
 
 
 def _comes_back(desk: Desk, old: ObjectId, head: ObjectId, commits: list[ObjectId]) -> bool:
