@@ -240,7 +240,7 @@ def test_a_peers_mass_deletion_arrives_held(pair: tuple[Repo, Repo], fleet: Flee
     synced(a, b)
 
 
-@pytest.mark.parametrize("setting", ["warn", "ignore"])
+@pytest.mark.parametrize("setting", ["warn", "ignore", "updateInstead"])
 def test_a_push_into_the_checked_out_branch_is_not_reverted(
     pair: tuple[Repo, Repo], fleet: Fleet, setting: str
 ) -> None:
