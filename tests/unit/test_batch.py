@@ -6,7 +6,7 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.watcher.batch import FILES_MAX, FIRST_S, QUIET_S, RESET_S, SPACES_S, Batch
+from workers.watcher.batch import FILES_MAX, FIRST_S, LULL_S, QUIET_S, RESET_S, SPACES_S, Batch
 
 
 def commits(times: list[float]) -> list[tuple[float, int]]:
@@ -51,6 +51,23 @@ def test_after_a_rest_a_change_is_a_first_one_again() -> None:
     made = commits([0.0, 0.05, 0.1, 0.1 + RESET_S + 1])
 
     assert made[-1] == (0.1 + RESET_S + 1 + FIRST_S, 1)
+
+
+def test_files_one_after_another_wait_for_nobody() -> None:
+    spacing = (LULL_S + RESET_S) / 2
+    made = commits([number * spacing for number in range(10)])
+
+    assert made == [(number * spacing + FIRST_S, 1) for number in range(10)]
+
+
+def test_a_lull_does_not_make_the_commits_of_a_stream_more_frequent() -> None:
+    made = commits([at for start in (0.0, LULL_S * 4) for at in (start, *_hundredths(start))])
+
+    assert len(made) <= len(commits([*_hundredths(0.0)])) * 2 + 1
+
+
+def _hundredths(start: float) -> list[float]:
+    return [start + number / 100 for number in range(100)]
 
 
 def test_when_it_is_quiet_the_rest_is_not_kept_waiting() -> None:

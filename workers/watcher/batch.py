@@ -18,8 +18,11 @@ QUIET_S: Final = 0.15
 SPACES_S: Final = (0.3, 0.6, 1.2, 2.4, 5.0)
 """Between one commit and the next, while changes keep coming."""
 
+LULL_S: Final = 0.5
+"""After so long without a change, the next one does not wait for more to come."""
+
 RESET_S: Final = 2.0
-"""After so long without a change, the next one is a first one."""
+"""After so long, what comes then counts as a new stream."""
 
 FILES_MAX: Final = 5000
 """In one commit."""
@@ -38,11 +41,14 @@ class Batch:
     _step: int = 0
     """Commits since the last quiet."""
     _count: int = 0
+    _after_lull: bool = False
+    """Whether the oldest of them came after some quiet."""
 
     def note(self, now: float) -> None:
         """A change was found that is to be committed."""
         if self._count == 0:
             self._since = now
+            self._after_lull = now - self._last > LULL_S
             if now - self._last > RESET_S:
                 self._step = 0
         self._last = now
@@ -58,7 +64,7 @@ class Batch:
             return math.inf
         if self._count >= FILES_MAX:
             return -math.inf
-        if self._step == 0:
+        if self._step == 0 or self._after_lull:
             return self._since + FIRST_S
         spaced = self._committed + SPACES_S[min(self._step, len(SPACES_S)) - 1]
         return min(spaced, max(self._last + QUIET_S, self._since + FIRST_S))
