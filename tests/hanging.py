@@ -19,7 +19,7 @@ import ctypes, os, struct, sys
 device = os.open("/dev/fuse", os.O_RDWR)
 options = f"fd={device},rootmode=40000,user_id=0,group_id=0".encode()
 libc = ctypes.CDLL(None, use_errno=True)
-assert libc.mount(b"gone", os.fsencode(sys.argv[1]), b"fuse.sshfs", 0, options) == 0
+assert libc.mount(b"gone", os.fsencode(sys.argv[1]), os.fsencode(sys.argv[2]), 0, options) == 0
 (unique,) = struct.unpack_from("=Q", os.read(device, 1 << 17), 8)
 answer = struct.pack("=IIIIHHIIHHI28x", 7, 31, 4096, 0, 12, 10, 4096, 1, 0, 0, 0)
 os.write(device, struct.pack("=IiQ", 16 + len(answer), 0, unique) + answer)
@@ -31,12 +31,15 @@ while True:
 
 
 @contextmanager
-def hanging(path: Path) -> Iterator[None]:
-    """One at that path; who looks there cannot be killed before it has ended."""
+def hanging(path: Path, kind: str = "fuse.sshfs") -> Iterator[None]:
+    """One at that path; who looks there cannot be killed before it has ended.
+
+    ``kind`` is what the mount table calls it.
+    """
     path.mkdir()
     said = path.with_name("gone")
     try:
-        with running(python(GONE, path), output=said):
+        with running(python(GONE, path, kind), output=said):
             wait_until(lambda: said.exists() and b"ready" in said.read_bytes())
             yield
     finally:

@@ -7,7 +7,7 @@ keeps nothing open of what it was born with: neither a lock, nor a pipe whose en
 import contextlib
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, final
@@ -95,15 +95,15 @@ def _begin(look: Callable[[], bytes]) -> _Probe:
 def _tell(look: Callable[[], bytes], answer: int) -> bool:
     """The child's life."""
     with contextlib.suppress(OSError, GitError, ValueError):  # nobody can tell what is there
-        _let_go(answer)
+        let_go({answer})
         os.pwrite(answer, look(), 0)
         return True
     return False
 
 
-def _let_go(answer: int) -> None:
-    """Close all that the fork has copied."""
-    for fd in {int(name) for name in os.listdir("/proc/self/fd")} - _STANDARD - {answer}:
+def let_go(kept: Collection[int]) -> None:
+    """In such a child: close all that the fork has copied, but the log and what is ``kept``."""
+    for fd in {int(name) for name in os.listdir("/proc/self/fd")}.difference(_STANDARD, kept):
         with contextlib.suppress(OSError):  # the list's own
             os.close(fd)
 

@@ -17,8 +17,7 @@ to which it is enough to hear that something has happened (``Hints.PLAIN``) take
 (``workers.nudges``).  One that gets none when it needs them goes on all the same: it is told to
 look at everything now and then (``workers.rounds``), as after an overflow, until there are some.
 
-DIAGNOSTICS: ``WatchLimitError`` from ``insist``, when the limits are reached; its text says which
-one, and the command that raises it.
+DIAGNOSTICS: ``WatchLimitError`` from ``insist``, when the limits are reached.
 """
 
 import atexit
@@ -30,6 +29,7 @@ import select
 import signal
 import struct
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum, auto
 from types import FrameType
@@ -42,7 +42,12 @@ from spool.damage import DAMAGED
 from workers.nudges import Nudges
 from workers.rounds import Rounds
 from workers.silence import is_silent
-from workers.trouble import TroubleError
+from workers.watchlimit import (
+    INOTIFY_IS_SILENT,
+    INSTANCES_ARE_USED_UP,
+    WATCHES_ARE_USED_UP,
+    WatchLimitError,
+)
 
 log = logging.getLogger(__name__)
 
@@ -56,16 +61,6 @@ _UNSEEN = DAMAGED.union(
 )
 """Not there; not for us to see; on a disk, or behind a server, that has gone or fails."""
 
-_WATCHES_ARE_USED_UP = (
-    "no inotify watches are left (fs.inotify.max_user_watches is too low): "
-    "sudo sysctl fs.inotify.max_user_watches=1048576"
-)
-_INSTANCES_ARE_USED_UP = (
-    "no inotify instances are left (fs.inotify.max_user_instances is too low): "
-    "sudo sysctl fs.inotify.max_user_instances=1024"
-)
-_INOTIFY_IS_SILENT = "inotify tells nothing here, as in some sandboxes"
-
 ENTRIES = int(
     inotify.CREATE | inotify.DELETE | inotify.MOVED_FROM | inotify.MOVED_TO | inotify.CLOSE_WRITE
 )
@@ -73,10 +68,6 @@ ENTRIES = int(
 
 VANISHING = int(inotify.DELETE_SELF | inotify.MOVE_SELF)
 """The watched thing itself is removed or renamed."""
-
-
-class WatchLimitError(TroubleError):
-    """The kernel grants no more inotify watches, or instances."""
 
 
 class Hints(Enum):
@@ -132,7 +123,7 @@ class Wakeup:
         self._hints = hints
         self._rounds = Rounds()
         self._unwatched: set[bytes] = set()
-        self._why = _INSTANCES_ARE_USED_UP
+        self._why = INSTANCES_ARE_USED_UP
         self._said_short = False
         self._signals, self._trigger = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._poll = select.poll()
@@ -181,8 +172,18 @@ class Wakeup:
             if failure.errno in _UNSEEN:
                 return None
             if failure.errno in {errno.ENOSPC, errno.ENOMEM}:
-                raise WatchLimitError(_WATCHES_ARE_USED_UP) from failure
+                raise WatchLimitError(WATCHES_ARE_USED_UP) from failure
             raise
+
+    @property
+    def instance(self) -> frozenset[int]:
+        """The descriptor of what ``insist`` needs, if there is one: a fork may add watches, too."""
+        return frozenset(() if self._inotify is None else (self._inotify.fileno(),))
+
+    def miss(self, paths: Iterable[bytes], why: str) -> None:
+        """A fork could not watch these: ``wait`` tells to look now and then."""
+        self._unwatched |= (missed := frozenset(paths))
+        self._why = why if missed else self._why
 
     def unwatch(self, wd: int) -> None:
         """Stop watching; the kernel may have stopped already (the thing was deleted).
@@ -262,11 +263,11 @@ class Wakeup:
         except OSError as failure:
             if failure.errno not in {errno.EMFILE, errno.ENFILE, errno.ENOMEM}:
                 raise
-            self._why = _INSTANCES_ARE_USED_UP
+            self._why = INSTANCES_ARE_USED_UP
             return False
         if is_silent(instance, self._home):
             instance.close()
-            self._why = _INOTIFY_IS_SILENT
+            self._why = INOTIFY_IS_SILENT
             return False
         self._inotify = instance
         self._poll.register(self._inotify.fileno(), select.POLLIN)

@@ -19,6 +19,7 @@ from spool.place import Place
 from spool.record import make_directory
 from spool.remotes import Exchange, Reach, directory_name, read_reach, write_push
 from spool.state import State, read_state
+from tests.hanging import hanging, needs_fuse
 from tests.processes import alive, attempt, descendants, forked, pause, reap, run, stays, wait_until
 from tests.repo import Repo
 from tests.scenarios.sshd import pretended_master
@@ -383,6 +384,34 @@ def test_a_file_system_that_hangs_holds_up_nothing_else(
         os.write(fifo, config.read_bytes())
         os.close(fifo)
         wait_until(lambda: post.is_here("dead"), 30, lambda: post.reach("dead"))
+
+
+@needs_fuse
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("kind", ["fuse.sshfs", "fuse.unheard-of"])
+def test_a_file_system_that_dies_later_holds_up_nothing_else(
+    repo: Repo, other: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """Observed: the sentry walked there by itself, unless the mount table said that it may hang."""
+    monkeypatch.setattr("workers.sentry.visits.PATIENCE_S", 0.5)
+    disk = tmp_path / "disk"
+    third = Repo.create(tmp_path / "third")
+    for name, path in {"b": other.path, "dead": disk / "repo", "linked": tmp_path / "link"}.items():
+        repo.git("remote", "add", name, path)
+    (tmp_path / "link").symlink_to(disk)
+
+    with sentry(repo) as post:
+        with hanging(disk, kind):
+            wait_until(lambda: "answer" in (getattr(post.reach("dead"), "why", "")), 10)
+            other.path.rename(tmp_path / "moved")
+            wait_until(lambda: post.is_away("b"), 5)
+            repo.git("remote", "add", "third", third.path)
+            wait_until(lambda: post.is_here("third"), 5)
+            post.settle()
+            assert post.is_away("linked")
+        # Whoever waited there has been told that it is gone.
+        Repo.create(disk / "repo")
+        wait_until(lambda: post.is_here("dead"), 10, lambda: post.reach("dead"))
 
 
 @pytest.mark.skipif(not MAY_CHANGE_NETWORK, reason="network namespaces are not allowed here")

@@ -13,7 +13,8 @@ from inotify_simple import INotify, flags
 from tests.processes import forked, python, reap, run_to_end, wait_until
 from tests.scarcity import allow, scarce
 from workers.rounds import LOOK_S
-from workers.wakeup import ENTRIES, VANISHING, Hints, Wakeup, WatchLimitError, Woken
+from workers.wakeup import ENTRIES, VANISHING, Hints, Wakeup, Woken
+from workers.watchlimit import WatchLimitError
 
 
 def soon(seconds: float = 10.0) -> float:

@@ -11,7 +11,7 @@ import logging
 import math
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final, final
 
@@ -20,13 +20,11 @@ from spool.remotes import errors, read_reach
 from workers.annex import masters
 from workers.annex.credentials import are_needed
 from workers.annex.remotes import Remote
-from workers.annex.remoteurl import LocalPath
 from workers.annex.repository import RepositoryError, find
 from workers.annex.storeplace import place_of
 from workers.git.run import GitError
 from workers.mounts import Mounts
 from workers.process import Worker
-from workers.sentry import trail
 from workers.sentry.configured import Configured
 from workers.sentry.credentials import Credentials
 from workers.sentry.hours import Hours
@@ -34,6 +32,7 @@ from workers.sentry.network import Network
 from workers.sentry.note import forget, learn, note
 from workers.sentry.suspension import Suspension
 from workers.sentry.verdict import Verdict, judge_unseen
+from workers.sentry.visit import Order
 from workers.sentry.visits import Visits
 from workers.sentry.watches import Watches
 from workers.voice import Voice
@@ -66,7 +65,7 @@ class Sentry:
         self._suspension = Suspension(worker.wakeup)
         self._credentials = Credentials(worker.wakeup, worker.place.annex)
         self._watches = Watches(worker.wakeup)
-        self._visits = Visits(worker.place, worker.wakeup)
+        self._visits = Visits(worker.wakeup)
         self._hours = Hours(worker.place.layout)
         self._due: set[str] = set()
         """Remotes to look at."""
@@ -102,7 +101,6 @@ class Sentry:
             self._due |= self._configured.remotes.keys()
             self._try_again_where_refused()  # somebody may have asked for it
         self._finish_visits()
-        self._due |= self._watch_ways()
         self._credentials.watch()
         for name in sorted(self._due - self._visits.names()):
             self._due.discard(name)
@@ -123,16 +121,20 @@ class Sentry:
         away_at = self._away_at.get(remote.name, 0.0)
         if place_of(remote) is None:
             self._note(remote, judge_unseen(remote), max(away_at, self._network_away_at))
-        elif not self._visits.begin(remote, away_at):
+        elif not self._visits.begin(Order(self._place, remote, away_at, self._mounts.distant)):
             self._sweep_within(RETRY_S)
 
     def _finish_visits(self) -> None:
-        for name, worked in self._visits.take_ended():
-            remote = self._configured.remotes.get(name)
+        remotes = self._configured.remotes
+        ended, late = self._visits.take_ended(), self._visits.take_late()
+        self._watches.take({at.name: at.watched for at in (*ended, *late) if at.watched})
+        self._watches.keep({name for name, remote in remotes.items() if place_of(remote)})
+        for name, worked, _watched in ended:
+            remote = remotes.get(name)
             if remote is not None and not (worked and learn(self._place, remote)):
                 self._sweep_within(RETRY_S)
-        for name in self._visits.take_late():
-            if (remote := self._configured.remotes.get(name)) is not None:
+        for name, *_ in late:
+            if (remote := remotes.get(name)) is not None:
                 self._note(remote, Verdict(here=False, why="its file system does not answer"), 0.0)
 
     def _note(self, remote: Remote, verdict: Verdict, away_at: float) -> None:
@@ -141,20 +143,6 @@ class Sentry:
         except OSError as failure:
             log.warning("skip the verdict on %s: %s", escape(remote.name), failure.strerror)
             self._sweep_within(RETRY_S)
-
-    def _watch_ways(self) -> frozenset[str]:
-        remotes = self._configured.remotes.values()
-        return self._watches.set({remote.name: self._way(remote) for remote in remotes})
-
-    def _way(self, remote: Remote) -> Iterable[trail.Step]:
-        path, distant = place_of(remote), self._mounts.distant
-        if path is None:
-            return ()
-        if not isinstance(remote.way, LocalPath):
-            return trail.seek_directory(path, distant)
-        reach = read_reach(self._place.remotes, os.fsencode(remote.name))
-        is_found = reach is not None and reach.here and reach.uuid
-        return trail.guard(path, distant) if is_found else trail.seek(path, distant)
 
     def _hear(self, woken: Woken) -> None:
         """Turn what has happened into remotes that are due."""
@@ -188,7 +176,7 @@ class Sentry:
         if remotes is not None:
             self._due |= remotes.keys()
             self._away_at |= {name: time.time() for name, gone in remotes.items() if gone}
-        elif not known:  # the configuration, or a poke
+        elif not known:  # the configuration, or a poke, or a watch that nobody needs
             self._sweep_within(0.0)
 
     def _suspect_drives(self) -> None:

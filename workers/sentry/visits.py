@@ -2,21 +2,23 @@
 
 import functools
 import logging
+import os
 import time
 from dataclasses import dataclass
 from typing import Final, NamedTuple, final
 
-from spool.place import Place
 from spool.record import escape
-from workers.annex.remotes import Remote
 from workers.errand import Errand, send
-from workers.sentry.note import look_and_note
+from workers.sentry.visit import Order, visit
+from workers.sentry.watches import Watched
 from workers.wakeup import Wakeup
 
 log = logging.getLogger(__name__)
 
 PATIENCE_S: Final = 10.0
 """A look that takes longer is late: a drive that spins up, or a dead file system."""
+
+_ANSWER_MAX: Final = 1 << 24
 
 
 @final
@@ -25,23 +27,31 @@ class _Visit:
     """One look, under way."""
 
     errand: Errand
+    answer: int
+    """A file in memory, of what it has watched."""
+
     until: float
     late: bool = False
 
+    def watched(self) -> Watched | None:
+        """What it has told; None if it has not."""
+        said = os.pread(self.answer, _ANSWER_MAX, 0)
+        return Watched.parse(said) if said else None
 
-class Ended(NamedTuple):
-    """A look that is over."""
+
+class Seen(NamedTuple):
+    """A look that is over, or late."""
 
     name: str
     worked: bool
+    watched: Watched | None
 
 
 @final
 class Visits:
     """At most one for each remote."""
 
-    def __init__(self, place: Place, wakeup: Wakeup) -> None:
-        self._place = place
+    def __init__(self, wakeup: Wakeup) -> None:
         self._wakeup = wakeup
         self._visits: dict[str, _Visit] = {}
 
@@ -58,34 +68,47 @@ class Visits:
         untils = (visit.until for visit in self._visits.values() if not visit.late)
         return min(untils, default=float("inf"))
 
-    def begin(self, remote: Remote, away_at: float) -> bool:
+    def begin(self, order: Order) -> bool:
         """Send somebody to look; False if that cannot be done now."""
+        name = order.remote.name
         try:
-            errand = send(functools.partial(look_and_note, self._place, remote, away_at))
+            answer = os.memfd_create("answer", os.MFD_CLOEXEC)
         except OSError as failure:
-            log.warning("skip the look at %s: %s", escape(remote.name), failure.strerror)
-            return False
+            return _skip(name, failure)
+        try:
+            errand = send(functools.partial(visit, order, self._wakeup, answer))
+        except OSError as failure:
+            os.close(answer)
+            return _skip(name, failure)
         self._wakeup.attend(errand.fd)
-        self._visits[remote.name] = _Visit(errand, time.monotonic() + PATIENCE_S)
+        self._visits[name] = _Visit(errand, answer, time.monotonic() + PATIENCE_S)
         return True
 
-    def take_ended(self) -> list[Ended]:
+    def take_ended(self) -> list[Seen]:
         """Those that are over, each told once."""
         ended = []
-        for name, visit in list(self._visits.items()):
-            if visit.errand.has_ended():
+        for name, at in list(self._visits.items()):
+            if at.errand.has_ended():
                 del self._visits[name]
-                self._wakeup.ignore(visit.errand.fd)
-                ended.append(Ended(name, visit.errand.reap() == 0))
+                self._wakeup.ignore(at.errand.fd)
+                ended.append(Seen(name, at.errand.reap() == 0, at.watched()))
+                os.close(at.answer)
         return ended
 
-    def take_late(self) -> list[str]:
+    def take_late(self) -> list[Seen]:
         """Those that have just become late, each told once.
 
         They go on, and write down themselves what they find, should the file system wake up.
         """
         now = time.monotonic()
-        late = [name for name, at in self._visits.items() if now >= at.until and not at.late]
-        for name in late:
-            self._visits[name].late = True
+        late = []
+        for name, at in self._visits.items():
+            if now >= at.until and not at.late:
+                at.late = True
+                late.append(Seen(name, worked=False, watched=at.watched()))
         return late
+
+
+def _skip(name: str, failure: OSError) -> bool:
+    log.warning("skip the look at %s: %s", escape(name), failure.strerror)
+    return False

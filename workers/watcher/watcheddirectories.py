@@ -9,7 +9,8 @@ from typing import Final, final
 
 from inotify_simple import flags as inotify
 
-from workers.wakeup import Wakeup, WatchLimitError
+from workers.wakeup import Wakeup
+from workers.watchlimit import WatchLimitError
 
 log = logging.getLogger(__name__)
 
