@@ -56,10 +56,13 @@ class Probes:
         """Whether it does so within ``ANSWER_S``, whatever is there."""
         return self.ask(path, lambda: _touch(path)) is not None
 
-    def ask(self, path: Path, look: Callable[[], bytes]) -> bytes | None:
+    def ask(
+        self, path: Path, look: Callable[[], bytes], kept: Collection[int] = ()
+    ) -> bytes | None:
         """What ``look`` returns, all of which is done by a child; None if it is not to be had now.
 
-        Waits for ``ANSWER_S`` at most; what comes later is had the next time.
+        Waits for ``ANSWER_S`` at most; what comes later is had the next time.  The child has no
+        descriptor of ours but those that are ``kept``.
         """
         now = time.monotonic()
         probe = self._under_way.get(path)
@@ -71,7 +74,7 @@ class Probes:
         if probe is not None:
             return None
         try:
-            probe = self._under_way[path] = _begin(look)
+            probe = self._under_way[path] = _begin(look, kept)
         except OSError:  # there is no process left, or no descriptor
             return None
         readable(probe.errand.fd, within_s=ANSWER_S)
@@ -83,19 +86,19 @@ class Probes:
         return probe is not None and time.monotonic() < probe.began + LATE_S
 
 
-def _begin(look: Callable[[], bytes]) -> _Probe:
+def _begin(look: Callable[[], bytes], kept: Collection[int]) -> _Probe:
     answer = os.memfd_create("answer", os.MFD_CLOEXEC)
     try:
-        return _Probe(errand.send(lambda: _tell(look, answer)), answer, time.monotonic())
+        return _Probe(errand.send(lambda: _tell(look, answer, kept)), answer, time.monotonic())
     except OSError:
         os.close(answer)
         raise
 
 
-def _tell(look: Callable[[], bytes], answer: int) -> bool:
+def _tell(look: Callable[[], bytes], answer: int, kept: Collection[int]) -> bool:
     """The child's life."""
     with contextlib.suppress(OSError, GitError, ValueError):  # nobody can tell what is there
-        let_go({answer})
+        let_go({answer, *kept})
         os.pwrite(answer, look(), 0)
         return True
     return False

@@ -74,7 +74,7 @@ class Post:
         """Whether it has done what there was to do at its start, on a busy machine too."""
         before = self.switches()
         pause(0.5)
-        return self.switches() == before
+        return self.switches() == before and not descendants(self.pid)
 
     def switches(self) -> int:
         """How often it has been woken."""

@@ -4,9 +4,13 @@ import os
 import time
 from pathlib import Path
 
+import pytest
+
 from spool.place import Place
 from spool.remotes import Reach, write_reach
 from spool.transfer import parse_uuid
+from tests.hanging import hanging, needs_fuse
+from tests.processes import forked, wait_until
 from workers.annex import remotes
 from workers.annex.settings import Settings
 from workers.pusher.storewatch import StoreWatch
@@ -17,12 +21,7 @@ from workers.wakeup import Wakeup
 UUID = parse_uuid(b"11111111-1111-1111-1111-111111111111")
 
 
-def test_a_store_whose_file_system_does_not_answer_is_not_walked(
-    tmp_path: Path, wakeup: Wakeup
-) -> None:
-    """It would hold up the exchanges with all other remotes."""
-    path = tmp_path / "store"
-    path.mkdir()
+def _store(tmp_path: Path, path: Path) -> TreeStore:
     place = Place(tmp_path, tmp_path / ".git", tmp_path / ".git")
     place.annex.mkdir(parents=True)
     settings = Settings(
@@ -34,7 +33,42 @@ def test_a_store_whose_file_system_does_not_answer_is_not_walked(
         for each in remotes.parse(settings, special, top=tmp_path, home=tmp_path)
         if each.name == "s"
     )
-    store, watch = TreeStore(remote, UUID, Treetop(b"main"), place), StoreWatch(wakeup)
+    return TreeStore(remote, UUID, Treetop(b"main"), place)
+
+
+@needs_fuse
+@pytest.mark.timeout(30)
+def test_a_store_whose_file_system_has_just_died_is_walked_by_a_child(
+    tmp_path: Path, wakeup: Wakeup
+) -> None:
+    """Observed: the pusher hung there for ever, as the sentry had not been there yet."""
+    path = tmp_path / "store"
+    watch, store = StoreWatch(wakeup), _store(tmp_path, path)
+
+    def life() -> None:
+        for turn in range(2):
+            watch.renew(store)
+            (tmp_path / f"turn {turn}").touch()
+
+    with hanging(path), forked(life):
+        wait_until((tmp_path / "turn 1").exists, 10)
+
+    def hears() -> bool:
+        watch.renew(store)
+        (path / "name").write_bytes(b"")
+        return bool(wakeup.wait(time.monotonic() + 0.1).events)
+
+    wait_until(hears)
+
+
+def test_a_store_whose_file_system_does_not_answer_is_not_walked(
+    tmp_path: Path, wakeup: Wakeup
+) -> None:
+    """It would hold up the exchanges with all other remotes."""
+    path = tmp_path / "store"
+    path.mkdir()
+    store, watch = _store(tmp_path, path), StoreWatch(wakeup)
+    place = Place(tmp_path, tmp_path / ".git", tmp_path / ".git")
 
     def hears_of(name: str) -> bool:
         watch.renew(store)

@@ -1,25 +1,33 @@
 """Stores in directories here: told when somebody changes a file there, so that it is imported.
 
-Those that the sentry says are away are not touched: a dead file system would hold up the pusher.
-As many directories are watched as a bound allows; what happens in the others is seen when the store
-is looked at the next time.  A hint is taken up when it has been quiet for a moment: a file that is
-being copied there would be imported half.
+Those that the sentry says are away are not touched, and a child adds the watches
+(``Wakeup.insist`` works in a fork): a file system that does not answer any more would hold up the
+pusher.  As many directories are watched as a bound allows; what happens in the others is seen when
+the store is looked at the next time.  A hint is taken up when it has been quiet for a moment: a
+file that is being copied there would be imported half.
 
 All times are the monotonic clock's, s.
 """
 
+import errno
+import functools
+import itertools
 import math
 import os
 import time
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Final, final
 
+import msgpack
 from inotify_simple import flags as inotify
 
 from workers.annex.remotes import Special
 from workers.annex.storeplace import place_of
+from workers.probes import Probes
 from workers.pusher.treestore import TreeStore
 from workers.wakeup import Event, Wakeup
+from workers.watchlimit import WatchLimitError
 
 DIRECTORIES_MAX: Final = 1000
 """For each store."""
@@ -46,6 +54,7 @@ class StoreWatch:
 
     def __init__(self, wakeup: Wakeup) -> None:
         self._wakeup = wakeup
+        self._probes = Probes()
         self._stores: dict[int, TreeStore] = {}
         self._hinted: dict[str, tuple[TreeStore, float, float]] = {}
         """Name -> store, first and last hint."""
@@ -58,7 +67,6 @@ class StoreWatch:
         if path is None or store.is_away or self._watched.get(store.remote.name) is store:
             return
         if isinstance(way, Special) and way.imports and store.remote.pulls:
-            self._watched[store.remote.name] = store
             self._watch_below(store, path)
 
     def forget(self, store: TreeStore) -> None:
@@ -91,9 +99,33 @@ class StoreWatch:
         return until
 
     def _watch_below(self, store: TreeStore, path: bytes) -> None:
-        for count, (directory, _below, _files) in enumerate(os.walk(path)):
-            if count >= DIRECTORIES_MAX:
-                break
-            wd = self._wakeup.watch(directory, _MASK)
-            if wd is not None:
-                self._stores[wd] = store
+        """Have it watched; if there is no answer, the next turn asks for it."""
+        add = functools.partial(_add, self._wakeup, path)
+        said = self._probes.ask(Path(os.fsdecode(path)), add, self._wakeup.instance)
+        if said is None:
+            self.forget(store)
+            return
+        self._watched[store.remote.name] = store
+        watched, missed, why = msgpack.unpackb(said)
+        self._stores |= dict.fromkeys(watched, store)
+        self._wakeup.miss(missed, why)
+
+
+def _add(wakeup: Wakeup, path: bytes) -> bytes:
+    """Watch a store: which watches there are, for which paths there are none, and why.
+
+    Raises ``FileNotFoundError`` if there is no store.
+    """
+    watched, missed, why = [], [], ""
+    for directory, _below, _files in itertools.islice(os.walk(path), DIRECTORIES_MAX):
+        try:
+            wd = wakeup.insist(directory, _MASK)
+        except WatchLimitError as limit:
+            missed, why = [path], str(limit)
+            break
+        if wd is not None:
+            watched.append(wd)
+    if not watched and not missed:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+    packed: bytes = msgpack.packb((watched, missed, why))
+    return packed
