@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from spool.key import Key
 from tests.desks import desk_of
 from tests.processes import run
 from tests.pruning import half_pruned, pruning
@@ -273,3 +274,28 @@ def test_what_is_in_the_index_and_in_head_already_makes_no_commit(repo: Repo) ->
 
     assert len(repo.commits()) == 1
     assert repo.git("diff-files") == b""
+
+
+@pytest.mark.parametrize("waiting", [False, True])
+def test_what_was_only_there_for_a_moment_leaves_no_object(repo: Repo, *, waiting: bool) -> None:
+    """As the journal of a database; but a content that another file has, too, is kept."""
+    repo.write("journal", b"for a moment")
+    repo.write("file", b"stays")
+    repo.write("edited", b"before")
+    keys = {name: some_key(number) for number, name in enumerate(("journal", "file", "edited"))}
+    with desk_of(repo) as desk:
+        stage = Stage(desk, Footing(desk))
+        findings = []
+        for name, key in keys.items():
+            findings.append(found(desk, name)._replace(key=key))
+            temporary = desk.temporary()
+            Path(os.fsdecode(temporary)).write_bytes(repo.read(name))
+            desk.nameless.add(key, temporary)
+        repo.remove("journal")
+        repo.replace("edited", b"after")
+        later = frozenset((keys["journal"],)) if waiting else frozenset[Key]()
+
+        assert stage.commit(Staging(findings, waiting=later)) is Outcome.DONE
+
+        here = {name for name, key in keys.items() if desk.objects.locate(key) is not None}
+    assert here == {"file", "edited"} | ({"journal"} if waiting else set())

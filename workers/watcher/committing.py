@@ -200,6 +200,12 @@ class Committing:
         if staged and now >= self._staged_until:
             from_index, staged = staged, {}
         staging = Staging(self._choose(staged, from_index), from_index)
+        chosen = {finding.path for finding in staging.findings}
+        staging.waiting = frozenset(
+            finding.key
+            for path, finding in self._findings.items()
+            if finding.key is not None and path not in chosen
+        )
         count_losses(staging, self._desk)
         if staging.findings or from_index:
             try:

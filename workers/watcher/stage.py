@@ -63,6 +63,8 @@ class Staging:
     """Of so many files, which are meant."""
     restored: int = 0
     """So many files are something that git has already: what they were before, maybe."""
+    waiting: frozenset[Key] = frozenset()
+    """What is found, and left for later."""
     outdated: list[bytes] = field(default_factory=list)
     """Filled in: paths that have changed since they were found, and are left out."""
     published: set[ObjectId] = field(default_factory=set)
@@ -104,6 +106,7 @@ class Stage:
             return Outcome.BUSY
         index = desk.index()
         findings = list(self._current(staging))
+        self._forget_vanished(staging, findings)
         changes = {finding.path: finding.staged for finding in findings}
         edits: dict[bytes, Version | None] = dict(staging.from_index)
         edits.update((path, _version(staged)) for path, staged in changes.items())
@@ -225,6 +228,20 @@ class Stage:
             else:
                 staging.outdated.append(finding.path)
         staging.published -= lost
+
+    def _forget_vanished(self, staging: Staging, current: Sequence[Finding]) -> None:
+        """What was only there for a moment is to be no object that nothing leads to.
+
+        As the journal of a database.  What is there and has changed keeps its content: nowhere
+        else might it be.
+        """
+        if not staging.outdated:
+            return
+        outdated = frozenset(staging.outdated)
+        needed = staging.waiting.union(each.key for each in current if each.key is not None)
+        for path, _, _, key, _ in staging.findings:
+            if key is not None and key not in needed and path in outdated and self._is_gone(path):
+                self._desk.nameless.forget(key)
 
     def _is_gone(self, path: bytes) -> bool:
         """Whether there is no file; a directory may have taken its place."""
