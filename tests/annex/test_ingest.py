@@ -17,6 +17,7 @@ from tests.processes import forked, reap
 from tests.repo import Repo
 from workers.annex.pointer import format_pointer
 from workers.git.commit import Signature
+from workers.git.index_entry import LINK
 from workers.git.tree import Version
 from workers.lease import Grant
 from workers.watcher.agenda import Why
@@ -221,6 +222,38 @@ def test_a_file_over_a_link_to_elsewhere_goes_by_the_rules(repo: Repo) -> None:
         found = take(b"link")
         assert take.content(found) == b"a file now"
         assert take.blob(found) == format_pointer(Key(repo.annex("calckey", "link").strip()))
+
+
+@pytest.mark.parametrize("now", [b"/elsewhere", b"/new/target"])
+def test_where_there_are_no_links_a_file_that_stands_for_one_stays_a_link(
+    repo: Repo, now: bytes
+) -> None:
+    """As FAT and exFAT have it: the index says that it is a link, and the file is its target."""
+    repo.config("core.symlinks", "false")
+    target = repo.git("hash-object", "-w", "--stdin", stdin=b"/elsewhere").strip().decode()
+    repo.git("update-index", "--add", "--cacheinfo", f"120000,{target},link")
+    repo.git("commit", "-q", "-m", "link")
+    old(repo, "link", now)
+    with taking(repo) as take:
+        found = take(b"link")
+        assert isinstance(found, Finding)
+        assert found.key is None
+        assert found.staged is not None
+        assert found.staged.mode == LINK
+        assert take.blob(found) == now
+
+
+@pytest.mark.parametrize("text", [b"a line\n", b"", b"\0\1", b"long " * 1000])
+def test_there_a_file_in_the_place_of_a_link_is_a_file_if_no_link_leads_there(
+    repo: Repo, text: bytes
+) -> None:
+    repo.config("core.symlinks", "false")
+    target = repo.git("hash-object", "-w", "--stdin", stdin=b"/elsewhere").strip().decode()
+    repo.git("update-index", "--add", "--cacheinfo", f"120000,{target},link")
+    repo.git("commit", "-q", "-m", "link")
+    old(repo, "link", text)
+    with taking(repo) as take:
+        assert take(b"link") == ASK
 
 
 @pytest.mark.parametrize("size", [3, LARGE, LEAST + 5])

@@ -122,6 +122,23 @@ def test_a_whole_pointer_that_the_index_was_not_told_of_is_as_it_was(
     assert mend(desk) == []
 
 
+def test_where_there_are_no_links_the_beginning_of_a_target_is_no_file(
+    adjusted: tuple[Repo, ObjectId],
+) -> None:
+    """There a file stands for a link, and holds its target."""
+    repo, _goal = adjusted
+    repo.config("core.symlinks", "false")
+    target = repo.git("hash-object", "-w", "--stdin", stdin=b"tracked.txt").strip().decode()
+    made = repo.git("mktree", stdin=f"120000 blob {target}\tlink\n".encode()).strip().decode()
+    goal = ObjectId(repo.git("commit-tree", made, "-p", "main", "-m", "link").strip().decode())
+    with desk_of(repo) as desk:
+        begun(desk, goal, {"link": b"track"})
+
+        assert mend(desk) == [b"link"]
+
+        assert not repo.exists("link")
+
+
 def test_what_git_has_removed_to_write_it_anew_is_there_again(
     adjusted: tuple[Repo, ObjectId], desk: Desk
 ) -> None:

@@ -1,5 +1,6 @@
 """A clone on a drive without links, where names that differ by case only lead to one file."""
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -130,3 +131,53 @@ def test_two_files_that_are_one_there_stay_two_elsewhere(pair: tuple[Repo, Repo]
 
     assert a.read("case") == b"lower"
     assert a.read("CASE") == b"upper"
+
+
+@pytest.mark.parametrize("which", ["case", "CASE"])
+def test_one_of_two_files_that_are_one_there_is_deleted_elsewhere_and_the_other_is_not(
+    pair: tuple[Repo, Repo], fleet: Fleet, which: str
+) -> None:
+    a, there = pair
+    other = which.swapcase()
+    a.write("case", b"lower")
+    a.write("CASE", b"upper")
+    a.write("after", b"after")
+    wait_until(lambda: there.holds("after", b"after"), 60)
+
+    content = a.read(other)
+    a.remove(which)
+    wait_until(lambda: other in listed(there) and there.read(other) == content, 60)
+    fleet.settle(90)
+    assert listed(there) == listed(a) == {"one", "two", "three", "after", other}
+
+
+@pytest.mark.parametrize("which", ["case", "CASE"])
+def test_one_of_two_files_that_are_one_there_is_edited_elsewhere(
+    pair: tuple[Repo, Repo], which: str
+) -> None:
+    """It is the file there, from then on; nothing is held up."""
+    a, there = pair
+    a.write("case", b"lower")
+    a.write("CASE", b"upper")
+    a.write("after", b"after")
+    wait_until(lambda: there.holds("after", b"after"), 60)
+
+    a.replace(which, b"edited here")
+    a.write("later", b"later")
+    wait_until(lambda: there.holds("later", b"later"), 60)
+    assert there.read(which) == b"edited here"
+    assert a.read(which.swapcase()) in {b"lower", b"upper"}
+
+
+def test_a_link_stays_a_link_where_there_are_none(pair: tuple[Repo, Repo], fleet: Fleet) -> None:
+    """A file holds its target there, and somebody may write another one into it."""
+    a, there = pair
+    (a.path / "link").symlink_to("one")
+    wait_until(lambda: there.exists("link") and there.read("link") == b"one", 60)
+    there.write("after", b"after")
+    wait_until(lambda: a.holds("after", b"after"), 60)
+    fleet.settle(90)
+    assert os.readlink(a.path / "link") == "one"
+
+    there.write("link", b"two")
+    wait_until(lambda: os.readlink(a.path / "link") == "two", 60)

@@ -88,3 +88,13 @@ def test_another_index_is_read_again(plain: Repo) -> None:
     index = read_index(os.fsencode(plain.path / ".git/index"), ObjectFormat.SHA1)
 
     assert known.names_of([b"TWO", b"one"], index) == {b"TWO": b"two", b"one": b"one"}
+
+
+def test_a_name_whose_file_went_under_another_one_is_an_orphan(plain: Repo) -> None:
+    plain.write("d/Case", b"x")
+    known = casefold(plain, "d/Case", "d/case", "d/CASE", "gone", "other")
+
+    assert known.orphans([b"d/case", b"gone"]) == []  # it is there; and one that has no other name
+    plain.remove("d/Case")
+    assert known.orphans([b"d/case", b"gone"]) == [b"d/CASE", b"d/Case", b"d/case"]
+    assert known.namesakes(b"other") == []

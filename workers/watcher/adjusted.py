@@ -31,7 +31,7 @@ from workers.ownrefs import PUSHED
 from workers.watcher.desk import Desk
 from workers.watcher.emptyfile import is_content
 from workers.watcher.nofiles import check_fifos
-from workers.watcher.torn import merging, showing
+from workers.watcher.torn import have_forgotten, merging, showing
 
 _COMMIT_MAX: Final = 1 << 16
 _NEAR: Final = 64
@@ -96,17 +96,29 @@ def merge(desk: Desk, commit: ObjectId) -> None:
 
 
 def _write_missing(desk: Desk, before: ObjectId) -> None:
-    """Write what git has just written and then removed under another name.
+    """Write what git has just removed under another name.
 
     Where names that differ by case only lead to one file, the new one of a file that was renamed by
-    somebody else is made first, and the old one removed then.
+    somebody else is made first, and the old one removed then.  And if one of two such files is
+    deleted elsewhere, the other has no file any more, which looks like a user's deletion.
     """
     head, index = desk.head().oid, desk.index()
-    changes = [] if head is None else desk.commits.changes(before, head)
+    changes = [] if head is None else list(desk.commits.changes(before, head))
     created = [each.path for each in changes if each.new is not None and index.get(each.path)]
-    missing = [path for path in created if desk.lstat(path) is None]
-    if missing:
-        names = b"".join(path + b"\0" for path in missing)
+    missing = {path: None for path in created if desk.lstat(path) is None}
+    if desk.casefold is not None:
+        desk.casefold.know(index)
+        orphans = desk.casefold.orphans(each.path for each in changes if each.new is None)
+        for path in orphans:
+            have_forgotten(desk, path)
+        missing.update(dict.fromkeys(orphans))
+    _write(desk, missing)
+
+
+def _write(desk: Desk, paths: Iterable[bytes]) -> None:
+    """Have git write files as they are staged."""
+    names = b"".join(path + b"\0" for path in paths)
+    if names:
         desk.git.run("checkout-index", "-u", "-f", "-z", "--stdin", stdin=names)
 
 
@@ -168,6 +180,33 @@ def _made_from(desk: Desk, commit: ObjectId) -> ObjectId | None:
             return parents[0]
         commit = parents[0]
     return None
+
+
+def take_turns(desk: Desk, changes: Iterable[Change]) -> None:
+    """Have a file that several names lead to be that of the name that will change.
+
+    Else it would be in the way: it has what another name stands for, which is committed, too.
+    """
+    casefold, index = desk.casefold, desk.index()
+    if casefold is None:
+        return
+    casefold.know(index)
+    turns = [
+        change.path
+        for change in changes
+        if index.get(change.path) is not None
+        and casefold.is_shared(change.path)
+        and not _is_as_staged(desk, change.path)
+        and any(_is_as_staged(desk, name) for name in casefold.namesakes(change.path))
+    ]
+    _write(desk, turns)
+
+
+def _is_as_staged(desk: Desk, path: bytes) -> bool:
+    entry, st = desk.index().get(path), desk.lstat(path)
+    if entry is None or st is None:
+        return False
+    return is_clean(entry, st, desk.conventions.stat) or is_content(desk, entry, st)
 
 
 def in_the_way(desk: Desk, changes: Iterable[Change]) -> tuple[bytes, ...]:

@@ -58,8 +58,23 @@ class Casefold:
 
     def is_shared(self, path: bytes) -> bool:
         """Whether the index has other names for the file of this one."""
+        return bool(self.namesakes(path))
+
+    def namesakes(self, path: bytes) -> list[bytes]:
+        """The other names that the index has for the file of this one."""
         names = self._files.get(_fold(path), [])
-        return any(name != path and self._are_one(name, path) for name in names)
+        return [name for name in names if name != path and self._are_one(name, path)]
+
+    def orphans(self, removed: Iterable[bytes]) -> list[bytes]:
+        """The names of the index whose one file has been removed, under one of these names.
+
+        Those of these names come last: if all are written again, in this order, it is theirs.
+        """
+        removed = frozenset(removed)
+        kinds = (self._files.get(kind, []) for kind in {_fold(path) for path in removed})
+        names = [name for kind in kinds if not removed.issuperset(kind) for name in kind]
+        names.sort(key=lambda name: (name in removed, name))
+        return [name for name in names if not self._is_listed(name)]
 
     def _directory(self, path: bytes) -> bytes:
         above = path
@@ -69,6 +84,18 @@ class Casefold:
                 return known + path[len(above) :]
             above = above.rpartition(b"/")[0]
         return path
+
+    def _is_listed(self, path: bytes) -> bool:
+        """Whether there is a file of that name, in whatever case.
+
+        A lookup would not do: the kernel remembers each name for a second, where a program is the
+        file system (FUSE).
+        """
+        directory, _slash, base = path.rpartition(b"/")
+        with contextlib.suppress(OSError):
+            listed = os.listdir(os.path.join(self._top, directory))
+            return any(_fold(name) == _fold(base) for name in listed)
+        return False
 
     def _are_one(self, one: bytes, other: bytes) -> bool:
         """Whether two names that are equal but for case lead to one file: where is just one."""

@@ -30,6 +30,7 @@ from workers.annex.pointer import (
 from workers.copying import BROKEN, write_all
 from workers.git.index_entry import LINK, Entry, StatData
 from workers.git.index_racy import Staged
+from workers.git.objectid import blob_id
 from workers.git.stream import ObjectId
 from workers.watcher.agenda import Why
 from workers.watcher.desk import Desk
@@ -44,6 +45,8 @@ from workers.watcher.space import Space
 SMALL: Final = 1 << 20
 """Bytes: so much is read at once, before its key is known."""
 
+TARGET_MAX: Final = 4096
+"""Bytes: PATH_MAX; no link's target has as many."""
 
 ASK: Final = "annex"
 """What ``Ingest.take`` returns for a file that only git-annex can add."""
@@ -94,8 +97,8 @@ class Ingest:
         data = None
         if size <= SMALL:
             data = source.read()
-            if size <= POINTER_MAX and resembles_pointer(data):
-                return self._pointer(source, entry, data)
+            if (found := self._stand_in(source, entry, data)) is not None:
+                return found
         kind = self._kind(source, entry, attributes)
         if kind is Kind.SKIP:
             return None
@@ -111,6 +114,29 @@ class Ingest:
         return self._found(source, entry, blob, key)
 
     # What it is.
+
+    def _stand_in(self, source: Source, entry: Entry | None, data: bytes) -> Finding | Why | None:
+        """What is not content, but stands for it, or for a link; None if it is content."""
+        if entry is not None and entry.mode == LINK and self._is_target(data, entry):
+            st, seen_ns = source.check()
+            blob = self._desk.commits.blob(data)
+            return Finding(source.path, Staged(LINK, blob, StatData.of(st), seen_ns), st)
+        if len(data) <= POINTER_MAX and resembles_pointer(data):
+            return self._pointer(source, entry, data)
+        return None
+
+    def _is_target(self, data: bytes, entry: Entry) -> bool:
+        """Whether a file stands for a link, where there are none (``core.symlinks``).
+
+        As with git, who writes another target into it has changed the link.  A text that ends as
+        lines do is a file that somebody has put in its place, and so is a pointer.
+        """
+        if self._desk.conventions.stat.symlinks:
+            return False
+        if blob_id(self._desk.conventions.object_format, data) == entry.oid:
+            return True
+        is_plain = 0 < len(data) < TARGET_MAX and not {0, ord("\n")}.intersection(data)
+        return is_plain and not resembles_pointer(data)
 
     def _kind(self, source: Source, entry: Entry | None, attributes: Attributes) -> Kind:
         """An existing path keeps its kind, unless rules that all clones share say otherwise."""
@@ -151,7 +177,7 @@ class Ingest:
             return None  # git-annex says why it will not
         return name if name == WORM else backend
 
-    def _pointer(self, source: Source, entry: Entry | None, data: bytes) -> Finding | Why | None:
+    def _pointer(self, source: Source, entry: Entry | None, data: bytes) -> Finding | Why:
         """A pointer stands for its key; it is never content."""
         key = parse_pointer(data)
         if key is None:

@@ -246,6 +246,7 @@ class Merging:
     def _in_the_way(
         self, held: tuple[str, ...], arrived: list[Arrival], changes: list[Change]
     ) -> Dirty | Held | None:
+        adjusted.take_turns(self._desk, changes)
         dirty = adjusted.in_the_way(self._desk, changes)
         _tell_moved(renamed := make_room(self._desk, dirty))
         if renamed:

@@ -32,7 +32,7 @@ from workers.descent import Descent
 from workers.git.index_entry import GITLINK, LINK, is_clean
 from workers.git.stream import MissingObjectError, ObjectId
 from workers.git.tree import Version
-from workers.inplace import Done, take_away
+from workers.inplace import Done, put, take_away
 from workers.lease import open_to_read
 from workers.nearby import sync_directory
 from workers.pointing import reach
@@ -114,6 +114,21 @@ def settle(desk: Desk) -> None:
     take_back(desk.place.adjusting)
 
 
+def have_forgotten(desk: Desk, path: bytes) -> None:
+    """Have the kernel know that a name leads nowhere any more: git would not write a file there.
+
+    Where a program is the file system (FUSE), the kernel remembers names for a second.
+    """
+    with Descent(desk.top) as descent:
+        name = reach(path, descent)
+        if name is None:
+            return
+        temporary = desk.temporary()
+        with contextlib.suppress(FileNotFoundError):
+            os.rename(name.name, temporary, src_dir_fd=name.directory)
+            put(temporary, name)  # somebody has made one just now
+
+
 def _find(desk: Desk) -> Iterator[_Torn]:
     try:
         fields = dict(parse_record(read(desk.place.adjusting) or b""))
@@ -124,6 +139,12 @@ def _find(desk: Desk) -> Iterator[_Torn]:
     except (ValueError, KeyError, FileNotFoundError, MissingObjectError):
         return  # not ours; or gone, with what it was about
     index = desk.index()
+    changes = list(changes)
+    if desk.casefold is not None and were_clean:
+        desk.casefold.know(index)
+        for path in desk.casefold.orphans(each.path for each in changes if each.new is None):
+            have_forgotten(desk, path)
+            yield _Torn(path, None, is_tracked=True)
     for change in changes:
         st, entry = desk.lstat(change.path), index.get(change.path)
         if st is None:
@@ -162,7 +183,9 @@ def _is_begun(
     text = desk.commits.find(version.oid, SIZE_MAX)
     if text is not None and version.mode == LINK:  # the original's; the adjusted one has a pointer
         key = parse_link(text)
-        text = None if key is None else format_pointer(key)
+        stands_for_itself = key is None and not desk.conventions.stat.symlinks
+        if not stands_for_itself:
+            text = None if key is None else format_pointer(key)
     if not text or st.st_size > len(text):
         return False
     if st.st_size == len(text) and not (or_pointer and parse_pointer(text)):
