@@ -16,6 +16,7 @@ from typing import Protocol, Self, TypedDict, TypeVar, final
 
 import pytest
 
+from annexd.bulletin import Bulletin
 from tests.peers import START_S, STOP_S, WAIT_S, Assistant, Person, tail, wait_until_quiet
 from tests.processes import Ended, alive, kill, run, run_to_end, wait_until
 from tests.procfs import caused_by, wait_until_gone
@@ -149,6 +150,10 @@ class Annexd:
         assert done.status in {0, 3}, (done.status, done.stderr)
         status: StatusJson = json.loads(done.stdout)
         return status
+
+    def bulletin(self) -> Bulletin:
+        """What its supervisor says of itself, without starting a program that looks."""
+        return Bulletin.parse((self.repo.path / ".git/annex/annexd/supervisor").read_bytes())
 
     def pid(self) -> int:
         """The supervisor's pid."""

@@ -7,13 +7,16 @@ from tests.processes import pause, running, wait_until
 from tests.repo import Repo
 from tests.synced import synced
 
+LONG = pytest.param(500, marks=[pytest.mark.slow, pytest.mark.timeout(1800)])
+"""A thousand commands of git-annex, one after the other."""
+
 DROP_AND_GET = """
 for round in $(seq {rounds}); do git annex drop -q f; git annex get -q f; done
 touch ../done
 """
 
 
-@pytest.mark.parametrize("rounds", [10, pytest.param(500, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("rounds", [10, LONG])
 def test_a_pointer_is_never_taken_for_content(
     pair: tuple[Repo, Repo], fleet: Fleet, rounds: int
 ) -> None:

@@ -4,19 +4,24 @@ import contextlib
 import os
 import random
 import shutil
+import time
 from pathlib import Path
 
 import pytest
 
+from annexd.service import KILL_FORGIVEN_S
 from tests.daemons import Annexd, Fleet
 from tests.faults.seeds import CountTrials, seed, seeds_of
 from tests.processes import alive, kill, pause, running, wait_until
-from tests.procfs import family, parent
+from tests.procfs import family, parent, wait_until_gone
 from tests.repo import Repo
 from tests.scenarios.hands import Hands
 from tests.scenarios.topology import line
 from tests.synced import synced
 from tests.views import worktree
+
+LONG_STORM = pytest.param(1000, marks=[pytest.mark.slow, pytest.mark.timeout(1200)])
+"""Most of the time of a short one is spent on what is asked in the end."""
 
 ROLES = ("watcher", "pusher", "scanner", "transferrer", "sentry")
 
@@ -44,25 +49,42 @@ def test_one_kind_of_process_is_killed_again_and_again(
 ) -> None:
     daemons = [fleet.annexd(repo) for repo in pair]
     hands = [Hands(repo, seed() + number) for number, repo in enumerate(pair)]
+    chance = random.Random(seed())
+    killed = 0
 
     for number in range(operations):
         for each in hands:
             each.act(number)
-        if number % 10 == 5:
-            strike(daemons[number % 20 // 10], victim)
+        if number % 5 == 0:
+            killed += strike(daemons[number % 10 // 5], victim, chance)
         pause(0.03)
-    count_trials(operations // 10)
+    count_trials(killed)
+    assert killed
 
     all_is_there(fleet, list(pair), hands, within_s=120)
 
 
-def strike(daemon: Annexd, victim: str) -> None:
-    """Kill a worker, whom the supervisor replaces; or the supervisor, whom its init replaces."""
+def strike(daemon: Annexd, victim: str, chance: random.Random) -> int:
+    """Kill the supervisor, whom its init replaces; or a worker, whom the supervisor replaces.
+
+    Few workers die in their first second: the supervisor would wait longer and longer with the
+    next one, and there would be nobody to kill.  Returns how many were killed.
+    """
     if victim == "supervisor":
-        daemon.kill()
+        if chance.random() < 0.5:
+            return 0
+        kill(gone := daemon.bulletin().pid)
+        wait_until_gone(gone, 5)
         daemon.start()
-    else:
-        daemon.kill_worker(victim)
+        return 1
+    now = time.time()
+    for life in daemon.bulletin().workers:
+        if life.name.partition("-")[0] != victim or not life.pid or not alive(life.pid):
+            continue
+        if now - life.started > KILL_FORGIVEN_S or chance.random() < 0.1:
+            kill(life.pid)
+            return 1
+    return 0
 
 
 def storm(daemons: list[Annexd], hands: list[Hands], chance: random.Random, operations: int) -> int:
@@ -72,8 +94,8 @@ def storm(daemons: list[Annexd], hands: list[Hands], chance: random.Random, oper
         for each in hands:
             each.act(number)
         if chance.random() < 0.2:
-            daemon = chance.choice(daemons)
-            victims = sorted(family(daemon.pid()) - {daemon.pid()})
+            supervisor = chance.choice(daemons).bulletin().pid
+            victims = sorted(family(supervisor) - {supervisor})
             if victims:
                 kill(chance.choice(victims))
                 killed += 1
@@ -82,15 +104,16 @@ def storm(daemons: list[Annexd], hands: list[Hands], chance: random.Random, oper
 
 
 @pytest.mark.parametrize("number", [seed(), *seeds_of("C")])
+@pytest.mark.parametrize("operations", [150, LONG_STORM])
 def test_anything_at_all_is_killed_at_random(
-    tmp_path: Path, fleet: Fleet, number: int, count_trials: CountTrials
+    tmp_path: Path, fleet: Fleet, number: int, operations: int, count_trials: CountTrials
 ) -> None:
     """In a line of three, with people busy at both ends."""
     repos = line(tmp_path, 3)
     daemons = [fleet.annexd(repo) for repo in repos]
     hands = [Hands(repos[0], number), Hands(repos[2], number + 100)]
 
-    count_trials(storm(daemons, hands, random.Random(number), 150))
+    count_trials(storm(daemons, hands, random.Random(number), operations))
 
     all_is_there(fleet, repos, hands, within_s=150)
 
@@ -101,8 +124,9 @@ VIEWS = ["--unlock-present", "--unlock", "--lock", "--fix", "--hide-missing"]
 @pytest.mark.parametrize(
     "view", [VIEWS[0], *(pytest.param(view, marks=pytest.mark.slow) for view in VIEWS[1:])]
 )
+@pytest.mark.parametrize("operations", [120, LONG_STORM])
 def test_a_storm_of_kills_in_an_adjusted_branch(
-    pair: tuple[Repo, Repo], fleet: Fleet, view: str, count_trials: CountTrials
+    pair: tuple[Repo, Repo], fleet: Fleet, view: str, operations: int, count_trials: CountTrials
 ) -> None:
     """One side has an adjusted branch, and the other one has main; with people busy at both."""
     a, b = pair
@@ -110,7 +134,7 @@ def test_a_storm_of_kills_in_an_adjusted_branch(
     daemons = [fleet.annexd(repo) for repo in pair]
     hands = [Hands(repo, seed() + number) for number, repo in enumerate(pair)]
 
-    killed = storm(daemons, hands, random.Random(seed()), 120)
+    killed = storm(daemons, hands, random.Random(seed()), operations)
     count_trials(killed)
 
     left = {name: content for each in hands for name, content in each.left.items()}
