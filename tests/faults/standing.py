@@ -37,7 +37,7 @@ _APPROXIMATE: Final = re.compile(rb"git-annex |/synced/")
 _PASSING: Final = re.compile(rb"/annexd/|refs/annex/|refs/remotes/")
 """Refs that are only remembered."""
 
-_WORKSHOP: Final = re.compile(r"objects/annexd-(?!git-annex/)[^/]+/.")
+_WORKSHOP: Final = re.compile(r"objects/annexd-(?!git-annex/)[^/]+/.|objects/pack/.*\.keep$")
 """But for that of the git-annex branch, which whoever writes there next clears first."""
 
 

@@ -197,7 +197,9 @@ def _strike(
             else [Point.parse(point)]
         )
         for number, each in enumerate(points):
-            problems = campaign.strike(each, by_hand=number % 10 == 0)
+            problems = campaign.strike(each, by_hand=point is None and number % 10 == 0)
+            if point is not None and not problems:
+                problems = campaign.strike(each, by_hand=True)
             tally.note(fault, [f"--only {name!r} {problem}" for problem in problems])
             if problems:
                 kind = campaign.calls[each.number - 1].kind
@@ -214,7 +216,8 @@ def _cut(name: str, tally: Tally, point: str | None, remember: Callable[[Kept], 
             cuts = [Cut.parse(point)]
         elif tally.count is not None:
             chance = random.Random(f"{tally.seed} D {name}")
-            cuts = [*remembered_cuts(trial), *chance.sample(cuts, min(len(cuts), tally.count))]
+            some = chance.sample(cuts, min(len(cuts), tally.count))
+            cuts = list(dict.fromkeys([*remembered_cuts(trial), *some]))  # each is made once
         done = 0
         for start in range(0, len(cuts), 40):  # images in memory at once
             for cut, problems in trial.check(cuts[start : start + 40]):

@@ -17,11 +17,10 @@ import contextlib
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager
 from typing import Final, NamedTuple, Self, final
 
 from spool.record import escape
-from workers.annex import union
+from workers.annex import importing, union
 from workers.annex.journal import Journal
 from workers.annex.lockfile import held
 from workers.annex.repository import Repository
@@ -86,9 +85,18 @@ class Branch:
         self._read = None
         self._reader.close()
 
-    def locked(self) -> AbstractContextManager[int]:
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[int]:
         """Hold ``journal.lck``, without which nothing may change; yields its descriptor."""
-        return held(self.repository.sharing, self.repository.layout.journal_lock)
+        with held(self.repository.sharing, self.repository.layout.journal_lock) as lock:
+            importing.sweep(self.repository.common)
+            yield lock
+
+    def clear(self) -> None:
+        """Remove what a killed process left, if it left a note; whoever locks does so, too."""
+        if importing.is_noted(self.repository.common):
+            with self.locked():
+                pass
 
     def tip(self, name: bytes = REF) -> Tip | None:
         """The commit and tree of the branch (or of another name of a commit); None if missing."""

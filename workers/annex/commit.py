@@ -6,8 +6,9 @@ undone, and the caller starts again from the new tip.
 
 ``journal.lck`` must be held, and is inherited by git: if we are killed while git is finishing, the
 lock lasts until git has ended too.  If we are killed before the whole commit has been sent, git
-makes none, and leaves a ``fast_import_crash_PID`` behind, which the next commit removes.  Objects
-and the ref are on the disk on return (``core.fsync``).
+makes none, and leaves a ``fast_import_crash_PID`` behind, which the next commit removes; what else
+it may leave is told in ``importing``.  Objects and the ref are on the disk on return
+(``core.fsync``).
 """
 
 import contextlib
@@ -19,7 +20,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from workers.annex import fewlogs
+from workers.annex import fewlogs, importing
 from workers.annex.branch import REF, Branch
 from workers.annex.repository import Repository
 from workers.git.run import DURABLE, Git, GitError, environment
@@ -30,7 +31,7 @@ SETTINGS: Final = (
     "pack.compression=0",  # trees are names of objects, which do not compress; half of the time
     # It guards a pack until the branch leads to it, and single objects not: of those, a
     # ``git gc --prune=now`` that began before would take what the branch is to lead to.
-    "fastimport.unpackLimit=1",
+    importing.GUARDED,
 )
 MALLOC: Final = {"MALLOC_TRIM_THRESHOLD_": str(256 << 20)}
 """Keeps glibc from giving zlib's buffers back to the kernel after each object.
@@ -119,6 +120,7 @@ def _fast_import(repository: Repository, lock: int, commands: Iterable[bytes]) -
     """Run the commands; what they print, or None if the branch was moved by somebody else."""
     git = repository.git
     _sweep(git.gitdir)
+    importing.begin(repository.common)
     argv = Git(git.gitdir, git.worktree, (*git.settings, *SETTINGS)).argv(
         "fast-import", "--quiet", "--done", "--date-format=raw"
     )
@@ -145,6 +147,8 @@ def _fast_import(repository: Repository, lock: int, commands: Iterable[bytes]) -
                 process.stdin.close()
             raise
         made, said = process.communicate()
+    if process.returncode >= 0:  # else it was killed
+        importing.end(repository.common)
     if process.returncode == 0:
         return made
     _sweep(git.gitdir)

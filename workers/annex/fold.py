@@ -27,6 +27,7 @@ def commit_journal(branch: Branch, now: float) -> ObjectId | None:
     ``MissingObjectError`` when all else is done, if git has lost what the journal adds to.
     """
     repository = branch.repository
+    branch.clear()
     if not repository.settings.flag("annex.alwayscommit", default=True):
         return None
     if not branch.journal.paths():

@@ -16,7 +16,7 @@ the host; git-prune(1).
 import contextlib
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -67,16 +67,30 @@ def _spares_nothing(argv: Sequence[bytes], common: Path) -> bool:
         return False
 
 
+def importer(common: bytes | os.PathLike[str], but: bytes) -> int | None:
+    """The pid of a ``git fast-import`` that may be at work there, and has no argument ``but``."""
+    return _running(os.fsencode(common), lambda argv: _imports(argv) and but not in argv)
+
+
 def _by_hand(common: bytes) -> int | None:
     """The pid of a ``git prune``."""
+    return _running(common, _prunes_all)
+
+
+def _running(common: bytes, is_it: Callable[[Sequence[bytes]], bool]) -> int | None:
     for pid in filter(bytes.isdigit, os.listdir(b"/proc")):
         with contextlib.suppress(OSError):  # it has ended, or is not for us to look into
             if not _said(pid, b"comm").startswith(b"git"):
                 continue
             argv = _said(pid, b"cmdline").split(b"\0")
-            if _prunes_all(argv) and _may_be_at(pid, argv, _place(common)):
+            if is_it(argv) and _may_be_at(pid, argv, _place(common)):
                 return int(pid)
     return None
+
+
+def _imports(argv: Sequence[bytes]) -> bool:
+    program = os.path.basename(argv[0])
+    return program == b"git-fast-import" or next(words_of(argv), b"") == b"fast-import"
 
 
 def _prunes_all(argv: Sequence[bytes]) -> bool:
