@@ -505,6 +505,65 @@ def test_markers_that_somebody_has_put_aside_as_a_version_are_removed(
     assert not any(b.read(name).startswith(b"<<<") for name in paths(b))
 
 
+@pytest.mark.parametrize("put", [save, note])
+@pytest.mark.parametrize("ref", ["refs/heads/synced/main", "refs/remotes/b/synced/main"])
+def test_markers_that_an_assistant_has_committed_as_an_edit_are_no_version(
+    pair: tuple[Repo, Repo],
+    merging: Merging,
+    put: Callable[[Repo, str, bytes], None],
+    ref: str,
+) -> None:
+    """On top of its own version only, as if there was no merge; we have gone on since."""
+    a, b = pair
+    put(a, "file.x", b"first")
+    push(a)
+    merged(merging)
+    put(a, "file.x", b"theirs")
+    theirs = a.head()
+    put(b, "file.x", b"ours")
+    both = {one.git("rev-parse", "HEAD:file.x") for one in pair}
+    merge_like_an_assistant(a, b, ref)
+    markers = a.git("rev-parse", "HEAD^{tree}").decode().strip()
+    a.git("reset", "-q", "--soft", theirs)
+    a.git("commit", "-q", "-m", "git-annex in a")
+    assert a.git("rev-parse", "HEAD^{tree}").decode().strip() == markers
+    assert a.marked()
+    put(b, "elsewhere", b"x")
+    push(a)
+
+    wait_until(lambda: isinstance(merging.merge(), Merged), LONGEST_S + 5)
+
+    kept = paths(b) - {"elsewhere"}
+    assert {b.git("rev-parse", f"HEAD:{name}") for name in kept} == both
+
+
+@pytest.mark.parametrize("put", [save, note])
+@pytest.mark.parametrize(
+    "said", [b"first\n=======\nsecond\n", b"=======\n", b"first\n=======\nours\n"]
+)
+def test_what_somebody_writes_about_markers_is_a_version(
+    pair: tuple[Repo, Repo],
+    merging: Merging,
+    put: Callable[[Repo, str, bytes], None],
+    said: bytes,
+) -> None:
+    """What git would not write about these versions; or not only that."""
+    a, b = pair
+    put(a, "file.x", b"first")
+    push(a)
+    merged(merging)
+    put(b, "file.x", b"ours")
+    text = b"<<<<<<< HEAD\n" + said + b">>>>>>> refs/heads/synced/main\n"
+    put(a, "file.x", text if b"ours" not in said else b"As git says:\n" + text)
+    a.git("commit", "-q", "--amend", "-m", "git-annex in a")
+    both = {one.git("rev-parse", "HEAD:file.x") for one in pair}
+    push(a)
+
+    wait_until(lambda: isinstance(merging.merge(), Merged), LONGEST_S + 5)
+
+    assert {b.git("rev-parse", f"HEAD:{name}") for name in paths(b)} == both
+
+
 def merge_like_an_assistant(a: Repo, b: Repo, ref: str = "refs/heads/synced/main") -> None:
     """Merge what b has in a, and commit whatever git leaves in the work tree."""
     b.git("push", "-q", a.path, f"+main:{ref}")

@@ -31,6 +31,7 @@ from workers.unite import Pointers, Uniter
 from workers.watcher.arrivals import HEADS, Arrival
 from workers.watcher.botched import Botched
 from workers.watcher.desk import Desk
+from workers.watcher.unmerged import without_markers
 
 log = logging.getLogger(__name__)
 
@@ -130,6 +131,9 @@ def _mended(
         short = (original_of(branch) or branch).removeprefix(HEADS)
         botched = Botched(desk.commits, uniter)
         mended = botched.mended(head, arrival.commit, short)
+        if mended == arrival.commit:
+            names = [os.path.basename(desk.top)]
+            mended = without_markers(desk.commits, head, mended, short, names)
         found.put_back |= botched.put_back(head, arrival.commit)
         if mended != arrival.commit:
             changes = diff_trees(desk.git, arrival.commit, mended)
