@@ -62,7 +62,7 @@ class AlreadyRunningError(AnnexdError):
             text = f"another daemon has just been starting or stopping in {where!r}: try again"
         elif holder.is_annexd:
             text = f"{holder} already runs in {where!r}"
-            if place.has_linked:
+            if place.has_linked():
                 text += ", or in another of its work trees, one of which may have a daemon"
         else:
             text = f"{holder} runs in {where!r}; stop it first: git annex assistant --stop"

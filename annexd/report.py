@@ -193,7 +193,7 @@ def _headline(status: Status) -> str:
         return f"annexd does not run in {where} (annexd start)"
     if not status.runs:
         return f"{status.holder} runs in {where}, not annexd"
-    if status.place.has_linked:
+    if status.place.has_linked():
         where += " or another of its work trees"
     what = "working" if status.ready else "starting"
     if status.at_rest:

@@ -23,7 +23,6 @@ class Place:
     common: Path
     """The git dir that all linked work trees share, mostly the same: it has refs and ``annex``."""
 
-    @property
     def has_linked(self) -> bool:
         """Whether there are several work trees, of which a daemon may be in another."""
         return self.gitdir != self.common or (self.common / "worktrees").exists()

@@ -95,7 +95,7 @@ def test_what_git_receives_meanwhile_is_guarded(plain: Repo, tmp_path: Path, way
             plain.git("remote", "add", "there", there.path)
             peer = look(there.path, plain.path)
             assert peer is not None
-            command = peer.receive_pack if way == "push" else f"{ANNEXD_SHELL} git-receive-pack"
+            command = peer.receive_pack() if way == "push" else f"{ANNEXD_SHELL} git-receive-pack"
             push(plain.plumbing, Way("there", receive_pack=command), [Update(head, ref)])
 
     (there.path / ".git/hooks/reference-transaction").unlink()

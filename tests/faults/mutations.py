@@ -222,15 +222,15 @@ def _of_transfers() -> Iterator[Mutation]:
     yield Mutation(
         "whether it still is the same remote is not asked before objects are stored",
         "workers/transferrer/native.py",
-        '        if not self._far.same:\n            raise FileNotFoundError(errno.ENOENT, "the',
-        '        if False:\n            raise FileNotFoundError(errno.ENOENT, "the',
+        "        if not self._far.is_same():\n            raise FileNotFoundError(errno.ENOENT,",
+        "        if False:\n            raise FileNotFoundError(errno.ENOENT,",
         ("tests/transfers/test_safety.py -k another_repository_has_begun",),
     )
     yield Mutation(
         "a transfer's contents are not synced before they get names",
         "workers/transferrer/native.py",
-        "        sync_file_system(annex)\n        if not self._far.same:",
-        "        if not self._far.same:",
+        "        sync_file_system(annex)\n        if not self._far.is_same():",
+        "        if not self._far.is_same():",
         ("tests/faults/test_power_cuts.py -k upload",),
     )
     yield Mutation(

@@ -75,18 +75,22 @@ class Account:
         """Why the last exchange failed; empty if it did not."""
         return self._record.last_error
 
-    @property
-    def is_away(self) -> bool:
-        """Whether the sentry says that it cannot be reached, or its path does not answer."""
-        return self._is_reported or not self._answers()
+    def look_if_away(self) -> bool:
+        """Whether the sentry says that it cannot be reached, or its path does not answer.
+
+        Asks a child that looks there, and waits for it for ``probes.ANSWER_S`` at most, if the path
+        has not answered lately.
+        """
+        return self.is_reported_away or not self._answers()
 
     @property
     def back_at(self) -> float:
         """When to look again, if it is away (monotonic, s); infinity: the sentry tells."""
-        return math.inf if self._is_reported else time.monotonic() + ANSWERED_S
+        return math.inf if self.is_reported_away else time.monotonic() + ANSWERED_S
 
     @property
-    def _is_reported(self) -> bool:
+    def is_reported_away(self) -> bool:
+        """Whether the sentry says so."""
         return self._reach is not None and not self._reach.here
 
     def _answers(self) -> bool:
@@ -101,7 +105,7 @@ class Account:
     def has_returned(self) -> bool:
         """Read what the sentry says; whether it has changed, and the remote can be reached."""
         before, self._reach = self._reach, read_reach(self._records, self._key)
-        return self._reach != before and not self._is_reported
+        return self._reach != before and not self.is_reported_away
 
     def remaining_s(self) -> float:
         """How long to wait yet before it is tried again."""

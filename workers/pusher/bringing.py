@@ -53,7 +53,7 @@ class Bringing:
         given = self._last_given(ours)
         if given not in self._given:
             self._given.append(given)
-        if now >= self._files_at + LONGEST_S or not there.tells_us:
+        if now >= self._files_at + LONGEST_S or not there.tells_us():
             return now
         head = None if ours.branch is None else files.get(own(ours.branch))
         if not self._is_sending(there, head):

@@ -100,7 +100,7 @@ class Direct:
         if tips and let_prune(self.peer.common) != before:
             carry(self.here.git, self._there, tips, common)
         self._track(moves)
-        if tips and not self.peer.has_annexd:  # else it sees to garbage itself
+        if tips and not self.peer.has_annexd():  # else it sees to garbage itself
             self._there.run("maintenance", "run", "--auto", "--quiet")
         return [Said(update.target, accepted=True, reason=b"") for update in updates]
 

@@ -240,7 +240,7 @@ class _Exchange:
             raise ValueError(quote(refused))
         if is_tagged:
             peer = self.task.peer
-            is_merged_there = peer is not None and peer.tended and not peer.bare
+            is_merged_there = peer is not None and peer.is_tended() and not peer.bare
             return Result.TAGGED if pulls or is_merged_there else Result.BARRED
         if waiting:
             return Result.WAITING
@@ -287,7 +287,7 @@ class _Exchange:
         peer, theirs = self.task.peer, self.theirs.get(own(name))
         if name == ANNEX or not self.task.remote.pulls or self.task.mode is Mode.TAGGED:
             return False
-        if (peer and peer.has_annexd) or not theirs or self.ancestry.contains(oid, theirs):
+        if (peer and peer.has_annexd()) or not theirs or self.ancestry.contains(oid, theirs):
             return False
         text = self.objects.commit(theirs)
         return text is None or not is_annexds(text)
@@ -300,7 +300,7 @@ class _Exchange:
         if name == ANNEX:
             return peer.uuid is None if peer is not None else remote.uuid is None
         if peer is not None:
-            return peer.bare or (peer.update_instead and not peer.tended)
+            return peer.bare or (peer.update_instead and not peer.is_tended())
         # It may have a work tree; then git refuses, unless it is told otherwise there.
         return remote.uuid is None or remote.settings.get("bare") == "true"
 

@@ -34,13 +34,13 @@ def introduce_path(
         seen = pathremote.look(remote)
         if seen.state is pathremote.State.INITIALISABLE and seen.gitdir is not None:
             uuid = pathremote.initialise(seen.gitdir)
-    elif not peer.tended and not _is_described(here, peer):
+    elif not peer.is_tended() and not _is_described(here, peer):
         pathremote.initialise(peer.gitdir)
-    if uuid is not None and brought_logs and not peer.tended:
+    if uuid is not None and brought_logs and not peer.is_tended():
         # Nobody is there to merge it.
         with contextlib.suppress(RepositoryError), Branch(find(peer.gitdir)) as logs:
             merge_siblings(logs)
-    if uuid is not None and branch is not None and not peer.tended:
+    if uuid is not None and branch is not None and not peer.is_tended():
         _check_out_first(peer, branch)
     if uuid is not None and remote.uuid is None:
         # At the very end: the pusher reads the new configuration, and begins anew with it.

@@ -121,10 +121,9 @@ class Neighbour:
         """Whether somebody else's push was faster than ours."""
         return self._contention.is_overtaken
 
-    @property
-    def is_away(self) -> bool:
-        """Whether it cannot be reached, as far as is known."""
-        return self._account.is_away
+    def look_if_away(self) -> bool:
+        """Whether it cannot be reached, as far as can be seen (``Account.look_if_away``)."""
+        return self._account.look_if_away()
 
     @property
     def is_up(self) -> bool:
@@ -178,7 +177,7 @@ class Neighbour:
         now = time.monotonic()
         self._had.extend(oid for _name, oid in ours.tips() if oid not in self._had)
         self.waits = False
-        if self.errand is not None or self.is_away:
+        if self.errand is not None or self.look_if_away():
             return None, math.inf if self.errand is not None else self._account.back_at
         wait_s = self._account.remaining_s()
         if wait_s > 0:
@@ -226,8 +225,8 @@ class Neighbour:
     def _bring_at(self, ours: Ours, theirs: Theirs, there: Peer, now: float) -> float:
         """Until when annexd there may bring its news itself, if there are but news."""
         # Its branch may have moved on from what we have: then it lacks nothing, but seems to.
-        told = ours == self._settled[0]
-        if not there.tells_us or self.pace.hurries(now) or (not told and self.lacks(ours, theirs)):
+        lacks = ours != self._settled[0] and self.lacks(ours, theirs)
+        if lacks or self.pace.hurries(now) or not there.tells_us():
             return now
         return self._bringing.news_at(theirs, now)
 
@@ -247,7 +246,7 @@ class Neighbour:
             return max(files_at, self._burst.names_at(ours.head, known or None, now))
         if peer is None:
             return self.pace.apart_at(now)
-        if peer.uuid is None or not peer.tells_us:
+        if peer.uuid is None or not peer.tells_us():
             return self.pace.alone_at(now)
         return self.pace.gathered_at(now, begins=self._here.uuid < peer.uuid)
 

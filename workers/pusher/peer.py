@@ -41,27 +41,23 @@ class Peer:
     """Whether a push or fetch needs nothing there but objects and refs."""
     object_format: ObjectFormat
 
-    @property
     def receive_pack(self) -> str:
         """What a push is to run there."""
         command = RECEIVE
         if self.hookless:
-            command = NO_HOOKS_NO_GC if self.has_annexd else NO_HOOKS
+            command = NO_HOOKS_NO_GC if self.has_annexd() else NO_HOOKS
         for guard in guarded(self.common, "receive.unpackLimit"):
             command = command.replace("git ", f"git -c {guard} ", 1)
         return command
 
-    @property
-    def tended(self) -> bool:
+    def is_tended(self) -> bool:
         """Whether annexd, or the assistant, runs there now."""
         return daemon_runs(self._annex)
 
-    @property
     def tells_us(self) -> bool:
         """Whether annexd there brings us its news."""
-        return self.knows_us and self.has_annexd
+        return self.knows_us and self.has_annexd()
 
-    @property
     def has_annexd(self) -> bool:
         """Whether annexd runs there now."""
         return annexd_runs(self._annex)

@@ -291,7 +291,7 @@ class Pusher:
         records = self._worker.place.remotes
         self._watches.directory(os.fsencode(records / neighbour.directory))
         peer = neighbour.peer
-        if neighbour.is_away:
+        if neighbour.look_if_away():
             return  # what does not answer would hold up everything; the sentry looks after it
         if peer is not None:
             self._watches.repository(peer.gitdir, peer.common, branch)

@@ -86,7 +86,7 @@ class TreeStore:
     @property
     def is_away(self) -> bool:
         """Whether the sentry says that it cannot be reached."""
-        return self._account.is_away
+        return self._account.is_reported_away
 
     @property
     def is_due_again(self) -> bool:

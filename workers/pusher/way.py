@@ -30,7 +30,7 @@ def way_to(here: Repository, task: Task) -> Way:
     peer, way, configured = task.peer, task.remote.way, here.settings.values
     silent = _have_hooks_nothing_to_say(here)
     setting = f"remote.{task.remote.name}."
-    receives = _annexd_over_there(task.remote) if peer is None else peer.receive_pack
+    receives = _annexd_over_there(task.remote) if peer is None else peer.receive_pack()
     sends = None if peer is None else UPLOAD
     names = {}
     if isinstance(task.remote.way, Special):  # git-remote-annex pushes refs, not commits

@@ -93,7 +93,7 @@ class Decider:
         for item in items:
             if plan.here not in item.locations and self._objects.locate(item.key) is not None:
                 if len(self.unlogged) < UNLOGGED_MAX:
-                    wait_s = UNLOGGED_SENT_S if self.neighbours.send_now else UNLOGGED_S
+                    wait_s = UNLOGGED_SENT_S if self.neighbours.send_now() else UNLOGGED_S
                     self.unlogged.setdefault(item.key, time.monotonic() + wait_s)
                 continue
             decision = plan.decide(item)

@@ -111,7 +111,6 @@ class Neighbours:
             answer = self._sending[uuid] = sends_unasked(self._here, uuid)
         return answer
 
-    @property
     def send_now(self) -> bool:
         """Whether contents have come lately from any of them, whoever has asked for that."""
         if self._send_now is None:

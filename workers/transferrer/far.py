@@ -71,12 +71,10 @@ class Far:
         # Of a git that was ours, and was killed with us: where no annexd runs nobody else looks.
         self._abandoned.sweep()
 
-    @property
-    def same(self) -> bool:
+    def is_same(self) -> bool:
         """Whether it is there, and nobody has changed its configuration since."""
         return self._seen is not None and self._look() == self._seen
 
-    @property
     def fills_itself(self) -> bool:
         """Whether an annexd runs there, which fills the files that want what arrives."""
         return annexd_runs(self.repository.layout.annex)

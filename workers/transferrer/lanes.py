@@ -106,7 +106,7 @@ class Lanes:
             return
         kept.mover.close()
         far = kept.far
-        if far.same and not far.fills_itself:
+        if far.is_same() and not far.fills_itself():
             # Leave it as git-annex would.
             far.fold(time.time())
         far.close()
@@ -165,7 +165,7 @@ class Lanes:
         if not is_native(remote):
             return None
         far = self._fars.get(remote.name)
-        if far is None or not far.same:
+        if far is None or not far.is_same():
             self._fars.pop(remote.name, None)
             try:
                 far = self._fars[remote.name] = Far(remote)

@@ -90,7 +90,7 @@ class NativeMover:
     def close(self) -> None:
         """Let go of both repositories' spools."""
         self._our_locks.leave()
-        if self._far.fills_itself:
+        if self._far.fills_itself():
             self._their_locks.leave()
         else:
             self._their_locks.close()
@@ -140,7 +140,7 @@ class NativeMover:
                 stopped = True
                 verdicts.append(Verdict(claim, End.UNDONE))
             except OSError as error:
-                if not self._far.same:
+                if not self._far.is_same():
                     raise
                 end = End.FULL if error.errno in FULL else End.FAILED
                 verdicts.append(Verdict(claim, end, str(error)))
@@ -187,9 +187,9 @@ class NativeMover:
             return
         annex = self._sink.repository.layout.annex
         sync_file_system(annex)
-        if not self._far.same:
+        if not self._far.is_same():
             raise FileNotFoundError(errno.ENOENT, "the remote has gone")
-        is_tended = not self._upload or self._far.fills_itself
+        is_tended = not self._upload or self._far.fills_itself()
         for one in staged:
             assert one.temporary is not None  # noqa: S101 -- for mypy: the caller's choice
             key = one.claim.transfer.key
@@ -214,7 +214,7 @@ class NativeMover:
         self._heed.get_on()
         if self._upload:
             record_locations(self._near.branch, arrived, uuid, Status.PRESENT, now)
-            if not self._far.fills_itself:
+            if not self._far.fills_itself():
                 self._far.fill(sent_for)
         elif not self._far.remote.read_only:
             try:
