@@ -150,7 +150,7 @@ class Supervisor:
         woken = self._wakeup.wait(self._until())
         if self._wakeup.stopping:
             self._stop("asked to")
-        elif woken.reload:
+        elif woken.reload and not self._stopping:  # else it would start all of them again
             self._hang_up()
         if self._undertaker in self._crew.reap():
             self._undertaker = 0

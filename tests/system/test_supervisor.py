@@ -461,6 +461,19 @@ def test_a_repository_that_goes_away_takes_its_daemon_along(nest: StartNest, how
     assert not alive(child)
 
 
+def test_who_is_told_to_reload_while_it_stops_stops_all_the_same(nest: StartNest) -> None:
+    """Observed: it started all its workers again, and no SIGTERM could stop it any more."""
+    one = nest("stubborn", "obey").ready()
+    one.pid("obey")
+    one.place.worktree.rename(one.place.worktree.with_name("elsewhere"))
+    wait_until(lambda: "stop:" in one.stderr.read_text())
+
+    one.process.send_signal(signal.SIGHUP)
+    one.process.wait(timeout=8)
+
+    assert "reload" not in one.end()
+
+
 def test_a_directory_without_a_repository_is_not_served(nest: StartNest) -> None:
     """What ``rm -r`` leaves if a worker makes a directory meanwhile."""
     one = nest("obey").ready()
