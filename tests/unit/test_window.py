@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from spool import hold
 from spool.hold import FOREVER, Hold
+from tests.scarcity import files_of_at_most
 from tests.spool import Spool
 from workers.sentry.hours import Hours
 from workers.sentry.window import parse, phase
@@ -127,6 +128,17 @@ def test_a_window_that_is_changed_to_be_open_ends_our_pause(spool: Spool) -> Non
     hours.keep("06:00-09:00", now)
 
     assert paused(spool, now) == []
+
+
+def test_a_pause_for_which_the_disk_had_no_room_is_made_later(spool: Spool) -> None:
+    """Observed: it was taken for made, and contents moved all day."""
+    hours, now = Hours(spool.paths), at("2026-11-29 07:00")
+    with files_of_at_most(0), pytest.raises(OSError, match="too large"):
+        hours.keep("22:00-06:00", now)
+
+    hours.keep("22:00-06:00", now + 20)
+
+    assert paused(spool, now + 20) == [at("2026-11-29 22:00")]
 
 
 def test_what_cannot_be_understood_pauses_nothing(spool: Spool) -> None:

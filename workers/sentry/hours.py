@@ -46,16 +46,17 @@ class Hours:
         return phase.until
 
     def _pause(self, until: float, now: float) -> None:
-        self._paused_until = until
         if self._held(now) < until:
             hold.create(self._paths, Hold(None, until))
             log.info("pause: the transfer window is closed")
+        self._paused_until = until  # not before: the disk may be full
 
     def _resume(self, now: float) -> None:
         """The window is open, perhaps because somebody has set it so: our hold need not last."""
-        until, self._paused_until = self._paused_until, None
+        until = self._paused_until
         if until is not None and self._held(now) == math.ceil(until):
             hold.release(self._paths, None)
+        self._paused_until = None
 
     def _held(self, now: float) -> float:
         """Until when everything is paused; 0 if it is not."""
