@@ -297,7 +297,7 @@ class Supervisor:
     def _stop(self, why: str) -> None:
         if self._stopping:
             return
-        self._stopping = True
+        self._stopping = self._wakeup.heeded = True
         log.info("stop: %s", why)
         if not self._is_replaced:  # else the init system is not to wait for our end
             self._starter.tell("STOPPING=1", "STATUS=stopping")

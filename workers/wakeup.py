@@ -8,9 +8,7 @@ looks at everything when it is told of an overflow, and once in a while without 
 One per process, because it owns the process's signals: SIGTERM (and SIGINT) ask to stop, SIGHUP
 asks to read the configuration again.  A signal's number also goes into a pipe that the wait
 watches (``signal.set_wakeup_fd``), so one that arrives just before the wait ends it: there is no
-race between looking at ``stopping`` and going to sleep.
-
-All intervals are the monotonic clock's.
+race between looking at ``stopping`` and going to sleep.  All intervals are the monotonic clock's.
 
 The kernel limits inotify's instances and watches, for all programs of a user together.  A process
 to which it is enough to hear that something has happened (``Hints.PLAIN``) takes none of them
@@ -118,7 +116,8 @@ class Wakeup:
         """``home`` is on the file system that may be kept in use (``workers.nudges``)."""
         self.stopping = False
         """SIGTERM has come.  True at once, in the middle of a computation too."""
-
+        self.heeded = False
+        """To be set by who sees to that, and has to wait for others: ``wait`` sleeps again."""
         self._reload = self._nudged = False
         self._hints = hints
         self._rounds = Rounds()
@@ -230,7 +229,8 @@ class Wakeup:
         while True:
             # An earlier wait may have emptied the pipe: who was asked to stop sleeps no more.
             due = self._rounds.due() if self.is_short else _FOREVER
-            polled = dict(self._poll.poll(0 if self.stopping else _timeout_ms(min(until, due))))
+            due = -math.inf if self.stopping and not self.heeded else due
+            polled = dict(self._poll.poll(_timeout_ms(min(until, due))))
             woken_by = os.read(self._signals, 512) if polled.pop(self._signals, 0) else b""
             events = self._events(polled)
             # Clear the flag first, then act on it: a second SIGHUP must not be lost.

@@ -25,6 +25,7 @@ from tests.processes import (
     descendants,
     kill,
     let_finish,
+    pause,
     python,
     start,
     stays,
@@ -275,6 +276,28 @@ def test_a_stopped_worker_is_gone_within_five_seconds(nest: StartNest) -> None:
     one.process.terminate()
 
     one.process.wait(timeout=5)
+
+
+def test_who_waits_for_a_worker_that_does_not_stop_sleeps(nest: StartNest) -> None:
+    """Observed: it took a whole processor, which those that were to stop had needed."""
+    one = nest("obey").ready()
+    os.kill(one.pid("obey"), signal.SIGSTOP)
+    before = spent = _processor_s(one.process.pid)
+
+    one.process.terminate()
+    while one.process.poll() is None:
+        spent = max(spent, _processor_s(one.process.pid))
+        pause(0.05)
+
+    assert spent - before < 0.25
+
+
+def _processor_s(pid: int) -> float:
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
+    except (FileNotFoundError, ProcessLookupError):  # it has just ended
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def test_killing_the_supervisor_takes_everything_along(nest: StartNest) -> None:
