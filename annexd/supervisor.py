@@ -160,8 +160,10 @@ class Supervisor:
         self._after_turn()
 
     def _until(self) -> float:
-        until = min(self._crew.timer, self._heartbeat, self._settle_at, self._rewrite_at)
-        return until if self._stopping else min(until, self._programs.due)
+        until = min(self._crew.timer, self._heartbeat)
+        if self._stopping:  # what is due else is not done any more
+            return until
+        return min(until, self._settle_at, self._rewrite_at, self._programs.due)
 
     def _after_turn(self) -> None:
         if not self._stopping:

@@ -278,13 +278,19 @@ def test_a_stopped_worker_is_gone_within_five_seconds(nest: StartNest) -> None:
     one.process.wait(timeout=5)
 
 
-def test_who_waits_for_a_worker_that_does_not_stop_sleeps(nest: StartNest) -> None:
+@pytest.mark.parametrize("why", ["asked to", "the repository has gone"])
+def test_who_waits_for_a_worker_that_does_not_stop_sleeps(nest: StartNest, why: str) -> None:
     """Observed: it took a whole processor, which those that were to stop had needed."""
     one = nest("obey").ready()
     os.kill(one.pid("obey"), signal.SIGSTOP)
     before = spent = _processor_s(one.process.pid)
 
-    one.process.terminate()
+    if why == "asked to":
+        one.process.terminate()
+    else:
+        (one.place.gitdir / "HEAD").unlink()
+        shutil.rmtree(one.place.annexd)
+    wait_until(lambda: f"stop: {why}" in one.stderr.read_text())
     while one.process.poll() is None:
         spent = max(spent, _processor_s(one.process.pid))
         pause(0.05)
