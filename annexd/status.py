@@ -222,7 +222,8 @@ def _workers(place: Place, bulletin: Bulletin | None, poke: Poke) -> tuple[Worke
 
 def _worker(place: Place, life: Life, state: State | None, poke: Poke) -> Worker:
     word, hook = last_word(place.died / life.name), slow_hook(life.pid)
-    return Worker(life, state, word, hook, "" if life.rests else silence(life.pid, state, poke))
+    quiet = "" if life.rests else silence(life.pid, state, poke, place.layout)
+    return Worker(life, state, word, hook, quiet)
 
 
 def _remote(
