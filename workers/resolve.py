@@ -14,13 +14,16 @@ changed here, deleted there          an annexed file becomes a variant, another 
                                      but if only its form was changed, it is deleted
 a directory is in the way            it keeps the name, the file becomes a variant
 one was there at the base or before  that is no news: it yields to the other, and to a deletion
+one is what the other side has had   nor is that: the other side has gone on from there
 gone, as at one of several bases     that is no news either: the other keeps the name
 submodules                           cannot be variants: one is kept, or none, and it is noted
 ===================================  ==========================================================
 
 What was there before the base is in the history already.  A program that works from what it has
 seen a while ago says it again: git-annex's assistant does, when a file is replaced while it adds
-it.  If both are so old, neither yields.
+it.  What the other side has had since the base got here without its commit: a merge that was killed
+when it had written some files does that, when one of them has changed again before the next start.
+If both are so old, neither yields.
 
 Each path is decided by its own versions alone.  (git-annex pairs a deletion with whatever conflict
 comes next: git-annex-formats.md §9, "Upstream bug".)
@@ -58,7 +61,7 @@ class Fate(Enum):
     """Each version has a name."""
     KEPT_CHANGED = "changed on one side, gone on the other: kept"
     """It was deleted, or became a directory, on one side; what the other side has is kept."""
-    KEPT_NEWER = "one side went back to what was there before: the other is kept"
+    KEPT_NEWER = "one side has what was there before: the other is kept"
     SAME_CONTENT = "the same content in two forms: one is kept"
     """Only the form differed: locked or not, executable or not."""
     GONE = "deleted"
@@ -100,13 +103,15 @@ class Background:
 
     past: Mapping[bytes, Collection[Version]]
     """What was there before the sides went apart, as far as that is known."""
+    left: tuple[Mapping[bytes, Collection[Version]], Mapping[bytes, Collection[Version]]]
+    """What each side has had there since, and has gone on from: ours, theirs."""
     unanswered: Collection[bytes]
     """Those that a program has deleted, and nobody says that this is meant."""
     gone: Collection[bytes] = ()
     """Those that one of several common ancestors had not: a side without it says nothing new."""
 
 
-UNKNOWN: Final = Background({}, ())
+UNKNOWN: Final = Background({}, ({}, {}), ())
 
 _RANK: Final = {GITLINK: 0, FILE: 1, EXECUTABLE: 1, LINK: 2}
 _REGULAR: Final = (FILE, EXECUTABLE)
@@ -183,7 +188,9 @@ class _Resolver:
 
     def _is_news(self, file: Version, conflict: Conflict) -> bool:
         """Whether it is content that was not there before."""
-        before = self._background.past.get(conflict.path, ())
+        path, (ours, theirs) = conflict.path, self._background.left
+        of_the_other = (theirs if file == conflict.ours else ours).get(path, ())
+        before = (*self._background.past.get(path, ()), *of_the_other)
         known = before if conflict.base is None else (*before, conflict.base)
         return all(self._same(*sorted((file, each))) is None for each in known)
 

@@ -8,7 +8,7 @@ Nothing but the object database and a private ref is written; the caller moves a
 """
 
 import stat
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from functools import cache
 from operator import attrgetter
@@ -32,7 +32,8 @@ MESSAGE: Final = b"merge by annexd\n"
 
 ATTRIBUTES_MAX: Final = 1 << 20
 PAST: Final = 256
-"""Commits before the common ancestor that are looked at for what is no news."""
+"""Commits before the common ancestor, and after it on each side, that are looked at for what is no
+news."""
 
 COMMIT_MAX: Final = 1 << 20
 """A commit larger than this is not looked into for its date."""
@@ -154,10 +155,8 @@ class Uniter:
 
     def _background(self, merged: Merged, bases: tuple[ObjectId, ...]) -> Background:
         """What the history of the two sides says: that is the same, whoever asks."""
-        past: dict[bytes, set[Version]] = {}
         paths = [conflict.path for conflict in merged.conflicts]
-        for path, version in versions_before(self._commits.git, bases, paths, PAST):
-            past.setdefault(path, set()).add(version)
+        past = self._versions(bases, paths)
         gone: set[bytes] = set()
         for base in bases if len(bases) > 1 else ():  # git makes one of them, unlike each of them
             there = {each.path: each for each in look_up(self._commits.git, base, *paths)}
@@ -165,11 +164,22 @@ class Uniter:
             for path, entry in there.items():
                 past.setdefault(path, set()).add(Version(entry.mode, entry.oid))
         one, other = merged.sides
+        before = [f"^{base}" for base in bases]
+        left = self._versions([one, *before], paths), self._versions([other, *before], paths)
         unanswered = {
             *self._unanswered(merged.conflicts, other, one, attrgetter("ours")),
             *self._unanswered(merged.conflicts, one, other, attrgetter("theirs")),
         }
-        return Background(past, unanswered, gone)
+        return Background(past, left, unanswered, gone)
+
+    def _versions(
+        self, commits: Iterable[str], paths: Collection[bytes]
+    ) -> dict[bytes, set[Version]]:
+        """What was replaced at these paths by the last of these commits."""
+        found: dict[bytes, set[Version]] = {}
+        for path, version in versions_before(self._commits.git, commits, paths, PAST):
+            found.setdefault(path, set()).add(version)
+        return found
 
     def _unanswered(
         self,

@@ -113,3 +113,26 @@ def test_half_a_conflict_is_completed_and_no_deletion(
     assert b.status() == b""
     with desk_of(b) as desk:
         assert not was_begun(desk)
+
+
+@pytest.mark.parametrize("is_new", [True, False])
+def test_what_was_written_before_a_kill_and_has_changed_again_is_nobodys_version(
+    tmp_path_factory: pytest.TempPathFactory, tmp_path: Path, *, is_new: bool
+) -> None:
+    """With an edit of the user's in its way the merge cannot be completed: all is committed."""
+    a, b = copy_pair(make_pair(tmp_path_factory), tmp_path)
+    if not is_new:
+        save(a, "f", b"first")
+        push(a)
+        merge(b)
+    save(a, "f", b"second")
+    save(b, "theirs", b"of the user's")
+    save(b, "f", b"second")
+    save(a, "f", b"third")
+    push(a)
+
+    assert isinstance(merge(b), Merged)
+
+    assert set(b.tree()) >= {b"f", b"theirs"}
+    assert not [name for name in b.tree() if b".variant-" in name]
+    assert b.git("rev-parse", "HEAD:f") == a.git("rev-parse", "HEAD:f")

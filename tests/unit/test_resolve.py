@@ -163,9 +163,36 @@ def test_what_was_there_before_is_no_news(
         edits = {b"f.x": ours}  # somebody has brought it back
     for sides in ((ours, theirs), (theirs, ours)):
         conflict = Conflict(b"f.x", base, *sides)
-        background = Background({b"f.x": past, b"other": [TWO]}, ())
+        background = Background({b"f.x": past, b"other": [TWO]}, ({}, {}), ())
         found = resolve([conflict], (), parse, in_tree({}), background)
         assert found.edits == edits
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "we_had", "they_had", "edits"),
+    [
+        (TWO, ONE, [ONE], [], {b"f.x": TWO}),
+        (TWO_LOCKED, ONE, [TEXT, ONE], [], {b"f.x": TWO_LOCKED}),
+        (TEXT, OTHER, [OTHER], [], {b"f.x": TEXT}),
+        (None, ONE, [ONE], [], {b"f.x": None}),
+        (TWO, ONE, [ONE], [TWO], {b"f.x": None, V1: ONE, V2: TWO}),
+        (TWO, ONE, [TWO], [ONE], {b"f.x": None, V1: ONE, V2: TWO}),
+    ],
+)
+def test_what_the_other_side_has_gone_on_from_is_no_news(
+    ours: Version | None,
+    theirs: Version,
+    we_had: list[Version],
+    they_had: list[Version],
+    edits: dict[bytes, Version | None],
+) -> None:
+    """It came here without the commit that it was in: with half of a merge, say."""
+    base = Version(FILE, oid("base"))
+    sides = [(ours, {b"f.x": we_had}), (theirs, {b"f.x": they_had})]
+    for (one, ones), (other, others) in (sides, sides[::-1]):
+        conflict = Conflict(b"f.x", base, one, other)
+        background = Background({}, (ones, others), ())
+        assert resolve([conflict], (), parse, in_tree({}), background).edits == edits
 
 
 @pytest.mark.parametrize(("form", "edited"), [(ONE_LOCKED, TWO), (SCRIPT, OTHER)])
@@ -181,7 +208,7 @@ def test_what_a_program_has_deleted_unasked_keeps_its_name_with_an_edit(version:
     base = Version(FILE, oid("base"))
     for sides in ((version, None), (None, version)):
         conflicts = [Conflict(name, base, *sides) for name in (b"f.x", b"g")]
-        found = resolve(conflicts, (), parse, in_tree({}), Background({}, {b"f.x"}))
+        found = resolve(conflicts, (), parse, in_tree({}), Background({}, ({}, {}), {b"f.x"}))
         assert found.edits[b"f.x"] == version
         assert found.edits[b"g"] is None or version == TEXT
 

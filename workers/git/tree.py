@@ -84,7 +84,8 @@ def versions_before(
 ) -> Iterator[tuple[bytes, Version]]:
     """What was at these paths, each in turn, before one of the last commits changed it.
 
-    Of the newest ``limit`` commits that ``commits`` lead to; of a merge, what each side had.
+    Of the newest ``limit`` commits that ``commits`` lead to (but not those with ``^`` before them);
+    of a merge, what each side had.
     Raises ``GitError``.
     """
     history = git.run("rev-list", f"-{limit}", "--end-of-options", *commits)
