@@ -55,6 +55,9 @@ class Admission:
     debug: bool
     """``annex.debug``."""
 
+    debugged: tuple[str, ...]
+    """``annex.debugfilter``: of which modules; empty: of all."""
+
     wish: Wish
     """``annex.autoupgrade``."""
 
@@ -144,10 +147,17 @@ def _check_permissions(place: Place) -> None:
 
 
 def _admission(settings: Settings) -> Admission:
-    debug, wish = settings.flag("annex.debug", default=False), Wish.of(settings)
     if settings.get("annex.jobs") in {"cpus", "cpu"}:
-        return Admission(len(os.sched_getaffinity(0)), debug, wish)
-    return Admission(settings.number("annex.jobs", 0) or _jobs(settings), debug, wish)
+        jobs = len(os.sched_getaffinity(0))
+    else:
+        jobs = settings.number("annex.jobs", 0) or _jobs(settings)
+    modules = map(str.strip, settings.get("annex.debugfilter", "").split(","))
+    return Admission(
+        jobs=jobs,
+        debug=settings.flag("annex.debug", default=False),
+        debugged=tuple(filter(None, modules)),
+        wish=Wish.of(settings),
+    )
 
 
 def _jobs(settings: Settings) -> int:

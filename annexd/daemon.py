@@ -84,6 +84,7 @@ def serve(
         _link_log(place)
     logging.getLogger().setLevel(logging.DEBUG if admission.debug else logging.INFO)
     logfile.set_up("supervisor", log_path)
+    logfile.choose(admission.debugged)
     log.info("start annexd %s in %r", __version__, os.fspath(place.worktree))
     make_directory(place.tmp)
     _say_that_it_runs(place, scan_complete=False)

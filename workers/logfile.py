@@ -16,6 +16,7 @@ import fcntl
 import logging
 import os
 import time
+from collections.abc import Collection
 from pathlib import Path
 from typing import final
 
@@ -91,5 +92,28 @@ def _rotate(path: Path) -> None:
 
 
 def set_up(who: str, path: Path | None) -> None:
-    """Log as ``who`` from now on, replacing what the parent had set up; the level stays."""
-    logging.getLogger().handlers[:] = [LineHandler(who, path)]
+    """Log as ``who`` from now on, replacing what the parent had set up; level and choice stay."""
+    root, handler = logging.getLogger(), LineHandler(who, path)
+    handler.filters[:] = [each for old in root.handlers for each in old.filters]
+    root.handlers[:] = [handler]
+
+
+def choose(modules: Collection[str]) -> None:
+    """Of the lines for debugging, log those of these modules only; all, if none is named.
+
+    A module is named by its full name, or by a word of that: ``transferrer``.
+    """
+    for handler in logging.getLogger().handlers:
+        handler.filters[:] = [_Choice(frozenset(modules))] if modules else []
+
+
+@final
+class _Choice(logging.Filter):
+    def __init__(self, modules: frozenset[str]) -> None:
+        super().__init__()
+        self._modules = modules
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether to log it."""
+        words = {record.name, *record.name.split(".")}
+        return record.levelno > logging.DEBUG or not self._modules.isdisjoint(words)

@@ -832,3 +832,16 @@ def test_debug_lines_are_logged_when_git_annex_s_setting_says_so(annexd: Annexd)
     annexd("start")
 
     assert "]: chat about nothing\n" in annexd.place.log.read_text()
+
+
+@pytest.mark.parametrize(("modules", "is_logged"), [("Process, tiny", True), ("Process", False)])
+def test_debug_lines_are_those_of_the_modules_in_git_annex_s_other_setting(
+    annexd: Annexd, modules: str, *, is_logged: bool
+) -> None:
+    annexd.repo.config("annex.debug", "true")
+    annexd.repo.config("annex.debugfilter", modules)
+    annexd.roles = "chatty"
+
+    annexd("start")
+
+    assert ("]: chat about nothing\n" in annexd.place.log.read_text()) is is_logged
