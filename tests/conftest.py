@@ -32,6 +32,11 @@ settings.register_profile("measured", deadline=None, max_examples=20)
 settings.load_profile("measured" if os.environ.get("COVERAGE_RUN") else "unhurried")
 
 
+def pytest_configure() -> None:
+    """What the tests start hears of its terminal's end, even if they run under nohup."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Of the scenarios, whole daemons beside each other, only a few: contrib/scenarios runs all."""
