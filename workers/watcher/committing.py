@@ -200,12 +200,8 @@ class Committing:
         if staged and now >= self._staged_until:
             from_index, staged = staged, {}
         staging = Staging(self._choose(staged, from_index), from_index)
-        chosen = {finding.path for finding in staging.findings}
-        staging.waiting = frozenset(
-            finding.key
-            for path, finding in self._findings.items()
-            if finding.key is not None and path not in chosen
-        )
+        left = self._findings.keys() - {finding.path for finding in staging.findings}
+        staging.waiting = frozenset(self._findings[path].key for path in left)
         count_losses(staging, self._desk)
         if staging.findings or from_index:
             try:
@@ -300,7 +296,8 @@ class Committing:
         missing = len(waiting) + len(self.held)
         burst = self._recent_deletions.count(now)
         total = len(deletions) + missing + burst
-        work = len(chosen) - len(deletions) + _count_work(from_index)
+        work = len(chosen) - len(deletions)
+        work += sum(version is not None for version in from_index.values())
         work += self._work.count({*deletions, *waiting, *self.held}, now)
         files = len(self._desk.index()) + burst
         is_much = is_mass_deletion(total, files, work)
@@ -347,8 +344,3 @@ class Committing:
         done = [finding.path for finding in staging.findings if finding.staged is not None]
         done += (path for path, version in staging.from_index.items() if version is not None)
         self._work.add(done, now)
-
-
-def _count_work(from_index: Mapping[bytes, Version | None]) -> int:
-    """So many files are added or edited: by a user, or by git-annex, that was asked to."""
-    return sum(version is not None for version in from_index.values())

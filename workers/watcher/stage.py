@@ -63,7 +63,7 @@ class Staging:
     """Of so many files, which are meant."""
     restored: int = 0
     """So many files are something that git has already: what they were before, maybe."""
-    waiting: frozenset[Key] = frozenset()
+    waiting: frozenset[Key | None] = frozenset()
     """What is found, and left for later."""
     outdated: list[bytes] = field(default_factory=list)
     """Filled in: paths that have changed since they were found, and are left out."""
