@@ -7,7 +7,7 @@ from typing import final
 from workers.process import Leave, Worker
 from workers.pusher import role as pusher
 from workers.scanner import role as scanner
-from workers.sentry import serve as sentry
+from workers.sentry import role as sentry
 from workers.transferrer import role as transferrer
 from workers.wakeup import Hints
 from workers.watcher import role as watcher

@@ -26,7 +26,7 @@ from tests.scenarios.sshd import pretended_master
 from tests.system.drives import Drive, drive, may_mount, unplug
 from workers.annex import repository
 from workers.process import Worker
-from workers.sentry import serve
+from workers.sentry import role
 from workers.sentry.suspension import Suspension
 from workers.wakeup import Wakeup
 
@@ -90,7 +90,7 @@ def sentry(repo: Repo, before: Callable[[], object] = lambda: None) -> Iterator[
 
     def life() -> None:
         before()
-        serve.main(Worker("sentry", 1, place, Wakeup()))
+        role.main(Worker("sentry", 1, place, Wakeup()))
 
     with forked(life) as pid:
         post = Post(repo, place, pid)
@@ -506,7 +506,7 @@ def test_after_a_sleep_connections_are_dropped_and_remotes_tried_again(
 
     def own_clock() -> None:
         own = functools.partial(Suspension, slept=lambda: float(slept.read_text()))
-        vars(serve)["Suspension"] = own
+        vars(role)["Suspension"] = own
 
     with sentry(repo, own_clock) as post, pretended_master(repo.path, tmp_path) as master:
         far, near = post.since("far"), post.since("near")

@@ -86,5 +86,14 @@ def test_the_code_and_the_tests_that_the_threat_model_names_are_there() -> None:
 
     assert len(named) > 30
     assert not named - tests
-    for path in re.findall(r"`([a-z]+/[a-z/_]+\.py)`", text):
-        assert (TOP / path).is_file(), path
+
+
+def test_the_modules_that_the_documents_name_are_there() -> None:
+    packages = (TOP / "annexd", TOP / "spool", TOP / "workers")
+    modules = {path.stem for package in packages for path in package.rglob("*")}
+    for page in ("ARCHITECTURE", "INTERNALS", "SECURITY", "SHELL", "SPOOL"):
+        text = (TOP / f"docs/{page}.md").read_text()
+        for path in re.findall(r"`((?:annexd|spool|tests|workers)/[a-z0-9/_]+\.py)`", text):
+            assert (TOP / path).is_file(), f"{page}: {path}"
+        for module in re.findall(r"\(`([a-z]+)`\)", text):
+            assert module in modules, f"{page}: {module}"
