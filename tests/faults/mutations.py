@@ -311,6 +311,13 @@ def _of_refs() -> Iterator[Mutation]:
         ("tests/faults/test_power_cuts.py -k whole",),
     )
     yield Mutation(
+        "what a ref is moved to without git is not synced",
+        "workers/git/swap.py",
+        "        os.fsync(draft)\n",
+        "",
+        ("tests/faults/test_power_cuts.py -k whole",),
+    )
+    yield Mutation(
         "an exchange that says nothing is never ended",
         "workers/pusher/errand.py",
         "            os.killpg(self._child.pid, signal.SIGKILL)",

@@ -160,8 +160,10 @@ def cut_after(
     """
     image, photo, disk = home / "image", home / "photo", home / "disk"
     with _mounted(_format(image, MEGABYTES, btrfs=btrfs), disk):
-        # By themselves they would write names down every 5, or 30 s.
-        run(["mount", "-o", "remount,commit=300", disk])
+        # By themselves they would write names down every 5, or 30 s; and ext4 alone would write the
+        # contents of what replaces another file.
+        more = "" if btrfs else ",noauto_da_alloc"
+        run(["mount", "-o", f"remount,commit=300{more}", disk])
         (disk / _OTHER).touch()
         build(disk)
         sync_file_system(os.fsencode(disk))

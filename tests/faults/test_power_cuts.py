@@ -29,6 +29,7 @@ from workers.annex.branch import Branch
 from workers.annex.presence import Status
 from workers.annex.record import record_locations
 from workers.annex.repository import find
+from workers.annex.swapping import swapper
 from workers.git.carry import carry
 from workers.git.exchange import RECEIVE, Update, Way, fetch, push
 from workers.git.refname import RefName
@@ -74,6 +75,7 @@ def test_after_a_power_cut_nothing_is_lost_and_the_next_start_completes_it(
     assert not problems, f"ANNEXD_SEED={seed()}\n" + "\n".join(problems)
 
 
+MAIN = RefName(b"refs/heads/main")
 NEW = RefName(b"refs/heads/new")
 
 
@@ -88,6 +90,13 @@ def durable(repo: Repo) -> Git:
 def move_a_ref(here: Repo, _there: Repo) -> None:
     with UpdateRefs(durable(here), "test") as writer:
         assert writer.move(Move(NEW, tip(here), None))
+
+
+def swap_a_ref(here: Repo, _there: Repo) -> None:
+    swap = swapper(find(here.path), b"A <a@example.com>", "test")
+    assert swap is not None
+    before = ObjectId(here.git("rev-parse", "HEAD^").decode().strip())
+    assert swap.swap((Move(MAIN, before, tip(here)),), lambda: True)
 
 
 def carry_objects(here: Repo, there: Repo) -> None:
@@ -122,7 +131,8 @@ def log_many(here: Repo, _there: Repo) -> None:
 
 
 @pytest.mark.parametrize(
-    "make", [move_a_ref, carry_objects, push_to_a_path, fetch_from_a_path, log_few, log_many]
+    "make",
+    [move_a_ref, swap_a_ref, carry_objects, push_to_a_path, fetch_from_a_path, log_few, log_many],
 )
 def test_what_git_has_made_for_us_is_whole_after_a_power_cut(
     make: Callable[[Repo, Repo], None], memory: Path

@@ -99,7 +99,7 @@ def commit(  # noqa: PLR0913 -- they are what a commit is made of
         few = {change.path: change.content for change in first}
         head = _head(parents, signature)
         made, writer = fewlogs.write(branch, parents[0], few, head, message)
-        moved = fewlogs.move(branch, lock, parents, made)
+        moved = fewlogs.move(branch, lock, parents, made, signature.identity)
         fewlogs.finish(writer)
         return made if moved else None
     commands = _commands(parents, chain(first, changes), signature, message)
@@ -109,7 +109,7 @@ def commit(  # noqa: PLR0913 -- they are what a commit is made of
 
 def forward(branch: Branch, lock: int, tip: ObjectId, target: ObjectId) -> bool:
     """Move the branch to a descendant of its ``tip``; False if it is not there any more."""
-    return fewlogs.move(branch, lock, (tip,), target)
+    return fewlogs.move(branch, lock, (tip,), target, identity(branch.repository.git))
 
 
 MOVED: Final = (b"Not updating refs/heads/git-annex", b"cannot lock ref 'refs/heads/git-annex'")

@@ -6,7 +6,7 @@ to the same commit, whichever of the two ways each takes.
 
 ``journal.lck`` must be held: nobody else is in the workshop then.  If killed: files in the
 workshop, which the next one sweeps; objects that nothing refers to; or the branch has moved.  The
-git that moves it inherits the lock.
+git that moves it, if one has to, inherits the lock.
 """
 
 import os
@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from workers.annex.branch import REF, Branch
+from workers.annex.swapping import swapper
 from workers.git.objects import ObjectWriter
 from workers.git.permissions import Sharing
 from workers.git.refname import RefName
@@ -23,6 +24,7 @@ from workers.git.stream import MissingObjectError, ObjectId
 from workers.git.syscalls import sync_file_system
 from workers.git.tree import Version
 from workers.git.tree_edit import edit_tree
+from workers.git.update_refs import Move
 
 MOST: Final = 16
 """Files: as many trees again twice, and all are written loose."""
@@ -31,6 +33,7 @@ SETTINGS: Final = DURABLE
 ANNEX_REF: Final = RefName(REF)
 MODE: Final = 0o100644
 _NAME: Final = b"git-annex"
+_MESSAGE: Final = "annexd"
 _TIMEOUT_S: Final = 60.0
 
 
@@ -89,9 +92,10 @@ def finish(writer: ObjectWriter) -> None:
     writer.sweep()  # an empty workshop, in a repository that may be anybody's
 
 
-def move(branch: Branch, lock: int, old: Sequence[ObjectId], new: ObjectId) -> bool:
+def move(branch: Branch, lock: int, old: Sequence[ObjectId], new: ObjectId, who: bytes) -> bool:
     """Move the branch from one of the ``old`` commits to ``new``; False if it is at none of them.
 
+    ``who`` is ``Name <address>``, for the reflog.
     Raises ``GitError`` if git will not, or not in time: then nobody knows, so look again.
     """
     git = branch.repository.git
@@ -99,8 +103,12 @@ def move(branch: Branch, lock: int, old: Sequence[ObjectId], new: ObjectId) -> b
     at = refs.get(ANNEX_REF)
     if at is None or at not in old:
         return False
+    swap = swapper(branch.repository, who, _MESSAGE)
+    moved = None if swap is None else swap.swap((Move(ANNEX_REF, new, at),), lambda: True)
+    if moved is not None:
+        return moved
     argv = Git(git.gitdir, git.worktree, (*git.settings, *SETTINGS)).argv(
-        "update-ref", "-m", "annexd", REF, new, at
+        "update-ref", "-m", _MESSAGE, REF, new, at
     )
     try:
         run(argv, cwd=git.worktree or git.gitdir, pass_fds=(lock,), timeout_s=_TIMEOUT_S)

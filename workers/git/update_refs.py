@@ -9,9 +9,9 @@ Source: git-update-ref(1).
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import Enum, auto
-from typing import Final, NamedTuple, Self, final
+from typing import Final, NamedTuple, Protocol, Self, final
 
 from workers.git.readable import readable
 from workers.git.refname import RefName
@@ -43,11 +43,22 @@ class Move(NamedTuple):
     """What it must be now; None: it must not exist."""
 
 
+class Swap(Protocol):
+    """A faster way for ordinary moves (``workers.git.swap``)."""
+
+    def swap(self, moves: Sequence[Move], allowed: Callable[[], bool]) -> bool | None:
+        """As ``UpdateRefs.move``; None if git has to do it, and nothing has been done."""
+
+
 @final
 class UpdateRefs:
-    """A writer of refs; one transaction at a time.  Not shared between processes."""
+    """A writer of refs; one transaction at a time.  Not shared between processes.
 
-    def __init__(self, git: Git, message: str) -> None:
+    ``swap``: what is tried before git.
+    """
+
+    def __init__(self, git: Git, message: str, swap: Swap | None = None) -> None:
+        self._swap = swap
         self._git = git
         self._refs = Refs(git)
         self._args = ("update-ref", "-z", "--stdin", "-m", message)
@@ -67,11 +78,14 @@ class UpdateRefs:
     def move(self, *moves: Move, allowed: Callable[[], bool] = lambda: True) -> bool:
         """Make all moves, or none: False if a ref is not, or did not stay, at its old value.
 
-        ``allowed`` is asked at the last moment, when the refs are locked; False if it says no.
+        ``allowed`` is asked at the last moment; False if it says no.
 
         Raises ``GitError`` for anything else that stops git (a lock that somebody keeps, a hook
         that says no): then, too, nothing has moved.
         """
+        moved = None if self._swap is None else self._swap.swap(moves, allowed)
+        if moved is not None:
+            return moved
         question = b"start\0" + b"".join(map(_command, moves)) + b"prepare\0"
         was_running = self._stream is not None
         if self._ask(question, PREPARED):

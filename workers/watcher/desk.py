@@ -16,9 +16,11 @@ from spool.key import Key
 from spool.record import make_directory
 from workers.abandoned import REF_S, Abandoned
 from workers.annex.branch import Branch
+from workers.annex.commit import identity
 from workers.annex.objects import Objects
 from workers.annex.pointer import POINTER_MAX, parse_link, parse_pointer
 from workers.annex.repository import Repository, find_with_worktree
+from workers.annex.swapping import swapper
 from workers.filesystems import Filesystems
 from workers.foreign import Others
 from workers.git.commit import Commits
@@ -43,6 +45,8 @@ from workers.watcher.nameless import Nameless
 
 _ALLOWING: Final = (b"warn", b"ignore", b"updateInstead", b"false", b"no", b"0")
 # Values of receive.denyCurrentBranch with which a push moves the checked-out branch.
+_MESSAGE: Final = "annexd"
+"""For the reflog."""
 
 
 class Rewritten(IntEnum):
@@ -69,9 +73,6 @@ class Desk:
         gitdirs = {os.fsencode(self.place.gitdir), os.fsencode(self.place.common)}
         self.abandoned = Abandoned({os.fsencode(self.place.worktree), *gitdirs}, gitdirs)
         """What dead gits have left."""
-        durable = Git(self.git.gitdir, self.git.worktree, (*self.git.settings, *DURABLE))
-        self.update_refs = UpdateRefs(durable, "annexd")
-        """Of branches; its reflog message is ``annexd``."""
         self.top = os.fsencode(self.place.worktree)
         self.gitdir = os.fsencode(self.place.gitdir)
         self.filesystems = Filesystems(self.top)
@@ -167,6 +168,10 @@ class Desk:
         self.objects = Objects(repository)
         self.branch = Branch(repository)
         """The git-annex branch."""
+        durable = Git(self.git.gitdir, self.git.worktree, (*self.git.settings, *DURABLE))
+        swap = swapper(repository, identity(self.git), _MESSAGE)
+        self.update_refs = UpdateRefs(durable, _MESSAGE, swap)
+        """Of branches."""
 
     def index(self) -> Index:
         """The current version of the index.
