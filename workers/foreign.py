@@ -115,15 +115,22 @@ class Others:
 
         Git reads the refs that it will move at the beginning, and fails if they have moved since.
         That it may begin at any moment, while an exchange of ours is under way, is why this is
-        asked last.  It is not waited for more than ``MOVING_S``, nor for one that has been at it
-        for so long that its server is slow, or says nothing.
+        asked last; and then ``leave_refs_alone``, for to move refs takes a moment, too.  It is not
+        waited for more than ``MOVING_S``, nor for one that has been at it for so long that its
+        server is slow, or says nothing.
         """
+        until = time.monotonic() + MOVING_S
+        for pid in self._movers(there):
+            wait_for(pid, max(0.0, until - time.monotonic()))
+
+    def leave_refs_alone(self, *there: Path) -> bool:
+        """Whether there is nobody whom ``let_refs_move`` would wait for; does not wait."""
+        return not self._movers(there)
+
+    def _movers(self, there: Sequence[Path]) -> list[int]:
         movers = [pid for pid, work in self._each(self._places) if Work.MOVES_REFS in work]
         movers += [pid for pid, work in self._each(there) if Work.RECEIVES in work]
-        until = time.monotonic() + MOVING_S
-        for pid in movers:
-            if age_s(int(pid)) < EXCHANGING_S:
-                wait_for(int(pid), max(0.0, until - time.monotonic()))
+        return [pid for pid in map(int, movers) if age_s(pid) < EXCHANGING_S]
 
     def at_work(self) -> Work:
         """What they are doing in the repository, right now."""

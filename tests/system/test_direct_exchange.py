@@ -1,12 +1,13 @@
 """Between two paths objects are carried and refs moved; what is out of the ordinary is git's."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from spool.place import Place
-from tests.processes import start, wait_until
+from tests.processes import Process, start, wait_until
 from tests.repo import Repo
 from workers.annex import remotes
 from workers.annex.repository import find
@@ -95,25 +96,57 @@ def test_whoever_was_faster_is_not_overwritten(pair: Pair) -> None:
     assert get(b, SYNCED) == theirs
 
 
+class Push:
+    """A user's push from a to b, which takes half a second."""
+
+    def __init__(self, pair: Pair, tmp_path: Path) -> None:
+        a, _b = pair
+        theirs, hooks = save(a, "theirs"), tmp_path / "hooks"
+        self.said, self.begun = tmp_path / "said", tmp_path / "begun"
+        hooks.mkdir()
+        (hooks / "pre-receive").write_text(f"#!/bin/sh\ntouch '{self.begun}'\nexec sleep 0.5\n")
+        (hooks / "pre-receive").chmod(0o755)
+        receive = f"git -c core.hooksPath={hooks} receive-pack"
+        argv = ["git", "push", f"--receive-pack={receive}", "b", f"{theirs}:{SYNCED.decode()}"]
+        self.begin = partial(start, argv, self.said, cwd=a.path)
+
+    def under_way(self) -> Process:
+        process = self.begin()
+        wait_until(self.begun.exists)
+        return process
+
+
 def test_a_users_push_that_is_under_way_does_not_fail(pair: Pair, tmp_path: Path) -> None:
     """Git moves the ref from what it was when it began (requirements.md, P02 to P08)."""
     a, b = pair
     believed = has(b)
-    theirs, begun, hooks = save(a, "theirs"), tmp_path / "begun", tmp_path / "hooks"
-    hooks.mkdir()
-    (hooks / "pre-receive").write_text(f"#!/bin/sh\ntouch '{begun}'\nexec sleep 0.5\n")
-    (hooks / "pre-receive").chmod(0o755)
-    receive = f"git -c core.hooksPath={hooks} receive-pack"
-    pushing = start(
-        ["git", "push", f"--receive-pack={receive}", "b", f"{theirs}:{SYNCED.decode()}"],
-        tmp_path / "said",
-        cwd=a.path,
-    )
-    wait_until(begun.exists)
+    push = Push(pair, tmp_path)
+    pushing = push.under_way()
 
     direct(pair).push([Update(save(a, "ours"), SYNCED)], believed)
 
-    assert pushing.wait() == 0, (tmp_path / "said").read_text()
+    assert pushing.wait() == 0, push.said.read_text()
+
+
+def test_a_users_push_that_begins_at_the_last_moment_does_not_fail(
+    pair: Pair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the look for pushes and the move: ``git annex sync`` failed now and then."""
+    a, b = pair
+    believed = has(b)
+    push, look_out = Push(pair, tmp_path), Others.let_refs_move
+    pushing: list[Process] = []
+
+    def and_then_he_begins(others: Others, *there: Path) -> None:
+        look_out(others, *there)
+        if not pushing:
+            pushing.append(push.under_way())
+
+    monkeypatch.setattr(Others, "let_refs_move", and_then_he_begins)
+
+    direct(pair).push([Update(save(a, "ours"), SYNCED)], believed)
+
+    assert [process.wait() for process in pushing] == [0], push.said.read_text()
 
 
 def test_what_is_there_already_is_accepted(pair: Pair) -> None:

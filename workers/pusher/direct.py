@@ -11,9 +11,12 @@ are left that nothing leads to; git's garbage collection sees to them.
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Self, final
 
+from workers.annex.commit import identity
 from workers.annex.repository import Repository
+from workers.annex.swapping import swapper
 from workers.foreign import Others
 from workers.git.carry import carry
 from workers.git.exchange import Said, Update
@@ -29,6 +32,8 @@ from workers.pusher.values import Theirs, tracking
 
 _NO_HOOKS: Final = "core.hooksPath=/dev/null"
 _BRANCHES: Final = b"refs/heads/"
+_WAITS: Final = 2
+"""So often one who began too late to be waited for is waited for all the same."""
 _OVERTAKEN: Final = b"fetch first"
 
 Known = Callable[[ObjectId], bool]
@@ -134,13 +139,21 @@ class Direct:
             self._move(self.here.git, "update by push", tracked)
 
     def _move(self, git: Git, message: str, moves: Sequence[Move]) -> bool:
-        settings = (*git.settings, *DURABLE)
-        self.others.let_refs_move(self.peer.gitdir, self.peer.common)
+        durable = Git(git.gitdir, git.worktree, (*git.settings, *DURABLE))
+        who = identity(self.here.git)
+        swap = swapper(self.here, who, message) if git == self.here.git else None
+        places = (self.peer.gitdir, self.peer.common)
+        # Somebody may have begun while git was started, and has seen the old values.
+        alone = partial(self.others.leave_refs_alone, *places)
         try:
-            with UpdateRefs(Git(git.gitdir, git.worktree, settings), message) as writer:
-                return writer.move(*moves)
+            with UpdateRefs(durable, message, swap) as writer:
+                for allowed in (*(alone,) * _WAITS, lambda: True):
+                    self.others.let_refs_move(*places)
+                    if writer.move(*moves, allowed=allowed):
+                        return True
         except GitError:  # a lock, a hook, a directory in the way: git will say it
             return False
+        return False
 
 
 def _wanted(update: Update, theirs: Theirs) -> tuple[ObjectId | None, ...]:
