@@ -14,12 +14,17 @@ import os
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import final
+from typing import Final, final
 
 log = logging.getLogger(__name__)
 
 FAILED = 1
 CRASHED = 111
+
+_BEGIN: Final = signal.SIGUSR1
+"""The child is blocked for it when it is born: sent too early, it waits for the child."""
+_BEGIN_S: Final = 30.0
+"""Microseconds, but on a very busy machine."""
 
 
 @final
@@ -61,17 +66,22 @@ def send(task: Callable[[], bool]) -> Errand:
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     try:
-        return Errand(pid, os.pidfd_open(pid))
+        errand = Errand(pid, os.pidfd_open(pid))
     except OSError:  # no descriptor is left to watch it by
+        # It has not begun, and so does not hang where no signal wakes it.
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
         raise
+    os.kill(pid, _BEGIN)
+    return errand
 
 
 def _live(task: Callable[[], bool]) -> None:
     status = CRASHED
     try:
         signal.set_wakeup_fd(-1)
+        if signal.sigtimedwait((_BEGIN,), _BEGIN_S) is None:
+            os._exit(FAILED)  # who sent us has died
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
