@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, final
 
-from annexd.answering import answers
 from annexd.remotelist import Remote
 from spool.place import Place
 from workers.annex.adjustedname import original_of
@@ -18,6 +17,7 @@ from workers.git import gitdirs
 from workers.git.refname import RefName
 from workers.git.refs import BrokenRefError, Refs
 from workers.git.run import Git, GitError
+from workers.probes import Probes
 
 ASK_S: Final = 10.0
 ANSWER_S: Final = 2.0
@@ -40,8 +40,9 @@ class Drift:
 class Drifts:
     """Of one repository; no process is started where there is no difference."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: Place, probes: Probes) -> None:
         self._top = place.worktree
+        self._probes = probes
         self._git = Git(place.gitdir, place.worktree)
         self._refs = Refs(self._git)
         self._ours = self._branch()
@@ -84,7 +85,7 @@ class Drifts:
         """Of one that is a path."""
         url, home = os.fsdecode(remote.url), Path(os.path.expanduser("~"))
         way = parse(url, top=self._top, home=home) if url else None
-        if not isinstance(way, LocalPath) or not answers(way.path, ANSWER_S):
+        if not isinstance(way, LocalPath) or not self._probes.answers(way.path):
             return None
         return gitdirs.find(way.path)
 

@@ -6,11 +6,12 @@ The daemon is asked nothing and is not woken.
 
 import time
 from collections import Counter
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Final, final
 
 from annexd.bulletin import Bulletin, Life
-from annexd.drift import Drift, Drifts
+from annexd.drift import ANSWER_S, Drift, Drifts
 from annexd.instance import Holder, find_holder
 from annexd.lastword import last_word
 from annexd.pathless import without_git_path
@@ -29,6 +30,7 @@ from spool.remotes import Exchange, Reach, read_push, read_reach, read_transfer,
 from spool.running import Running
 from spool.state import Activity, State, read_states
 from spool.transfer import UUID, Direction, Lane
+from workers.probes import Probes
 
 LEFT: Final = {"unreadable": "cannot read", "skipped": "cannot add"}
 """Notes of files that will not be committed before a person has seen to it.
@@ -194,14 +196,13 @@ def read_status(place: Place) -> Status:
 
 def look_further(status: Status) -> Status:
     """With what takes git to find out."""
-    drifts = Drifts(status.place)
-    return replace(
-        status,
-        remotes=tuple(
+    with closing(Probes.of_command(ANSWER_S)) as probes:
+        drifts = Drifts(status.place, probes)
+        remotes = tuple(
             replace(at, drift=drifts.of(at.remote, is_here=at.is_here)) for at in status.remotes
-        ),
-        pathless=without_git_path(status.place, [at.remote for at in status.remotes]),
-    )
+        )
+    pathless = without_git_path(status.place, [at.remote for at in status.remotes])
+    return replace(status, remotes=remotes, pathless=pathless)
 
 
 def _read_bulletin(place: Place, holder: Holder | None) -> Bulletin | None:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, final
+from typing import Final, Self, final
 
 from workers import errand
 from workers.errand import Errand
@@ -23,9 +23,10 @@ ANSWER_S: Final = 1.0
 LATE_S: Final = 10.0
 """What has not come by then is a dead disk's, rather than a busy machine's."""
 
+_DYING_S: Final = 0.1
 _ANSWER_MAX: Final = 1 << 24
-_STANDARD: Final = frozenset((0, 1, 2))
-"""Its input, output and error, which is the log."""
+STANDARD: Final = frozenset((0, 1, 2))
+"""Input, output and error: of a worker, the log."""
 
 
 @final
@@ -44,16 +45,40 @@ class _Probe:
         os.close(self.answer)
         return said if has_seen else None
 
+    def abandon(self) -> None:
+        """End it, if it can be ended; nobody will ask for it again."""
+        self.errand.kill()
+        if readable(self.errand.fd, within_s=_DYING_S):
+            self.finish()
+        else:
+            os.close(self.errand.fd)
+            os.close(self.answer)
+
 
 @final
 class Probes:
-    """Of one worker.  A child that hangs is its last one for that path until it has ended."""
+    """Of one process.  A child that hangs is its last one for that path until it has ended.
 
-    def __init__(self) -> None:
+    An answer is waited for for ``within_s``.  ``kept``: what children have of our descriptors.
+    """
+
+    def __init__(self, within_s: float = ANSWER_S, *, kept: Collection[int] = STANDARD) -> None:
+        self._within_s = within_s
+        self._kept = frozenset(kept)
         self._under_way: dict[Path, _Probe] = {}
 
+    @classmethod
+    def of_command(cls, within_s: float) -> Self:
+        """Of one that ends soon, to be closed then: a child that hangs on would keep its pipes."""
+        return cls(within_s, kept=())
+
+    def close(self) -> None:
+        """End the children that have not answered."""
+        while self._under_way:
+            self._under_way.popitem()[1].abandon()
+
     def answers(self, path: Path) -> bool:
-        """Whether it does so within ``ANSWER_S``, whatever is there."""
+        """Whether it does so in time, whatever is there."""
         return self.ask(path, lambda: _touch(path)) is not None
 
     def ask(
@@ -61,8 +86,8 @@ class Probes:
     ) -> bytes | None:
         """What ``look`` returns, all of which is done by a child; None if it is not to be had now.
 
-        Waits for ``ANSWER_S`` at most; what comes later is had the next time.  The child has no
-        descriptor of ours but those that are ``kept``.
+        Waits for ``within_s`` at most; what comes later is had the next time.  The child has no
+        descriptor of ours but those that are ``kept``, here or for all.
         """
         now = time.monotonic()
         probe = self._under_way.get(path)
@@ -74,10 +99,10 @@ class Probes:
         if probe is not None:
             return None
         try:
-            probe = self._under_way[path] = _begin(look, kept)
+            probe = self._under_way[path] = _begin(look, self._kept.union(kept))
         except OSError:  # there is no process left, or no descriptor
             return None
-        readable(probe.errand.fd, within_s=ANSWER_S)
+        readable(probe.errand.fd, within_s=self._within_s)
         return self._under_way.pop(path).finish() if probe.errand.has_ended() else None
 
     def is_late(self, path: Path) -> bool:
@@ -105,10 +130,14 @@ def _tell(look: Callable[[], bytes], answer: int, kept: Collection[int]) -> bool
 
 
 def let_go(kept: Collection[int]) -> None:
-    """In such a child: close all that the fork has copied, but the log and what is ``kept``."""
-    for fd in {int(name) for name in os.listdir("/proc/self/fd")}.difference(_STANDARD, kept):
+    """In such a child: close all that the fork has copied, but what is ``kept``."""
+    for fd in {int(name) for name in os.listdir("/proc/self/fd")}.difference(STANDARD, kept):
         with contextlib.suppress(OSError):  # the list's own
             os.close(fd)
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for fd in STANDARD.difference(kept):  # what is opened next must not be taken for them
+        os.dup2(nowhere, fd)
+    os.close(nowhere)
 
 
 def _touch(path: Path) -> bytes:

@@ -5,9 +5,9 @@ status`` tells.
 """
 
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Final
 
-from annexd.answering import answers
 from annexd.deep.scene import Scene
 from annexd.finding import Finding, quoted, wrong
 from spool.transfer import UUID, parse_uuid
@@ -19,6 +19,7 @@ from workers.annex.remotes import Remote
 from workers.annex.remoteurl import LocalPath, Ssh
 from workers.annex.uuidlogs import descriptions
 from workers.git.run import GitError, run
+from workers.probes import Probes
 
 PATIENCE_S: Final = 10.0
 """A path that takes longer to look at: a dead network file system, perhaps."""
@@ -31,17 +32,20 @@ def look(scene: Scene) -> Iterator[Finding]:
     """Each remote that is a path or is behind ssh; git-annex itself checks the others."""
     with scene.branch() as branch:
         known = frozenset(descriptions(branch.read(b"uuid.log")))
-    for remote in scene.remotes:
-        if isinstance(remote.way, LocalPath):
-            yield from _path(remote, remote.way, known)
-        elif isinstance(remote.way, Ssh) and remote.uuid is not None and not remote.ignored:
-            found = _behind_ssh(scene, remote, remote.way)
-            if found not in {None, remote.uuid}:
-                yield _impostor(remote, found, known)
+    with closing(Probes.of_command(PATIENCE_S)) as probes:
+        for remote in scene.remotes:
+            if isinstance(remote.way, LocalPath):
+                yield from _path(remote, remote.way, known, probes)
+            elif isinstance(remote.way, Ssh) and remote.uuid is not None and not remote.ignored:
+                found = _behind_ssh(scene, remote, remote.way)
+                if found not in {None, remote.uuid}:
+                    yield _impostor(remote, found, known)
 
 
-def _path(remote: Remote, way: LocalPath, known: frozenset[UUID]) -> Iterator[Finding]:
-    if not answers(way.path, PATIENCE_S):
+def _path(
+    remote: Remote, way: LocalPath, known: frozenset[UUID], probes: Probes
+) -> Iterator[Finding]:
+    if not probes.answers(way.path):
         yield wrong(
             f"the remote {remote.name} does not answer: {way.path} takes more than "
             f"{PATIENCE_S:.0f} s to look at",

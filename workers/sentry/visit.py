@@ -13,7 +13,7 @@ from spool.remotes import read_reach
 from workers.annex.remotes import Remote
 from workers.annex.remoteurl import LocalPath
 from workers.annex.storeplace import place_of
-from workers.probes import let_go
+from workers.probes import STANDARD, let_go
 from workers.sentry import trail, watches
 from workers.sentry.note import look_and_note
 from workers.wakeup import Wakeup
@@ -40,7 +40,7 @@ def visit(order: Order, wakeup: Wakeup, answer: int) -> bool:
 
     What is told is true at any instant: whoever kills this child, or finds it hanging, can read it.
     """
-    let_go(wakeup.instance | {answer})
+    let_go(wakeup.instance | STANDARD | {answer})
     place, remote, away_at, distant = order
     here = _is_here(place, remote)
     if here is None:
