@@ -12,24 +12,31 @@ DIAGNOSTICS: ``StartError``, with the daemon's own words and exit status.
 import contextlib
 import os
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import final
+from typing import Final, final
 
 from annexd import child
 from annexd.admission import Admission
+from annexd.bulletin import Bulletin
 from annexd.daemon import ask, serve
 from annexd.errors import AnnexdError, TemporaryError, describe
 from annexd.notify import Notify
 from annexd.repository import find_place
+from annexd.silence import ANSWERS_S, Poke, silence
 from spool.place import Place
+from spool.record import read
 from spool.state import read_states
+from workers.git.readable import readable
 
 _READY = b"ready"
 _UNWATCHED = (
     "annexd: it works, but looks only now and then: too few inotify instances or watches; "
     "see: annexd doctor\n"
 )
+PATIENCE_S: Final = 90.0
+"""So long for each worker's first word, which takes a second or two: as systemd waits, too."""
 _ANSWER_BYTES = 4096  # PIPE_BUF: so much is written, and read, in one piece
 
 
@@ -51,10 +58,13 @@ class Starting:
 
     def finish(self) -> None:
         """Wait until it is ready; raises ``StartError`` if it never will be."""
-        # One word, written at once; not read to EOF, since the daemon's workers were forked with
-        # the pipe open.  There is an EOF all the same if it ends: they end with it.
-        said = os.read(self._answer, _ANSWER_BYTES)
-        os.close(self._answer)
+        try:
+            self._wait()
+            # One word, written at once; not read to EOF, since the daemon's workers were forked
+            # with the pipe open.  There is an EOF all the same if it ends: they end with it.
+            said = os.read(self._answer, _ANSWER_BYTES)
+        finally:
+            os.close(self._answer)
         if said != _READY:
             status, _, why = said.decode(errors="backslashreplace").partition(" ")
             raise StartError(
@@ -63,6 +73,31 @@ class Starting:
             )
         if any(state.note("unwatched") for state in read_states(self.place.state).values()):
             sys.stderr.write(_UNWATCHED)
+
+    def _wait(self) -> None:
+        """Until it says something; raises ``StartError`` if it never may."""
+        until = time.monotonic() + PATIENCE_S
+        while not readable(self._answer, within_s=ANSWERS_S):
+            if why := self._trouble(is_late=time.monotonic() >= until):
+                raise StartError(
+                    f"it runs, but is not ready: {why}; see: annexd status",
+                    TemporaryError.exit_status,
+                )
+
+    def _trouble(self, *, is_late: bool) -> str:
+        """Who has not said anything, and why; empty if it may still come."""
+        try:
+            bulletin = Bulletin.parse(read(self.place.supervisor) or b"")
+        except ValueError:  # none has been written yet
+            return "the supervisor says nothing" if is_late else ""
+        said = read_states(self.place.state)
+        silent = [life for life in bulletin.workers if life.name not in said and not life.rests]
+        pids = [("supervisor", bulletin.pid), *((life.name, life.pid) for life in silent)]
+        stopped = [(name, silence(pid, None, Poke(0, 0.0))) for name, pid in pids]
+        told = [f"{name} {why}" for name, why in stopped if why]
+        if not told and is_late:
+            told = [f"{life.name} says nothing" for life in silent]
+        return ", ".join(told)
 
 
 def begin(place: Place, startdelay_s: float = 0.0) -> Starting:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from annexd import stopping
+from annexd import launch, stopping
+from annexd.bulletin import Bulletin
 from annexd.errors import AnnexdError
 from spool.place import Place
 from tests.processes import (
@@ -50,6 +51,44 @@ def test_a_start_that_is_interrupted_leaves_a_daemon_that_goes_on(
     wait_until(lambda: "ready after" in annexd.place.log.read_text())
     assert annexd("status").status == 0
     assert "Traceback" not in annexd.place.log.read_text()
+
+
+def test_a_start_does_not_wait_for_ever_for_a_worker_that_is_stopped(
+    annexd: Annexd, tmp_path: Path
+) -> None:
+    waiting = starting(annexd, tmp_path)
+    [worker] = workers(annexd)
+    os.kill(worker, signal.SIGSTOP)
+
+    assert waiting.wait(60) == 111
+
+    said = (tmp_path / "stderr").read_text()
+    assert f"late does not answer: stopped (kill -CONT {worker})" in said
+    annexd.repo.write("go", b"")
+    os.kill(worker, signal.SIGCONT)
+    wait_until(lambda: "ready after" in annexd.place.log.read_text())
+
+
+def test_a_start_does_not_wait_for_ever_for_a_worker_that_says_nothing(
+    annexd: Annexd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting = starting(annexd, tmp_path)
+    read_end, write_end = os.pipe()
+    monkeypatch.setattr(launch, "PATIENCE_S", 0.0)
+    monkeypatch.setattr(launch, "ANSWERS_S", 0.1)
+
+    with pytest.raises(launch.StartError, match="late says nothing"):
+        launch.Starting(annexd.place, read_end).finish()
+
+    os.close(write_end)
+    annexd.repo.write("go", b"")
+    assert waiting.wait(60) == 0
+
+
+def workers(annexd: Annexd) -> list[int]:
+    """As the supervisor tells them."""
+    lives = Bulletin.parse(annexd.place.supervisor.read_bytes()).workers
+    return [life.pid for life in lives if life.pid is not None]
 
 
 def test_a_daemon_that_is_killed_while_it_starts_is_told(annexd: Annexd, tmp_path: Path) -> None:
