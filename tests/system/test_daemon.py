@@ -14,16 +14,22 @@ from pathlib import Path
 import pytest
 
 from annexd import repository
+from annexd.holding import hold_commits_during
 from annexd.instance import find_holder
 from spool.commithold import holds
+from spool.poke import latest
+from spool.state import Activity, State, write_state
 from tests.faults.seeds import CountTrials
 from tests.processes import (
     Ended,
     Process,
     alive,
     descendants,
+    forked,
     kill,
+    pause,
     python,
+    reap,
     run,
     run_to_end,
     start,
@@ -751,6 +757,41 @@ def test_a_hold_ends_with_its_holder(annexd: Annexd, tmp_path: Path) -> None:
         kill(pid)
 
     assert annexd("hold", "--", "true").status == 0
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("runs", [False, True])
+def test_a_signal_to_a_hold_that_is_just_starting_its_command_ends_that(
+    annexd: Annexd, monkeypatch: pytest.MonkeyPatch, when: str, *, runs: bool
+) -> None:
+    """It was lost, or ended the holder alone, and the command went on."""
+    if runs:
+        assert annexd("start").status == 0
+    spawn = os.posix_spawnp
+
+    def signalled(*args: object, **named: object) -> int:
+        if when == "before":
+            os.kill(os.getpid(), signal.SIGTERM)
+        pid = spawn(*args, **named)  # type: ignore[arg-type]  # passed on as they are
+        if when == "after":
+            os.kill(os.getpid(), signal.SIGTERM)
+        return pid
+
+    monkeypatch.setattr(os, "posix_spawnp", signalled)
+
+    def watch() -> None:
+        while True:
+            seq = latest(annexd.place.poke)
+            write_state(annexd.place.state, "watcher", State(Activity.IDLE, seq))
+            pause(0.05)
+
+    def hold() -> None:
+        os._exit(hold_commits_during(annexd.place, 60, ["sleep", "1000"]))
+
+    annexd.place.state.mkdir(parents=True, exist_ok=True)
+    with forked(watch), forked(hold) as holder:
+        assert reap(holder) == 128 + signal.SIGTERM
+    assert list(holds(annexd.place)) == []
 
 
 # Autostart
