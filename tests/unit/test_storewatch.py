@@ -1,5 +1,7 @@
 """Stores of trees in directories: watched while they are there, and not touched while they hang."""
 
+import contextlib
+import math
 import os
 import time
 from pathlib import Path
@@ -83,3 +85,38 @@ def test_a_store_whose_file_system_does_not_answer_is_not_walked(
     assert store.has_returned()
     watch.forget(store)
     assert hears_of("when back")
+
+
+def watches() -> int:
+    """How many this process has, as the kernel tells."""
+    count = 0
+    for name in os.listdir("/proc/self/fdinfo"):
+        with contextlib.suppress(FileNotFoundError):  # the list's own
+            count += Path("/proc/self/fdinfo", name).read_text().count("inotify wd:")
+    return count
+
+
+def test_what_is_no_store_any_more_is_not_watched(tmp_path: Path, wakeup: Wakeup) -> None:
+    """Its watches stayed, of which a user has only so many, and what happened there woke us."""
+    path = tmp_path / "store"
+    (path / "below").mkdir(parents=True)
+    watch, store = StoreWatch(wakeup), _store(tmp_path, path)
+    before = watches()
+
+    def is_watched() -> bool:
+        watch.renew(store)
+        return watches() == before + 2
+
+    wait_until(is_watched)
+    watch.keep([store])
+    assert watches() == before + 2
+    (path / "file").touch()
+    watch.hear(wakeup.wait(time.monotonic() + 5).events)
+
+    watch.keep([])
+
+    assert watches() == before
+    wakeup.wait(time.monotonic() + 0.1)  # that the watches have ended
+    (path / "another").touch()
+    assert not wakeup.wait(time.monotonic() + 0.1).events
+    assert watch.ask() == math.inf

@@ -73,11 +73,25 @@ class StoreWatch:
         """It has been away: what is there now is not watched yet."""
         self._watched.pop(store.remote.name, None)
 
+    def keep(self, stores: Iterable[TreeStore]) -> None:
+        """These are all the stores there are now: what was watched for others, ends."""
+        kept = set(map(id, stores))
+        for wd, store in list(self._stores.items()):
+            if id(store) not in kept:
+                del self._stores[wd]
+                self._wakeup.unwatch(wd)
+        for name, store in list(self._watched.items()):
+            if id(store) not in kept:
+                del self._watched[name]
+        self._hinted = {name: hint for name, hint in self._hinted.items() if id(hint[0]) in kept}
+
     def hear(self, events: Iterable[Event]) -> None:
         """Note which stores the events are about."""
         now = time.monotonic()
         for event in events:
             store = self._stores.get(event.wd)
+            if event.mask & inotify.IGNORED:  # the directory has gone, and its watch with it
+                self._stores.pop(event.wd, None)
             if store is None or event.name.startswith(_OURS):
                 continue
             first = self._hinted.get(store.remote.name, (store, now, now))[1]

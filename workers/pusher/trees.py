@@ -72,6 +72,7 @@ class Trees:
             if self._stores.get(name) is not store and store.errand is not None:
                 self._wakeup.ignore(store.errand.fd)
                 store.errand.kill()
+        self._watch.keep(self._stores.values())
 
     def retry(self) -> None:
         """Visit all now: somebody asks for it."""
