@@ -105,3 +105,24 @@ def test_a_remote_that_is_forgiven_may_be_tried_and_its_failure_stays_told(repo:
     assert errors(place(repo).remotes, b"there") == ("gone",)
     forgive_transfer(directory / "of nobody")
     assert not (directory / "of nobody").exists()
+
+
+def test_what_could_not_be_written_does_not_hide_what_another_worker_writes(
+    repo: Repo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker that had met a full disk once left the remote alone, though it worked again."""
+    there, now = remote(repo, "ssh://host.invalid/annex"), 1_000_000.0
+    gates, others = (Gates(place(repo).remotes) for _ in range(2))
+    others.failed(there, "timed out", now)
+    with monkeypatch.context() as full:
+
+        def is_full(*_args: object) -> None:
+            raise FULL
+
+        full.setattr("workers.transferrer.gate.write_transfer", is_full)
+        gates.failed(there, "timed out", now)
+    assert gates.opens(there, now) > now
+
+    others.succeeded(there, now + 1)
+
+    assert gates.opens(there, now + 1) == 0

@@ -56,14 +56,17 @@ _LOCK_S: Final = 1.0
 _MAKE: Final = lock.OPEN | os.O_CREAT
 
 
+_Stamp = tuple[int, int] | None
+
+
 @final
 class Gates:
     """What is known of all remotes, in ``annexd/remotes``."""
 
     def __init__(self, remotes: Path) -> None:
         self._remotes = remotes
-        self._unwritten: dict[bytes, Exchange] = {}
-        """What the disk has no room for must hold all the same."""
+        self._unwritten: dict[bytes, tuple[Exchange, _Stamp]] = {}
+        """What the disk has no room for must hold all the same, until somebody else writes."""
 
         self._taken: FileLock | None = None
         self._probes = Probes()
@@ -197,11 +200,23 @@ class Gates:
         return [b"%b/slot.%d" % (self.directory(remote), number) for number in count]
 
     def _read(self, name: bytes) -> Exchange | None:
-        return self._unwritten.get(name) or read_transfer(self._remotes, name)
+        exchange, stamp = self._unwritten.get(name, (None, None))
+        if exchange is not None and stamp == self._stamp(name):
+            return exchange
+        self._unwritten.pop(name, None)  # another worker's word is newer, or a person's
+        return read_transfer(self._remotes, name)
+
+    def _stamp(self, name: bytes) -> _Stamp:
+        """Changes when the record is written."""
+        try:
+            status = os.stat(self._remotes / directory_name(name) / "transfer")
+        except OSError:
+            return None
+        return status.st_ino, status.st_mtime_ns
 
     def _write(self, remote: Remote, exchange: Exchange) -> None:
         name = os.fsencode(remote.name)
-        self._unwritten[name] = exchange
+        self._unwritten[name] = exchange, self._stamp(name)
         # Who is writing now says nearly the same; the record is for people and for pacing.
         path = self.directory(remote) + b"/" + os.fsencode(TRANSFER_LOCK)
         try:
