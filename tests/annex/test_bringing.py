@@ -43,6 +43,7 @@ def there(tmp_path: Path) -> Peer:
         knows_us=True,
         plain=True,
         object_format=ObjectFormat.SHA1,
+        distant=False,
     )
 
 

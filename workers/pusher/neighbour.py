@@ -209,7 +209,7 @@ class Neighbour:
         if task is None:
             self.pace.rest()
             self.waits = self._contention.waits
-            return None, self._contention.give_up_at
+            return None, min(self._contention.give_up_at, self._peer.unheard_at(now))
         self._burst.begin()
         bring_at = max(
             self._bring_at(ours, theirs, self._peer, now),

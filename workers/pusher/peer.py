@@ -4,15 +4,17 @@ Read by looking, without anything being made or run there but ``git config --lis
 """
 
 import contextlib
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import final
+from typing import Final, final
 
 from spool.daemons import annexd_runs, daemon_runs
 from spool.transfer import UUID, parse_uuid
 from workers.annex import stockhooks
 from workers.annex.settings import Settings
+from workers.distant import is_distant
 from workers.git import gitdirs
 from workers.git.exchange import NO_HOOKS, NO_HOOKS_NO_GC, RECEIVE
 from workers.git.gitdirs import common_dir
@@ -20,6 +22,9 @@ from workers.git.objectid import ObjectFormat
 from workers.git.pruning import guarded
 from workers.git.run import Git
 from workers.pusher.plain import is_plain
+
+DISTANT_S: Final = 60.0
+"""How often a repository is looked at that other machines may change."""
 
 
 @final
@@ -40,6 +45,8 @@ class Peer:
     plain: bool
     """Whether a push or fetch needs nothing there but objects and refs."""
     object_format: ObjectFormat
+    distant: bool
+    """Whether other machines may change it unheard (``workers.distant``)."""
 
     def receive_pack(self) -> str:
         """What a push is to run there."""
@@ -49,6 +56,10 @@ class Peer:
         for guard in guarded(self.common, "receive.unpackLimit"):
             command = command.replace("git ", f"git -c {guard} ", 1)
         return command
+
+    def unheard_at(self, now: float) -> float:
+        """When there may be news that nobody here was told of; ``now`` is any clock's, s."""
+        return now + DISTANT_S if self.distant else math.inf
 
     def is_tended(self) -> bool:
         """Whether annexd, or the assistant, runs there now."""
@@ -93,7 +104,7 @@ def look(path: Path, here: Path) -> Peer | None:
     """Look at a path; None if no repository is there.  ``here`` is our own common git dir.
 
     Raises ``GitError`` if git will not work with it, ``ValueError`` if its uuid is none, or
-    its objects are named by a hash that nobody here knows.
+    its objects are named by a hash that nobody here knows, ``OSError`` if it has just gone.
     """
     gitdir = gitdirs.find(path)
     if gitdir is None:
@@ -112,6 +123,7 @@ def look(path: Path, here: Path) -> Peer | None:
         knows_us=_knows(settings, path if bare else gitdir.parent, here),
         plain=is_plain(settings, common),
         object_format=ObjectFormat.of(settings.get("extensions.objectformat")),
+        distant=is_distant(common.stat()),
     )
 
 

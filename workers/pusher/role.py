@@ -53,8 +53,11 @@ REST_S: Final = 3.0
 BUSY_S: Final = 0.2
 """How soon to look whether a user's own fetch or push has ended."""
 
-SWEEP_S: Final = 60.0
-"""Everything is looked at so often, whatever has been told."""
+TORN_S: Final = 60.0
+"""How soon to look again at refs that cannot be read, whatever has been told."""
+
+SWEEP_S: Final = 3600.0
+"""Everything is looked at so often, whatever has been told: each look costs processes."""
 
 
 def main(worker: Worker) -> Leave | None:
@@ -230,7 +233,7 @@ class Pusher:
             ours = read_ours(self._refs, self._here)
         except BrokenRefError as torn:
             log.warning("tempfail our refs: %s", torn)
-            return time.monotonic() + SWEEP_S
+            return time.monotonic() + TORN_S
         self._put_off = 0
         told = False
         busy = {each.place for each in self._neighbours.values() if each.errand is not None}
