@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from spool.key import Key
+from tests.annex.logs import logged
 from tests.desks import desk_of
 from tests.processes import run
 from tests.pruning import half_pruned, pruning
@@ -298,4 +299,6 @@ def test_what_was_only_there_for_a_moment_leaves_no_object(repo: Repo, *, waitin
         assert stage.commit(Staging(findings, waiting=later)) is Outcome.DONE
 
         here = {name for name, key in keys.items() if desk.objects.locate(key) is not None}
+        known = {name for name, key in keys.items() if logged(desk.branch, key)}
     assert here == {"file", "edited"} | ({"journal"} if waiting else set())
+    assert known == here

@@ -23,6 +23,9 @@ class Nameless:
 
     def __init__(self) -> None:
         self._waiting: dict[Key, bytes] = {}
+        self.unlogged: set[Key] = set()
+        """What has become an object since somebody logged all of these, and took them out: also
+        what its file has not any more, which nothing else leads to."""
 
     def __contains__(self, key: object) -> bool:
         return key in self._waiting
@@ -53,4 +56,5 @@ class Nameless:
             key, temporary = next(iter(self._waiting.items()))
             if objects.store(key, temporary) is Stored.NEW:
                 hashed.note(annex, key, objects.path(key))
+                self.unlogged.add(key)
             del self._waiting[key]

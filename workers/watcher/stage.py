@@ -253,15 +253,19 @@ class Stage:
             return False
 
     def _log(self, keys: Iterable[Key]) -> None:
-        present = list(keys)
+        """Say that these are here, and all that has become an object since."""
+        desk, present = self._desk, set(keys)
+        unlogged = desk.nameless.unlogged
+        others = unlogged - present
+        present.update(key for key in others if desk.objects.locate(key) is not None)
         if present:
-            desk = self._desk
             uuid = desk.repository.uuid
             try:
                 record_new(desk.branch, present, uuid, time.time())
             except MissingObjectError as lost:
                 # The files matter more; what is here and unlogged the scanner logs, in the end.
                 log.warning("left unsaid: %s", lost)
+            unlogged.clear()
 
     def _message(self) -> bytes:
         tip = self._desk.refs.get(RefName(REF))
