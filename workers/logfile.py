@@ -58,8 +58,11 @@ class LineHandler(logging.Handler):
         here = os.fstat(STDERR)
         try:
             named = path.stat()
-        except FileNotFoundError:
-            open_log(path)
+        except (FileNotFoundError, NotADirectoryError):
+            # With the repository gone from its place, what is open has gone where that is: whoever
+            # has moved it reads there why annexd has stopped.
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                open_log(path)
             return
         if not os.path.samestat(here, named):
             open_log(path)

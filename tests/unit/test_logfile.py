@@ -44,6 +44,28 @@ def test_every_line_says_when_and_who(tmp_path: Path) -> None:
     assert path.stat().st_mode & 0o777 == 0o600
 
 
+@pytest.mark.parametrize("is_file_there", [False, True])
+def test_the_log_of_a_repository_that_moves_away_goes_with_it(
+    tmp_path: Path, *, is_file_there: bool
+) -> None:
+    path = tmp_path / "repo/annex/annexd/log"
+    path.parent.mkdir(parents=True)
+
+    def life() -> None:
+        handler = logfile.LineHandler("supervisor", path)
+        handler.emit(record("started"))
+        (tmp_path / "repo").rename(tmp_path / "moved")
+        if is_file_there:
+            (tmp_path / "repo").touch()
+        handler.emit(record("stop: the repository has gone"))
+
+    in_child(life)
+
+    lines = (tmp_path / "moved/annex/annexd/log").read_text().splitlines()
+    assert [LINE.sub("", line) for line in lines] == ["started", "stop: the repository has gone"]
+    assert (tmp_path / "repo").exists() == is_file_there
+
+
 def test_control_characters_never_reach_the_log(tmp_path: Path) -> None:
     path = tmp_path / "log"
     evil = os.fsdecode(b"\x1b]0;owned\x07\r\x9b31m\xff")
