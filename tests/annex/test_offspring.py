@@ -1,10 +1,13 @@
 """What programs of ours have started, while that comes and goes."""
 
 import os
+import signal
 import time
 from pathlib import Path
 
-from tests.processes import alive, running, start, wait_until
+import pytest
+
+from tests.processes import alive, forked, kill, python, reap, running, start, wait_until
 from workers.git.offspring import descendants, end
 
 BUSY = "while :; do (:)& (:)& wait; done"
@@ -50,3 +53,40 @@ def test_who_ignores_that_he_is_to_end_is_killed(tmp_path: Path) -> None:
     end(process)
 
     assert process.returncode == -9
+
+
+NOBODY = 65534
+
+FOREIGN = """
+import os, pathlib, subprocess, sys, time
+child = subprocess.Popen(("sleep", "1000"))
+pathlib.Path(sys.argv[1]).write_text(str(child.pid))
+os.setuid(int(sys.argv[2]))
+while True:
+    time.sleep(1000)
+"""
+"""As a git whose hook has called sudo."""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_what_runs_as_another_user_is_left_and_the_rest_is_ended(tmp_path: Path) -> None:
+    """kill(2) says EPERM of it; so nothing was ended, and git stayed stopped for ever."""
+    pid_file = tmp_path / "pid"
+
+    def end_as_nobody() -> None:
+        process = start(python(FOREIGN, pid_file, str(NOBODY)), tmp_path / "said")
+        status = Path(f"/proc/{process.pid}/status")
+        wait_until(lambda: f"\nUid:\t{NOBODY}\t" in status.read_text(), 20)
+        os.setuid(NOBODY)
+        try:
+            end(process)
+            assert process.returncode == -signal.SIGTERM
+        finally:
+            process.kill()
+
+    with forked(end_as_nobody) as pid:
+        try:
+            assert reap(pid, 40) == 0
+            assert alive(int(pid_file.read_text()))
+        finally:
+            kill(int(pid_file.read_text()))

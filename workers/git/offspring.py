@@ -40,9 +40,10 @@ def descendants(pid: int) -> tuple[int, ...]:
 
 
 def signal_all(pids: Iterable[int], number: signal.Signals) -> None:
-    """Send a signal to those that are still there."""
+    """Send a signal to those that are still there, and are ours."""
     for pid in pids:
-        with contextlib.suppress(ProcessLookupError):  # it was quicker
+        # It was quicker; or it is another user's by now, as what a hook runs by sudo.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(pid, number)
 
 
