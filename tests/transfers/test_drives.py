@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from spool.record import make_directory
 from spool.remotes import Reach, read_transfer, write_reach
 from spool.transfer import Direction
-from tests.processes import attempt, run, wait_until
+from tests.processes import alive, attempt, run, wait_until
 from tests.repo import Repo
-from tests.transfers.station import Station, add_many
+from tests.transfers.station import Station, add_many, turns
 from tests.transfers.test_safety import assert_nothing_false
 
 UP = Direction.UPLOAD
@@ -150,3 +151,72 @@ def test_a_lock_that_our_killed_git_left_in_a_repository_without_annexd_is_remov
 
     assert not lock.exists()
     b.repo.annex("fsck", "-q", "--fast")
+
+
+def test_a_disk_where_no_file_can_be_made_stops_no_transferrer(a: Station, b: Station) -> None:
+    """It died of the slot that it could not make for a remote, at every start."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can mount")
+    key = a.repo.add("file", b"content")
+    remotes = a.place.remotes
+    make_directory(remotes)
+    run(["mount", "-t", "tmpfs", "-o", "nr_inodes=1", "tmpfs", remotes])
+    try:
+        with a.working() as pid:
+            lane = a.queue(UP, b.repo, key)
+            before = turns(pid)
+            wait_until(lambda: not alive(pid) or turns(pid) > before + 2)
+            assert alive(pid)
+            assert a.waiting(lane) == {key}
+
+            run(["umount", "-l", remotes])
+
+            wait_until(lambda: not a.waiting(lane))
+            a.stop(pid)
+    finally:
+        if remotes.is_mount():
+            run(["umount", "-l", remotes])
+    assert b.content(key) is not None
+
+
+def test_what_cannot_be_tidied_up_on_a_full_disk_keeps_nobody_from_starting(
+    a: Station, b: Station
+) -> None:
+    """To remove a stale info file takes its lock, and that is a new file."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can mount")
+    spool = a.repo.path / ".git/annex/transfer"
+    spool.mkdir(exist_ok=True)
+    run(["mount", "-t", "tmpfs", "-o", "nr_inodes=64", "tmpfs", spool])
+    try:
+        lane = spool / "upload" / b.repo.uuid()
+        lane.mkdir(parents=True)
+        (lane / "SHA256E-s1--a").write_bytes(b"1795345404s\n\n")
+        for number in range(64):
+            try:
+                (spool / f"filler.{number}").touch()
+            except OSError:
+                break
+
+        with a.working() as pid:
+            a.stop(pid)
+    finally:
+        run(["umount", "-l", spool])
+
+
+def test_a_full_disk_here_keeps_nothing_from_being_sent(a: Station, b: Station) -> None:
+    """The first word about a new remote had no room, and so the remote was said to fail."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can mount")
+    key = a.repo.add("file", b"content")
+    remotes = a.place.remotes
+    make_directory(remotes)
+    run(["mount", "-t", "tmpfs", "-o", "size=4k", "tmpfs", remotes])
+    try:
+        (remotes / "filler").write_bytes(bytes(4096))
+        lane = a.queue(UP, b.repo, key)
+
+        a.work_off(lane)
+    finally:
+        run(["umount", "-l", remotes])
+    assert b.content(key) is not None

@@ -8,7 +8,7 @@ import pytest
 from spool import lock, rest
 from spool.record import make_directory
 from spool.transfer import Direction
-from tests.processes import alive, wait_until
+from tests.processes import alive, run, wait_until
 from tests.transfers.station import Station, turns
 from workers.transferrer import role
 
@@ -61,3 +61,19 @@ def test_who_begins_a_transfer_rouses_the_next(a: Station, b: Station, slot: int
     roused = [name for name in names if not rest.is_resting(a.place.rest, name)]
     assert names[slot - 1] in roused
     assert names[2] not in roused
+
+
+def test_who_cannot_say_that_he_rests_stays(a: Station) -> None:
+    """It died of a disk on which no file can be made, again and again."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can mount")
+    make_directory(a.place.rest)
+    run(["mount", "-t", "tmpfs", "-o", "nr_inodes=1", "tmpfs", a.place.rest])
+    try:
+        with a.working(slot=2) as second:
+            before = turns(second)
+            wait_until(lambda: not alive(second) or turns(second) > before + 3)
+
+            assert alive(second)
+    finally:
+        run(["umount", "-l", a.place.rest])

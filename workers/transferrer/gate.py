@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Final, final
 
 from spool import corrupt, lock
+from spool.errnos import FULL
 from spool.lock import FileLock, LockBusyError, NotAFileError
 from spool.record import make_directory
 from spool.remotes import (
@@ -46,13 +47,16 @@ FRESH_S: Final = 60.0
 
 SLOTS_NATIVE: Final = 2
 SLOTS_OTHER: Final = 1
+"""How many workers may use a remote at once."""
+
 HELP_AFTER_S: Final = 2.0
-"""So long nothing must have been done by whoever has a slot before the next slot is given."""
+"""The second slot is given when whoever has the first has finished nothing for so long."""
 
 ANSWERED_S: Final = 600.0
-"""So long after a success a remote behind a network is taken for alive."""
+"""How long after a success a remote behind a network is taken for alive."""
 
 _LOCK_S: Final = 1.0
+"""How long to wait for the lock of a record."""
 _MAKE: Final = lock.OPEN | os.O_CREAT
 
 
@@ -73,7 +77,7 @@ class Gates:
 
     def directory(self, remote: Remote) -> bytes:
         """Where what is known of a remote stands, for a watch; made if that can be."""
-        path = self._remotes / directory_name(os.fsencode(remote.name))
+        path = self._path(remote)
         with contextlib.suppress(OSError):  # a full disk; what is to be in it says so, if it must
             make_directory(path)
         return os.fsencode(path)
@@ -103,7 +107,10 @@ class Gates:
 
     @contextlib.contextmanager
     def slot(self, remote: Remote) -> Iterator[bool]:
-        """Occupy one of the remote's slots; yields False if there is none."""
+        """Occupy one of the remote's slots; yields False if there is none.
+
+        ``OSError`` if none can be made: the disk is full.
+        """
         self._taken = self._take(remote)
         try:
             yield self._taken is not None
@@ -114,8 +121,13 @@ class Gates:
 
     def get_on(self) -> None:
         """Say that the work goes on, in the slot that we have."""
-        if self._taken is not None:
+        if self._taken is None:
+            return
+        try:
             os.pwrite(self._taken.fd, b"\n", 0)  # its mtime says it; and it wakes nobody
+        except OSError as failure:
+            if failure.errno not in FULL:  # else help comes too soon, which harms little
+                raise
 
     def take_long(self) -> None:
         """Say that help is welcome from now on: what is under way is large."""
@@ -158,7 +170,11 @@ class Gates:
         since = now if last.failing_since is None else last.failing_since
         self._write(remote, dataclasses.replace(last, failing_since=since, last_error=why))
 
+    def _path(self, remote: Remote) -> Path:
+        return self._remotes / directory_name(os.fsencode(remote.name))
+
     def _take(self, remote: Remote) -> FileLock | None:
+        make_directory(self._path(remote))
         busy_since = -math.inf
         for path in self._slots(remote):
             if self._helps_at(remote, busy_since, time.time()):

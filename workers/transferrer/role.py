@@ -21,6 +21,7 @@ from inotify_simple import flags as inotify
 
 from spool import corrupt, hold, layout, rest, stale
 from spool.directory import InTheWayError
+from spool.errnos import FULL
 from spool.queue import Queue
 from spool.transfer import UUID, Direction, Lane
 from workers.annex.remotes import Remote
@@ -37,18 +38,22 @@ from workers.voice import Voice
 from workers.wakeup import ENTRIES, VANISHING, Woken
 
 SWEEP_S: Final = 1800.0
+"""The queue is looked at so often, whatever has been told."""
+
 LINGER_S: Final = 30.0
 """How long git-annex and git processes are kept after the last job."""
 
 REST_S: Final = 10.0
-"""So long after there was something to do the second worker, and any more, rest."""
+"""How long after there was something to do all workers but the first rest."""
 
 STAND_BACK_S: Final = 0.015
+"""How much later each worker looks than the one before it."""
 
 LOOK_CHEAP_S: Final = 0.003
 LOOK_SHARE: Final = 10
 LOOK_PAUSE_S: Final = 1.0
-"""After a look in vain that took longer than the first, ten times as long passes to the next."""
+"""After a look in vain that took longer than ``LOOK_CHEAP_S``, the next one is made after
+``LOOK_SHARE`` times as long, but no later than after ``LOOK_PAUSE_S``."""
 
 _JOBS: Final = ENTRIES | int(inotify.ATTRIB) | VANISHING
 _CONFIG: Final = int(inotify.MODIFY | inotify.ATTRIB) | VANISHING
@@ -76,8 +81,12 @@ class Transferrer:
         self._lanes = self._open()
         self._growth = Growth()
         rest.get_up(worker.place.rest, worker.name)
+        self._rank = worker.slot - 1
+        """0: the first, which never rests and goes first."""
+
         role = worker.name.removesuffix(f"-{worker.slot}")
         self._next = f"{role}-{worker.slot + 1}"
+        """The worker that has to be awake while this one does what may take long."""
 
     def _open(self) -> Lanes:
         return Lanes(self._paths, self._gates, self._heed, self._ways.near)
@@ -85,10 +94,8 @@ class Transferrer:
     def serve(self) -> Leave | None:
         """Look, work, wait."""
         wakeup = self._worker.wakeup
-        now = time.time()
-        if self._worker.slot == 1:
-            self._queue.sweep(now)
-            stale.purge(self._paths, now)
+        if self._rank == 0:
+            self._sweep()
         linger = math.inf
         rest_at = self._rest_at()
         leave = None
@@ -124,29 +131,48 @@ class Transferrer:
         self._lanes.stop()
         return leave
 
+    def _sweep(self) -> None:
+        """Remove what killed processes have left.
+
+        What takes room, as a lock does, is left to the next start if the disk is full.
+        """
+        now = time.time()
+        try:
+            self._queue.sweep(now)
+            stale.purge(self._paths, now)
+        except OSError as failure:
+            if failure.errno not in FULL:
+                raise
+
     def _rest_at(self) -> float:
-        return time.monotonic() + REST_S if self._slot() else math.inf
+        return time.monotonic() + REST_S if self._rank else math.inf
 
     def _leave(self, afresh_at: float) -> Leave | None:
-        if self._slot() and self._may_rest():
+        if self._rank and self._may_rest():
             return Leave.TO_REST
         return Leave.AFRESH if time.monotonic() >= afresh_at else None
 
     def _may_rest(self) -> bool:
-        """Whether nobody needs a second worker now.
+        """Whether nobody needs this worker now; then it has said that it rests.
 
-        Asked after having said that we lie down.  Whoever occupies a remote looks who has said so
-        after that; so one of us sees the other.
+        It says so first and looks then whether a remote is occupied.  Who occupies a remote does
+        that first and looks then who rests.  So one of the two sees the other.
         """
         if not self._is_calm():
             return False
-        rest.lie_down(self._place.rest, self._worker.name)
+        try:
+            rest.lie_down(self._place.rest, self._worker.name)
+        except OSError as failure:
+            if failure.errno not in FULL:
+                raise
+            return False
         if self._is_calm() and self._turn() is not None:
             return True
         rest.get_up(self._place.rest, self._worker.name)
         return False
 
     def _is_calm(self) -> bool:
+        """Whether no remote is occupied."""
         return all(self._gates.is_free(remote) for remote in self._ways.all())
 
     @contextlib.contextmanager
@@ -158,14 +184,14 @@ class Transferrer:
             yield free
 
     def _stand_back(self, look_s: float) -> None:
-        """Let the first worker go first: most events are one job, which one of us can do.
+        """Wait a moment, so that workers of lower rank go first: most events are one job.
 
         And spend no more than a part of the time on looking, when thousands of jobs wait that
-        others do.
+        others are doing.
         """
         pause_s = min(LOOK_SHARE * look_s, LOOK_PAUSE_S) if look_s > LOOK_CHEAP_S else 0.0
         with contextlib.suppress(StoppedError):
-            self._heed.sleep(max(STAND_BACK_S * self._slot(), pause_s))
+            self._heed.sleep(max(STAND_BACK_S * self._rank, pause_s))
 
     def _watch(self) -> None:
         """Watch everything that may give us something to do."""
@@ -173,13 +199,8 @@ class Transferrer:
         for names in (*map(layout.queue_lanes, Direction), layout.HOLD_REMOTE):
             with contextlib.suppress(InTheWayError, OSError):
                 os.close(corrupt.make_way(self._paths.annex, names))
-        tops = (
-            layout.QUEUE,
-            (layout.HOLD),
-            layout.HOLD_REMOTE,
-            *map(layout.queue_lanes, Direction),
-        )
-        for names in tops:
+        lanes_of = map(layout.queue_lanes, Direction)
+        for names in (layout.QUEUE, layout.HOLD, layout.HOLD_REMOTE, *lanes_of):
             wakeup.watch(self._paths.below(names), _JOBS)
         for lane in self._queue.lanes():
             wakeup.watch(self._paths.below(layout.queue_lane(lane)), _JOBS)
@@ -195,7 +216,8 @@ class Transferrer:
         now = time.time()
         for remote in self._ways.all():
             if is_native(remote) and not self._gates.opens(remote, now):
-                with self._occupy(remote) as free:
+                # A slot that cannot be made is told of with the first job.
+                with contextlib.suppress(OSError), self._occupy(remote) as free:
                     if free:
                         self._lanes.get_ready(remote)
 
@@ -209,8 +231,8 @@ class Transferrer:
         if None in held:
             return _monotonic(until, now)
         ready: dict[Lane, Remote] = {}
-        # First whose remote is free for us: of ten thousand jobs that another worker is at, none
-        # need be looked at.
+        # First, which remotes are free for us: the ten thousand jobs that another worker is doing
+        # need not be looked at.
         for lane in self._queue.lanes():
             remote, opens = (None, math.inf) if lane.uuid in held else self._way(lane, now)
             if remote is not None:
@@ -221,18 +243,14 @@ class Transferrer:
         waiting = self._queue.look(now, ready)
         until = min(until, waiting.next_due)
         costs = {lane: ready[lane].cost for lane in waiting.due}
-        for lane in order.lanes(costs, self._slot()):
+        for lane in order.lanes(costs, self._rank):
             remote, names = ready[lane], waiting.due[lane]
             # Asked before it is tried: to try wakes the other workers, and they would wake us.
             if not self._queue.has_free(lane, names):
                 continue
-            with self._occupy(remote) as free:
-                if free and self._serve(lane, remote, names):
-                    return None
+            if self._begin(lane, remote, names):
+                return None
         return _monotonic(until, now)
-
-    def _slot(self) -> int:
-        return self._worker.slot - 1
 
     def _holds(self, now: float) -> tuple[set[UUID | None], float]:
         """Whose transfers are held, and when the first of the holds ends."""
@@ -243,13 +261,22 @@ class Transferrer:
         """The cheapest way that is open; else when the first one will be."""
         first = math.inf
         for remote in self._ways.to(lane.uuid, lane.direction):
-            # Whoever says that it can be reached, or gives back its slot, does it in there.
+            # There it is said that the remote can be reached, and slots are given back there.
             self._worker.wakeup.watch(self._gates.directory(remote), _JOBS)
             opens = self._gates.opens(remote, now)
             if not opens:
                 return remote, math.inf
             first = min(first, opens)
         return None, first
+
+    def _begin(self, lane: Lane, remote: Remote, names: list[bytes]) -> bool:
+        """Work on a lane if a slot of the remote is free; whether to look again at once."""
+        try:
+            with self._occupy(remote) as free:
+                return free and self._serve(lane, remote, names)
+        except OSError as failure:  # no slot can be made: the disk is full
+            self._gates.failed(remote, str(failure), time.time())
+            return True
 
     def _serve(self, lane: Lane, remote: Remote, names: list[bytes]) -> bool:
         """Work on a lane for a while; whether there was anything to claim."""
