@@ -1,7 +1,8 @@
 """The first frame of every forked child.
 
-DIAGNOSTICS: here, and nowhere else in annexd, is everything caught: the traceback goes to the log
-once, its last line to ``died/NAME`` for ``annexd status``, and the child ends with status 111.
+DIAGNOSTICS: here everything is caught, as in no other place but ``workers.errand`` (for children of
+workers): the traceback goes to the log once, its last line to ``died/NAME`` for ``annexd status``,
+and the child ends with status 111.
 """
 
 import contextlib
@@ -12,8 +13,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
-from annexd.errors import LACKING, describe
+from annexd.errors import describe
 from annexd.lastword import leave_word
+from spool.errnos import LACKING
 from workers.annex.repository import RepositoryError
 from workers.trouble import TroubleError
 

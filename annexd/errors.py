@@ -3,9 +3,6 @@
 import errno
 import os
 
-LACKING = frozenset((errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE))
-"""What the machine, or the user's share of it, has no more of: no bug, and it may pass."""
-
 _ADVICE = {
     errno.EACCES: "; run annexd as the owner of the repository",
     errno.EPERM: "; run annexd as the owner of the repository",

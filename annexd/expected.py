@@ -2,8 +2,8 @@
 
 import errno
 
-from annexd.errors import LACKING, AnnexdError, TemporaryError, describe, names_file
-from spool.damage import DAMAGED
+from annexd.errors import AnnexdError, TemporaryError, describe, names_file
+from spool.errnos import DAMAGED, FULL, LACKING
 from workers.annex.repository import RepositoryError
 from workers.git.run import GitError
 from workers.trouble import TroubleError
@@ -11,7 +11,7 @@ from workers.trouble import TroubleError
 EXPECTED = (AnnexdError, RepositoryError, GitError, TroubleError, OSError)
 """Other exceptions are bugs."""
 
-_DISK = DAMAGED | {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
+_DISK = DAMAGED | FULL | {errno.EROFS}
 
 
 def for_person(failure: Exception) -> AnnexdError | None:

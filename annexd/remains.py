@@ -12,7 +12,7 @@ import shutil
 import stat
 from pathlib import Path
 
-from spool.damage import DAMAGED
+from spool.errnos import DAMAGED
 from spool.place import Place
 
 _DEAD = DAMAGED.union(

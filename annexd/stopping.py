@@ -1,12 +1,14 @@
 """How annexd is stopped, by whoever asks for it.
 
-By little code: the machine may be busy, and importing takes most of the time.
+This module imports little: the machine may be busy, and importing takes most of the time.
 """
 
 import contextlib
+import functools
 import os
 import select
 import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -32,14 +34,7 @@ def stop(place: Place) -> Holder | None:
         raise AnnexdError(
             f"annexd runs in {os.fspath(place.worktree)!r} in another container; stop it there"
         )
-    with contextlib.suppress(ProcessLookupError):  # it has just ended
-        pidfd = os.pidfd_open(holder.pid)
-        try:
-            # Now the number cannot come to mean another process; so look once more what it means.
-            if find_holder(place) == holder:
-                _end(holder, pidfd)
-        finally:
-            os.close(pidfd)
+    _end_if(holder, lambda: find_holder(place) == holder)
     return holder
 
 
@@ -55,19 +50,33 @@ def stop_at(directory: Path | None) -> Holder | None:
 
 
 def _stop_by_open_files(directory: Path | None) -> Holder | None:
+    """Stop annexd without a look at the disk: /proc tells who has the lock file open."""
     here = Path(os.path.realpath(directory or Path()))
     for top in (here, *here.parents):
-        for pid in holders_of(os.fsencode(top / ".git" / LOCK)):
-            with contextlib.suppress(ProcessLookupError):  # it has just ended
-                pidfd = os.pidfd_open(pid)
-                try:
-                    # Now the number cannot come to mean another process; so look once more.
-                    if pid in holders_of(os.fsencode(top / ".git" / LOCK)):
-                        _end(Holder(pid, is_annexd=True), pidfd)
-                        return Holder(pid, is_annexd=True)
-                finally:
-                    os.close(pidfd)
+        lock = os.fsencode(top / ".git" / LOCK)
+        for pid in holders_of(lock):
+            holder = Holder(pid, is_annexd=True)
+            if _end_if(holder, functools.partial(_has_open, lock, pid)):
+                return holder
     return None
+
+
+def _has_open(lock: bytes, pid: int) -> bool:
+    return pid in holders_of(lock)
+
+
+def _end_if(holder: Holder, is_still: Callable[[], bool]) -> bool:
+    """End a process that ``is_still`` what we took it for; False if it is not, or has ended."""
+    with contextlib.suppress(ProcessLookupError):  # it has just ended
+        pidfd = os.pidfd_open(holder.pid)
+        try:
+            # From here on the number cannot come to mean another process; so ask once more.
+            if is_still():
+                _end(holder, pidfd)
+                return True
+        finally:
+            os.close(pidfd)
+    return False
 
 
 def _end(holder: Holder, pidfd: int) -> None:

@@ -51,7 +51,7 @@ SETTLE_S = 1.0
 """How long our directory must have been gone before we make it again."""
 
 RETRY_S = 60.0
-"""And how long to wait if that fails."""
+"""How long to wait for the next try if that could not be done."""
 
 _GONE = "the repository has gone"
 
@@ -111,13 +111,13 @@ class Supervisor:
         self._written: os.stat_result | None = None
         """The file that was written then."""
         self._rewrite_at = math.inf
-
         self._home = place.worktree.stat()
+        """To tell whether another directory has taken the work tree's place."""
 
     def run(self, startdelay_s: float = 0.0) -> bool:
         """Serve until asked to stop; returns when no descendant is left.
 
-        Whether it is to be started again, from programs that have been replaced.
+        True if annexd is to be started again, because its programs have been replaced.
         """
         set_title("annexd", f"{TITLE} {self._place.worktree}")
         strays.adopt()
@@ -183,24 +183,26 @@ class Supervisor:
     def _keep_directory(self) -> None:
         """Make our directory again a while after somebody has deleted it, or a lock file of ours.
 
-        Not at once: it may have been the beginning of ``rm -r`` of the whole repository.  The lock
-        tells, for the directory itself may have been made again by a worker meanwhile; which then
-        is all that there is left of the repository.
+        Not at once: it may have been the beginning of ``rm -r`` of the whole repository.  We look
+        at the lock, not at the directory: a worker may have made that again meanwhile, and then it
+        may be all that is left of the repository.
         """
         if self._holds():
             self._settle_at = math.inf
         elif self._settle_at == math.inf:
             self._settle_at = time.monotonic() + SETTLE_S
-        elif time.monotonic() >= self._settle_at and not os.path.lexists(
-            self._place.gitdir / "HEAD"
-        ):
-            self._stop(_GONE)
         elif time.monotonic() >= self._settle_at:
-            try:
-                self._settle_in()
-            except OSError as failure:  # the disk is full: later, then
-                log.warning("tempfail to make our directory again: %s", failure)
-                self._settle_at = time.monotonic() + RETRY_S
+            self._settle_in_again()
+
+    def _settle_in_again(self) -> None:
+        if not os.path.lexists(self._place.gitdir / "HEAD"):
+            self._stop(_GONE)
+            return
+        try:
+            self._settle_in()
+        except OSError as failure:  # the disk is full: later, then
+            log.warning("tempfail to make our directory again: %s", failure)
+            self._settle_at = time.monotonic() + RETRY_S
 
     def _holds(self) -> bool:
         try:
@@ -263,8 +265,8 @@ class Supervisor:
         self._starter.tell("READY=1", f"MAINPID={os.getpid()}", f"STATUS={escape(self._summary())}")
 
     def _summary(self) -> str:
-        up = [at for at in self._crew.lives() if at.pid is not None]
-        down = [at.name for at in self._crew.lives() if at.pid is None and not at.rests]
+        up = [life for life in self._crew.lives() if life.pid is not None]
+        down = [life.name for life in self._crew.lives() if life.pid is None and not life.rests]
         text = f"{len(up)} workers in {self._place.worktree}"
         return f"{text}; waiting to start again: {', '.join(down)}" if down else text
 

@@ -13,7 +13,7 @@ from spool.layout import Layout
 from spool.transfer import Lane, to_name
 
 _FEW = 16
-"""So many files are asked for one by one; for more of them the lane is listed."""
+"""Up to so many files are looked up one by one; for more the lane is listed."""
 
 
 def queued(paths: Layout, lane: Lane, keys: AbstractSet[Key]) -> frozenset[Key]:

@@ -68,7 +68,7 @@ def holds(place: Place) -> Iterator[tuple[Path, Hold]]:
 
 
 def hold_in_force(place: Place, now: float) -> Hold | None:
-    """A person's, or that of some process; None if nothing is held (Unix time, s)."""
+    """One that is in force at ``now`` (Unix time, s), a person's first; None if nothing is held."""
     return next((hold for _, hold in holds(place) if hold.in_force(now)), None)
 
 

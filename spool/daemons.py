@@ -4,17 +4,12 @@ annexd and git-annex's assistant both hold ``annex/daemon.pid`` for as long as t
 ``annex/annexd/lock``.  To ask wakes nobody.  Who runs *here*, and how it is stopped, is
 ``annexd.instance``'s.
 
-What we may not look at, or cannot reach any more, is a repository in which nobody runs; only what
-this process itself lacks (descriptors, memory) is an ``OSError``.
+A repository that we may not look at, or cannot reach any more, counts as one in which nobody runs.
+Only what this process itself lacks (descriptors, memory) is an ``OSError``.
 """
 
-import errno
-from typing import Final
-
+from spool.errnos import LACKING
 from spool.lock import owner_pid
-
-LACKING: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOMEM))
-"""Errors that are about us, and say nothing of what was asked."""
 
 
 def daemon_runs(annex: bytes) -> bool:

@@ -8,9 +8,9 @@ from spool.info import Info
 RETRY_MIN_S = 30.0
 RETRY_MAX_S = 1800.0
 AHEAD_MAX_S = 2 * RETRY_MAX_S
-"""Nothing is put off as far as this; a job that seems to be was, and then the clock went back.  It
-is due, lest a clock that was wrong by ten years put it off by ten years.  Must exceed
-``RETRY_MAX_S``, by what a clock may be set back without making put-off jobs due at once."""
+"""Nothing is put off as far as this.  A job whose mtime is further ahead was put off before the
+clock was set back; it is due, or a clock that was wrong by ten years would put it off by ten years.
+Must exceed ``RETRY_MAX_S``, by what a clock may be set back without making put-off jobs due."""
 
 
 def is_due(not_before: float, now: float) -> bool:

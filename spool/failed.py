@@ -1,6 +1,6 @@
 """git-annex's list of failed transfers: ``transfer/failed/{upload,download}/UUID/KEYFILE``.
 
-A transfer stands here when its last attempt failed and nobody is going to try it again by himself.
+A transfer stands here when its last attempt failed and nobody will try it again unasked.
 ``git annex get --failed`` and the assistant, when it reaches the repository, take it from here; a
 success takes it off the list.  The text is that of an info file.
 
@@ -47,14 +47,14 @@ def clear(paths: Layout, lane: Lane, keys: Iterable[Key]) -> None:
 
 
 def lanes(paths: Layout) -> Iterator[Lane]:
-    """Those in which something may stand."""
+    """Lanes that have, or had, something on the list."""
     for direction in Direction:
         for uuid in directory.uuids(paths.annex, layout.failed_lanes(direction)):
             yield Lane(direction, uuid)
 
 
 def keys_in(paths: Layout, lane: Lane) -> frozenset[Key]:
-    """What stands in one."""
+    """The keys of one lane that are on the list."""
     with directory.opened(paths.annex, layout.failed_lane(lane)) as lane_fd:
         return frozenset() if lane_fd is None else frozenset(_keys(lane_fd))
 
@@ -66,9 +66,10 @@ def _keys(lane_fd: int) -> Iterator[Key]:
 
 
 def forget_done(paths: Layout, here: UUID, where: Mapping[Key, Collection[UUID]]) -> None:
-    """Take off the list what is where it was to go, whichever way it went.
+    """Take off the list what has arrived where it was to go, by whichever way.
 
-    ``where`` says who has it.  git-annex takes off only what came by the remote that had failed.
+    ``where`` says which repositories have which keys.  git-annex itself takes off only what came by
+    the very remote that had failed.
     """
     for lane in lanes(paths):
         wanting = here if lane.direction is Direction.DOWNLOAD else lane.uuid
@@ -77,17 +78,14 @@ def forget_done(paths: Layout, here: UUID, where: Mapping[Key, Collection[UUID]]
 
 def listing(paths: Layout) -> Iterator[Failed]:
     """Every transfer on the list; what cannot be read is left out."""
-    for direction in Direction:
-        for uuid in directory.uuids(paths.annex, layout.failed_lanes(direction)):
-            with directory.opened(
-                paths.annex, layout.failed_lane(Lane(direction, uuid))
-            ) as lane_fd:
-                if lane_fd is None:
-                    continue
-                for name, _ in directory.listed(lane_fd):
-                    try:
-                        transfer = Transfer(direction, uuid, from_name(name))
-                        info = Info.parse(text.read(name, dir_fd=lane_fd))
-                    except (ValueError, FileNotFoundError, PermissionError):
-                        continue  # not git-annex's; cleared meanwhile; or not for us to see
-                    yield Failed(transfer, info)
+    for lane in lanes(paths):
+        with directory.opened(paths.annex, layout.failed_lane(lane)) as lane_fd:
+            if lane_fd is None:
+                continue
+            for name, _ in directory.listed(lane_fd):
+                try:
+                    transfer = Transfer(lane.direction, lane.uuid, from_name(name))
+                    info = Info.parse(text.read(name, dir_fd=lane_fd))
+                except (ValueError, FileNotFoundError, PermissionError):
+                    continue  # not git-annex's; cleared meanwhile; or not for us to see
+                yield Failed(transfer, info)

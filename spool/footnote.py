@@ -1,8 +1,9 @@
 """Showing how far a transfer is that git-annex runs for us, in the info file that it has made.
 
-git-annex tells that only to who has asked for the transfer; its file says when that began.  So the
-bytes done are added to the file, in place, as git-annex itself rewrites it: it is git-annex's to
-make and to remove, and what is written to one that was removed just now is nowhere.
+git-annex tells only us, who have asked for the transfer, how far it is; its info file says no more
+than when it began.  So we add the bytes done to that file, in place, which is how git-annex itself
+rewrites it.  git-annex makes and removes it; what is written to one that was removed just now is
+lost, which harms nobody.
 
 If killed: a file as git-annex has left it, with a number that does not grow any more.
 """
@@ -26,7 +27,7 @@ _OPEN = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 @final
 class Footnote:
-    """Of one transfer, while it runs."""
+    """The number in the info file of one transfer, while that runs."""
 
     def __init__(self, paths: Layout, transfer: Transfer, size: int | None, now: float) -> None:
         self._paths = paths

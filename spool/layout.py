@@ -2,8 +2,8 @@
 
 All but annexd's own directory, which is ``spool.place``'s.
 
-Paths are bytes.  What is a method takes only parsed values, so no path is built from a name that a
-peer chose.  A tuple of names is a directory below ``annex`` to be opened step by step, with no
+Paths are bytes.  The methods take parsed values only, so no path is built from a name that a peer
+chose.  A tuple of names is a directory below ``annex`` that is to be opened step by step, with no
 symlink followed on the way (``spool.directory``); that is how the spool itself is reached.
 """
 

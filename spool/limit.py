@@ -1,9 +1,9 @@
 """Limits of speed: ``transfer/limit/all`` for all transfers, ``limit/remote/UUID`` for some.
 
 A line for a direction: ``up 500kB``, or ``up 500kB until 1795361274`` (Unix time, s).  What a rate
-may be is not decided here (``workers.annex.limits``).  A line of which the time has passed, one
-that cannot be read, and a file that is none, limit nothing; nobody removes them but the next who
-writes the file.
+may be is not decided here (``workers.annex.limits``).  A line whose time has passed, a line that
+cannot be understood, and what is no regular file, limit nothing; they stay until the file is
+written again.
 
 If killed: docs/SPOOL.md, U1.
 """
@@ -88,7 +88,7 @@ def put(paths: Layout, limit: Limit, now: float) -> None:
 
 
 def lift(paths: Layout, uuid: UUID | None, direction: Direction, now: float) -> None:
-    """Have no limit of its own for one direction."""
+    """Remove the limit of one direction; that of the other one stays."""
     _store(paths, uuid, _others(paths, uuid, direction, now))
 
 

@@ -1,10 +1,10 @@
 """What has been moved under a limit of speed, counted by all processes together.
 
-``transfer/limit/spent/NAME``, one line: when it was reckoned (seconds since boot), the bytes paid
+``transfer/limit/spent/NAME`` is one line: when it was computed (seconds since boot), the bytes paid
 for by then, and the bytes moved.  Time pays for bytes at the rate that is allowed, and for up to a
-second of it in advance: to move bytes takes time, too.  Who has moved some adds them, and waits
-until all that was moved before, and that, is paid for: so the processes take turns, and each gets
-an equal share, whatever their number.
+second's worth in advance, because moving them takes time, too.  A process that has moved some adds
+them, and waits until these and all before them are paid for.  So the processes take turns, and each
+gets an equal share, whatever their number.
 
 The file may be deleted at any time, and what cannot be read, or is of another boot, begins anew;
 what is no file is moved aside.
@@ -75,7 +75,10 @@ class Count:
 
 
 def add(paths: Layout, name: bytes, size: int, rate: float, now: float) -> Count:
-    """Count bytes that have been moved; what was counted then."""
+    """Count ``size`` bytes that have been moved, where ``rate`` a second are allowed.
+
+    Returns the new count.
+    """
     with _held(paths, name) as at:
         count = _read(at, now).later(rate, now).with_moved(size)
         os.pwrite(at.fd, count.format().ljust(_LINE_MAX), 0)

@@ -37,6 +37,7 @@ Wish = tuple[Key, bytes | None] | tuple[Key, bytes | None, float]
 """A key, the file it was found by, and perhaps when it is due (Unix time, s; 0: at once)."""
 
 _Text = tuple[bytes, bytes, float]
+"""A job to be: its file name, its text, and when it is due (Unix time, s; 0: at once)."""
 
 
 @final
@@ -155,10 +156,10 @@ class Queue:
         return self._add(transfer.lane, [(to_name(transfer.key), info.format(), 0.0)]) == 1
 
     def add_many(self, lane: Lane, jobs: Iterable[Wish], now: float) -> int:
-        """Queue keys with their associated files; returns how many are new there.
+        """Queue keys with their associated files; returns how many were not queued before.
 
-        Each is due at once, or at the time that goes with it (Unix time, s).  Keys that cannot be
-        transferred, by git-annex neither, are left out.
+        Each is due at once, or at the time that goes with it (Unix time, s).  Keys that nobody can
+        transfer, git-annex included, are left out.
         """
         started = Info.begun(now).format()[:-1]
         texts: list[_Text] = []
@@ -223,12 +224,12 @@ class Queue:
         return claims
 
     def has_free(self, lane: Lane, names: Sequence[bytes]) -> bool:
-        """Whether one of the jobs can be claimed, as of now; the one due longest stands first.
+        """Whether one of the jobs can be claimed now; ``names`` are in the order of ``look``.
 
-        To ask this wakes nobody who watches the lane; to try to claim a job does.
+        Asking wakes nobody who watches the lane; trying to claim a job does.
         """
         with directory.opened(self._annex, layout.queue_lane(lane)) as fd:
-            # The last first: a batch of others' is mostly of those that have waited longest.
+            # The last first: what others have claimed is mostly what has waited longest.
             return fd is not None and any(lock.is_free(name, fd) for name in reversed(names))
 
     def settle(self, claims: Iterable[Claim], outcome: Outcome, now: float) -> None:

@@ -112,7 +112,7 @@ def make_directory(path: Path) -> None:
 def replace(path: Path, data: bytes) -> os.stat_result:
     """Put ``data`` at ``path``, mode 0600, in one step; the directory is made if it is missing.
 
-    Returns which file that is; another may be there by then.
+    Returns the status of the file that was written; another may have its name by then.
     """
     # The name starts with a dot (no reader takes it for a record) and is this process's own.
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
@@ -138,7 +138,7 @@ def move_over(temporary: Path, path: Path) -> None:
 
 
 def take_back(path: Path) -> bool:
-    """Whether somebody has left an (empty) file there to ask for something; it is removed."""
+    """Remove the (empty) file by which somebody asks for something; whether there was one."""
     try:
         path.unlink()
     except (FileNotFoundError, NotADirectoryError):
@@ -150,7 +150,7 @@ def take_back(path: Path) -> bool:
 
 
 def put_aside(path: Path) -> None:
-    """Keep what somebody has put there, but out of our way."""
+    """Rename what somebody has put there to a hidden name of its own: kept, but out of our way."""
     path.rename(path.with_name(f".{path.name}.{os.urandom(6).hex()}"))
 
 

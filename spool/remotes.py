@@ -1,8 +1,10 @@
 """What is known of each remote: ``.git/annex/annexd/remotes/NAME/{reach,push,tree,transfer}``.
 
-``reach`` is the sentry's: can the remote be reached.  ``push`` and ``tree`` are the pusher's and
-``transfer`` the transferrers' (under a lock of their own): how exchanging refs, a tree of files,
-and contents with it goes.
+* ``reach`` is the sentry's: whether the remote can be reached.
+* ``push`` is the pusher's: how exchanging refs with it goes.
+* ``tree`` is the pusher's: how exporting files to it and importing them goes.
+* ``transfer`` is the transferrers', under a lock of its own: how moving contents goes.
+
 Points in time are Unix seconds.
 
 A remote's name may hold anything that git allows in its configuration, so the directory is named
@@ -28,9 +30,10 @@ _NAME_MAX = 200
 PAUSE_FIRST_S = 2.0
 PAUSE_MIN_S = 30.0
 PAUSE_MAX_S = 1800.0
+"""Bounds of ``pause_s``."""
 
 FAILURES = 2
-"""In a row, until the remote is left alone."""
+"""So many in a row, and the remote is left alone for a while."""
 
 TRANSFER_LOCK = "transfer.lck"
 """Beside ``transfer``: whoever writes that has it locked."""
@@ -188,7 +191,7 @@ def is_failing(exchange: Exchange | None, reach: Reach | None, now: float) -> bo
     if reach is not None and reach.here and reach.since > exchange.failing_since:
         return False
     tried = exchange.not_before or exchange.failing_since
-    return now < tried + PAUSE_MAX_S  # else nobody has had a reason to try
+    return now < tried + PAUSE_MAX_S  # longer ago: nobody has had a reason to try since
 
 
 def write_transfer(remotes: Path, remote: bytes, exchange: Exchange) -> None:
@@ -202,15 +205,18 @@ def read_transfer(remotes: Path, remote: bytes) -> Exchange | None:
 
 
 def forgive_transfers(remotes: Path) -> None:
-    """Have contents moved again with all remotes that are left alone."""
+    """Have transfers tried again with all remotes that are left alone after failures."""
     for directory in remotes.glob("*/"):
         forgive_transfer(directory)
 
 
 def forgive_transfer(directory: Path) -> None:
-    """The same with the one of which is known what stands there; that it failed stays told."""
+    """The same for one remote: ``directory`` has what is known of it.
+
+    The pause ends; since when it has failed, and why, stays on record.
+    """
     path = directory / "transfer"
-    # Whoever has the lock is just trying it; and what is no file, transferrers put aside.
+    # Whoever has the lock is trying the remote just now; what is no file, transferrers put aside.
     with (
         contextlib.suppress(lock.LockBusyError, lock.NotAFileError, OSError),
         lock.held(os.fsencode(directory / TRANSFER_LOCK), within_s=_LOCK_S),
@@ -223,7 +229,9 @@ def forgive_transfer(directory: Path) -> None:
 def errors(remotes: Path, remote: bytes) -> tuple[str, ...]:
     """Why exchanging refs, a tree, or contents, with ``remote`` fails now."""
     found = (each(remotes, remote) for each in (read_push, read_tree, read_transfer))
-    return tuple(at.last_error for at in found if at is not None and at.failing_since is not None)
+    return tuple(
+        each.last_error for each in found if each is not None and each.failing_since is not None
+    )
 
 
 def _read(path: Path, parse: Callable[[bytes], _Record]) -> _Record | None:

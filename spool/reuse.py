@@ -24,14 +24,15 @@ from spool.exchange import try_rename_new
 PREFIX: Final = b"used."
 MOST: Final = 4096
 LIST_EVERY_S: Final = 1.0
+"""How often to look for more, when none is known of."""
 _ATTEMPTS: Final = 2
 _WRITE: Final = os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 def put_away(name: bytes, dir_fd: int, tmp_fd: int) -> None:
-    """Take a file's name away: it is kept for later, or deleted.
+    """Take a file's name away: the file is kept for later, or deleted.
 
-    Raises ``FileNotFoundError``.
+    ``FileNotFoundError`` if there is none.  ``tmp_fd`` is -1 if there is no ``queue/tmp``.
     """
     for _ in range(_ATTEMPTS):
         place = b"%b%03x" % (PREFIX, random.randrange(MOST))  # noqa: S311 -- no secret

@@ -26,7 +26,7 @@ def share_directory(name: bytes, above_fd: int) -> None:
 
 
 def share_file(fd: int, above: int | bytes) -> None:
-    """The same for a file; ``above`` is its directory, open or by its path."""
+    """The same for a file; ``above`` is its directory: a descriptor, or a path."""
     mode = os.stat(above).st_mode
     if mode & stat.S_IWGRP:
         with contextlib.suppress(PermissionError):  # it is another user's, so not new

@@ -4,8 +4,8 @@ First line ``idle SEQ`` or ``busy SEQ``: every poke up to SEQ was there before t
 last look at everything; when it is idle, that look is over and what it found is done.  Then
 ``name value`` lines for people, and for ``annexd wait`` one of them: ``pending N`` counts what
 the role still means to do of its own accord, even though it is idle now (a file that must settle
-first, a push to try again).  The pusher reads one of the watcher's, ``YIELDS``, others' pushers one
-of the scanner's, ``SCANNED``, and commands another, ``BEHIND``.
+first, a push to try again).  Three more notes are read by programs: ``YIELDS`` by the
+pusher, ``SCANNED`` by pushers (a neighbour's, too), and ``BEHIND`` by commands.
 
 One writer: the worker of that name.  The file outlives its writer, so an ``idle 7`` may have been
 said by a worker that is dead; whoever needs an answer asks with a new poke (``spool.poke``).
@@ -19,8 +19,8 @@ from typing import Final, final
 from spool.record import Fields, format_record, parse_record, read, replace
 
 SCANNED: Final = "tree"
-"""The scanner's note: the commit about whose files it has decided.  Not said of an adjusted branch,
-whose commits are nobody else's."""
+"""The scanner's note: it has decided about the files of this commit.  Not said on an adjusted
+branch: nobody else has its commits."""
 
 YIELDS: Final = "yields"
 """The watcher's note while it leaves a merge of what has arrived to others, or lets more arrive."""

@@ -25,8 +25,11 @@ from spool.spare import Spare
 from spool.transfer import LOCK_PREFIX, Lane, Transfer, to_name
 
 SPARES_MOST = 8
+"""How many are kept, unless the user of this module says otherwise."""
+
 LIST_EVERY_S = 10.0
-"""Others leave spares rarely; and a listing shows the hundreds, too, that this process holds."""
+"""How often to look for spares that others have left.  They rarely do, and a listing also has the
+hundreds of spares that this process holds itself."""
 _ATTEMPTS = 16
 
 
@@ -79,7 +82,7 @@ class TransferLock:
         self._held: list[tuple[int, FileLock | Spare]] = []
 
     def add(self, dir_fd: int, held: FileLock | Spare) -> None:
-        """Have one more lock file."""
+        """Add a lock file that has been taken."""
         self._held.append((dir_fd, held))
 
     def release(self) -> None:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from spool.damage import DAMAGED
+from spool.errnos import DAMAGED
 from workers.annex.holes import has_holes
 from workers.annex.passing import STEP, Read, Written
 

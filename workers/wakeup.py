@@ -36,7 +36,7 @@ from typing import NamedTuple, final
 from inotify_simple import INotify
 from inotify_simple import flags as inotify
 
-from spool.damage import DAMAGED
+from spool.errnos import DAMAGED
 from workers.nudges import Nudges
 from workers.rounds import Rounds
 from workers.silence import is_silent

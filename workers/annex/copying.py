@@ -23,7 +23,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, final
 
-from spool.damage import DAMAGED
+from spool.errnos import DAMAGED, FULL
 from workers.annex.backend import Verifier
 from workers.annex.holes import has_holes, is_empty
 from workers.annex.passing import Read, Written
@@ -134,7 +134,7 @@ class Copier:
         try:
             fcntl.ioctl(target, _FICLONE, source)
         except OSError as error:
-            if error.errno in {errno.ENOSPC, errno.EDQUOT} | DAMAGED:
+            if error.errno in FULL | DAMAGED:
                 raise
             self._clones = error.errno not in _UNSHARED
             return False

@@ -1,8 +1,7 @@
 """A program at the other end of three pipes, and never a wait without an end.
 
-Started without a shell or a terminal, with a cleaned environment, in the process group of its owner
-(so it dies with the group).  Reads do not block; what it says on stderr is kept for the error that
-says how it ended, and never fills its pipe.
+How it is started, ``workers.annex.piped`` says.  Reads and writes wait with a bound.  What it says
+on stderr is kept for the error that says how it ended, and never fills its pipe.
 
 DIAGNOSTICS: ``EndedError``, with the last of its stderr, when it has ended; ``SilentError``, one of
 those, when too little could be read or written for too long, and it was killed.
@@ -17,11 +16,11 @@ import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO, Final, Self, final
+from typing import Final, Self, final
 
+from workers.annex import piped
 from workers.annex.limits import Pace
 from workers.git.offspring import descendants, signal_all
-from workers.git.run import environment
 from workers.git.told import told
 
 PIPE_BYTES: Final = 1 << 20
@@ -61,23 +60,7 @@ class Pipes:
     ) -> None:
         self._name = os.path.basename(os.fsdecode(argv[0]))
         self._silence_s = silence_s
-        self._process = subprocess.Popen(
-            argv,
-            cwd=cwd,
-            env=environment() | dict(env or {}),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            bufsize=0,
-        )
-        assert self._process.stdin is not None  # noqa: S101 -- for mypy: we asked for pipes
-        assert self._process.stdout is not None  # noqa: S101
-        assert self._process.stderr is not None  # noqa: S101
-        self._files: tuple[IO[bytes], ...] = (
-            self._process.stdin,
-            self._process.stdout,
-            self._process.stderr,
-        )
+        self._process, *self._files = piped.start(argv, cwd=cwd, env=env)
         self._stdin, self._stdout, self._stderr = (file.fileno() for file in self._files)
         for file in self._files:
             os.set_blocking(file.fileno(), False)

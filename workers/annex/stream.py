@@ -1,7 +1,6 @@
 """A git-annex process that stays open: lines in, lines out, and never a wait without an end.
 
-The process is started without a shell or a terminal, with a cleaned environment, in the process
-group of its owner (so it dies with the group), and is never shared.  It ends by itself when its
+How it is started, ``workers.annex.piped`` says.  It is never shared.  It ends by itself when its
 stdin closes, so also when its owner is killed.  ``git-annex`` is run, not ``git annex``: the owner
 of a lock is then the process that ``annexd status`` shows.
 
@@ -19,11 +18,11 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
-from typing import IO, Final, Self, final
+from typing import Final, Self, final
 
+from workers.annex import piped
 from workers.annex.repository import Repository
 from workers.git.offspring import descendants, signal_all
-from workers.git.run import environment
 from workers.git.told import told
 
 CLOSE_S: Final = 60.0
@@ -51,21 +50,8 @@ class AnnexStream:
         self, repository: Repository, *args: str | bytes, program: str = "git-annex"
     ) -> None:
         self._name = f"{program} {os.fsdecode(args[0])}"
-        self._process = subprocess.Popen(
-            (program, *args),
-            cwd=repository.top,
-            env=environment(),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            bufsize=0,
-        )
-        assert self._process.stdin is not None  # noqa: S101 -- for mypy: we asked for pipes
-        assert self._process.stdout is not None  # noqa: S101
-        assert self._process.stderr is not None  # noqa: S101
-        self._stdin: IO[bytes] = self._process.stdin
-        self._output: IO[bytes] = self._process.stdout
-        self._errors: IO[bytes] = self._process.stderr
+        started = piped.start((program, *args), cwd=repository.top)
+        self._process, self._stdin, self._output, self._errors = started
         self._stdout = self._output.fileno()
         self._stderr = self._errors.fileno()
         os.set_blocking(self._stdout, False)

@@ -10,12 +10,12 @@ If killed: files in ``annex/tmp`` that the next attempt looks at, or writes anew
 """
 
 import contextlib
-import errno
 import os
 from dataclasses import dataclass
-from typing import Final, final
+from typing import final
 
 from spool import key as keys
+from spool.errnos import FULL
 from spool.key import Key
 from spool.transfer import UUID, Direction, Lane
 from spool.transferlock import TransferLocks
@@ -31,8 +31,6 @@ from workers.openfiles import allow_many_files
 from workers.shell.books import Books
 from workers.shell.sending import DIGITS_MAX, send_whole
 from workers.shell.wire import HangUpError, Wire
-
-_FULL: Final = frozenset((errno.ENOSPC, errno.EDQUOT))
 
 
 @final
@@ -184,7 +182,7 @@ class Parcels:
             os.ftruncate(target, 0)
             self._wire.pour(size, write)
         except OSError as error:
-            if error.errno in _FULL:
+            if error.errno in FULL:
                 raise HangUpError("not enough free space") from error
             raise
         finally:
@@ -214,7 +212,7 @@ class Parcels:
             try:
                 self._objects.store(arrival.key, arrival.temporary)
             except OSError as error:
-                if error.errno not in _FULL:
+                if error.errno not in FULL:
                     raise
                 arrival.right = False
         sync_file_system(self._repository.layout.annex)

@@ -12,11 +12,11 @@ If killed: the file in ``annex/tmp``, from which the next attempt goes on.
 """
 
 import contextlib
-import errno
 import os
 import time
 from typing import Final, final
 
+from spool.errnos import FULL
 from spool.key import Key
 from spool.publisher import Publisher
 from spool.transfer import UUID, Direction, Lane
@@ -34,7 +34,6 @@ from workers.shell.books import Books
 from workers.shell.stock import Stock
 from workers.shell.wire import HangUpError, Wire
 
-_FULL: Final = frozenset((errno.ENOSPC, errno.EDQUOT))
 _NUMBER_MAX: Final = 19
 """Digits."""
 
@@ -126,7 +125,7 @@ class Receiving:
         try:
             self._objects.store(key, temporary)
         except OSError as error:
-            if error.errno not in _FULL:
+            if error.errno not in FULL:
                 raise
             self._wire.send(b"FAILURE\n")
             return False
@@ -169,7 +168,7 @@ class Receiving:
         try:
             self._wire.pour(size, write)
         except OSError as error:
-            if error.errno in _FULL:
+            if error.errno in FULL:
                 raise HangUpError("not enough free space") from error
             raise
 

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from typing import Final, final
 
 from spool.claim import Claim
+from spool.errnos import FULL
 from spool.key import Key
 from spool.transfer import Direction, Lane
 from spool.transferlock import TransferLock, TransferLocks
@@ -42,7 +43,7 @@ from workers.transferrer.check import Check
 from workers.transferrer.far import Far
 from workers.transferrer.heed import Heed
 from workers.transferrer.near import Near
-from workers.transferrer.verdict import FULL, AttemptEndedError, End, StoppedError, Verdict
+from workers.transferrer.verdict import AttemptEndedError, End, StoppedError, Verdict
 
 log = logging.getLogger(__name__)
 

@@ -6,7 +6,6 @@ then it is given up.
 """
 
 import contextlib
-import errno
 import logging
 import os
 from collections.abc import Iterable, Iterator
@@ -15,6 +14,7 @@ from enum import Enum, auto
 from typing import Final, final
 
 from spool.claim import Claim
+from spool.errnos import FULL
 from spool.queue import Queue
 from spool.record import escape
 from spool.transfer import Direction, Outcome
@@ -22,8 +22,6 @@ from workers.annex.p2p import ChangedError
 from workers.copying import UNREADABLE
 
 log = logging.getLogger(__name__)
-
-FULL: Final = frozenset((errno.ENOSPC, errno.EDQUOT))
 
 WRONG_MAX_S: Final = 60.0
 """A job that has waited as long when its content is wrong again is given up: the third time."""

@@ -3,12 +3,12 @@
 The disk is full, or git will not: it is tried again by itself.
 """
 
-import errno
 import logging
 import math
 import time
 from typing import Final, final
 
+from spool.errnos import FULL
 from spool.record import Fields
 
 log = logging.getLogger(__name__)
@@ -16,8 +16,6 @@ log = logging.getLogger(__name__)
 FULL_S: Final = 5.0
 """How often to see whether the disk has room again."""
 TROUBLE_S: Final = 2.0
-
-_NO_SPACE: Final = frozenset((errno.ENOSPC, errno.EDQUOT))
 
 
 @final
@@ -31,7 +29,7 @@ class Pausing:
 
     def full(self, failure: OSError) -> None:
         """Pause for want of room; raises ``failure`` if it is something else."""
-        if failure.errno not in _NO_SPACE:
+        if failure.errno not in FULL:
             raise failure
         self._begin(f"the disk is full: {failure.strerror}", FULL_S)
 
@@ -49,7 +47,7 @@ class Pausing:
         return bool(self._trouble)
 
     def notes(self) -> Fields:
-        """For the status."""
+        """What to say of it in the watcher's state."""
         return (("trouble", self._trouble),) if self._trouble else ()
 
     def _begin(self, trouble: str, pause_s: float) -> None:
