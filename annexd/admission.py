@@ -163,17 +163,20 @@ def _admission(settings: Settings) -> Admission:
 def _jobs(settings: Settings) -> int:
     """As many transfers as the remotes can make use of, and one more than can hang at once.
 
-    Of a line that is dead nobody knows it for 40 s, or two minutes: till then it may have all the
-    workers that its remotes are given, and the others must not wait for that.  A dead disk holds
-    one until it is unmounted: a second one first has it asked whether it answers (``gate``).
+    A dead line is noticed only after 40 s (ssh) or two minutes (git-annex).  Until then it may
+    occupy all the workers that its remotes are given, and other remotes must not wait for that.  A
+    dead disk holds one worker until it is unmounted, and no second one: before that goes there, it
+    has asked whether the disk answers (``workers.transferrer.gate``).
     """
     known = remotes.parse(settings, {}, top=Path("/"), home=Path("/"))
     used = [
-        at for at in known if not at.ignored and at.uuid not in {remotes.WEB, remotes.BITTORRENT}
+        remote
+        for remote in known
+        if not remote.ignored and remote.uuid not in {remotes.WEB, remotes.BITTORRENT}
     ]
     few = JOBS_FEW if len(used) <= REMOTES_FEW else JOBS
     if len(used) == 1:  # there are no others
         return few
-    usable = (at for at in used if not isinstance(at.way, Unusable))
-    hanging = sum(1 if isinstance(at.way, LocalPath) else slots(at) for at in usable)
+    usable = (remote for remote in used if not isinstance(remote.way, Unusable))
+    hanging = sum(1 if isinstance(remote.way, LocalPath) else slots(remote) for remote in usable)
     return max(few, min(hanging + 1, JOBS_MOST))

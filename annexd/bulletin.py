@@ -57,10 +57,7 @@ class Bulletin:
         lines = [("pid", str(self.pid)), ("started", f"{self.started:.3f}"), ("token", self.token)]
         if self.ready is not None:
             lines.append(("ready", f"{self.ready:.3f}"))
-        lines += [
-            ("worker", f"{at.name} {at.pid or 0} {at.started:.3f} {at.restarts} {at.state.value}")
-            for at in self.workers
-        ]
+        lines += [("worker", _format_life(life)) for life in self.workers]
         return format_record(lines)
 
     @classmethod
@@ -75,13 +72,18 @@ class Bulletin:
                 started=float(one["started"]),
                 token=one["token"],
                 ready=float(ready) if ready is not None else None,
-                workers=tuple(_life(text) for name, text in fields if name == "worker"),
+                workers=tuple(_parse_life(text) for name, text in fields if name == "worker"),
             )
         except KeyError as missing:
             raise ValueError(f"no {missing}") from missing
 
 
-def _life(text: str) -> Life:
+def _format_life(life: Life) -> str:
+    times = f"{life.started:.3f} {life.restarts}"
+    return f"{life.name} {life.pid or 0} {times} {life.state.value}"
+
+
+def _parse_life(text: str) -> Life:
     match = _WORKER.match(text)
     if match is None:
         raise ValueError(f"not a worker: {text!r}")

@@ -60,9 +60,10 @@ def _expected() -> tuple[type[Exception], ...]:
 def _express(args: Sequence[str]) -> int | None:
     """``shell``, and the plainest ``status``, ``start`` and ``stop``; None for all others.
 
-    Without typer, which imports pydantic.  For the status, which programs ask for again and again,
-    that takes four times as long as answering; a daemon would keep it in the memory of all its
-    processes; and who wants it stopped may have a busy machine.
+    These do without typer, which imports pydantic, for a reason each: programs ask for the status
+    again and again, and the import takes four times as long as the answer; a daemon that is started
+    would keep it in the memory of all its processes; and whoever stops annexd may do so because the
+    machine is busy.
     """
     if args[:1] == ["shell"] and args[1:] not in (["-h"], ["--help"]):
         from annexd.commands_shell import serve
@@ -99,9 +100,9 @@ def _express(args: Sequence[str]) -> int | None:
 
 
 def _open_what_is_closed() -> None:
-    """Lead standard streams that the caller has closed to nowhere (`annexd start <&- >&- 2>&-`).
+    """Open /dev/null as the standard streams that are closed (`annexd start <&- >&- 2>&-`).
 
-    The next pipe would get their numbers otherwise, and a daemon puts /dev/null there.
+    Otherwise the next pipe would get one of their numbers, and a daemon puts /dev/null there.
     """
     while (fd := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
         os.set_inheritable(fd, True)  # noqa: FBT003 -- the only way to call it

@@ -130,9 +130,9 @@ def _workers(place: Place) -> Iterator[int]:
 def find_uuid(place: Place, remote: str) -> UUID:
     """The repository that a remote leads to; ``AnnexdError`` if there is none."""
     remotes = list_remotes(place)
-    found = next((at for at in remotes if at.name == os.fsencode(remote)), None)
+    found = next((each for each in remotes if each.name == os.fsencode(remote)), None)
     if found is None:
-        names = ", ".join(os.fsdecode(at.name) for at in remotes) or "none"
+        names = ", ".join(os.fsdecode(each.name) for each in remotes) or "none"
         raise AnnexdError(f"there is no remote {remote!r} here; there are: {names}")
     try:
         return parse_uuid(found.uuid)

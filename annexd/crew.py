@@ -94,9 +94,9 @@ class Crew:
     def lives(self) -> tuple[Life, ...]:
         """What to say of each in the bulletin."""
         return tuple(
-            Life(at.name, at.pid, at.started, at.restarts, at.state)
-            for at in self._services
-            if at.wanted or at.state is not State.DOWN
+            Life(service.name, service.pid, service.started, service.restarts, service.state)
+            for service in self._services
+            if service.wanted or service.state is not State.DOWN
         )
 
     def want(self, roles: Sequence[Role], delay_s: float = 0.0) -> None:

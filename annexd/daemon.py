@@ -112,7 +112,10 @@ def check_room(place: Place) -> None:
 
 
 def _say_that_it_runs(place: Place, *, scan_complete: bool) -> None:
-    """For the next assistant, which without it looks at more, or less, than it has to."""
+    """Write git-annex's ``daemon.status``.
+
+    The next assistant reads it: without it, it would look at more, or less, than it has to.
+    """
     try:
         write_daemon_status(place, time.time(), scan_complete=scan_complete)
     except OSError as failure:
@@ -137,7 +140,7 @@ def _roles(place: Place) -> Callable[[], Sequence[Role]]:
         except RefusedError as failure:
             log.warning("skip the configuration: %s", failure)
             return ROLES
-        return [dataclasses.replace(at, slots=jobs) if at.slots > 1 else at for at in ROLES]
+        return [dataclasses.replace(role, slots=jobs) if role.slots > 1 else role for role in ROLES]
 
     return roles
 

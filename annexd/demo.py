@@ -104,16 +104,18 @@ def _show(folder: Path) -> None:
     milestones = _milestones(journey)
     while milestones:
         now = time.monotonic()
-        reached = [at for at in milestones if at[1]()]
+        reached = [each for each in milestones if each[1]()]
         for text, _ in reached:
             _say(f"  {now - started:6.3f} s  {text}")
-        milestones = [at for at in milestones if at not in reached]
+        milestones = [each for each in milestones if each not in reached]
         if wakeup.stopping:
             raise KeyboardInterrupt
         if now - started > TIMEOUT_S:
             _explain(folder, milestones[0][0])
         woken = wakeup.wait(now + LOOK_S)
-        journey.names |= {watched[at.wd] + at.name for at in woken.events if at.wd in watched}
+        journey.names |= {
+            watched[event.wd] + event.name for event in woken.events if event.wd in watched
+        }
         _watch(wakeup, watched, journey)
     _say(f"Both work trees have the file, and git-annex knows it: git annex whereis {FILE}")
 

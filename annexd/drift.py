@@ -38,7 +38,7 @@ class Drift:
 
 @final
 class Drifts:
-    """Of one repository; no process is started where there is no difference."""
+    """Finds the drifts of one repository; starts no process where there is no difference."""
 
     def __init__(self, place: Place, probes: Probes) -> None:
         self._top = place.worktree
@@ -82,7 +82,7 @@ class Drifts:
         return None if commit is None else (branch.removeprefix(_HEADS), commit)
 
     def _gitdir(self, remote: Remote) -> Path | None:
-        """Of one that is a path."""
+        """The git directory of a remote that is a path and answers; None for any other."""
         url, home = os.fsdecode(remote.url), Path(os.path.expanduser("~"))
         way = parse(url, top=self._top, home=home) if url else None
         if not isinstance(way, LocalPath) or not self._probes.answers(way.path):

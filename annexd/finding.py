@@ -19,7 +19,7 @@ class Finding:
     """A command, or what else to do; may be empty."""
 
     def line(self) -> str:
-        """For people."""
+        """The finding as people see it: one line, and perhaps one with the cure."""
         mark = "WRONG " if self.is_wrong else "ok    "
         return escape(f"{mark}{self.text}") + (f"\n      mend it: {self.cure}" if self.cure else "")
 

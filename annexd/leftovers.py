@@ -1,4 +1,4 @@
-"""What the last daemon left behind, and what of it would now be false, or in the way."""
+"""What the last daemon left behind, as far as it would now be false, or in the way."""
 
 import contextlib
 import logging
@@ -23,7 +23,7 @@ what is older than this was left by a process that was killed."""
 def clear_leftovers(place: Place) -> None:
     """Clear away after the last daemon; to be called by the owner of the daemon lock.
 
-    Its descendants that nobody has ended; what its workers have said of themselves; its
+    Ends its descendants that still run; removes what its workers have said of themselves, and its
     unfinished files.
     """
     token = _last_token(place)

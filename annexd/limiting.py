@@ -51,7 +51,7 @@ def _check(said: str, direction: Direction) -> None:
 def show_limits(place: Place) -> str:
     """A line for each limit in force."""
     now = time.time()
-    names = {at.uuid: escape(os.fsdecode(at.name)) for at in list_remotes(place)}
+    names = {remote.uuid: escape(os.fsdecode(remote.name)) for remote in list_remotes(place)}
     return "\n".join(describe(limit.listing(place.layout, now), names, now)) or "no limits"
 
 

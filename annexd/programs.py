@@ -1,7 +1,7 @@
-"""Whether annexd or git-annex on the disk is another than the one that runs: an upgrade.
+"""Upgrades: whether annexd or git-annex on the disk is another one than that which runs.
 
-Looked at once an hour, and when the configuration is to be read again.  What has changed must be
-the same a little later: package managers write file after file.
+Looked at once an hour, and when the configuration is to be read again.  A change is believed when a
+second look, a little later, finds the same: package managers write file after file.
 
 Source: git-annex(1), ``annex.autoupgrade``.
 """
@@ -36,7 +36,7 @@ _START: Final = "import sys; from annexd.cli import main; sys.argv[0] = 'annexd'
 
 
 class Wish(enum.Enum):
-    """``annex.autoupgrade``: what to do then."""
+    """``annex.autoupgrade``: what to do after an upgrade."""
 
     RESTART = "true"
     TELL = "ask"
@@ -57,17 +57,17 @@ class Programs:
         self._wish = wish
         self._running = identity()
         self._doubted: Identity | None = None
-        """What has been seen in their place."""
+        """What the first look has found in their place."""
         self._is_told = False
         self.due = time.monotonic() + LOOK_S
         """When to look (monotonic)."""
 
     def look_soon(self) -> None:
-        """Somebody asks for it."""
+        """Look at the next ``want_restart``: somebody asks for it."""
         self.due = -math.inf
 
     def want_restart(self) -> bool:
-        """Whether there are others, and they are to be used; to be asked at any time."""
+        """Whether annexd is to restart, to use new programs.  May be asked at any time."""
         if not self._have_been_replaced():
             return False
         wish = self._wish()

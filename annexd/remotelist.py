@@ -13,8 +13,8 @@ from workers.git.run import Git, GitError
 from workers.git.settings import Settings
 
 READ_S: Final = 5.0
-"""For so long what was read is believed, as long as the files are the same: ``annexd wait`` looks
-whenever anything has changed.  A file that was not there before is found after that."""
+"""How long what was read is believed, if the files are still the same: ``annexd wait`` looks
+whenever anything has changed.  A configuration file that is new is noticed after that."""
 
 
 @final
@@ -61,11 +61,11 @@ def list_remotes(place: Place) -> tuple[Remote, ...]:
 
 
 def _behind(place: Place, configured: Iterable[Remote]) -> Iterator[Remote]:
-    """As the scanner says, which has read the git-annex branch."""
+    """Remotes behind remotes, by the word of the scanner, which has read the git-annex branch."""
     state = read_state(place.state, "scanner")
     for note in () if state is None else state.notes:
         uuid, _, name = os.fsencode(note[1]).partition(b" ")
-        through = [at.name for at in configured if name.startswith(at.name + b"-")]
+        through = [remote.name for remote in configured if name.startswith(remote.name + b"-")]
         if note[0] == BEHIND and through:
             yield Remote(name, uuid, b"", max(through, key=len))
 

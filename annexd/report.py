@@ -85,34 +85,34 @@ def _worker_json(worker: Worker) -> Json:
     }
 
 
-def _remote_json(at: RemoteStatus) -> Json:
+def _remote_json(status: RemoteStatus) -> Json:
     return {
-        "name": os.fsdecode(at.remote.name),
-        "uuid": os.fsdecode(at.remote.uuid) or None,
-        "reachable": at.reach.here if at.reach else None,
-        "reachable_since": at.reach.since if at.reach else None,
-        "why": at.reach.why if at.reach else None,
-        "last_push": at.push.last_success if at.push else None,
-        "last_push_error": (at.push.last_error or None) if at.push else None,
-        "last_export": at.tree.last_success if at.tree else None,
-        "last_export_error": (at.tree.last_error or None) if at.tree else None,
-        "needs_credentials": _needs_credentials(at),
-        "pending": at.pending,
-        "to_send": at.to_send,
-        "to_get": at.to_get,
-        "bytes_to_send": at.bytes_to_send,
-        "bytes_to_get": at.bytes_to_get,
-        "ahead": at.drift.ahead if at.drift else None,
-        "behind": at.drift.behind if at.drift else None,
-        "last_transfer": at.transfer.last_success if at.transfer else None,
-        "next_attempt": at.transfer.not_before if at.transfer else None,
-        "failing_since": at.transfer.failing_since if at.transfer else None,
-        "last_error": (at.transfer.last_error or None) if at.transfer else None,
+        "name": os.fsdecode(status.remote.name),
+        "uuid": os.fsdecode(status.remote.uuid) or None,
+        "reachable": status.reach.here if status.reach else None,
+        "reachable_since": status.reach.since if status.reach else None,
+        "why": status.reach.why if status.reach else None,
+        "last_push": status.push.last_success if status.push else None,
+        "last_push_error": (status.push.last_error or None) if status.push else None,
+        "last_export": status.tree.last_success if status.tree else None,
+        "last_export_error": (status.tree.last_error or None) if status.tree else None,
+        "needs_credentials": _needs_credentials(status),
+        "pending": status.pending,
+        "to_send": status.to_send,
+        "to_get": status.to_get,
+        "bytes_to_send": status.bytes_to_send,
+        "bytes_to_get": status.bytes_to_get,
+        "ahead": status.drift.ahead if status.drift else None,
+        "behind": status.drift.behind if status.drift else None,
+        "last_transfer": status.transfer.last_success if status.transfer else None,
+        "next_attempt": status.transfer.not_before if status.transfer else None,
+        "failing_since": status.transfer.failing_since if status.transfer else None,
+        "last_error": (status.transfer.last_error or None) if status.transfer else None,
     }
 
 
-def _needs_credentials(at: RemoteStatus) -> bool:
-    every = (at.push, at.tree, at.transfer)
+def _needs_credentials(status: RemoteStatus) -> bool:
+    every = (status.push, status.tree, status.transfer)
     failing = (each for each in every if each and each.failing_since is not None)
     return any(are_needed(each.last_error) for each in failing)
 
@@ -151,7 +151,7 @@ def _lines(status: Status) -> Iterator[str]:
         yield "remotes"
     for remote in status.remotes:
         yield f"  {_name(remote.remote.name):16}{_remote(remote, status.now)}"
-    names = {at.remote.uuid: _name(at.remote.name) for at in status.remotes}
+    names = {each.remote.uuid: _name(each.remote.name) for each in status.remotes}
     if status.running or status.queued or status.failed:
         failed = f", {status.failed} failed (annexd transfers)" if status.failed else ""
         yield f"transfers: {len(status.running)} running, {status.queued} waiting{failed}"
@@ -228,35 +228,35 @@ def _activity(worker: Worker, now: float) -> str:
     return "; ".join((word, *hook, *notes, *again))
 
 
-def _remote(at: RemoteStatus, now: float) -> str:
-    said = [_reach(at, now)]
-    if at.push is not None:
-        said.append(_exchanged("push", "pushed", at.push, now))
-    if at.tree is not None:
-        said.append(_exchanged("export", "exported", at.tree, now))
-    if at.drift is not None and at.drift.ahead:
-        said.append(f"lacks {at.drift.ahead} commits")
-    if at.drift is not None and at.drift.behind:
-        said.append(f"{at.drift.behind} commits more than here")
-    if at.to_send:
-        said.append(f"{at.to_send} to send ({size_text(at.bytes_to_send)})")
-    if at.to_get:
-        said.append(f"{at.to_get} to get ({size_text(at.bytes_to_get)})")
-    if at.pending and at.transfer is not None and at.transfer.failing_since is not None:
-        since = format_duration(now - at.transfer.failing_since)
-        said.append(_failure("transfers fail", since, at.transfer.last_error))
-    if at.paused_until is not None:
-        said.append(f"paused{_until(at.paused_until, now)}")
+def _remote(status: RemoteStatus, now: float) -> str:
+    said = [_reach(status, now)]
+    if status.push is not None:
+        said.append(_exchanged("push", "pushed", status.push, now))
+    if status.tree is not None:
+        said.append(_exchanged("export", "exported", status.tree, now))
+    if status.drift is not None and status.drift.ahead:
+        said.append(f"lacks {status.drift.ahead} commits")
+    if status.drift is not None and status.drift.behind:
+        said.append(f"{status.drift.behind} commits more than here")
+    if status.to_send:
+        said.append(f"{status.to_send} to send ({size_text(status.bytes_to_send)})")
+    if status.to_get:
+        said.append(f"{status.to_get} to get ({size_text(status.bytes_to_get)})")
+    if status.pending and status.transfer is not None and status.transfer.failing_since is not None:
+        since = format_duration(now - status.transfer.failing_since)
+        said.append(_failure("transfers fail", since, status.transfer.last_error))
+    if status.paused_until is not None:
+        said.append(f"paused{_until(status.paused_until, now)}")
     return "; ".join(said)
 
 
-def _reach(at: RemoteStatus, now: float) -> str:
-    if at.reach is None:
+def _reach(status: RemoteStatus, now: float) -> str:
+    if status.reach is None:
         return "not seen yet"
-    if at.reach.here:
+    if status.reach.here:
         return "here"
-    why = f" ({escape(at.reach.why)})" if at.reach.why else ""
-    return f"away for {format_duration(now - at.reach.since)}{why}"
+    why = f" ({escape(status.reach.why)})" if status.reach.why else ""
+    return f"away for {format_duration(now - status.reach.since)}{why}"
 
 
 def _exchanged(verb: str, done: str, record: Exchange, now: float) -> str:

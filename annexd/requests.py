@@ -32,6 +32,6 @@ def accept_deletions(place: Place) -> None:
 
 
 def _ours(place: Place) -> Place:
-    """The same place, with our directory in it."""
+    """The place, once our directory is there."""
     make_directory(place.annexd)
     return place

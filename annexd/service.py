@@ -132,7 +132,7 @@ class Death:
         return self.lived_s < (KILL_FORGIVEN_S if self.was_killed() else CRASH_FORGIVEN_S)
 
     def was_killed(self) -> bool:
-        """By somebody else: SIGKILL, or SIGTERM, on which a worker returns and exits 0."""
+        """Whether somebody else ended it: by SIGKILL, or by SIGTERM, on which a worker exits 0."""
         code = os.waitstatus_to_exitcode(self.status)
         return code in {0, *Leave, -signal.SIGKILL, -signal.SIGTERM}
 

@@ -104,7 +104,7 @@ def _fingerprint(place: Place) -> tuple[object, ...]:
         refs,
         journal,
         remotes,
-        [read_reach(place.remotes, at.reached_as) for at in remotes],
+        [read_reach(place.remotes, each.reached_as) for each in remotes],
     )
 
 
@@ -114,20 +114,20 @@ def what_is_left(status: Status, seq: int) -> Left:
     blocked: list[str] = []
     if not status.ready:
         working.append("annexd is starting")
-    near = [at for at in status.remotes if not at.is_away]
-    unpushed = [at for at in near if _keeps_failing(at.push)]
-    unexported = [at for at in near if _keeps_failing(at.tree)]
-    failing = [_error(at, at.push) for at in unpushed]
-    failing += [_error(at, at.tree) for at in unexported]
+    near = [each for each in status.remotes if not each.is_away]
+    unpushed = [each for each in near if _keeps_failing(each.push)]
+    unexported = [each for each in near if _keeps_failing(each.tree)]
+    failing = [_error(each, each.push) for each in unpushed]
+    failing += [_error(each, each.tree) for each in unexported]
     for worker in status.workers:
         if not _only_tries_again(worker, seq, len(unpushed) + len(unexported)):
             _look_at_worker(worker, status, seq, working, blocked)
     if status.running:
         working.append(f"{len(status.running)} transfers run")
     paused = _paused(status)
-    unmoved = [at for at in near if at.pending and _keeps_failing(at.transfer)]
-    failing += [_error(at, at.transfer) for at in unmoved]
-    if status.workable > paused + sum(at.pending for at in unmoved):
+    unmoved = [each for each in near if each.pending and _keeps_failing(each.transfer)]
+    failing += [_error(each, each.transfer) for each in unmoved]
+    if status.workable > paused + sum(each.pending for each in unmoved):
         working.append(f"{status.workable - paused} transfers wait{_errors(near)}")
     if paused:
         blocked.append(f"{paused} transfers are paused; resume them: annexd resume")
@@ -185,9 +185,9 @@ def _paused(status: Status) -> int:
     if any(pause.uuid is None for pause in status.pauses):
         return status.workable
     paused = {
-        at.remote.uuid: at.pending
-        for at in status.remotes
-        if at.paused_until is not None and not at.is_away
+        each.remote.uuid: each.pending
+        for each in status.remotes
+        if each.paused_until is not None and not each.is_away
     }
     return min(status.workable, sum(paused.values()))
 
@@ -202,9 +202,11 @@ def _keeps_failing(exchange: Exchange | None) -> bool:
 
 def _errors(remotes: Sequence[RemoteStatus]) -> str:
     """Why transfers with them fail."""
-    failing = [at for at in remotes if at.transfer and at.transfer.failing_since is not None]
-    return f" ({'; '.join(_error(at, at.transfer) for at in failing)})" if failing else ""
+    failing = [
+        each for each in remotes if each.transfer and each.transfer.failing_since is not None
+    ]
+    return f" ({'; '.join(_error(each, each.transfer) for each in failing)})" if failing else ""
 
 
-def _error(at: RemoteStatus, exchange: Exchange | None) -> str:
-    return escape(f"{os.fsdecode(at.remote.name)}: {exchange.last_error if exchange else ''}")
+def _error(status: RemoteStatus, exchange: Exchange | None) -> str:
+    return escape(f"{os.fsdecode(status.remote.name)}: {exchange.last_error if exchange else ''}")

@@ -1,8 +1,8 @@
 """Processes of ours that do not answer, which they cannot say themselves.
 
-One that is stopped (SIGSTOP, a frozen job, a debugger) is seen by /proc.  One that says it is idle
-and has not looked since somebody poked is stuck, whatever in: a disk that does not answer, say;
-but for a transferrer that is at a job: it looks again when that is done.
+* /proc shows one that is stopped (SIGSTOP, a frozen job, a debugger).
+* One that says it is idle, and has not looked since somebody poked, is stuck: in a disk that does
+  not answer, say.  A transferrer is not, while it has a job: it looks again when that is done.
 """
 
 import contextlib
@@ -65,7 +65,7 @@ def is_stopped(pid: int) -> bool:
 
 
 def has_claim(layout: Layout, pid: int) -> bool:
-    """Whether a process is at a transfer: the lock on a job is its."""
+    """Whether a process is working on a transfer: it holds the lock of a job."""
     for lane in Queue(layout).lanes():
         directory = layout.below(queue_lane(lane))
         with contextlib.suppress(OSError):

@@ -173,8 +173,8 @@ def read_status(place: Place) -> Status:
     waiting = queue.look(now)
     jobs = Counter({lane: len(names) for lane, names in waiting.due.items()})
     jobs.update(waiting.put_off)
-    remotes = tuple(_remote(place, at, queue, jobs, pauses) for at in list_remotes(place))
-    here = {at.remote.uuid for at in remotes if not at.is_away}
+    remotes = tuple(_remote(place, remote, queue, jobs, pauses) for remote in list_remotes(place))
+    here = {each.remote.uuid for each in remotes if not each.is_away}
     return Status(
         place=place,
         now=now,
@@ -195,13 +195,14 @@ def read_status(place: Place) -> Status:
 
 
 def look_further(status: Status) -> Status:
-    """With what takes git to find out."""
+    """The status with what only git can tell: drifts, and repositories without a git path."""
     with closing(Probes.of_command(ANSWER_S)) as probes:
         drifts = Drifts(status.place, probes)
         remotes = tuple(
-            replace(at, drift=drifts.of(at.remote, is_here=at.is_here)) for at in status.remotes
+            replace(each, drift=drifts.of(each.remote, is_here=each.is_here))
+            for each in status.remotes
         )
-    pathless = without_git_path(status.place, [at.remote for at in status.remotes])
+    pathless = without_git_path(status.place, [each.remote for each in status.remotes])
     return replace(status, remotes=remotes, pathless=pathless)
 
 
@@ -241,5 +242,5 @@ def _remote(
         to_get=jobs[down],
         bytes_to_send=queue.size(up) if jobs[up] else 0,
         bytes_to_get=queue.size(down) if jobs[down] else 0,
-        paused_until=next((at.until for at in pauses if at.uuid == remote.uuid), None),
+        paused_until=next((pause.until for pause in pauses if pause.uuid == remote.uuid), None),
     )

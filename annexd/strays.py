@@ -66,9 +66,7 @@ def end_children(wakeup: Wakeup) -> list[int]:
             _reap()
             left = children()
             for pid in set(left) - told:
-                with contextlib.suppress(
-                    PermissionError
-                ):  # another user's by now (sudo): it is left
+                with contextlib.suppress(PermissionError):  # another user's (sudo): it is left
                     os.kill(pid, number)
             told.update(left)
             if not left or time.monotonic() >= until:

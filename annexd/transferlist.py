@@ -37,7 +37,7 @@ def read_transfers(place: Place) -> Transfers:
     queue = Queue(place.layout)
     return Transfers(
         now=time.time(),
-        names={at.uuid: escape(os.fsdecode(at.name)) for at in list_remotes(place)},
+        names={remote.uuid: escape(os.fsdecode(remote.name)) for remote in list_remotes(place)},
         running=tuple(running.listing(place.layout)),
         queued=tuple(job for lane in queue.lanes() for job in queue.jobs(lane)),
         failed=tuple(failed.listing(place.layout)),

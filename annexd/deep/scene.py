@@ -34,7 +34,7 @@ class Scene:
 
     @property
     def uuid(self) -> UUID:
-        """Of this repository."""
+        """This repository's uuid."""
         return self.repository.uuid
 
     @property

@@ -59,7 +59,7 @@ def counted(scene: Scene, where: frozenset[UUID]) -> int:
 
 
 def wishes(scene: Scene, paths: Sequence[bytes]) -> Iterator[Wish]:
-    """For each of the files, in order."""
+    """How many copies there are to be of each of the files, in order."""
     default = wish(scene)
     if not paths:
         return
@@ -70,7 +70,7 @@ def wishes(scene: Scene, paths: Sequence[bytes]) -> Iterator[Wish]:
 
 
 def wish(scene: Scene) -> Wish:
-    """For contents without a file, and files without an attribute."""
+    """How many there are to be of contents without a file, and of files without an attribute."""
     shared = maplog.number(scene.branch.read(NUMCOPIES))
     if shared is not None:
         return Wish(max(shared, LEAST), "git annex numcopies")

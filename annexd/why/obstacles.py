@@ -34,20 +34,20 @@ class Standing:
     pauses: tuple[Hold, ...]
 
 
-def obstacles(at: Standing, now: float) -> list[str]:
+def obstacles(standing: Standing, now: float) -> list[str]:
     """Sentences without their ends; none if nothing is in the way."""
-    return [*_settings(at), *_circumstances(at, now)]
+    return [*_settings(standing), *_circumstances(standing, now)]
 
 
-def _settings(at: Standing) -> Iterator[str]:
-    remote, sending = at.remote, at.direction is Direction.UPLOAD
+def _settings(standing: Standing) -> Iterator[str]:
+    remote, sending = standing.remote, standing.direction is Direction.UPLOAD
     prefix = f"remote.{remote.name}.annex-"
     keyless = isinstance(remote.way, Special) and not remote.way.takes_keys
     exports = isinstance(remote.way, Special) and (remote.way.exports or remote.way.imports)
     reason = remote.way.reason if isinstance(remote.way, Unusable) else None
     rules = (
-        (not at.moves_contents, "annex.synccontent is false, so no contents are moved"),
-        (at.is_dead, "it is declared dead (git annex semitrust brings it back)"),
+        (not standing.moves_contents, "annex.synccontent is false, so no contents are moved"),
+        (standing.is_dead, "it is declared dead (git annex semitrust brings it back)"),
         (reason is not None, f"it cannot be used: {reason}"),
         (remote.ignored, f"{prefix}ignore is set"),
         (not remote.syncs, f"{prefix}sync is false"),
@@ -59,23 +59,26 @@ def _settings(at: Standing) -> Iterator[str]:
             "it holds an exported tree, and takes no contents by themselves",
         ),
         (sending and keyless and not exports, "nothing can be sent there"),
-        (at.is_stranger, "its files have no history in common with ours, or are not fetched yet"),
+        (
+            standing.is_stranger,
+            "its files have no history in common with ours, or are not fetched yet",
+        ),
     )
     yield from (escape(text) for holds, text in rules if holds)
 
 
-def _circumstances(at: Standing, now: float) -> list[str]:
+def _circumstances(standing: Standing, now: float) -> list[str]:
     found = []
-    if not at.runs:
+    if not standing.runs:
         found.append("annexd does not run here (annexd start)")
-    if at.reach is not None and not at.reach.here:
-        why = f": {escape(at.reach.why)}" if at.reach.why else ""
-        found.append(f"it has been away for {format_duration(now - at.reach.since)}{why}")
-    for pause in at.pauses:
+    if standing.reach is not None and not standing.reach.here:
+        why = f": {escape(standing.reach.why)}" if standing.reach.why else ""
+        found.append(f"it has been away for {format_duration(now - standing.reach.since)}{why}")
+    for pause in standing.pauses:
         what = "everything is" if pause.uuid is None else "it is"
         end = "" if math.isinf(pause.until) else f" for {format_duration(pause.until - now)}"
         found.append(f"{what} paused{end} (annexd resume)")
-    exchange = at.exchange
+    exchange = standing.exchange
     if exchange is not None and exchange.failing_since is not None:
         since = format_duration(now - exchange.failing_since)
         what = "it needs credentials" if are_needed(exchange.last_error) else "transfers fail"
