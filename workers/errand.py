@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 
 FAILED = 1
 CRASHED = 111
+"""Exit statuses."""
 
 _BEGIN: Final = signal.SIGUSR1
 """The child is blocked for it when it is born: sent too early, it waits for the child."""

@@ -11,7 +11,10 @@ from typing import final
 
 @final
 class Filesystems:
-    """Of the directories of one work tree, since this process began; all paths are absolute."""
+    """On which file system each directory of a work tree was, since this process began.
+
+    All paths are absolute.
+    """
 
     def __init__(self, top: bytes) -> None:
         self._top = top

@@ -30,7 +30,7 @@ _PAGE_BYTES: Final = resource.getpagesize()
 
 @final
 class Growth:
-    """Of this process, since it rested first."""
+    """How much this process has grown since it rested first."""
 
     def __init__(self) -> None:
         self._began = time.monotonic()

@@ -119,7 +119,7 @@ class Consent:
         self._until = -math.inf
 
     def give(self, now: float) -> None:
-        """From now on."""
+        """Let it hold from now on."""
         self._until = now + CONSENT_S
 
     def covers(self, now: float) -> bool:

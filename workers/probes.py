@@ -19,6 +19,7 @@ from workers.git.readable import readable
 from workers.git.run import GitError
 
 ANSWER_S: Final = 1.0
+"""How long an answer is waited for."""
 
 LATE_S: Final = 10.0
 """What has not come by then is a dead disk's, rather than a busy machine's."""
@@ -57,7 +58,7 @@ class _Probe:
 
 @final
 class Probes:
-    """Of one process.  A child that hangs is its last one for that path until it has ended.
+    """The looks of one process.  While a child hangs at a path, no other one is sent there.
 
     An answer is waited for for ``within_s``.  ``kept``: what children have of our descriptors.
     """
@@ -69,7 +70,7 @@ class Probes:
 
     @classmethod
     def of_command(cls, within_s: float) -> Self:
-        """Of one that ends soon, to be closed then: a child that hangs on would keep its pipes."""
+        """Those of a command, closed at its end: a child that hangs on would keep its pipes."""
         return cls(within_s, kept=())
 
     def close(self) -> None:

@@ -9,15 +9,18 @@ import time
 from typing import Final, final
 
 LOOK_S: Final = 10.0
-HASTE_S: Final = 0.1
+"""How often to look, if that costs little…"""
 SHARE: Final = 20
+"""…and how many times as long as it used the processor to wait, if it costs more…"""
 PAUSE_MAX_S: Final = 60.0
-"""What is done between two looks is counted as looking, too; so that is bounded."""
+"""…but no longer than this: what is done between two looks is counted as looking, too."""
+HASTE_S: Final = 0.1
+"""How soon to look when somebody waits for it."""
 
 
 @final
 class Rounds:
-    """Of one process, which begins with a look.  All times are the monotonic clock's."""
+    """The looks of one process, which begins with one.  All times are the monotonic clock's."""
 
     def __init__(self) -> None:
         self.count = 0

@@ -74,7 +74,7 @@ class Plan:
     """Where to look for contents though the location log does not know of them."""
 
     _receivers: frozenset[UUID]
-    # The same as uploads: to see at once that all of them have a key.
+    """``uploads`` as a set, to see at once that all of them have a key."""
 
     @classmethod
     def make(

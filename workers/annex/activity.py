@@ -19,7 +19,7 @@ _TICK_S: Final = 1.0 / os.sysconf("SC_CLK_TCK")
 
 @final
 class Activity:
-    """Of one process."""
+    """How long one process has been idle."""
 
     def __init__(self, pid: int) -> None:
         self._pid = pid
@@ -31,7 +31,7 @@ class Activity:
         self._since = time.monotonic()
 
     def idle_s(self) -> float:
-        """For how long it has neither said nor done anything."""
+        """How long it has neither said nor done anything (s)."""
         used_s = sum(map(_used_s, (self._pid, *descendants(self._pid))))
         if abs(used_s - self._used_s) >= WORTH_S:  # less than before: one of them has ended
             self._used_s = used_s

@@ -83,7 +83,7 @@ class AddPolicy:
     dotfiles: bool
     small_files: bool
     _attributes: dict[str, Compiled[NewFile]] = field(default_factory=dict, compare=False)
-    # There are as many different attributes as somebody wrote down: a handful.
+    """There are as many different attributes as somebody wrote down: a handful."""
 
     @classmethod
     def for_assistant(cls, settings: Settings, shared: Mapping[bytes, bytes]) -> Self:

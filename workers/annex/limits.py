@@ -49,7 +49,7 @@ class Limits:
 
 
 def limits(settings: Mapping[str, str], direction: Direction) -> Limits:
-    """From ``Remote.settings``; what cannot be read counts as not set."""
+    """The limits that ``Remote.settings`` set; what cannot be read counts as not set."""
     suffix = f"-{direction.value}"
     return Limits(
         bytes_per_s=rate(settings.get("bwlimit" + suffix, settings.get("bwlimit"))),

@@ -52,11 +52,11 @@ class OwnSsh:
         return cls(shlex.quote(program)) if program else None
 
     def argv(self, *args: str) -> tuple[str, ...]:
-        """To be run, with the destination and what else comes after it."""
+        """The command line to run; ``args`` are the destination and what comes after it."""
         return ("sh", "-c", f'{self.text} "$@"', "ssh", *args)
 
     def but(self, options: Sequence[str]) -> Self:
-        """With options; what it sets itself comes first, and counts."""
+        """The same command with options appended; what it sets itself comes first, and counts."""
         return type(self)(f"{self.text} {shlex.join(options)}")
 
     def is_shareable(self) -> bool:

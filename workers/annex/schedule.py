@@ -120,7 +120,7 @@ def _falls_on(job: Job, day: date) -> bool:
 
 
 def _period(job: Job, day: date) -> tuple[int, ...]:
-    """In which of those it is run once."""
+    """The day, week, month or year in which ``day`` is: a job is run once in each."""
     if job.day is not None or job.period == "day":
         return (day.year, day.timetuple().tm_yday)
     if job.period == "week":

@@ -31,7 +31,7 @@ _PACKED: Final = re.compile(
 
 @final
 class SiblingRefs:
-    """Of one repository."""
+    """The git-annex branches of others that are in one repository."""
 
     def __init__(self, git: Git) -> None:
         self._git = git

@@ -39,7 +39,7 @@ def descriptions(log: bytes) -> dict[UUID, bytes]:
 
 
 def commit_message(log: bytes, uuid: UUID) -> bytes:
-    """Of a commit in a work tree, as git-annex writes it: which repository it was, in its words."""
+    """The message of a commit in a work tree, as git-annex writes it: the repository's name."""
     return b"git-annex in " + (descriptions(log).get(uuid) or uuid)
 
 

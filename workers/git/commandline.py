@@ -9,7 +9,7 @@ _WITH_VALUE: Final = frozenset(
 
 
 def words_of(arguments: Sequence[bytes]) -> Iterator[bytes]:
-    """Of a git command line: the arguments that are no options, nor values of git's own options."""
+    """The arguments of a git command line that are no options, nor values of git's own options."""
     rest = iter(arguments[1:])
     for argument in rest:
         if argument in _WITH_VALUE:

@@ -299,7 +299,7 @@ def successor(
 
 
 def parents_of(commit: bytes) -> list[ObjectId]:
-    """Of a commit, by its content."""
+    """The parents of a commit, by its content."""
     lines = commit.partition(b"\n\n")[0].split(b"\n")
     return [ObjectId(line[7:].decode()) for line in lines if line.startswith(b"parent ")]
 

@@ -56,7 +56,7 @@ class Identity:
 
     @classmethod
     def of(cls, st: os.stat_result) -> "Identity":
-        """Of an lstat or fstat."""
+        """What the index would record of a file with this lstat or fstat."""
         return cls(st.st_dev, st.st_ino, st.st_size, st.st_mtime_ns)
 
 
@@ -103,7 +103,7 @@ class Index:
         self._raw_size = object_format.raw_size
         self._trailer = self._end()
         self._near = 0
-        # Where the last path was, or would be: the next one often is just there, or a little later.
+        """Where the last path was, or would be: the next one is often there, or a little later."""
 
     def __enter__(self) -> Self:
         return self

@@ -47,7 +47,7 @@ TREE: Final = Book(read_tree, write_tree)
 
 @final
 class Account:
-    """Of one remote; ``records`` is the directory for what is known of remotes.
+    """How exchanges with one remote have gone; ``records`` is where that is kept for all remotes.
 
     ``path`` is where it is, if it is there that the exchanges are planned.
     """
@@ -67,7 +67,7 @@ class Account:
 
     @property
     def directory(self) -> str:
-        """Of what is known of it, in ``records``."""
+        """The name of the remote's directory in ``records``."""
         return directory_name(self._key)
 
     @property

@@ -12,7 +12,7 @@ LEAST_S: Final = 0.3
 
 @final
 class Allowance:
-    """Of one thing: ``at_once`` in a row, and ``average_s`` between two if there are more."""
+    """Allows ``at_once`` uses in a row; beyond that, one each ``average_s`` on the average."""
 
     def __init__(self, at_once: int, average_s: float) -> None:
         self._at_once = at_once

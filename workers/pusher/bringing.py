@@ -28,7 +28,7 @@ COURTESY_S: Final = 1.0
 
 @final
 class Bringing:
-    """Of one remote, asked by the repository ``here``."""
+    """What one remote will bring by itself, asked by the repository ``here``."""
 
     def __init__(self, here: Repository) -> None:
         self._lane = Lane(Direction.UPLOAD, here.uuid)

@@ -38,7 +38,7 @@ LOOK_S: Final = 0.1
 
 @final
 class Burst:
-    """Of what goes to one remote."""
+    """Which commits one remote may be told of, while their contents are being sent there."""
 
     def __init__(self, remote: Remote, here: Repository) -> None:
         sent = remote.sends and remote.native and isinstance(remote.way, LocalPath)

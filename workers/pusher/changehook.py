@@ -49,7 +49,7 @@ class News(NamedTuple):
 
 @final
 class ChangeHook:
-    """Of one repository."""
+    """Runs the program for one repository."""
 
     def __init__(self, wakeup: Wakeup, errands: Errands) -> None:
         self._wakeup = wakeup

@@ -24,7 +24,7 @@ YIELDS_MAX_S: Final = 240.0
 OVERTAKEN_MAX: Final = 3
 OVERTAKEN_S: Final = 0.5
 HOPELESS: Final = 6
-"""So many times in a row, it is no accident."""
+"""Overtaken so many times in a row, which is no accident."""
 
 TAGGED_S: Final = 30.0
 """Until we try the common refs again."""
@@ -32,7 +32,7 @@ TAGGED_S: Final = 30.0
 
 @final
 class Contention:
-    """With whoever else pushes to one remote."""
+    """How far we are with one remote to which others push, too."""
 
     def __init__(self) -> None:
         self._overtaken = 0

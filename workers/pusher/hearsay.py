@@ -28,7 +28,7 @@ Pushed = frozenset[ObjectId]
 
 @final
 class Hearsay:
-    """Of one remote."""
+    """What one remote has said."""
 
     def __init__(self) -> None:
         self._said: deque[ObjectId] = deque(maxlen=SAID_MAX)

@@ -146,7 +146,7 @@ class Neighbour:
 
     @property
     def directory(self) -> str:
-        """Of what is known of it, in ``remotes``."""
+        """The name of its directory in ``annexd/remotes``."""
         return self._account.directory
 
     def adopt(self, here: Repository) -> None:
@@ -223,7 +223,7 @@ class Neighbour:
         return (None, bring_at) if self.waits else (task, math.inf)
 
     def _bring_at(self, ours: Ours, theirs: Theirs, there: Peer, now: float) -> float:
-        """Until when annexd there may bring its news itself, if there are but news."""
+        """Until when annexd there is left to bring its news itself, if we have nothing for it."""
         # Its branch may have moved on from what we have: then it lacks nothing, but seems to.
         lacks = ours != self._settled[0] and self.lacks(ours, theirs)
         if lacks or self.pace.hurries(now) or not there.tells_us():

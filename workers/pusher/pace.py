@@ -1,15 +1,17 @@
 """How soon after one exchange with a remote the next one is worthwhile.
 
-Files go at once.  Who has what is told all together, every ``SPACING_S``: else each batch of
-contents that arrives would cost both sides an exchange.  Where annexd runs, too, it waits a moment
-more, for what both have to say about one file to go together; one of the two begins, the other
-then finds it all told.  And while thousands of files come, an exchange that takes long is followed
-by a pause, for what comes meanwhile to go together: a short one before files, a longer one before
-what is about logs alone.  But some about logs alone go almost at once, if there are few: a file was
-sent to where others get it from, and they cannot know that it is there.  For ``HURRIED_S``
-after a poke there are no such waits: whoever makes one waits for the outcome, and that may take one
-exchange after another.  But a moment always passes before one about logs alone: files may be about
-to follow, and would have to wait for its end.
+* *Files* go at once.
+* *Logs alone* (who has what) are told together, every ``SPACING_S``: else each batch of contents
+  that arrives would cost both sides an exchange.
+* Where annexd runs, too, they wait a moment more, so that what both have to say about one file goes
+  together.  One of the two begins; the other then finds that all is told.
+* *A long exchange* is followed by a pause, so that what comes meanwhile goes together: a short
+  pause before files, a longer one before logs alone.
+* *A few exchanges about logs alone* go almost at once all the same: perhaps a file was sent to
+  where others get it from, and they cannot know that it is there.
+* *After a poke* there are no such waits for ``HURRIED_S``: whoever has poked waits for the outcome,
+  and that may take one exchange after another.  But a moment always passes before one about logs
+  alone: files may be about to follow, and would have to wait for its end.
 
 All times are the monotonic clock's, s.
 """
@@ -23,7 +25,7 @@ SPACING_S: Final = 2.0
 """Between two exchanges of the git-annex branch alone."""
 
 SHORT_S: Final = 0.3
-"""What one takes that is about a few files."""
+"""How long an exchange about a few files takes."""
 
 FILES_SHARE: Final = 2.0
 APART_SHARE: Final = 0.5
@@ -32,30 +34,30 @@ APART_SHARE: Final = 0.5
 FILES_PAUSE_MAX_S: Final = 5.0
 LOGS_SHARE: Final = 6
 LOGS_PAUSE_MAX_S: Final = 8.0
-"""So many times as long as an exchange took, beyond that, nothing more is exchanged."""
+"""The pause after an exchange: so many times as long as it took longer than ``SHORT_S``."""
 
 GATHER_S: Final = 1.0
-"""For what annexd there will have to say, too; it needs no hurry, as it sends what it has."""
+"""How long to wait for what annexd there will have to say, too."""
 
 SOON_S: Final = 0.3
-"""By then most files have been committed that the logs are about."""
+"""How long what goes soon waits: by then most files that the logs are about are committed."""
 
 SOON_IN_A_ROW: Final = 3
 SOON_AVERAGE_S: Final = 3.0
-"""So many are so soon; if there are more, only at this distance."""
+"""So many in a row go soon; beyond that, one each so many seconds."""
 
 FIRST_S: Final = 1.0
-"""Whoever begins does so as much earlier."""
+"""How much earlier the one who begins does so."""
 
 MOMENT_S: Final = 0.1
-"""The watcher logs where contents are so long before it commits their files; they go together."""
+"""The watcher logs where contents are, and commits their files so much later: they go together."""
 
 HURRIED_S: Final = 3.0
 
 
 @final
 class Pace:
-    """Of the exchanges with one remote."""
+    """When exchanges with one remote are worthwhile."""
 
     def __init__(self) -> None:
         self._began = -math.inf
@@ -98,7 +100,7 @@ class Pace:
         return self._ended + min(share * self._lasted_s(), FILES_PAUSE_MAX_S)
 
     def logs_at(self, now: float) -> float:
-        """When one is that is about the git-annex branch alone."""
+        """When an exchange of the git-annex branch alone is worthwhile."""
         if self.hurries(now):
             return -math.inf
         pause_s = min(LOGS_SHARE * self._lasted_s(), LOGS_PAUSE_MAX_S)
@@ -111,7 +113,7 @@ class Pace:
         return max(0.0, self._ended - self._began - SHORT_S)
 
     def apart_at(self, now: float) -> float:
-        """The same, where each exchange costs both sides some processes."""
+        """As ``logs_at``, where each exchange costs both sides some processes (ssh)."""
         self._noticed = min(self._noticed, now)
         if self.hurries(now):
             lasted_s = self._ended - self._began if self._began > -math.inf else 0.0
@@ -119,12 +121,12 @@ class Pace:
         return self._at_least_soon(max(self._noticed + GATHER_S, self.logs_at(now)))
 
     def alone_at(self, now: float) -> float:
-        """The same, where nobody has anything to say."""
+        """As ``logs_at``, where nobody there has anything to say."""
         self._noticed = min(self._noticed, now)
         return self._at_least_soon(max(self._noticed + MOMENT_S, self.logs_at(now)))
 
     def gathered_at(self, now: float, *, begins: bool) -> float:
-        """The same, where annexd will have something to say, too; ``begins``: before it does."""
+        """As ``logs_at``, where annexd will have something to say, too; ``begins``: we go first."""
         self._noticed = min(self._noticed, now)
         if self.hurries(now):
             return self._noticed + MOMENT_S
@@ -132,7 +134,7 @@ class Pace:
         return max(self._noticed + wait_s, self.logs_at(now))
 
     def _at_least_soon(self, at: float) -> float:
-        """Then; or sooner, if there have been few that were, and they do not take long."""
+        """``at``; or soon, if few exchanges were so lately, and they do not take long."""
         self._is_soon_until = -math.inf
         soon_at = max(self._noticed + SOON_S, self._ended)
         if soon_at >= at or self._soon.next_at > soon_at or self._lasted_s() > SHORT_S:

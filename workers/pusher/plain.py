@@ -27,7 +27,7 @@ _OF_REMOTE: Final = frozenset(("url", "fetch", "skipfetchall", "skipdefaultupdat
 
 
 def is_plain(settings: Settings, common: Path) -> bool:
-    """Of one of the two repositories; ``common`` is where its objects are."""
+    """Whether one of the two repositories is plain; ``common`` is where its objects are."""
     if any((common / name).exists() for name in ("shallow", "info/grafts")):
         return False
     if os.stat(common).st_uid != os.geteuid():  # git would refuse to work there, or ask
@@ -40,7 +40,7 @@ def is_plain(settings: Settings, common: Path) -> bool:
 
 
 def is_plain_remote(settings: Settings, remote: str) -> bool:
-    """Of how we have configured the other one."""
+    """Whether the remote is configured here in the plain way."""
     prefix = f"remote.{remote}."
     named = {name.removeprefix(prefix) for name in settings.values if name.startswith(prefix)}
     fetches = settings.values.get(f"{prefix}fetch", ())

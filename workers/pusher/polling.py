@@ -23,7 +23,7 @@ where its content is, and one that says who has got it."""
 
 @final
 class Polling:
-    """Of one remote."""
+    """When to ask one remote."""
 
     def __init__(self, asked_at: float, first_s: float = FIRST_S) -> None:
         self.asked_at = asked_at

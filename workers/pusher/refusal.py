@@ -13,7 +13,7 @@ BARRED: Final = "has commits that annex-pull=false keeps away; ours are in its r
 
 @final
 class Refusal:
-    """Of one remote, by the last exchange."""
+    """Why the last exchange with one remote was none, or not a whole one."""
 
     def __init__(self, remote: str) -> None:
         self._remote = remote

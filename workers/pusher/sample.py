@@ -31,7 +31,7 @@ LARGEST: Final = 16 << 20
 
 
 class Sample(NamedTuple):
-    """Of what a commit has, and an earlier one had not."""
+    """Some contents that a commit has, and an earlier one had not."""
 
     commit: ObjectId
     keys: Sequence[Key] | None

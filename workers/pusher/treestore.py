@@ -29,16 +29,17 @@ log = logging.getLogger(__name__)
 
 RECHECK_S: Final = 30.0
 LACKING_S: Final = 5.0
-"""Between two visits because the git-annex branch has moved; the second while contents lack."""
+"""Between two visits because the git-annex branch has moved; the latter while contents lack."""
 
 SHARE: Final = 3.0
-"""So many times as long as a visit took the next one waits, if it is not the first for a while."""
+"""How many times as long as a visit took the next one waits, if it is not the first for a while."""
 
 CONTESTED_S: Final = 1.0
 CONTESTED_MAX: Final = 3
-"""What is being changed there while we export is imported first; so often in a row."""
+"""What is changed there while we export is imported after ``CONTESTED_S``; so often in a row."""
 
 FULL_S: Final = 10.0
+"""Until we look again whether there is room."""
 
 Moment = tuple[ObjectId | None, ObjectId | None]
 """Where the branch, and the git-annex branch, are."""
@@ -95,7 +96,7 @@ class TreeStore:
 
     @property
     def directory(self) -> str:
-        """Of what is known of it, in ``remotes``."""
+        """The name of its directory in ``annexd/remotes``."""
         return self._account.directory
 
     def has_returned(self) -> bool:

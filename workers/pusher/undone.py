@@ -27,7 +27,7 @@ LONGEST_S: Final = 600.0
 
 @final
 class Undone:
-    """Of one remote."""
+    """How often one remote has undone a push, and how long to wait for that."""
 
     def __init__(self) -> None:
         self._base: ObjectId | None = None

@@ -89,7 +89,7 @@ _LONGEST_S: Final = {Finding.NOTHING: 0.0, Finding.UNTOLD: UNTOLD_S, Finding.UNS
 
 @final
 class Unsaved:
-    """Of one remote, asked by the repository ``here``."""
+    """What is unsaved at one remote, asked by the repository ``here``."""
 
     def __init__(self, here: Repository) -> None:
         self._here = here
@@ -152,7 +152,7 @@ class Unsaved:
 
 @final
 class _Look:
-    """At one work tree."""
+    """One look at one work tree."""
 
     def __init__(
         self, gitdir: Path, index: Index, objects: ObjectReader, ignored: set[bytes]

@@ -37,7 +37,9 @@ log = logging.getLogger(__name__)
 
 QUIET_S: Final = 0.1
 LATEST_S: Final = 1.0
+"""The journal is committed when it has been quiet for so long, or this long after it was not."""
 SPACING_S: Final = 2.0
+"""Between two commits of the journal."""
 HURRIED_SPACING_S: Final = 0.3
 """The same, while somebody waits, or if there have been few."""
 
@@ -50,7 +52,7 @@ FAILURES: Final = (*failures.FAILURES, StreamEndedError, OSError)
 
 @final
 class Upkeep:
-    """Of one repository."""
+    """The upkeep of one repository's git-annex branch."""
 
     def __init__(self, repository: Repository) -> None:
         self._repository = repository

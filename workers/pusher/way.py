@@ -26,7 +26,7 @@ ANNEXDS: Final = frozenset(("annexd", "annexd-shell"))
 
 
 def way_to(here: Repository, task: Task) -> Way:
-    """For one exchange."""
+    """Which way one exchange goes."""
     peer, way, configured = task.peer, task.remote.way, here.settings.values
     silent = _have_hooks_nothing_to_say(here)
     setting = f"remote.{task.remote.name}."

@@ -26,7 +26,7 @@ WORTHWHILE: Final = 1.5
 PATIENCE: Final = 2.0
 SLACK_S: Final = 30.0
 LONGEST_S: Final = 1800.0
-"""Held back for ``PATIENCE`` times the predicted time and ``SLACK_S``, at most ``LONGEST_S``."""
+"""A hold lasts ``PATIENCE`` times the predicted time and ``SLACK_S``, at most ``LONGEST_S``."""
 
 HOP_S: Final = 2.0
 """To tell others that content has come, and for them to begin."""

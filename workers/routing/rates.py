@@ -49,7 +49,7 @@ class Rate(NamedTuple):
         return Rate(speed, delay, now)
 
     def pace(self, usual: Pace) -> Pace:
-        """As the map has it; what is not known is as usual."""
+        """The rate as an edge of the map has it; what is not known is taken from ``usual``."""
         speed = usual.bytes_per_s if math.isinf(self.bytes_per_s) else self.bytes_per_s
         return Pace(speed, self.delay_s or usual.latency_s)
 

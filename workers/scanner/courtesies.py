@@ -43,7 +43,7 @@ class Courtesies:
         self._expected_until: dict[UUID, float] = {}
         self._got_on: dict[UUID, float] = {}
         self._first = float("inf")
-        # No later than the first of all; earlier, if that was withdrawn.
+        """No later than the first of all; earlier, if that was withdrawn."""
 
     def __len__(self) -> int:
         return sum(map(len, self._left.values()))
@@ -75,7 +75,7 @@ class Courtesies:
             self.drop(lane, key)
 
     def lanes(self) -> frozenset[Lane]:
-        """In which something is left to others."""
+        """The lanes in which something is left to others."""
         return frozenset(self._left)
 
     def having(self, lane: Lane, keys: AbstractSet[Key]) -> frozenset[Key]:

@@ -210,7 +210,7 @@ class Decider:
 
 
 def _lanes_to(plan: Plan, taker: UUID) -> list[Lane]:
-    """By which contents get there."""
+    """The lanes by which contents get to ``taker``."""
     if taker == plan.here:
         return [Lane(Direction.DOWNLOAD, uuid) for uuid in plan.downloads]
     return [Lane(Direction.UPLOAD, taker)]

@@ -32,7 +32,7 @@ class Explorer:
         self._errand: Errand | None = None
         self._until = math.inf
         self._seen: object = None
-        # The surroundings for which the map was drawn last.
+        """The surroundings for which the map was drawn last."""
 
     def begin(self, network: Network | None, here: Repository) -> None:
         """Send one, if it is time."""

@@ -100,7 +100,7 @@ class Neighbours:
         self._sending, self._send_now = {}, None
 
     def receivers(self, uuid: UUID) -> frozenset[UUID]:
-        """To whom that repository sends by itself, as far as we can see."""
+        """The repositories that it sends to by itself, as far as we can see."""
         peer = self._peer(uuid)
         return frozenset() if peer is None or not peer.has_annexd else peer.receivers
 
@@ -135,7 +135,7 @@ class Neighbours:
             return False
 
     def tended(self, uuids: Iterable[UUID]) -> dict[UUID, bool]:
-        """In which of them annexd or the assistant runs; without those that we cannot look at."""
+        """Whether annexd or the assistant runs in each; without those that we cannot look at."""
         peers = {uuid: self._peer(uuid) for uuid in uuids if uuid in self._remotes}
         return {uuid: peer is not None and peer.is_tended for uuid, peer in peers.items()}
 

@@ -43,6 +43,7 @@ REFILL_MAX_S: Final = 10.0
 
 RETRY_S: Final = 1.0
 RETRY_MAX_S: Final = 600.0
+"""After a failure; longer and longer while it lasts."""
 
 
 def main(worker: Worker) -> Leave | None:
@@ -72,7 +73,7 @@ class _Scanner:
         self._growth = Growth()
 
     def serve(self) -> Leave | None:
-        """Until asked to stop, or grown."""
+        """Turn after turn, until asked to stop, or grown."""
         hints = EVERYTHING
         while not self._wakeup.stopping:
             until = min(self._look(hints), self._reconcile_at)

@@ -64,7 +64,7 @@ class _Room:
 
 @final
 class Rooms:
-    """Of one repository, and of those that it sends to."""
+    """The room in one repository, and in those that it sends to."""
 
     def __init__(self, repository: Repository) -> None:
         self._repository = repository
@@ -72,7 +72,7 @@ class Rooms:
         self._spent_s: dict[UUID, float] = {}
         self._again: dict[UUID, float] = {}
         self._began: dict[UUID, float] = {}
-        # When all was asked about it last.
+        """When all was asked about it last."""
 
     def is_closed(self, taker: UUID) -> bool:
         """Whether nothing more is to be asked, and offered, for now."""

@@ -17,7 +17,7 @@ MOST: Final = 20_000
 
 @final
 class Whereabouts:
-    """Of one repository."""
+    """What the logs of one repository have said lately."""
 
     def __init__(self, branch: Branch) -> None:
         self._branch = branch

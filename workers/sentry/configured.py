@@ -88,7 +88,7 @@ class Configured:
     def _take(self, found: git_settings.Settings) -> None:
         values = {
             os.fsdecode(name): tuple(
-                "true" if at.value is None else os.fsdecode(at.value) for at in settings
+                "true" if each.value is None else os.fsdecode(each.value) for each in settings
             )
             for name, settings in found.values.items()
         }

@@ -44,7 +44,7 @@ Fingerprint = tuple[object, ...]
 
 @final
 class Credentials:
-    """Of the user that we are; ``annex`` is git-annex's directory."""
+    """The credentials of our own user; ``annex`` is git-annex's directory."""
 
     def __init__(self, wakeup: Wakeup, annex: Path) -> None:
         self._wakeup = wakeup

@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 @final
 class Hours:
-    """Of one repository."""
+    """Keeps the hours of one repository."""
 
     def __init__(self, paths: Layout) -> None:
         self._paths = paths
@@ -59,6 +59,6 @@ class Hours:
         self._paused_until = None
 
     def _held(self, now: float) -> float:
-        """Until when everything is paused; 0 if it is not."""
+        """When the pause of everything ends (Unix time, s); 0 if there is none."""
         holds = hold.listing(self._paths, now)
         return next((each.until for each in holds if each.uuid is None), 0.0)

@@ -44,6 +44,7 @@ RETRY_S: Final = 20.0
 """After something could not be read, written or started."""
 
 SWEEP_S: Final = 3600.0
+"""All remotes are looked at so often, whatever has been told."""
 
 
 def main(worker: Worker) -> None:
@@ -127,7 +128,7 @@ class Sentry:
     def _finish_visits(self) -> None:
         remotes = self._configured.remotes
         ended, late = self._visits.take_ended(), self._visits.take_late()
-        self._watches.take({at.name: at.watched for at in (*ended, *late) if at.watched})
+        self._watches.take({each.name: each.watched for each in (*ended, *late) if each.watched})
         self._watches.keep({name for name, remote in remotes.items() if place_of(remote)})
         for name, worked, _watched in ended:
             remote = remotes.get(name)

@@ -49,7 +49,7 @@ class Seen(NamedTuple):
 
 @final
 class Visits:
-    """At most one for each remote."""
+    """The looks under way: at most one for each remote."""
 
     def __init__(self, wakeup: Wakeup) -> None:
         self._wakeup = wakeup

@@ -46,13 +46,14 @@ LOOK_S: Final = 0.25
 """How often it is asked, while it moves something, whether to stop."""
 
 BATCH_MAX: Final = 64
+"""Jobs that are claimed at once."""
 
 AHEAD_MAX: Final = 16
 AHEAD_MAX_BYTES: Final = 4 << 20
-"""Of what was asked for and is not done yet."""
+"""Transfers, and bytes, that git-annex is asked for before it has done the first."""
 
 WHY_MAX: Final = 250
-"""So many characters of each thing said are kept as the reason."""
+"""How many characters of each thing said are kept as the reason."""
 
 _HEAD: Final = 80
 

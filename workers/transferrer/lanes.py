@@ -77,12 +77,13 @@ class Lanes:
         self._kept: _Kept | None = None
         self._speed = Speed(near.repository.common / "annex/annexd/cache")
         self._since = 0.0
-        # When what is settled next was begun (monotonic, s).
+        """When that was begun which is settled next (monotonic, s)."""
 
     def serve(self, lane: Lane, remote: Remote, names: list[bytes]) -> bool:
         """Work on a lane for a while; whether there was anything to claim.
 
-        Of several workers that are woken by one job only the one that gets it does any more.
+        Nothing is opened before a job is claimed: of several workers that one job has woken, only
+        one gets it.
         """
         move: Move | None = None
         try:
@@ -100,7 +101,7 @@ class Lanes:
         return move is not None
 
     def let_go(self) -> None:
-        """Nothing is to be moved at the moment: keep no remote from being unmounted."""
+        """Close what keeps a remote from being unmounted; nothing is to be moved now."""
         kept, self._kept = self._kept, None
         if kept is None:
             return
@@ -117,14 +118,14 @@ class Lanes:
             self._far(remote)
 
     def rest(self) -> None:
-        """End what was kept in case that more is to do."""
+        """End the processes and connections that were kept in case there is more to do."""
         self.let_go()
         self._near.branch.close()
         self._annex.close()
         self._lines.hang_up()
 
     def stop(self) -> None:
-        """End it at once."""
+        """The same, at once: what is under way is broken off."""
         self.let_go()
         self._near.branch.close()
         self._annex.kill()

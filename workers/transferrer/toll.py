@@ -16,7 +16,7 @@ STOPPED_S: Final = 30.0
 
 @final
 class Toll:
-    """Of one transfer."""
+    """The toll of one transfer."""
 
     def __init__(self, throttle: Throttle, paid: int | None) -> None:
         """``paid`` are the bytes that cost nothing; None: those of its first word."""

@@ -38,15 +38,16 @@ MANNERS_S: Final = 5.0
 """What a user has staged is left to him for so long after he has staged anything last."""
 
 POLITE_S: Final = 1.0
-"""Nothing is committed for so long after the index was changed by a user…"""
+"""Nothing is committed for so long after a user has changed the index…"""
 POLITE_MAX_S: Final = 5.0
-"""…but if he goes on and on."""
+"""…but for no longer than this, if the user goes on and on."""
 
 RETRY_S: Final = (0.05, 0.1, 0.2, 0.5, 1.0)
+"""The pauses after the first failures…"""
 STUCK_S: Final = 10.0
-"""Before what has failed so often is tried again."""
+"""…and after all later ones."""
 REFUSED_S: Final = 30.0
-"""Before a hook that said no is asked again."""
+"""How long before a hook that said no is asked again."""
 
 
 @final
@@ -104,27 +105,27 @@ class Committing:
             self._batch.note(now)
 
     def heard(self, path: bytes, now: float) -> None:
-        """Something has happened to a path: what is held of it may not be so any more."""
+        """Something has happened to a path: it may have no held deletion any more."""
         if self.held:
             self.held.pop(path, None)
         self._batch.disturb(now)
 
     def respect(self, until: float) -> None:
-        """Somebody else has written the index: what is staged there is his until then.
+        """Somebody else has written the index: what is staged there is theirs until ``until``.
 
-        That is as good as a look at what may be staged, and may come before it: what git-annex has
-        staged for us waits for nobody, if no user has staged anything.
+        That may be sooner than a look that was planned (``look_after``): what git-annex has staged
+        for us waits for nobody, if no user has staged anything.
         """
         self._staged_until = max(self._staged_until, until) if self._is_users else until
         self._is_users = True
 
     def look_after(self, until: float) -> None:
-        """Something may be staged: that is taken care of then, or sooner."""
+        """Something may be staged: look at ``until``, or sooner."""
         if self._staged_until == -math.inf:
             self._staged_until = until
 
     def be_polite(self, now: float) -> None:
-        """A user is staging something, and is about to commit it: let him, for a moment."""
+        """A user is staging something, and is about to commit it: commit nothing for a moment."""
         if self._polite_since is None or now - self._polite_since > POLITE_MAX_S + POLITE_S:
             self._polite_since = now
         if now - self._polite_since <= POLITE_MAX_S:
@@ -136,9 +137,9 @@ class Committing:
 
     @property
     def remembers(self) -> bool:
-        """Whether it knows what could not be found again.
+        """Whether it knows what could not be found out again by looking.
 
-        What was accepted; the last deletions, and the work that excuses the next ones.
+        That is: what was accepted; the last deletions, and the work that excuses the next ones.
         """
         now = time.monotonic()
         lately = self._recent_deletions.count(now) or self._work.count(frozenset(), now)
@@ -312,20 +313,21 @@ class Committing:
         return [finding for finding in chosen if finding.path not in deletions]
 
     def _leave_to_git(self, findings: Sequence[Finding]) -> None:
-        """What a user has staged as it was found is no content of the annex's, or is there already.
+        """Forget the contents of findings that a user has staged just as they were found.
 
-        If the file has changed in between, its content stays: nowhere else might it be.
+        They are git's then, or are in the annex already.  If the file has changed in between, its
+        content stays: that might be nowhere else.
         """
         if not any(finding.key for finding in findings):
             return
         index = self._desk.index()
         needed = {finding.key for finding in self._findings.values()}
-        for path, _, st, key, _ in findings:
-            entry = index.get(path)
-            if key is None or key in needed or entry is None or st is None:
+        for each in findings:
+            entry = index.get(each.path)
+            if each.key is None or each.key in needed or entry is None or each.st is None:
                 continue
-            if entry.stat == StatData.of(st):
-                self._desk.nameless.forget(key)
+            if entry.stat == StatData.of(each.st):
+                self._desk.nameless.forget(each.key)
 
     def _without_moved(self, gone: set[bytes], now: float) -> set[bytes]:
         """Those of the missing whose content has not come under another name lately."""

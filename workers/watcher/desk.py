@@ -44,7 +44,7 @@ from workers.watcher.casefold import Casefold
 from workers.watcher.nameless import Nameless
 
 _ALLOWING: Final = (b"warn", b"ignore", b"updateInstead", b"false", b"no", b"0")
-# Values of receive.denyCurrentBranch with which a push moves the checked-out branch.
+"""Values of receive.denyCurrentBranch with which a push moves the checked-out branch."""
 _MESSAGE: Final = "annexd"
 """For the reflog."""
 
@@ -77,7 +77,7 @@ class Desk:
         self.gitdir = os.fsencode(self.place.gitdir)
         self.filesystems = Filesystems(self.top)
         self.reader = ObjectReader(self.git)
-        """Of objects; ``forget`` it if it raises ``StreamEndedError``."""
+        """Reads objects; ``forget`` it if it raises ``StreamEndedError``."""
         self._index: Index | None = None
         self.installed: Identity | None = None
         """The last version of the index that we have installed ourselves."""
@@ -111,7 +111,7 @@ class Desk:
             self._is_begun = True
 
     def _remove_temporaries(self) -> None:
-        """Of those that had our name before us."""
+        """Remove the temporary files of workers that had our name before us."""
         with contextlib.suppress(FileNotFoundError), os.scandir(self._tmp) as entries:
             for entry in entries:
                 name = entry.name.rpartition(b"-")[0]
@@ -224,7 +224,7 @@ class Desk:
         return self.top + b"/" + path if path else self.top
 
     def lstat(self, path: bytes) -> os.stat_result | None:
-        """Of a path relative to the work tree; None if it is not there, or cannot be looked at."""
+        """The lstat of a path in the work tree; None if it is not there, or cannot be looked at."""
         try:
             return os.lstat(self.top + b"/" + path)
         except OSError:

@@ -14,15 +14,15 @@ from workers.git.stream import ObjectId
 
 SHORTEST_S: Final = 0.2
 LONGEST_S: Final = 2.0
-"""For one more to come."""
+"""Bounds of the wait for one more to come."""
 
 IN_ALL: Final = 2
-"""So many times as long nobody waits, whatever goes on arriving."""
+"""All waits together take no longer than so many of them, whatever goes on arriving."""
 
 
 @final
 class Gathering:
-    """Of one repository; all times are the monotonic clock's."""
+    """How long to gather in one repository; all times are the monotonic clock's."""
 
     def __init__(self) -> None:
         self._took_s = 1.0

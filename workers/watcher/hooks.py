@@ -15,6 +15,7 @@ from workers.watcher.desk import Desk
 log = logging.getLogger(__name__)
 
 TIMEOUT_S: Final = 60.0
+"""How long a hook may take."""
 _STOCK: Final = b"#!/bin/sh\n# automatically configured by git-annex\ngit annex pre-commit .\n"
 _BEFORE: Final = ("pre-commit", "prepare-commit-msg", "commit-msg")
 AFTER: Final = "post-commit"

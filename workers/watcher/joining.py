@@ -25,9 +25,10 @@ from workers.watcher.syncedbranch import Follower
 log = logging.getLogger(__name__)
 
 RETRY_S: Final = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+"""The pauses after the first failures…"""
 
 STUCK_S: Final = 60.0
-"""Before what has failed so often is tried again."""
+"""…and after all later ones."""
 
 BUSY_S: Final = 0.2
 """How soon to look whether a user's command has ended."""
@@ -36,7 +37,7 @@ PASSING_S: Final = 30.0
 """How often to look whether what is in the way has passed, if nobody tells."""
 
 AGAIN_S: Final = 0.2
-"""How soon, if somebody does: who unlocks a tree unlocks one directory after another."""
+"""How soon after somebody has told: a user who unlocks a tree unlocks directory after directory."""
 
 
 @final

@@ -22,7 +22,7 @@ _UNSENDABLE: Final = frozenset((errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.E
 
 @final
 class Keying:
-    """Of one file after another."""
+    """Copies one file after another."""
 
     def __init__(
         self, buffer: Callable[[], bytearray], breathe: Callable[[], None], limits: Limits

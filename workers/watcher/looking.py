@@ -130,7 +130,7 @@ class Looker:
         links, files, gone, findings = found.links, found.files, found.gone, found.findings
         looked_at = frozenset(paths)
         self._lost.update((_identity(entry), entry.path) for entry in gone)
-        files = [each for each in files if not self._is_too_new(*each, now)]
+        files = [each for each in files if each[2] is not None or not self._waits(each[0], now)]
         ignored = self._ignored([path for path, _, entry in links + files if entry is None])
         reads: list[tuple[bytes, Entry | None]] = []
         for path, st, entry in links + files:
@@ -138,10 +138,7 @@ class Looker:
                 continue
             old = self._old_name(st, index) if entry is None else None
             if old is not None:
-                self._renamed[old.path] = path
-                if not self._agenda.missing(old.path, now, RENAMED_S, Why.RENAMED):
-                    self._agenda.wait_until(path, now + RENAMED_S, Why.NEW)
-                    self._agenda.wait_until(old.path, now + RENAMED_S, Why.RENAMED)
+                if not self._is_renamed(old, path, now):
                     continue
                 if old.path not in looked_at:
                     gone.append(old)  # both halves together
@@ -160,8 +157,17 @@ class Looker:
         self._read(reads, now, findings)
         return findings
 
+    def _is_renamed(self, old: Entry, path: bytes, now: float) -> bool:
+        """Note a file's new name; False if its old one has not been missing for long enough."""
+        self._renamed[old.path] = path
+        if self._agenda.missing(old.path, now, RENAMED_S, Why.RENAMED):
+            return True
+        self._agenda.wait_until(path, now + RENAMED_S, Why.NEW)
+        self._agenda.wait_until(old.path, now + RENAMED_S, Why.RENAMED)
+        return False
+
     def _as_known(self, paths: Sequence[bytes], index: Index) -> Sequence[bytes]:
-        """By the names that the index has, where a file has others, too."""
+        """The paths, by the names that the index has where case makes no difference."""
         if self._desk.casefold is None:
             return paths
         names = self._desk.casefold.names_of(paths, index)
@@ -226,11 +232,9 @@ class Looker:
         is_gits = path.rpartition(b"/")[2] in ALWAYS_GIT
         return FILE if is_gits and not os.path.islink(self._desk.full(path)) else LINK
 
-    def _is_too_new(
-        self, path: bytes, _st: os.stat_result, entry: Entry | None, now: float
-    ) -> bool:
-        """Whether ``annex.delayadd`` wants a new file to be left alone for a while."""
-        if not self._delay_s or entry is not None:
+    def _waits(self, path: bytes, now: float) -> bool:
+        """Put a new file off for as long as ``annex.delayadd`` says; whether that is so."""
+        if not self._delay_s:
             return False
         until = self._agenda.heard(path) + self._delay_s
         if until <= now:

@@ -97,7 +97,7 @@ class Midmerge:
         Then nobody is merging it with what we have; and who is first is followed by the other.
         """
         seen = self._assistants(branch)
-        heads = [None if at.is_apart or at.is_stopped else at.head for at in seen]
+        heads = [None if each.is_apart or each.is_stopped else each.head for each in seen]
         return None not in heads and all(
             any(head and self._ancestry.contains(head, commit) for head in heads)
             for commit in commits
@@ -108,7 +108,7 @@ class Midmerge:
 
         Or may have: one that has not been seen yet, on a busy machine.
         """
-        heads = [at.head for at in self._assistants(branch)]
+        heads = [each.head for each in self._assistants(branch)]
         is_late = any(map(self._probes.is_late, self._paths()))
         return is_late or any(head and not self._ancestry.contains(head, commit) for head in heads)
 

@@ -32,7 +32,7 @@ SAID_S: Final = 0.03
 @final
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """Over all parts of the watcher."""
+    """What is left to do in all parts of the watcher."""
 
     desk: Desk
     rules: Rules

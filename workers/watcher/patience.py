@@ -31,7 +31,7 @@ from workers.watcher.withdrawn import Withdrawn
 
 @final
 class Patience:
-    """Of the merges of one repository."""
+    """Whether the merges of one repository are to wait."""
 
     def __init__(self, desk: Desk, haste: Haste) -> None:
         self._desk = desk

@@ -30,14 +30,16 @@ from workers.watcher.desk import Desk
 log = logging.getLogger(__name__)
 
 MOMENT_S: Final = 1.0
+"""How soon after a content has come or gone."""
 PAUSE_S: Final = 5.0
 """Between two runs, at least."""
 RETRY_S: Final = 30.0
+"""After a run that has failed."""
 
 
 @final
 class Readjusting:
-    """Of one repository, whatever branch is checked out."""
+    """Has that branch made anew, in one repository; on any other branch it does nothing."""
 
     def __init__(self, desk: Desk, breathe: Callable[[], None]) -> None:
         self._desk = desk

@@ -23,7 +23,7 @@ GITS_S: Final = 30.0
 
 @final
 class Repose:
-    """Of one watcher."""
+    """When one watcher lets go of what."""
 
     def __init__(self, desk: Desk, rules: Rules) -> None:
         self._desk = desk

@@ -23,7 +23,7 @@ anybody has been read again (``workers.watcher.committing``), which spares us th
 
 @final
 class Ripening:
-    """Of one repository's index."""
+    """The unripe entries of one repository's index."""
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk

@@ -47,10 +47,11 @@ log = logging.getLogger(__name__)
 BREATH_S: Final = 0.005
 """During long work events are taken this often: the kernel keeps only so many."""
 TURN_S: Final = 1.0
-"""So long files are read, before what there is gets committed."""
+"""How long files are read before what has been found is committed."""
 PORTION: Final = 500
 """Paths looked at together."""
 MANY: Final = 100
+"""Paths that take long enough to say that we are busy."""
 
 
 class _StoppingError(Exception):
@@ -90,22 +91,22 @@ class Watcher:
         self._pausing = Pausing()
         self._reason: str | None = None
         self._outlook = Outlook(
-            self._desk,
-            self._rules,
-            self._guard,
-            self._tree,
-            self._agenda,
-            self._committing,
-            self._joining,
-            self._fill,
-            self._ripening,
-            self._pausing,
+            desk=self._desk,
+            rules=self._rules,
+            guard=self._guard,
+            tree=self._tree,
+            agenda=self._agenda,
+            committing=self._committing,
+            joining=self._joining,
+            fill=self._fill,
+            ripening=self._ripening,
+            pausing=self._pausing,
         )
         self._repose = Repose(self._desk, self._rules)
         self._growth = Growth()
 
     def serve(self) -> Leave | None:
-        """Until asked to stop, or grown."""
+        """Turn after turn, until asked to stop, or grown."""
         leave = None
         while not self._wakeup.stopping and leave is None:
             try:

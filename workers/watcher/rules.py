@@ -171,7 +171,7 @@ class Rules:
         return found
 
     def attributes(self, paths: Sequence[bytes]) -> list[Attributes]:
-        """Of each path."""
+        """The attributes of each path, in order."""
         found: list[Attributes] = []
         while len(found) < len(paths):
             try:

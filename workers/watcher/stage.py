@@ -171,7 +171,7 @@ class Stage:
         return self._move(head, commit)
 
     def _make_durable(self, prepared: Prepared | None) -> None:
-        """As making a commit does: no name may lead to what a power cut can take."""
+        """Sync what the index leads to, and give it its names, where no commit does so."""
         if prepared is not None:
             prepared.sync()
         self._desk.name_contents()
@@ -191,7 +191,7 @@ class Stage:
         return self._guarded(ObjectId(said.strip().decode()))
 
     def _guarded(self, commit: ObjectId) -> ObjectId:
-        """One that git has written: to stay, whoever prunes what no ref leads to."""
+        """The commit, which git has written, made safe from whoever prunes unreferenced objects."""
         commits = self._desk.commits
         commits.hold(commits.add(commits.content(commit, SIGNED_MAX)))
         return commit
@@ -230,18 +230,20 @@ class Stage:
         staging.published -= lost
 
     def _forget_vanished(self, staging: Staging, current: Sequence[Finding]) -> None:
-        """What was only there for a moment is to be no object that nothing leads to.
+        """Forget contents of files that have gone again, as the journal of a database does.
 
-        As the journal of a database.  What is there and has changed keeps its content: nowhere
-        else might it be.
+        Else each would become an object that nothing leads to.  A file that is there and has
+        changed keeps its content: that might be nowhere else.
         """
         if not staging.outdated:
             return
         outdated = frozenset(staging.outdated)
         needed = staging.waiting.union(each.key for each in current if each.key is not None)
-        for path, _, _, key, _ in staging.findings:
-            if key is not None and key not in needed and path in outdated and self._is_gone(path):
-                self._desk.nameless.forget(key)
+        for each in staging.findings:
+            if each.key is None or each.key in needed or each.path not in outdated:
+                continue
+            if self._is_gone(each.path):
+                self._desk.nameless.forget(each.key)
 
     def _is_gone(self, path: bytes) -> bool:
         """Whether there is no file; a directory may have taken its place."""

@@ -31,7 +31,10 @@ _MASK: Final = int(
 
 @final
 class WatchedDirectories:
-    """Of one work tree.  Directories are named as paths from its top; b"" is the top itself."""
+    """What is watched in one work tree.
+
+    Directories are named as paths from its top; b"" is the top itself.
+    """
 
     def __init__(self, top: bytes, wakeup: Wakeup) -> None:
         self._top = top
