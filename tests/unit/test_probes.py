@@ -1,12 +1,13 @@
 """Whether a path answers is asked by a child, which may hang."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
 
 from tests.hanging import hanging, needs_fuse
-from tests.processes import alive, python, run, wait_until
+from tests.processes import alive, python, reap, run
 from workers.probes import Probes
 
 ASK = """
@@ -49,7 +50,7 @@ def test_nothing_stays_behind_of_what_is_not_asked_any_more(tmp_path: Path) -> N
         [hanging_on] = children() - others
         probes.close()
         assert descriptors() == before
-    wait_until(lambda: not alive(hanging_on))
+    assert reap(hanging_on) == -signal.SIGKILL
 
 
 def test_one_that_answers_late_is_ended_and_nobody_waits_for_it(tmp_path: Path) -> None:
