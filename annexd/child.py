@@ -61,8 +61,10 @@ def live(life: Callable[[], int | None], died: Path) -> NoReturn:
 
 
 def _tell(failure: OSError, died: Path) -> None:
-    """What the machine lacks is no bug of ours; anything else is."""
-    if failure.errno in LACKING:
+    """What the machine, or the repository, lacks is no bug of ours; anything else is."""
+    if not died.parent.parent.is_dir():  # with the repository, which the supervisor says
+        log.error("trouble %s", describe(failure))
+    elif failure.errno in LACKING:
         log.error("trouble %s", describe(failure))
         leave_word(died, describe(failure))
     else:

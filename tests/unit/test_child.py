@@ -77,3 +77,16 @@ def test_a_child_is_the_leader_of_its_group_before_anybody_can_kill_it(tmp_path:
     # It began with all signals blocked, but this one cannot be.
     os.killpg(pid, signal.SIGKILL)
     wait_until(lambda: os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG))
+
+
+def test_that_the_repository_was_moved_away_is_no_bug(tmp_path: Path) -> None:
+    """Observed after ``mv``: a traceback of each role that was just about to write something."""
+    log, died = tmp_path / "log", tmp_path / "moved away/died/watcher"
+
+    def life() -> None:
+        logging.getLogger().handlers = [logging.FileHandler(log)]
+        died.touch()
+
+    assert reap(child.fork(life, died)) == 111
+    assert log.read_text().startswith("trouble ")
+    assert "Traceback" not in log.read_text()
