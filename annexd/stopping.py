@@ -82,6 +82,7 @@ def _end_if(holder: Holder, is_still: Callable[[], bool]) -> bool:
 def _end(holder: Holder, pidfd: int) -> None:
     try:
         signal.pidfd_send_signal(pidfd, signal.SIGTERM)
+        signal.pidfd_send_signal(pidfd, signal.SIGCONT)  # what is stopped hears of it then only
     except PermissionError:
         raise AnnexdError(f"{holder} runs as another user; stop it as that user") from None
     ended = select.poll()
