@@ -55,22 +55,19 @@ class Throttle:
         self._auto = False
         self._looked = -math.inf
 
-    @property
     def is_auto(self) -> bool:
         """Whether the line is to stay free for others."""
         self._look()
         return self._auto
 
-    @property
     def bytes_per_s(self) -> int | None:
         """The least rate that is allowed now; None: no limit."""
         self._look()
         return min(self._rates.values(), default=None)
 
-    @property
     def piece(self) -> int:
         """How many bytes to move at once, at most."""
-        return piece(self.bytes_per_s)
+        return piece(self.bytes_per_s())
 
     def spend(self, size: int, most_s: float = math.inf) -> None:
         """So many bytes have been moved: wait until that is allowed, or until ``most_s`` is up."""

@@ -34,7 +34,9 @@ class OpenFile:
     size: int
     changed: bool = False
     seen: list[int] = field(default_factory=list)
-    piece: int = 1 << 20
+
+    def piece(self) -> int:
+        return 1 << 20
 
     def resume(self, there: int) -> None:
         assert there <= self.size

@@ -88,7 +88,6 @@ class Source(Protocol):
     def size(self) -> int:
         """Bytes."""
 
-    @property
     def piece(self) -> int:
         """How many bytes of it to send at once, at most."""
 
@@ -163,7 +162,7 @@ class Peer:
         self._pipes.expect(self._up)
         while offset < source.size:
             taken = self._pipes.send_file(
-                source.fd, offset, min(source.piece, source.size - offset)
+                source.fd, offset, min(source.piece(), source.size - offset)
             )
             if not taken:  # it was truncated, and the server still waits for the rest
                 raise ChangedError("the content became shorter while it was sent")

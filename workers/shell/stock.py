@@ -84,7 +84,10 @@ class _Complete:
     def __init__(self, fd: int, size: int) -> None:
         self.fd = fd
         self.size = size
-        self.piece = size
+
+    def piece(self) -> int:
+        """As much as there is."""
+        return self.size
 
     def resume(self, there: int) -> None:
         """Nothing is sent."""

@@ -29,7 +29,6 @@ _SENDFILE_MAX: Final = 1 << 20
 class Pace(Protocol):
     """What contents are held to (``workers.throttle``)."""
 
-    @property
     def piece(self) -> int:
         """How many bytes to move at once, at most."""
 
@@ -130,7 +129,7 @@ class Wire:
 
     def send_file(self, fd: int, offset: int, size: int) -> int:
         """Write up to ``size`` bytes of a file; returns how many.  0 if it ends there."""
-        most = _SENDFILE_MAX if self._out is None else self._out.piece
+        most = _SENDFILE_MAX if self._out is None else self._out.piece()
         try:
             sent = os.sendfile(self._sink, fd, offset, min(size, most))
         except (BrokenPipeError, ConnectionResetError) as gone:

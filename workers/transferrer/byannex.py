@@ -193,7 +193,7 @@ class AnnexMover:
             ahead += _size(waiting[0])
             if ahead > AHEAD_MAX_BYTES or self._transferrer is None or self._transferrer.asks:
                 return
-            if self._settings or self._heed.throttle(waiting[0].lane).bytes_per_s is not None:
+            if self._settings or self._heed.throttle(waiting[0].lane).bytes_per_s() is not None:
                 return
             self._heed.between(waiting[0].lane)
             self._transferrer.start(*_request(waiting[0]))
@@ -238,7 +238,7 @@ class AnnexMover:
 
         The old one may have died meanwhile, or know of another limit than there is now.
         """
-        told = self._heed.throttle(claim.lane).bytes_per_s
+        told = self._heed.throttle(claim.lane).bytes_per_s()
         settings = easing.settings(remote, claim.lane.direction, told)
         if settings != self._settings:
             self.close()
@@ -283,7 +283,7 @@ class AnnexMover:
                     case _:
                         pass
             left = None if size is None else size - done
-            if easing.begins_anew(left, self._told, throttle.bytes_per_s):
+            if easing.begins_anew(left, self._told, throttle.bytes_per_s()):
                 self.kill()
                 self._start(remote, claim)
                 return self._run(remote, claim, pace, said)

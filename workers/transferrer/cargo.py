@@ -46,10 +46,9 @@ class Content:
         self._before = status
         self._read = Read(fd)
 
-    @property
     def piece(self) -> int:
         """What the limits of speed allow to be sent at once."""
-        return self._pace.piece
+        return self._pace.piece()
 
     def advance(self, done: int) -> None:
         """Tell, and wait as long as the limits want it."""

@@ -116,11 +116,10 @@ class Pace:
         """Begin behind the bytes that are there."""
         self._there = self._done = there
 
-    @property
     def piece(self) -> int:
         """How many bytes to move at once, at most."""
-        least = min(self._throttle.piece, piece(self._rate))
-        return least if self._link is None else min(least, self._link.piece)
+        least = min(self._throttle.piece(), piece(self._rate))
+        return least if self._link is None else min(least, self._link.piece())
 
     def keep(self, done: int) -> None:
         """Wait if it has got further than it should have; raises ``StoppedError``."""
@@ -128,7 +127,7 @@ class Pace:
         moved, self._done = done - self._done, max(done, self._done)
         if moved > 0:
             self._throttle.spend(moved)
-            if self._link is not None and self._throttle.is_auto:
+            if self._link is not None and self._throttle.is_auto():
                 self._link.spend(moved, self._heed.sleep)
         if self._rate is not None:
             due = self._started + (done - self._there) / self._rate

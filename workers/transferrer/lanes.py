@@ -222,7 +222,7 @@ class Lanes:
         """How fast the lane may be worked on now; None: as fast as it goes."""
         far = self._far(remote)
         others = () if far is None else (native.other_side(self._near, far, lane),)
-        return self._heed.throttle(lane, *others).bytes_per_s
+        return self._heed.throttle(lane, *others).bytes_per_s()
 
     def _batches(self, lane: Lane, batches: Iterable[list[bytes]]) -> Iterator[list[bytes]]:
         until = time.monotonic() + LANE_S

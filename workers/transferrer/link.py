@@ -39,7 +39,6 @@ class Link:
         self._look_at = 0.0
         self._due = 0.0
 
-    @property
     def piece(self) -> int:
         """How many bytes to send at once, at most."""
         return piece(None if self._last is None else self._pacing.bytes_per_s, PIECES)

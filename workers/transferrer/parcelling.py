@@ -212,7 +212,7 @@ class Parcelling:
         together: list[bytes] = []
         for item, status in items:
             size = status.st_size
-            if size > min(TOGETHER, pace.piece):
+            if size > min(TOGETHER, pace.piece()):
                 self._say(together)
                 self._send_one(item, status)
                 continue

@@ -27,7 +27,7 @@ class Toll:
         """Have it wait for what it has moved; returns for how long (s) it was stopped."""
         if self._paid is None:
             self._paid = done
-        if done - self._paid < self._throttle.piece:
+        if done - self._paid < self._throttle.piece():
             return 0.0
         began = time.monotonic()
         with stream.stopped():
