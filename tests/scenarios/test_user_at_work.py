@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -293,6 +294,28 @@ def test_many_commits_made_one_by_a_soft_reset_are_no_conflict(
     synced(a, b)
     fleet.settle()
     assert set(b.tree()) == {b"f", b"new 0", b"new 1"}
+
+
+def test_nor_are_they_in_an_adjusted_branch(pair: tuple[Repo, Repo], fleet: Fleet) -> None:
+    """The commits are on top of git-annex's own, which the reset takes back, too."""
+    a, b = pair
+    a.annex("adjust", "-q", "--unlock")
+    fleet.serve(a, b)
+    for number in range(2):
+        for name in ("f", f"new {number}"):
+            content = b"%d\n" % number
+            a.write(name, content)
+            wait_until(partial(b.holds, name, content))
+            fleet.settle()
+
+    a.git("reset", "-q", "--soft", "HEAD~3")
+    a.replace("f", b"squashed\n")
+    a.git("commit", "-q", "-a", "-m", "squashed by hand")
+
+    wait_until(lambda: b.holds("f", b"squashed\n"))
+    fleet.settle()
+    assert set(b.tree()) == set(a.tree()) == {b"f", b"new 0", b"new 1"}
+    assert a.holds("f", b"squashed\n")
 
 
 def test_staged_work_is_not_lost(pair: tuple[Repo, Repo], fleet: Fleet) -> None:

@@ -153,7 +153,7 @@ def catch_up(desk: Desk, head: Head, original: RefName) -> None:
     would carry over to a tree that has not those files, so that their edits are in nobody's tree.
     """
     now = desk.refs.get(original)
-    made_from = None if head.oid is None else _made_from(desk, head.oid)
+    made_from = None if head.oid is None else foundation_of(desk, head.oid)
     if head.branch is None or now is None or made_from is None:
         return
     moves = []
@@ -169,7 +169,7 @@ def catch_up(desk: Desk, head: Head, original: RefName) -> None:
         desk.update_refs.move(*moves)
 
 
-def _made_from(desk: Desk, commit: ObjectId) -> ObjectId | None:
+def foundation_of(desk: Desk, commit: ObjectId) -> ObjectId | None:
     """The commit of the original branch below an adjusted one; None if it is not near."""
     for _step in range(_NEAR):
         text = desk.commits.content(commit, _COMMIT_MAX)

@@ -43,7 +43,7 @@ from workers.watcher.haste import Haste
 from workers.watcher.nofiles import make_room
 from workers.watcher.outcome import Held, Merged, Outcome, Quiet, Yielding
 from workers.watcher.patience import Patience
-from workers.watcher.rewritten import done_with
+from workers.watcher.rewritten import done_with, done_with_original
 from workers.watcher.sight import Sight
 
 log = logging.getLogger(__name__)
@@ -105,10 +105,7 @@ class Merging:
         if head.oid is not None:
             goal = done_with(self._desk, head.oid, arrived)
             if goal != head.oid:
-                if not self._move(_shown(head, goal, ()), goal):
-                    return Quiet.BUSY
-                rest = self._merge()
-                return Merged(goal) if rest is Quiet.NOTHING else rest
+                return self._go_on(_shown(head, goal, ()), goal)
         return self._merge_plain(head, arrived)
 
     def _merge_plain(
@@ -241,7 +238,17 @@ class Merging:
         arrived = self._arrivals.of(desk.repository, adjusting.original, adjusting.base)
         if not arrived:
             return Quiet.NOTHING
+        goal = done_with_original(desk, adjusting.base, arrived)
+        if goal != adjusting.base:
+            return self._go_on(adjusting.shown(goal, ()), goal)
         return self._merge_plain(Head(adjusting.original, adjusting.base), arrived, adjusting)
+
+    def _go_on(self, shown: Shown, goal: ObjectId) -> Outcome:
+        """What the user has replaced is in the branch's history now; the rest is merged then."""
+        if not self._move(shown, goal):
+            return Quiet.BUSY
+        rest = self._merge()
+        return Merged(goal) if rest is Quiet.NOTHING else rest
 
     def _in_the_way(
         self, held: tuple[str, ...], arrived: list[Arrival], changes: list[Change]

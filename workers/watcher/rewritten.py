@@ -20,9 +20,10 @@ from typing import Final
 from workers.git.ancestry import is_ancestor
 from workers.git.commit import Signature, committer_time
 from workers.git.run import GitError
-from workers.git.stream import ObjectId
+from workers.git.stream import MissingObjectError, ObjectId
 from workers.git.tree import Version, look_up
 from workers.unite import COMMIT_MAX, EMAIL, MESSAGE, NAME
+from workers.watcher.adjusted import foundation_of
 from workers.watcher.arrivals import Arrival
 from workers.watcher.desk import Desk
 
@@ -82,6 +83,36 @@ def done_with(desk: Desk, head: ObjectId, arrived: Iterable[Arrival]) -> ObjectI
         ):
             head = _merge_as_done(desk, head, old)
     return head
+
+
+def done_with_original(desk: Desk, head: ObjectId, arrived: Iterable[Arrival]) -> ObjectId:
+    """The same of the original branch, which is at ``head``, where HEAD is an adjusted one.
+
+    There the reset takes back the original branch, too, as far as the adjusted one is made of it
+    (``adjusted.set_back``), and what is committed is carried over.
+    """
+    commits = [arrival.commit for arrival in arrived]
+    for was, to, _new in squashed(reflog(desk)):
+        old = _original(desk, was)
+        if old is None or not _comes_back(desk, old, head, commits):
+            continue
+        base = _original(desk, to) or to
+        if (
+            base != head
+            and _is_before(desk, base, head)
+            and _is_before(desk, base, old)
+            and _takes_nothing_back(desk, base, old, head)
+        ):
+            head = _merge_as_done(desk, head, old)
+    return head
+
+
+def _original(desk: Desk, commit: ObjectId) -> ObjectId | None:
+    """What of the original branch a commit of the adjusted one is made of; None if of nothing."""
+    try:
+        return foundation_of(desk, commit)
+    except MissingObjectError:  # git has forgotten it
+        return None
 
 
 def _takes_nothing_back(desk: Desk, base: ObjectId, old: ObjectId, new: ObjectId) -> bool:
