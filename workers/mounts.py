@@ -7,7 +7,7 @@ unmounted, so no desktop and no bus is needed.  Source: proc_pid_mountinfo(5).
 import os
 import re
 import select
-from collections.abc import Container
+from collections.abc import Container, Iterable
 from typing import Final, final
 
 from workers.distant import DISTANT
@@ -15,6 +15,7 @@ from workers.wakeup import Wakeup
 
 FILE: Final = "/proc/self/mountinfo"
 
+_READS_MAX: Final = 10
 _ESCAPE: Final = re.compile(rb"\\([0-7]{3})")
 _POINT: Final = 4  # the mount point's field, from 0
 _OPTIONAL: Final = 6  # from here on there are any number of fields, and then a dash
@@ -27,14 +28,28 @@ class Mounts:
     def __init__(self, wakeup: Wakeup) -> None:
         self.fd = os.open(FILE, os.O_RDONLY | os.O_CLOEXEC)
         wakeup.attend(self.fd, select.POLLPRI)
+        self._changes = select.poll()
+        self._changes.register(self.fd, select.POLLPRI)
         self._types: dict[bytes, bytes] = {}
+        self._lines: frozenset[bytes] = frozenset()
         self.refresh()
 
-    def refresh(self) -> None:
-        """Read the table again; to be called when ``fd`` is ready."""
-        # Reopened rather than rewound: the open one only tells of changes, each once.
-        with open(FILE, "rb") as file:
-            self._types = parse(file.read())
+    def refresh(self) -> frozenset[bytes]:
+        """Read the table again; to be called when ``fd`` is ready.
+
+        Returns the mount points of which it says something else now; none, if something was
+        mounted and unmounted since, or the other way round.
+        """
+        # Reopened rather than rewound: the open one only tells of changes, each once.  What has
+        # changed while it was read is taken in, and not told of again as if nothing had changed.
+        table = _read()
+        for _ in range(_READS_MAX):
+            if not self._changes.poll(0):
+                break
+            table = _read()
+        before, self._lines = self._lines, frozenset(table.split(b"\n"))
+        self._types = parse(table)
+        return frozenset(parse(b"\n".join(before ^ self._lines)))
 
     @property
     def distant(self) -> frozenset[bytes]:
@@ -48,6 +63,14 @@ class Mounts:
     def are_below(self, path: bytes) -> bool:
         """Whether ``path`` is on something that can be unmounted, as far as its name tells."""
         return any((path + b"/").startswith(point + b"/") for point in self._types if point != b"/")
+
+
+def concern(points: Iterable[bytes], path: bytes) -> bool:
+    """Whether what is at ``path``, or below it, is elsewhere when these mount points change."""
+    return any(
+        (path + b"/").startswith(point.rstrip(b"/") + b"/") or point.startswith(path + b"/")
+        for point in points
+    )
 
 
 @final
@@ -69,6 +92,11 @@ class MountsBelow:
         self._mounts.refresh()
         points = before | self._mounts.below(self._top)
         return [point.removeprefix(self._top + b"/") for point in points]
+
+
+def _read() -> bytes:
+    with open(FILE, "rb") as file:
+        return file.read()
 
 
 def parse(table: bytes) -> dict[bytes, bytes]:

@@ -314,6 +314,41 @@ def test_a_store_in_a_directory_is_here_when_the_directory_is(repo: Repo, tmp_pa
 
 
 @may_mount
+def test_what_is_mounted_elsewhere_is_nothing_to_a_remote(
+    repo: Repo, tmp_path: Path, stick: Drive
+) -> None:
+    """Else each container that starts has all of them looked at, and what failed tried again."""
+    media, elsewhere = tmp_path / "media", tmp_path / "elsewhere"
+    for directory in (media, elsewhere):
+        directory.mkdir()
+    stick.plug(media)
+    Repo.create(media / "b")
+    (tmp_path / "link").symlink_to("media/b")
+    repo.git("remote", "add", "b", media / "b")
+    repo.git("remote", "add", "linked", tmp_path / "link")
+    try:
+        with drive(tmp_path, "another") as another, sentry(repo) as post:
+            assert post.is_here("b")
+            assert post.is_here("linked")
+            wait_until(post.rests)
+            before, woken = (post.since("b"), post.since("linked")), post.switches()
+
+            another.plug(elsewhere)
+            wait_until(lambda: post.switches() > woken, 10)
+            wait_until(post.rests)
+            unplug(elsewhere)
+            wait_until(post.rests)
+            assert (post.since("b"), post.since("linked")) == before
+
+            unplug(media)
+            wait_until(lambda: post.is_away("b") and post.is_away("linked"), 10)
+            stick.plug(media)
+            wait_until(lambda: post.is_here("b") and post.is_here("linked"), 10)
+    finally:
+        unplug(media)
+
+
+@may_mount
 def test_a_drive_is_noticed_when_it_is_mounted_and_when_it_is_pulled(
     repo: Repo, tmp_path: Path, stick: Drive
 ) -> None:

@@ -11,7 +11,7 @@ import logging
 import math
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Final, final
 
@@ -23,7 +23,7 @@ from workers.annex.remotes import Remote
 from workers.annex.repository import RepositoryError, find
 from workers.annex.storeplace import place_of
 from workers.git.run import GitError
-from workers.mounts import Mounts
+from workers.mounts import Mounts, concern
 from workers.process import Worker
 from workers.sentry.configured import Configured
 from workers.sentry.credentials import Credentials
@@ -150,8 +150,7 @@ class Sentry:
         if woken.reload or woken.overflow:
             self._sweep_within(0.0)
         if self._mounts.fd in woken.ready:
-            self._mounts.refresh()
-            self._suspect_drives()
+            self._suspect_drives(self._mounts.refresh())
         if self._network.fd in woken.ready:
             self._network.hear()
         if self._network.is_due() and self._network.has_gained():
@@ -180,12 +179,25 @@ class Sentry:
         elif not known:  # the configuration, or a poke, or a watch that nobody needs
             self._sweep_within(0.0)
 
-    def _suspect_drives(self) -> None:
-        """Something was mounted or unmounted; perhaps both, and the table is as it was."""
+    def _suspect_drives(self, changed: Collection[bytes]) -> None:
+        """Something was mounted or unmounted; perhaps both, and the table is as it was.
+
+        ``changed`` are the mount points, if not.  Of one that has come and gone beside others, the
+        end of a watched directory tells.
+        """
         remotes = self._configured.remotes
-        self._due |= remotes.keys()
         paths = {name: place_of(remote) for name, remote in remotes.items()}
-        mounted = (name for name, path in paths.items() if path and self._mounts.are_below(path))
+        if changed:
+            for name in list(paths):
+                places = self._watches.places(name)
+                if places and not any(concern(changed, place) for place in places):
+                    del paths[name]
+        self._due |= paths.keys()
+        mounted = (
+            name
+            for name, path in paths.items()
+            if path and any(map(self._mounts.are_below, (path, *self._watches.places(name))))
+        )
         self._away_at |= dict.fromkeys(mounted, time.time())
 
     def _hang_up(self) -> None:

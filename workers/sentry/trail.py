@@ -25,6 +25,7 @@ GONE: Final = SELF | int(inotify.UNMOUNT)
 _SUFFIXES: Final = (b"/.git", b".git/.git")
 """Where git looks for a repository, besides the beginnings of these (``pathremote``)."""
 
+_GITFILES: Final = (b"", b"/.git", b".git")
 _LINKS_MAX: Final = 40
 """The kernel follows no more, either."""
 
@@ -69,6 +70,24 @@ def seek_directory(path: bytes, distant: Collection[bytes]) -> Iterator[Step]:
         yield Step(way[-1] if way else b"/", ENTRY, frozenset((ahead,)))
 
 
+def places(path: bytes, distant: Collection[bytes]) -> tuple[bytes, ...]:
+    """Where a path leads, and what leads there: what is mounted elsewhere is nothing to it.
+
+    Nothing if nobody can know: on the way is a file system that may hang, or git is told by a file,
+    or a link, where its repository is.
+    """
+    found, real = {path}, b"/"
+    for name in filter(None, path.split(b"/")):
+        leads_to = _follow(real, name, distant, found)
+        if leads_to is None:
+            return ()
+        real = leads_to
+    gits = [real + suffix for suffix in _GITFILES]
+    if any(os.path.isfile(at) or os.path.islink(at) for at in gits):
+        return ()
+    return (*found, real)
+
+
 def _walk(path: bytes, distant: Collection[bytes]) -> tuple[list[bytes], bytes | None]:
     """The directories on the way to ``path`` that exist, and the name that is missing first."""
     way: list[bytes] = []
@@ -85,10 +104,12 @@ def _walk(path: bytes, distant: Collection[bytes]) -> tuple[list[bytes], bytes |
     return way, None
 
 
-def _follow(directory: bytes, name: bytes, distant: Collection[bytes]) -> bytes | None:
+def _follow(
+    directory: bytes, name: bytes, distant: Collection[bytes], links_at: set[bytes] | None = None
+) -> bytes | None:
     """Where a name in a directory without links on its way leads; None if that is ``distant``.
 
-    ``realpath`` would look at each mount point on the way.
+    ``realpath`` would look at each mount point on the way.  ``links_at`` gets the links.
     """
     real, ahead, links = directory, [name], 0
     while ahead:
@@ -104,6 +125,8 @@ def _follow(directory: bytes, name: bytes, distant: Collection[bytes]) -> bytes 
                 real = at
                 continue
             links += 1
+            if links_at is not None:
+                links_at.add(at)
             ahead += reversed(target.split(b"/"))
             real = b"/" if target.startswith(b"/") else real
     return real

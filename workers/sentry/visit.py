@@ -6,6 +6,7 @@ whether the remote is there; so if that has changed, it watches and looks again.
 
 import os
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 from typing import Final, NamedTuple, final
 
 from spool.place import Place
@@ -47,7 +48,10 @@ def visit(order: Order, wakeup: Wakeup, answer: int) -> bool:
         look_and_note(place, remote, away_at)
         here = _is_here(place, remote)
     for _ in range(_LOOKS_MAX):
-        watched = watches.add(_way(remote, distant, is_found=bool(here)), wakeup).pack()
+        added = watches.add(_way(remote, distant, is_found=bool(here)), wakeup)
+        path = place_of(remote)
+        places = () if path is None else trail.places(path, distant)
+        watched = replace(added, places=places).pack()
         os.pwrite(answer, watched, 0)
         os.ftruncate(answer, len(watched))
         was_noted = look_and_note(place, remote, away_at)

@@ -31,18 +31,21 @@ class Watched:
 
     why: str = ""
 
+    places: tuple[bytes, ...] = ()
+    """``trail.places``."""
+
     def pack(self) -> bytes:
         """As bytes, for the parent."""
         steps = [(wd, mask, sorted(names)) for wd, mask, names in self.steps]
-        packed: bytes = msgpack.packb((steps, self.missed, self.why))
+        packed: bytes = msgpack.packb((steps, self.missed, self.why, self.places))
         return packed
 
     @classmethod
     def parse(cls, packed: bytes) -> "Watched":
         """The inverse of ``pack``."""
-        steps, missed, why = msgpack.unpackb(packed)
+        steps, missed, why, places = msgpack.unpackb(packed)
         found = tuple((wd, mask, frozenset(names)) for wd, mask, names in steps)
-        return cls(found, tuple(missed), why)
+        return cls(found, tuple(missed), why, tuple(places))
 
 
 def add(steps: Iterable[Step], wakeup: Wakeup) -> Watched:
@@ -92,6 +95,11 @@ class Watches:
             self._tidy()
         for way in self._ways.values():
             self._wakeup.miss(way.missed, way.why)
+
+    def places(self, remote: str) -> tuple[bytes, ...]:
+        """Where the way to a remote leads (``trail.places``); none: nobody knows."""
+        way = self._ways.get(remote)
+        return () if way is None else way.places
 
     def concerns(self, event: Event) -> dict[str, bool] | None:
         """The remotes an event is about, and whether it says that they were away.
