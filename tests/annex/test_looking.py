@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import os
+import resource
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -16,7 +17,7 @@ from tests.repo import Repo
 from workers.wakeup import Wakeup
 from workers.watcher.agenda import BEHIND_MAX_S, GONE_S, RENAMED_S, Agenda, Why
 from workers.watcher.guard import Guard
-from workers.watcher.ingest import Ingest
+from workers.watcher.ingest import SMALL, Ingest
 from workers.watcher.looking import Looker
 from workers.watcher.rules import Rules
 from workers.watcher.sidehash import LEAST
@@ -83,6 +84,26 @@ def test_a_file_on_a_bad_sector_does_not_keep_others_from_being_committed(
         assert found is Why.UNREADABLE
         assert not list(desk.place.tmp.glob("*"))
         rules.close()
+
+
+@pytest.mark.parametrize("size", [SMALL - 1, SMALL + 1])
+def test_a_file_larger_than_what_may_be_written_does_not_keep_others_from_being_committed(
+    repo: Repo, size: int
+) -> None:
+    """As under ulimit -f: the watcher crashed, and annexd did not start."""
+    repo.write("large", os.urandom(size))
+    repo.write("small", os.urandom(size // 4))
+    agenda = Agenda()
+    with looking(repo, agenda) as looker:
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size // 2, hard))
+        try:
+            found = looker.look([b"large", b"small"], time.monotonic())
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    assert [each.path for each in found] == [b"small"]
+    assert agenda.notes() == (("skipped", "large"),)
 
 
 def test_a_killed_check_ignore_leaves_no_file_out(repo: Repo) -> None:

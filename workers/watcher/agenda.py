@@ -55,10 +55,11 @@ class Why(StrEnum):
     UNREADABLE = "unreadable"
     FAILED = "not added"
     REFUSED = "refused"
+    TOO_LARGE = "too large"
     STAGED = "staged"
 
 
-FOR_PERSON: Final = (Why.FAILED, Why.UNREADABLE, Why.REFUSED)
+FOR_PERSON: Final = (Why.FAILED, Why.UNREADABLE, Why.REFUSED, Why.TOO_LARGE)
 """For these a person may be needed."""
 
 
@@ -83,7 +84,7 @@ class Item:
     def needs_person(self) -> bool:
         """Whether it will not be decided about in time."""
         is_hopeless = self.why is Why.FAILED and self.tries >= PATIENCE
-        return is_hopeless or self.why in (Why.UNREADABLE, Why.REFUSED)
+        return is_hopeless or self.why in (Why.UNREADABLE, Why.REFUSED, Why.TOO_LARGE)
 
 
 _DUE: Final = attrgetter("due")
@@ -141,7 +142,7 @@ class Agenda:
         item.why = why
         item.due = now + RETRIES_S[min(item.tries, len(RETRIES_S) - 1)]
         item.tries += 1
-        if why is Why.FAILED and item.needs_person:
+        if why in (Why.FAILED, Why.TOO_LARGE) and item.needs_person:
             item.due = now + HOPELESS_S
 
     def wait_until(self, path: bytes, when: float, why: Why) -> None:
@@ -237,7 +238,7 @@ class Agenda:
         shown = (
             ("open", self.waiting(Why.OPEN, Why.UNSTABLE)),
             ("unreadable", self.waiting(Why.UNREADABLE)),
-            ("skipped", self.waiting(Why.REFUSED, Why.FAILED)),
+            ("skipped", self.waiting(Why.REFUSED, Why.FAILED, Why.TOO_LARGE)),
         )
         return tuple(
             (name, os.fsdecode(path)) for name, paths in shown for path in islice(paths, SHOWN)

@@ -11,6 +11,7 @@ DIAGNOSTICS: ``OSError`` with ENOSPC or EDQUOT when the disk is full, or would b
 """
 
 import contextlib
+import errno
 import os
 import stat
 from collections.abc import Callable, Iterator
@@ -84,6 +85,8 @@ class Ingest:
         except ChangedError:
             return Why.UNSTABLE
         except OSError as failure:
+            if failure.errno == errno.EFBIG:
+                return Why.TOO_LARGE
             if failure.errno not in BROKEN:
                 raise
             return Why.UNREADABLE

@@ -10,7 +10,7 @@ import stat
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import final
+from typing import Final, final
 
 from spool.record import escape
 from workers.annex.addpolicy import ALWAYS_GIT
@@ -31,6 +31,12 @@ from workers.watcher.relink import leads_astray, mend
 from workers.watcher.worktree import WorkTree
 
 log = logging.getLogger(__name__)
+
+_REFUSED: Final = {
+    Why.REFUSED: "it looks like a pointer, and is none",
+    Why.TOO_LARGE: "no file so large may be written to .git/annex (ulimit -f, or its file system)",
+}
+"""For these only a person can do something; what the log says."""
 
 _Identity = tuple[int, int, int, int]
 
@@ -296,8 +302,8 @@ class Looker:
                 findings.append(found)
             elif isinstance(found, Locking):
                 to_lock.append(found)
-            elif found is Why.REFUSED:
-                self._refuse(path, "it looks like a pointer, and is none")
+            elif isinstance(found, Why) and found in _REFUSED:
+                self._refuse(path, _REFUSED[found], found)
             elif isinstance(found, Why):
                 self._agenda.put_off(path, now, found)
             elif found is not None:
@@ -310,11 +316,11 @@ class Looker:
             else:
                 findings.append(locked)
 
-    def _refuse(self, path: bytes, why: str) -> None:
+    def _refuse(self, path: bytes, said: str, why: Why = Why.REFUSED) -> None:
         """It cannot be committed as it is; only a person can change that."""
         if not self._agenda.needs_person(path):
-            log.warning("skip %s: %s", _shown(path), why)
-        self._agenda.put_off(path, time.monotonic(), Why.REFUSED)
+            log.warning("skip %s: %s", _shown(path), said)
+        self._agenda.put_off(path, time.monotonic(), why)
 
 
 def _identity(entry: Entry) -> _Identity:
