@@ -75,6 +75,21 @@ def test_what_another_fetches_by_path_keeps_to_the_limits_of_who_has_it(
     assert 2.9 < took_s < 4 * 1.25 + LATE_S
 
 
+@pytest.mark.parametrize("direction", [UP, DOWN])
+def test_the_first_of_many_is_there_soon_whatever_git_annex_is_told_of_the_speed(
+    a: Station, b: Station, direction: Direction
+) -> None:
+    """``annex-bwlimit``: all together take 30 s, and contents are named in batches."""
+    source, target = (a, b) if direction is UP else (b, a)
+    keys = add_many(source.repo, contents(15 * MB, 30))
+    a.repo.config("remote.b.annex-bwlimit", "500kB")
+    with a.working():
+        lane = a.queue(direction, b.repo, *keys.values())
+        wait_until(lambda: any(map(target.content, keys.values())), 4 + LATE_S)
+
+        assert len(a.waiting(lane)) > 15
+
+
 def test_two_large_contents_side_by_side_get_the_same_share(a: Station, b: Station) -> None:
     keys = list(add_many(a.repo, contents(40 * MB, 2)).values())
     put(a, UP, "2MB")

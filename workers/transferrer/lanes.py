@@ -16,6 +16,7 @@ from spool.queue import Queue
 from spool.transfer import Lane
 from workers.annex import masters
 from workers.annex.failures import FAILURES as BRANCH_FAILURES
+from workers.annex.limits import limits
 from workers.annex.pipes import EndedError, SilentError
 from workers.annex.remotes import Remote
 from workers.annex.remoteurl import LocalPath, Ssh
@@ -222,7 +223,9 @@ class Lanes:
         """How fast the lane may be worked on now; None: as fast as it goes."""
         far = self._far(remote)
         others = () if far is None else (native.other_side(self._near, far, lane),)
-        return self._heed.throttle(lane, *others).bytes_per_s()
+        ours = self._heed.throttle(lane, *others).bytes_per_s()
+        set_for_it = limits(remote.settings, lane.direction).bytes_per_s
+        return min((rate for rate in (ours, set_for_it) if rate is not None), default=None)
 
     def _batches(self, lane: Lane, batches: Iterable[list[bytes]]) -> Iterator[list[bytes]]:
         until = time.monotonic() + LANE_S
