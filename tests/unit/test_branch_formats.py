@@ -1,12 +1,12 @@
 """Names and objects of the git-annex branch: pure rules, any bytes."""
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from spool.key import Key, parse, to_file
 from spool.transfer import parse_uuid
-from workers.annex.branch import parse_tree
+from workers.annex.directory import parse_tree
 from workers.annex.hashdirs import Tuning
 from workers.annex.journal import to_name, to_path
 from workers.annex.location import locations, log_key, log_path
@@ -59,11 +59,20 @@ def test_trees_are_read_whatever_their_names_and_objects(
     size: int, entries: dict[bytes, bytes]
 ) -> None:
     objects = {name: (data * size + bytes(size))[:size] for name, data in entries.items()}
-    tree = b"".join(b"100644 %b\0%b" % (name, raw) for name, raw in sorted(objects.items()))
+    assume(not any(name.startswith(b"many") for name in objects))
+    few = {name: b"100644 %b\0%b" % (name, raw) for name, raw in objects.items()}
+    # As many as that are not taken apart.  git sorts a directory as if its name ended in a slash.
+    names = [b"many%05d" % number for number in range(1000)]
+    many = few | {name + b"/": b"40000 %b\0%b" % (name, bytes(size)) for name in names}
 
-    found = parse_tree(Found(ObjectId("0" * 2 * size), b"tree", len(tree), tree))
+    for entries_there, directory in ((few, None), (many, (b"40000", names[500], bytes(size)))):
+        tree = b"".join(entries_there[name] for name in sorted(entries_there))
+        found = parse_tree(Found(ObjectId("0" * 2 * size), b"tree", len(tree), tree))
 
-    assert {name: raw for name, (_mode, _name, raw) in found.items()} == objects
+        assert {name: found.get(name) for name in objects} == {
+            name: (b"100644", name, raw) for name, raw in objects.items()
+        }
+        assert found.get(names[500]) == directory
 
 
 @given(st.binary(max_size=200))

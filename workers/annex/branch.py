@@ -15,12 +15,12 @@ Source: git-annex-formats.md §4.4, §4.8.
 
 import contextlib
 import os
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, NamedTuple, Self, final
 
 from spool.record import escape
 from workers.annex import importing, union
+from workers.annex.directory import DIRECTORY, Directory, parse_tree
 from workers.annex.journal import Journal
 from workers.annex.lockfile import held
 from workers.annex.repository import Repository
@@ -44,11 +44,6 @@ KEPT_MAX: Final = 1000
 """Paths whose contents are kept until others are asked for."""
 
 FILE_MODES: Final = (b"100644", b"100755")
-DIRECTORY: Final = b"40000"
-
-
-Directory = dict[bytes, tuple[bytes, bytes, bytes]]
-"""Name -> (mode, name, object in binary)."""
 
 
 class Tip(NamedTuple):
@@ -219,7 +214,7 @@ class Branch:
         directory = self.objects([b"%b:%b" % (tip.commit.encode(), parent)])[0]
         if directory is None:
             return parent == b"" or self._had(tip, parent)
-        return directory.kind == b"tree" and name in parse_tree(directory)
+        return directory.kind == b"tree" and parse_tree(directory).get(name) is not None
 
     def blobs(self, tip: Tip, paths: list[bytes], lost: set[bytes]) -> dict[bytes, ObjectId]:
         """Path -> blob, for those that are files in that commit; ``lost``: whose trees are lost."""
@@ -235,9 +230,10 @@ class Branch:
                         lost.add(path)
                         continue
                     name, slash, below = rest.partition(b"/")
-                    if name not in entries:
+                    entry = entries.get(name)
+                    if entry is None:
                         continue
-                    mode, _name, raw = entries[name]
+                    mode, _name, raw = entry
                     if slash and mode == DIRECTORY:
                         deeper.setdefault(ObjectId(raw.hex()), []).append((below, path))
                     elif not slash and mode in FILE_MODES:
@@ -301,14 +297,3 @@ def value(path: bytes, journalled: bytes | None, committed: bytes | None) -> byt
     if journalled is None or committed is None:
         return journalled or committed or b""
     return union.merge(path, (journalled, committed))
-
-
-def parse_tree(found: Found) -> Directory:
-    """The entries of a tree object."""
-    return {entry[1]: entry for entry in TREE_ENTRY[len(found.oid)].findall(found.data)}
-
-
-TREE_ENTRY: Final = {
-    2 * size: re.compile(rb"([0-7]+) ([^\0]+)\0(.{%d})" % size, re.DOTALL) for size in (20, 32)
-}
-"""By the length of the repository's object names, in hexadecimal digits."""

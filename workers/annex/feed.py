@@ -13,10 +13,12 @@ from typing import Final, NamedTuple, final
 
 from spool.key import Key
 from spool.transfer import UUID
-from workers.annex.branch import DIRECTORY, Branch, Tip
+from workers.annex.branch import Branch, Tip
+from workers.annex.directory import DIRECTORY
 from workers.annex.location import locations, log_key, log_path
 from workers.git.stream import ObjectId
 from workers.git.tree import Change, Version, list_tree
+from workers.git.tree_diff import unlike
 
 BATCH: Final = 1000
 """Logs that are asked for at a time."""
@@ -109,14 +111,13 @@ def _both(change: Change) -> Iterator[Version]:
 
 def setting_changes(branch: Branch, old: Tip, new: Tip) -> set[bytes]:
     """The logs about repositories, not keys, that differ: ``uuid.log`` and its like."""
-    before, after = dict(branch.root(old)), branch.root(new)
-    names = {name for name, _entry in before.items() ^ after.items()}
-    return {name for name in names if _file(before, name) != _file(after, name)}
-
-
-def _file(root: dict[bytes, tuple[bytes, bytes, bytes]], name: bytes) -> bytes | None:
-    mode, _name, raw = root.get(name, (DIRECTORY, b"", b""))
-    return None if mode == DIRECTORY else raw
+    trees = branch.objects(each.tree.encode() for each in (old, new))
+    was, now = (b"" if found is None else found.data for found in trees)
+    before, after = (
+        {name: None if mode == DIRECTORY else raw for mode, name, raw in listed}
+        for listed in unlike(was, now, branch.repository.object_format)
+    )
+    return {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
 
 
 @final

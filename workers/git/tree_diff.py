@@ -3,6 +3,10 @@
 Directory by directory, and all of one depth at a time, so that a reader of objects is asked few
 questions.  A difference that turns out to be large is left to ``git diff-tree``, which streams it.
 
+What two trees begin and end with alike is skipped before anything is taken apart: the top of the
+git-annex branch has 4,096 directories where there are 100,000 keys, and as Python's objects they
+take 1.2 MB and 3 ms for each side, for one that differs.
+
 Pure, but for the reader.  Source: git-mktree(1); git-diff-tree(1) is the oracle.
 """
 
@@ -27,6 +31,11 @@ _ENTRY: Final = {
     each: re.compile(rb"([0-7]{5,6}) ([^\0]+)\0(.{%d})" % each.raw_size, re.DOTALL)
     for each in ObjectFormat
 }
+_RUN: Final = {
+    each: re.compile(rb"(?:[0-7]{5,6} [^\0]+\0.{%d})*+" % each.raw_size, re.DOTALL)
+    for each in ObjectFormat
+}
+"""As many whole entries as there are, without taking them apart."""
 
 Read = Callable[[Iterable[ObjectId]], Iterator[Found | None]]
 """The objects of those names, in turn."""
@@ -68,27 +77,85 @@ class _OddError(Exception):
 
 
 _Entries = dict[bytes, tuple[bytes, bytes]]
+"""Name -> (mode in octal, object in binary)."""
+
+
+Listed = list[tuple[bytes, bytes, bytes]]
+"""Modes in octal, names, objects in binary."""
+
+
+def unlike(old: bytes, new: bytes, object_format: ObjectFormat) -> tuple[Listed, Listed]:
+    """Of the data of two tree objects, what has no like in the other one, and perhaps some more."""
+    run = _RUN[object_format]
+    match = run.match(old, 0, _common(old, new))
+    start = 0 if match is None else match.end()
+    before, after = old[start:], new[start:]
+    kept = _whole_entries(before, _common_end(before, after), object_format)
+    ends = run.match(after, 0, len(after) - kept)
+    if ends is None or ends.end() + kept < len(after):
+        kept = 0  # in the other one that is in the middle of an entry, or it is torn
+    entry = _ENTRY[object_format]
+    return (
+        entry.findall(before, 0, len(before) - kept),
+        entry.findall(after, 0, len(after) - kept),
+    )
+
+
+def _whole_entries(data: bytes, last: int, object_format: ObjectFormat) -> int:
+    """How long those entries are that are wholly within the ``last`` bytes."""
+    if last == 0:
+        return 0
+    for entry in _ENTRY[object_format].finditer(data):
+        if entry.end() >= len(data) - last:
+            return len(data) - entry.end()
+    return 0
+
+
+def _common(one: bytes, other: bytes) -> int:
+    """How many bytes both begin with; looked for by halving, which compares each byte once."""
+    low, high = 0, min(len(one), len(other))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if one[low:middle] == other[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def _common_end(one: bytes, other: bytes) -> int:
+    """How many bytes both end with."""
+    low, high = 0, min(len(one), len(other))
+    while low < high:
+        middle = (low + high + 1) // 2
+        ends = (each[len(each) - middle : len(each) - low] for each in (one, other))
+        if next(ends) == next(ends):
+            low = middle
+        else:
+            high = middle - 1
+    return low
 
 
 def _read_pairs(
     level: Sequence[_Pair], read: Read, object_format: ObjectFormat
 ) -> list[tuple[_Pair, _Entries, _Entries]]:
     asked = [oid for pair in level for oid in (pair.old, pair.new) if oid is not None]
-    answers = iter([_entries(found, object_format) for found in read(asked)])
-    return [
-        (
-            pair,
-            {} if pair.old is None else next(answers),
-            {} if pair.new is None else next(answers),
-        )
-        for pair in level
-    ]
+    answers = iter([_data(found) for found in read(asked)])
+    pairs = []
+    for pair in level:
+        old, new = (b"" if oid is None else next(answers) for oid in (pair.old, pair.new))
+        before, after = unlike(old, new, object_format)
+        pairs.append((pair, _by_name(before), _by_name(after)))
+    return pairs
 
 
-def _entries(found: Found | None, object_format: ObjectFormat) -> _Entries:
+def _data(found: Found | None) -> bytes:
     if found is None or found.kind != b"tree":
         raise MissingObjectError("a tree is missing")
-    listed = _ENTRY[object_format].findall(found.data)
+    return found.data
+
+
+def _by_name(listed: Listed) -> _Entries:
     entries = {name: (mode, raw) for mode, name, raw in listed}
     if len(entries) < len(listed):
         raise _OddError

@@ -17,7 +17,7 @@ from workers.watcher.rules import Rules
 REST_S: Final = 1.0
 """A longer wait is a rest."""
 
-GITS_S: Final = 30.0
+GITS_S: Final = 5.0
 """git processes are kept for so long after something has happened."""
 
 
