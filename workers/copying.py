@@ -28,6 +28,9 @@ BROKEN: Final = DAMAGED | {errno.ENODATA, errno.ESTALE}
 UNREADABLE: Final = BROKEN | {errno.ENOENT, errno.EACCES, errno.EPERM}
 """The same; or what is to be copied was dropped just now, or is not for us to read."""
 
+UNFILLABLE: Final = UNREADABLE | {errno.EFBIG}
+"""The same; or the copy would be larger than a file may be (``ulimit -f``, its file system)."""
+
 SET_BACK_NS: Final = 50_000_000
 """More than two ticks of the clock that file times come from."""
 

@@ -2,7 +2,9 @@
 
 import errno
 import os
+import resource
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -65,6 +67,30 @@ def test_a_content_that_cannot_be_read_is_no_reason_not_to_merge(
     assert rendered.filled is None
     with open(rendered.temporary, "rb") as file:
         assert file.read() == pointer
+    renderer.close()
+
+
+def test_a_content_larger_than_what_may_be_written_is_no_reason_not_to_merge(
+    repo: Repo, desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As under ulimit -f: the watcher crashed, again and again."""
+    content = tmp_path / "content"
+    content.write_bytes(bytes(3000))
+    pointer = format_pointer(some_key())
+    blob = repo.git("hash-object", "-w", "--stdin", stdin=pointer)
+    renderer = Renderer(desk, nothing)
+    monkeypatch.setattr(Objects, "locate", lambda _self, _key: os.fsencode(content))
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        version = Version(FILE, ObjectId(blob.decode().strip()))
+        [rendered] = renderer.render([(b"f", version)])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    assert rendered.filled is None
+    assert Path(os.fsdecode(rendered.temporary)).read_bytes() == pointer
     renderer.close()
 
 

@@ -27,7 +27,7 @@ from spool.record import escape
 from workers.annex import keysdb, smudge
 from workers.annex.keysdb import Unlocked
 from workers.annex.pointer import format_pointer
-from workers.copying import UNREADABLE, copy, finishing, write_all
+from workers.copying import UNFILLABLE, copy, finishing, write_all
 from workers.descent import Descent
 from workers.git.index_entry import EXECUTABLE, Entry, StatData
 from workers.git.index_racy import Staged
@@ -222,7 +222,7 @@ class Fill:
         except FileNotFoundError:  # dropped just now
             return None
         except OSError as failure:
-            if failure.errno not in UNREADABLE:
+            if failure.errno not in UNFILLABLE:
                 raise
             log.warning("skip %s: %s", _shown(pointer.entry.path), failure.strerror)
             return None

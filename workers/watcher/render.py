@@ -10,7 +10,7 @@ from typing import Final, NamedTuple, final
 
 from spool.key import Key
 from workers.annex.pointer import POINTER_MAX, parse_pointer
-from workers.copying import UNREADABLE, copy, finishing, write_all
+from workers.copying import UNFILLABLE, copy, finishing, write_all
 from workers.git.checkout import Checkout
 from workers.git.index_entry import EXECUTABLE, LINK
 from workers.git.objectreader import ObjectReader
@@ -107,7 +107,7 @@ class Renderer:
             finally:
                 os.close(content)
         except OSError as failure:
-            if failure.errno not in UNREADABLE:
+            if failure.errno not in UNFILLABLE:
                 raise
             os.ftruncate(fd, 0)
             os.lseek(fd, 0, os.SEEK_SET)
