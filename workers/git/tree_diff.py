@@ -32,10 +32,13 @@ _ENTRY: Final = {
     for each in ObjectFormat
 }
 _RUN: Final = {
-    each: re.compile(rb"(?:[0-7]{5,6} [^\0]+\0.{%d})*+" % each.raw_size, re.DOTALL)
+    each: re.compile(rb"(?:[0-7]{5,6} [^\0]+\0.{%d})*" % each.raw_size, re.DOTALL)
     for each in ObjectFormat
 }
-"""As many whole entries as there are, without taking them apart."""
+"""As many whole entries as there are, without taking them apart.
+
+Not ``*+``: before Python 3.11.5 that takes what matched in part, too, and merges came to nothing.
+"""
 
 Read = Callable[[Iterable[ObjectId]], Iterator[Found | None]]
 """The objects of those names, in turn."""
