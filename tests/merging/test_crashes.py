@@ -11,6 +11,7 @@ from tests.desks import copy_pair, desk_of, make_pair, nothing
 from tests.merging.steps import push, save
 from tests.processes import pause
 from tests.repo import Repo
+from workers.git.stream import ObjectId
 from workers.watcher.apply import Dirty
 from workers.watcher.begun import begin, was_begun
 from workers.watcher.footing import Footing
@@ -136,3 +137,50 @@ def test_what_was_written_before_a_kill_and_has_changed_again_is_nobodys_version
     assert set(b.tree()) >= {b"f", b"theirs"}
     assert not [name for name in b.tree() if b".variant-" in name]
     assert b.git("rev-parse", "HEAD:f") == a.git("rev-parse", "HEAD:f")
+
+
+@pytest.mark.parametrize("then", ["deleted", "renamed"])
+@pytest.mark.parametrize("is_adjusted", [False, True])
+def test_what_half_a_merge_has_brought_and_others_have_taken_away_since_goes_too(
+    tmp_path_factory: pytest.TempPathFactory, tmp_path: Path, then: str, *, is_adjusted: bool
+) -> None:
+    """Neither our tree nor what has arrived has the file then: it looked like a user's new one."""
+    a, b = copy_pair(make_pair(tmp_path_factory), tmp_path)
+    save(a, "before", b"before")
+    push(a)
+    assert isinstance(merge(b), Merged)
+    if is_adjusted:
+        b.annex("adjust", "--unlock")
+    save(a, "f", b"of a")
+    push(a)
+    with desk_of(b) as desk:
+        begin(desk, [ObjectId(a.head())])
+    b.write("f", (a.git("show", "HEAD:f")))  # the pointer: all that was made before the kill
+    if then == "deleted":
+        a.git("rm", "-q", "f")
+    else:
+        a.git("mv", "f", "g")
+    a.git("commit", "-q", "-m", then)
+    push(a)
+
+    assert isinstance(merge(b), Merged)
+
+    assert b.tree().keys() == a.tree().keys()
+    assert b.status() == b""
+    with desk_of(b) as desk:
+        assert not was_begun(desk)
+
+
+def test_a_note_about_commits_that_nobody_has_any_more_is_no_hindrance(
+    tmp_path_factory: pytest.TempPathFactory, tmp_path: Path
+) -> None:
+    a, b = copy_pair(make_pair(tmp_path_factory), tmp_path)
+    save(a, "f", b"of a")
+    push(a)
+    with desk_of(b) as desk:
+        begin(desk, [ObjectId("1" * 40)])
+        desk.place.merging.write_bytes(desk.place.merging.read_bytes() + b"no commit\n" + b"1" * 9)
+
+    assert isinstance(merge(b), Merged)
+
+    assert b.tree() == a.tree()

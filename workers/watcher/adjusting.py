@@ -267,3 +267,13 @@ def _text(desk: Desk, commit: ObjectId) -> bytes:
     if not text:
         raise MissingObjectError(f"too large for a commit: {commit}")
     return text
+
+
+def show(
+    head: Head, goal: ObjectId, changes: Sequence[Change], adjusting: Adjusting | None = None
+) -> Shown:
+    """What a work tree shows of ``goal``, in the adjusted branch, or as it is."""
+    if adjusting is not None:
+        return adjusting.shown(goal, changes)
+    moves = () if head.branch is None else (Move(head.branch, goal, head.oid),)
+    return Shown(goal, changes, moves)

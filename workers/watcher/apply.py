@@ -31,6 +31,7 @@ from workers.descent import Descent
 from workers.git.index_entry import GITLINK, LINK
 from workers.git.index_install import LOCK
 from workers.git.objectreader import ObjectReader
+from workers.git.stream import ObjectId
 from workers.git.tree import Change
 from workers.watcher.begun import begin
 from workers.watcher.desk import Desk
@@ -79,9 +80,14 @@ class Applied:
 
 
 def apply(
-    desk: Desk, changes: Iterable[Change], breathe: Callable[[], None]
+    desk: Desk,
+    changes: Iterable[Change],
+    breathe: Callable[[], None],
+    about: Iterable[ObjectId] = (),
 ) -> Applied | Dirty | Blocked | Obstacle:
     """Make ``changes``; see the module.  ``breathe`` is called now and then.
+
+    ``about`` are the commits that are merged by it, for who has to go on if we are killed.
 
     Raises ``OSError`` (a full disk), ``GitError``, ``StreamEndedError``.
     """
@@ -95,6 +101,8 @@ def apply(
     if found.dirty:
         return Dirty(tuple(found.dirty))
     moving = moves(found.steps, {change.path: change.old for change in told})
+    if found.steps:
+        begin(desk, about)
     return _carry_out(desk, found, list(_movable(desk, moving)), breathe)
 
 
@@ -128,8 +136,6 @@ def _carry_out(
     desk: Desk, found: Survey, movable: Sequence[_Movable], breathe: Callable[[], None]
 ) -> Applied | Dirty | Blocked:
     rendered: dict[bytes, Rendered] = {}
-    if found.steps:
-        begin(desk)
     try:
         with Descent(desk.top) as descent:
             names = Names(desk, descent, rendered, found.began_ns)

@@ -12,7 +12,8 @@ next merge starts from the new HEAD.
 import logging
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Final, final
 
 from spool.record import escape
@@ -31,10 +32,10 @@ from workers.massdeletion import HOW_TO_ACCEPT, Consent
 from workers.ownrefs import PUSHED
 from workers.unite import EMAIL, NAME
 from workers.watcher import adjusted
-from workers.watcher.adjusting import Adjusting, Shown
+from workers.watcher.adjusting import Adjusting, Shown, show
 from workers.watcher.apply import Applied, Blocked, Dirty, Obstacle, apply
 from workers.watcher.arrivals import Arrival, Arrivals, describe
-from workers.watcher.begun import end, was_begun
+from workers.watcher.begun import begun_first, end, was_begun
 from workers.watcher.confluence import Confluence, unite_all
 from workers.watcher.desk import Desk
 from workers.watcher.footing import Footing
@@ -69,6 +70,8 @@ class Merging:
         self._consent = Consent()
         self._is_held = self._accepted = False
         self._left = ""
+        self._goes_on = False
+        """Whether what is being merged was begun before, and there is more by now."""
 
     def accept(self) -> None:
         """A person allows what is held, or comes now, to delete as much as it likes."""
@@ -85,10 +88,15 @@ class Merging:
 
         Raises ``GitError``, ``StreamEndedError``, ``OSError`` (a full disk); to be tried again.
         """
+        self._goes_on = False
         outcome = self._merge()
-        if outcome is not Quiet.BUSY and not isinstance(outcome, Dirty | Yielding):
-            end(self._desk)
-        return outcome
+        if outcome is Quiet.BUSY or isinstance(outcome, Dirty | Yielding):
+            return outcome
+        end(self._desk)
+        if not self._goes_on:
+            return outcome
+        rest = self.merge()  # what has arrived since
+        return outcome if rest is Quiet.NOTHING else rest
 
     def _merge(self) -> Outcome:
         head = self._footing.settle()
@@ -98,14 +106,14 @@ class Merging:
         if original is not None:
             self._merge_siblings()
             return self._merge_adjusted(head, original)
-        arrived = self._arrivals.of(self._desk.repository, head.branch, head.oid)
+        arrived = self._arrived(head.branch, head.oid)
         if not arrived:
             return Quiet.NOTHING
         self._merge_siblings()
         if head.oid is not None:
             goal = done_with(self._desk, head.oid, arrived)
             if goal != head.oid:
-                return self._go_on(_shown(head, goal, ()), goal)
+                return self._go_on(show(head, goal, ()), goal)
         return self._merge_plain(head, arrived)
 
     def _merge_plain(
@@ -137,7 +145,8 @@ class Merging:
             if head.oid is not None and (undone := self._undo(head.oid, found.commit, changes)):
                 found.commit = undone
                 changes = desk.commits.changes(head.oid, undone)
-            block = self._apply(head, found.commit, changes, adjusting)
+            showing = partial(show, head, found.commit, changes, adjusting)
+            block = self._apply(showing, changes, [each.commit for each in arrived])
             if not isinstance(block, Blocked):
                 return self._conclude(*block, Merged(found.commit, held, passing))
             free = [each for each in arrived if not self._leads_to(head, each, block.path)]
@@ -146,13 +155,19 @@ class Merging:
                 return Held((*found.held, *blocks), passing=True)
             arrived = free
 
+    def _arrived(self, branch: RefName, head: ObjectId | None) -> list[Arrival]:
+        arrived = self._arrivals.of(self._desk.repository, branch, head)
+        first = begun_first(self._desk, head, arrived)
+        self._goes_on = first not in ([], arrived)
+        return first or arrived
+
     def _apply(
-        self, head: Head, goal: ObjectId, changes: list[Change], adjusting: Adjusting | None
+        self, showing: Callable[[], Shown], changes: list[Change], about: list[ObjectId]
     ) -> tuple[Shown, Applied | Dirty | Obstacle] | Blocked:
         if refusal := refused(changes):  # before it is shown as anything
             return Blocked(*refusal)
-        shown = _shown(head, goal, changes, adjusting)
-        applied = apply(self._desk, shown.changes, self._breathe)
+        shown = showing()
+        applied = apply(self._desk, shown.changes, self._breathe, about)
         if isinstance(applied, Dirty) and (block := self._out_of_sight(applied.paths)):
             return block
         return applied if isinstance(applied, Blocked) else (shown, applied)
@@ -235,7 +250,7 @@ class Merging:
             desk.commits.release()
             rest = self._merge()
             return Merged(shown.tip) if rest is Quiet.NOTHING else rest
-        arrived = self._arrivals.of(desk.repository, adjusting.original, adjusting.base)
+        arrived = self._arrived(adjusting.original, adjusting.base)
         if not arrived:
             return Quiet.NOTHING
         goal = done_with_original(desk, adjusting.base, arrived)
@@ -333,12 +348,3 @@ class Merging:
 def _tell_moved(renamed: Iterable[bytes]) -> None:
     for path in renamed:
         log.info("moved aside: what was in the way is now %s", escape(os.fsdecode(path)))
-
-
-def _shown(
-    head: Head, goal: ObjectId, changes: Sequence[Change], adjusting: Adjusting | None = None
-) -> Shown:
-    if adjusting is not None:
-        return adjusting.shown(goal, changes)
-    moves = () if head.branch is None else (Move(head.branch, goal, head.oid),)
-    return Shown(goal, changes, moves)
