@@ -122,3 +122,13 @@ def test_names_that_arrive_after_their_contents(pair: tuple[Repo, Repo], fleet: 
 
     wait_until(lambda: b.holds("f", b"content"), 60)
     b.check()
+
+
+def test_what_another_file_here_has_brought(pair: tuple[Repo, Repo], fleet: Fleet) -> None:
+    """No transfer, and nothing in the journal, tells of a content that was taken in here."""
+    a, b = pair
+    served_without_wanting(pair, fleet, 1)
+
+    b.write("the same", a.read("0"))
+
+    wait_until(lambda: filled(b) == 2, 30)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, final
 
+from spool.key import Key
 from spool.record import Fields
 from workers.annex.failures import FAILURES
 from workers.git.index_entry import StatData
@@ -66,15 +67,15 @@ class Committing:
         """When what the user has staged is taken care of; minus infinity: nothing is staged."""
         self._is_users = False
         """Whether somebody has staged something, or it is only to be looked whether he has."""
-        self._not_before = -math.inf
+        self._tries, self._not_before = 0, -math.inf
         self._polite_since: float | None = None
-        self._tries = 0
         self._recent_deletions = Recent()
         self._work = Work()
         self._vanished = False
         self._consent = Consent()
         self._accepted: set[bytes] = set()
         """Held deletions that a person has accepted: until they are done."""
+        self.made: dict[bytes, Key] = {}  # files that the last commit took in, and their keys
         self.second_looks = SecondLooks()
         self._foreseen: set[bytes] = set()
         """What we have deleted ourselves, in a merge that a user has come between."""
@@ -215,6 +216,7 @@ class Committing:
         else:
             outcome = Outcome.NOTHING
         self._conclude(staging, outcome, now)
+        self.made = {each.path: each.key for each in staging.findings if each.key is not None}
         return staging.commit if outcome is Outcome.DONE else None
 
     def _conclude(self, staging: Staging, outcome: Outcome, now: float) -> None:

@@ -18,7 +18,7 @@ import logging
 import math
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Final, NamedTuple, final
 
@@ -76,6 +76,8 @@ class Fill:
         self._unfilled = Unfilled(desk, breathe)
         self._keys: dict[Key, None] = {}
         self._paths: set[bytes] = set()
+        self._made: dict[bytes, Key] = {}
+        """Files that have just been taken in, and their keys."""
         self._waiting: dict[Key, None] = {}
         self._tries = 0
         self._again = math.inf
@@ -105,6 +107,10 @@ class Fill:
             with contextlib.suppress(ValueError):  # a name of somebody's, but no key
                 self._keys[from_file(name)] = None
 
+    def made(self, files: Mapping[bytes, Key]) -> None:
+        """Contents have been made of these files: others may have waited for them as pointers."""
+        self._made.update(files)
+
     def look_at(self, paths: Iterable[bytes]) -> None:
         """These files may be pointers now, to contents that were here before."""
         self._paths.update(paths)
@@ -123,7 +129,7 @@ class Fill:
 
     def due(self) -> float:
         """When to call ``turn`` (monotonic clock)."""
-        if self._keys or self._paths or self._must_sweep:
+        if self._keys or self._paths or self._made or self._must_sweep:
             return -math.inf
         return min(self._again, self._swept + SWEEP_S, self._readjusting.due())
 
@@ -147,6 +153,11 @@ class Fill:
             self._fill(self._unfilled.among(self._desk.index()))
             self._must_sweep, self._swept = False, now
         self.fill_noted()
+        if self._made:
+            made = dict(self._made)
+            self._fill(self._unfilled.of_keys(made.values(), besides=made))
+            for path in made:
+                self._made.pop(path, None)
         while self._keys:
             keys = list(islice(self._keys, FILES_MAX))
             self._fill(self._unfilled.of_keys(keys))

@@ -200,9 +200,10 @@ class Watcher:
         now = time.monotonic()
         if now < self._committing.due():
             return
-        commit = self._committing.commit(now)
-        if commit is not None:
+        if (commit := self._committing.commit(now)) is not None:
             self._joining.stand_on(commit)
+            self._fill.made(self._committing.made)
+            self._committing.made.clear()
             self._repose.committed()
 
     def _merge(self) -> None:

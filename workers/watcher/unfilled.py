@@ -5,7 +5,7 @@ The index says which files point to a key; whether one still is that pointer, a 
 
 import contextlib
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from typing import Final, final
 
 from spool.key import Key
@@ -27,13 +27,16 @@ class Unfilled:
         self._desk = desk
         self._breathe = breathe
 
-    def of_keys(self, keys: Iterable[Key]) -> Iterator[Pointer]:
-        """The files that point to those of the keys that are here."""
+    def of_keys(
+        self, keys: Iterable[Key], besides: Container[bytes] = frozenset()
+    ) -> Iterator[Pointer]:
+        """The files, but for those ``besides``, that point to those of the keys that are here."""
         # Of a burst, contents come before the names that lead to them: the index first, then.
         object_format = self._desk.conventions.object_format
         wanted = {blob_id(object_format, format_pointer(key)): key for key in keys}
         for entry in self._desk.index().with_blobs(frozenset(wanted)):
-            if entry.stage == 0 and entry.mode in (FILE, EXECUTABLE):
+            is_unlocked = entry.stage == 0 and entry.mode in (FILE, EXECUTABLE)
+            if is_unlocked and entry.path not in besides:
                 key = wanted[entry.oid]
                 located = self._locate(key)
                 if located is not None:
