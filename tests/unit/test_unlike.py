@@ -17,6 +17,10 @@ TREES = st.dictionaries(
     st.sampled_from([b"a", b"b", b"c", b"d", b"100644 a", b"e" * 40]), st.sampled_from(RAWS)
 )
 
+INNER = b"100644 b\0" + b"\1" * 11 + b"100644 c\0"
+"""An entry for ``b``; and, 20 bytes on, the beginning of one for ``c``."""
+LONG = b"n" * 13 + b"100644 d"
+
 
 def data_of(tree: dict[bytes, bytes]) -> bytes:
     return b"".join(b"100644 %b\0%b" % entry for entry in sorted(tree.items()))
@@ -25,6 +29,10 @@ def data_of(tree: dict[bytes, bytes]) -> bytes:
 @given(TREES, TREES)
 @example({b"a": RAWS[0]}, {b"a": RAWS[0], b"b": RAWS[0]})
 @example({b"a": RAWS[2], b"b": RAWS[3]}, {b"b": RAWS[3]})
+@example(  # both end alike, and there an entry begins in the one, and an object in the other
+    {b"a": RAWS[0], b"b": INNER[9:], LONG: RAWS[1]},
+    {b"a": INNER[:20], b"c": b"100644 " + LONG[:13], b"d": RAWS[1]},
+)
 def test_what_is_unlike_is_told_whatever_the_objects_look_like(
     old: dict[bytes, bytes], new: dict[bytes, bytes]
 ) -> None:
